@@ -1,0 +1,1 @@
+"""The published catalogue: its stores, exports, seal and validation."""

@@ -1,0 +1,1 @@
+"""Selection flags: one bit mask per star, one predicate per bit."""

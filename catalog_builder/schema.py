@@ -1,0 +1,333 @@
+"""The published contract: every column and every flag bit, declared once in ``schemas/``.
+
+Everything that names a column (stores, FITS table, documentation, validation) is generated from
+what is loaded here; nothing else in the package spells a unit or a UCD of a published column.
+
+Units are strings that are valid in FITS and in VOUnit at once. Neither knows ``dex``: abundances
+carry no unit and their description says dex. The logarithm of a gravity is ``log(cm.s**-2)``:
+the function ``log``, the common logarithm, is in both standards (FITS 4.0, section 4.3; VOUnit 1.0,
+section 2.9), and the Gaia archive writes the same. astropy knows the notation in neither format
+(its own ``dex(cm.s**-2)`` is outside both standards); it keeps such a unit as an unrecognised one
+and warns. We keep to the standards, and validate the argument of ``log`` with astropy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
+
+import numpy as np
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.resources import schemas_dir
+
+LABELS: Final = ("teff", "logg", "m_h", "alpha_m", "fe_h")
+_DTYPE: Final = re.compile(r"int64|float64|float32|bool|str[1-9][0-9]*")
+_LOG: Final = re.compile(r"log\((.+)\)")
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Declared):
+    """One published column.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case name, the same in every format.
+    dtype : str
+        ``int64``, ``float64``, ``float32``, ``bool`` or ``strN`` (N ASCII characters).
+    unit : str
+        FITS and VOUnit string, empty if dimensionless.
+    ucd : str
+        UCD1+ of controlled words.
+    description : str
+        Meaning; its first sentence is the title.
+    null_meaning : str
+        When the value is NaN; empty if it never is.
+    derived : bool
+        True if the column exists only in exported tables, computed from other columns.
+    note : str
+        Wording that may change after a release; everything else may not.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    dtype: str
+    unit: str = ""
+    ucd: str
+    description: str
+    null_meaning: str = ""
+    derived: bool = False
+    note: str = ""
+
+    @field_validator("dtype")
+    @classmethod
+    def _known_dtype(cls, value: str) -> str:
+        if not _DTYPE.fullmatch(value):
+            raise ValueError(f"{value!r} is not int64, float64, float32, bool or strN")
+        return value
+
+    @field_validator("unit")
+    @classmethod
+    def _standard_unit(cls, value: str) -> str:
+        import astropy.units as u
+
+        logarithm = _LOG.fullmatch(value)
+        for standard in ("fits", "vounit"):
+            u.Unit(logarithm[1] if logarithm else value, format=standard)
+        return value
+
+    @field_validator("ucd")
+    @classmethod
+    def _controlled_ucd(cls, value: str) -> str:
+        from astropy.io.votable.ucd import parse_ucd
+
+        parse_ucd(value, check_controlled_vocabulary=True)
+        return value
+
+    @model_validator(mode="after")
+    def _null_only_in_floats(self) -> Self:
+        if self.null_meaning and not self.nullable:
+            raise ValueError(f"{self.name}: a column of dtype {self.dtype} has no null")
+        if self.derived != self.dtype.startswith("str"):
+            raise ValueError(f"{self.name}: exactly the string columns are derived on export")
+        return self
+
+    @property
+    def nullable(self) -> bool:
+        """Whether the dtype has a null (NaN)."""
+        return self.dtype.startswith("float")
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Native NumPy dtype; ``strN`` becomes ``SN``."""
+        return np.dtype(self.dtype.replace("str", "S"))
+
+    @property
+    def title(self) -> str:
+        """First sentence of the description, without its full stop."""
+        return self.description.split(". ", maxsplit=1)[0].rstrip(".")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF-style attributes of the stored array; ``units`` is empty if dimensionless."""
+        attributes = {
+            "units": self.unit,
+            "long_name": self.title,
+            "description": self.description,
+            "ucd": self.ucd,
+        }
+        if self.null_meaning:
+            attributes["null_meaning"] = self.null_meaning
+        return attributes
+
+
+class FlagBit(_Declared):
+    """One bit of ``flags``: number, name, sentence, and the predicate that sets it.
+
+    Attributes
+    ----------
+    bit : int
+        0 to 62.
+    name, sentence : str
+        The name a user filters on, and what a set bit says.
+    test : str
+        Function of :mod:`catalog_builder.flags.predicates`; empty unless active.
+    parameters : dict
+        Keyword arguments of the test.
+    status : {"active", "reserved", "withdrawn"}
+        A reserved bit has no test yet; a withdrawn one is no longer set and never used again.
+    """
+
+    bit: int = Field(ge=0, le=62)
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    sentence: str
+    test: str = ""
+    parameters: Mapping[str, str | float] = Field(default_factory=dict)
+    status: Literal["active", "reserved", "withdrawn"] = "active"
+
+    @model_validator(mode="after")
+    def _tested_if_active(self) -> Self:
+        if bool(self.test) != (self.status == "active"):
+            raise ValueError(f"{self.name}: an active bit has a test, any other has none")
+        return self
+
+    @property
+    def mask(self) -> int:
+        """``2**bit``."""
+        return 1 << self.bit
+
+
+class FlagSchema(_Declared):
+    """All bits of ``flags`` in order of their number."""
+
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
+    bits: tuple[FlagBit, ...]
+
+    @model_validator(mode="after")
+    def _no_reuse(self) -> Self:
+        numbers = [bit.bit for bit in self.bits]
+        if numbers != sorted(set(numbers)):
+            raise ValueError("bit numbers must increase; a bit is never used twice")
+        _refuse_twice(bit.name for bit in self.bits)
+        return self
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> FlagSchema:
+        """Read ``schemas/flags.yaml`` or the file given; raise ConfigError if it is wrong."""
+        return _load(cls, path or schemas_dir() / "flags.yaml")
+
+    @property
+    def active(self) -> tuple[FlagBit, ...]:
+        """Bits that are computed."""
+        return tuple(bit for bit in self.bits if bit.status == "active")
+
+    @property
+    def declared_mask(self) -> int:
+        """Bitwise or of every bit that a catalogue may carry: the active ones."""
+        return sum(bit.mask for bit in self.active)
+
+    def __getitem__(self, name: str) -> FlagBit:
+        for bit in self.bits:
+            if bit.name == name:
+                return bit
+        raise ConfigError(
+            f"there is no flag called {name!r}",
+            f"Declared are: {', '.join(bit.name for bit in self.bits)}.",
+        )
+
+
+class Mismatch(NamedTuple):
+    """A way in which a dataset differs from the schema; ``column`` is empty if it is not one."""
+
+    column: str
+    problem: str
+
+
+class CatalogSchema(_Declared):
+    """The columns in their published order, with the bits of ``flags``."""
+
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
+    all_columns: tuple[Column, ...] = Field(alias="columns")
+    flags: FlagSchema
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        names = [column.name for column in self.all_columns]
+        _refuse_twice(names)
+        if names[0] != "source_id" or names[-1] != "flags":
+            raise ValueError("source_id must be the first column and flags the last")
+        return self
+
+    @classmethod
+    def load(cls, path: Path | None = None, flags: Path | None = None) -> CatalogSchema:
+        """Read ``schemas/catalog.yaml`` and ``schemas/flags.yaml`` or the files given.
+
+        Raises
+        ------
+        ConfigError
+            Naming the file and the key that is wrong.
+        """
+        path = path or schemas_dir() / "catalog.yaml"
+        return _load(cls, path, flags=FlagSchema.load(flags))
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the stored catalogue, in order; the derived ones are not stored."""
+        return tuple(column for column in self.all_columns if not column.derived)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the stored columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all declarations, notes included."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.all_columns:
+            if column.name == name:
+                return column
+        raise ConfigError(f"there is no column called {name!r}", "See `catalog-builder describe`.")
+
+    def validate_dataset(self, dataset: Mapping[Any, Any]) -> list[Mismatch]:
+        """Compare names, dtypes and attributes of a dataset with the declarations.
+
+        Parameters
+        ----------
+        dataset : mapping of str to array
+            An ``xarray.Dataset``, a zarr group's arrays, or alike: values have ``dtype`` and
+            ``attrs``.
+
+        Returns
+        -------
+        list of Mismatch
+            Empty if the dataset is as declared.
+        """
+        names = {str(name) for name in dataset}
+        found = [Mismatch(name, "missing") for name in self.names if name not in names]
+        found += [Mismatch(name, "not in the schema") for name in sorted(names - {*self.names})]
+        for column in self.columns:
+            if column.name in names:
+                found += _compare(column, dataset[column.name])
+        return found
+
+    def describe(self) -> str:
+        """Return the whole schema in words, as ``catalog-builder describe`` prints it."""
+        lines = [f"Catalogue schema {self.version}, {len(self.all_columns)} columns", ""]
+        for column in self.all_columns:
+            unit = f" [{column.unit}]" if column.unit else ""
+            lines += [f"{column.name}{unit}  {column.dtype}  {column.ucd}"]
+            lines += [f"    {column.description}"]
+            lines += [f"    Null: {column.null_meaning}."] if column.null_meaning else []
+            lines += [f"    {column.note}"] if column.note else []
+        lines += ["", f"Bits of flags, version {self.flags.version}", ""]
+        for bit in self.flags.bits:
+            status = "" if bit.status == "active" else f" ({bit.status})"
+            lines += [f"{bit.bit:2d}  {bit.name}{status}: {bit.sentence}"]
+        return "\n".join(lines)
+
+
+def _compare(column: Column, array: Any) -> list[Mismatch]:
+    found = []
+    if np.dtype(array.dtype) != column.numpy_dtype:
+        found.append(Mismatch(column.name, f"dtype {array.dtype}, declared {column.dtype}"))
+    for key, declared in column.attributes.items():
+        if array.attrs.get(key) != declared:
+            problem = f"{key} is {array.attrs.get(key)!r}, declared {declared!r}"
+            found.append(Mismatch(column.name, problem))
+    return found
+
+
+_Model = TypeVar("_Model", bound=_Declared)
+
+
+def _load(model: type[_Model], path: Path, **more: object) -> _Model:
+    try:
+        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return model.model_validate({**text, **more})
+    except (OSError, TypeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", "Restore the file.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
+        raise ConfigError(f"{path}: {key}: {first['msg']}.", "Correct this key.") from error
+
+
+def _refuse_twice(names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{name} is declared twice")
+        seen.add(name)
