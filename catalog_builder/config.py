@@ -1,0 +1,261 @@
+"""The settings of a run: the only home of defaults, one sentence each.
+
+A setting that changes what is computed enters the digest of the stages that use it
+(:meth:`RunConfig.digest_of`), so that changing it recomputes those stages and nothing else. Where
+and with how many workers a run happens (``archive``, ``workdir``, ``cluster``) enters no digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.model.settings import ModelSettings
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClusterSettings(Section):
+    """Where the work runs."""
+
+    kind: str = Field(
+        "local", description="`local`, or the address of a running scheduler (tcp:// or tls://)."
+    )
+    workers: int | None = Field(
+        None, ge=1, description="Worker processes; by default one per core of this machine."
+    )
+    memory_limit: str = Field(
+        "2GiB", description="Memory of each local worker, above which Dask restarts it."
+    )
+    dashboard_address: str = Field(
+        "127.0.0.1:0", description="Where the Dask dashboard listens; loopback unless told otherwise."
+    )
+    attempts: int = Field(
+        3, ge=1, description="How often a task that kills its worker is tried before quarantine."
+    )
+
+
+class IngestSettings(Section):
+    """How archive tables become features."""
+
+    block_rows: int = Field(
+        1024, ge=1, description="Rows of a spectra table held in memory at a time."
+    )
+    store_chunk_rows: int = Field(
+        1024, ge=1, description="Rows per chunk of the feature stores of one partition."
+    )
+    min_pixel_coverage: Fraction = Field(
+        0.5, description="A model pixel with a smaller usable part of its width is masked."
+    )
+    min_spectrum_coverage: Fraction = Field(
+        0.5, description="An RVS spectrum with a smaller share of usable pixels is rejected."
+    )
+    xp_scale_window: tuple[float, float] = Field(
+        (500.0, 900.0), description="The XP flux scale is the mean flux between these wavelengths, nm."
+    )
+    max_rejected: Fraction = Field(
+        0.1, description="The run stops when a larger share of the requested sources is rejected."
+    )
+    verify_checksums: bool = Field(
+        True, description="Compare every input file with the archive's own checksum list, if any."
+    )
+
+
+class TrainingSettings(Section):
+    """Which stars teach, and which of them are kept back."""
+
+    survey: str = Field(
+        "apogee-dr17", description="Label survey: a name in `schemas/labels` or a YAML file."
+    )
+    validation: Fraction = Field(0.10, description="Share of stars for early stopping.")
+    calibration: Fraction = Field(0.10, description="Share of stars for calibrating the sigmas.")
+    test: Fraction = Field(0.10, description="Share of stars that only the final metrics see.")
+    chunk_rows: int = Field(1024, ge=1, description="Rows per chunk of the training store.")
+
+    @model_validator(mode="after")
+    def _some_are_left_to_fit(self) -> TrainingSettings:
+        if self.validation + self.calibration + self.test >= 1.0:
+            raise ValueError("validation + calibration + test must leave some stars to fit (< 1)")
+        return self
+
+
+class PredictSettings(Section):
+    """How the model is applied."""
+
+    batch_size: int = Field(
+        1024, ge=1, description="Stars per forward pass; fixed per partition, so results do not"
+        " depend on the number of workers."
+    )
+    min_rvs_snr: float = Field(
+        20.0, ge=0.0, description="RVS spectra below this rvs_spec_sig_to_noise are flagged low_snr."
+    )
+
+
+class PublishSettings(Section):
+    """How the catalogue is written."""
+
+    chunk_rows: int = Field(65_536, ge=1, description="Rows per chunk of the catalogue's zarr store.")
+    formats: tuple[Literal["fits"], ...] = Field(
+        ("fits",), description="What is exported beside the zarr store."
+    )
+
+
+class RunConfig(Section):
+    """All settings of a run."""
+
+    release: str = Field("dr3", description="A name in `schemas/releases`, or a YAML file.")
+    archive: str | None = Field(None, description="Path or URL of the archive.")
+    labels: str | None = Field(
+        None, description="Path or URL of the label survey's file; by default looked for in the archive."
+    )
+    workdir: Path = Field(Path("catalog-workdir"), description="Folder that holds all that is made.")
+    version: str = Field(
+        "1.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$", description="Name of the catalogue's version."
+    )
+    model_path: str | None = Field(
+        None, description="Predict with this model directory instead of training one."
+    )
+    ranges: tuple[str, ...] = Field(
+        (), description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`)."
+    )
+    seed: int = Field(42, ge=0, description="Seed of the split, the initial weights and the batches.")
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    ingest: IngestSettings = Field(default_factory=IngestSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    predict: PredictSettings = Field(default_factory=PredictSettings)
+    publish: PublishSettings = Field(default_factory=PublishSettings)
+
+    @field_validator("ranges", mode="before")
+    @classmethod
+    def _accept_one_range(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | int) else value
+
+    def digest_of(self, section: str) -> str:
+        """Return the digest of one section (``"ingest"``, ``"model"``, ...), hex of 16 bytes."""
+        return digest_json(getattr(self, section).model_dump(mode="json"))
+
+
+def digest_json(value: Any) -> str:
+    """Return a short sha256 of a JSON-able value, independent of the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def load_config(
+    file: Path | None, assignments: Iterable[str], options: Mapping[str, Any]
+) -> RunConfig:
+    """Build the configuration from a YAML file, ``--set`` assignments and options.
+
+    Later ones win: defaults < file < assignments < options. Options that are None are not set.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, a key is unknown or a value is not allowed.
+    """
+    settings: dict[str, Any] = _read_yaml(file) if file else {}
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise ConfigError(f"--set {assignment!r} has no '='.", "Write --set section.key=value.")
+        _assign(settings, key.strip(), _parse_value(assignment, text))
+    for key, value in options.items():
+        if value is not None:
+            _assign(settings, key, value)
+    try:
+        return RunConfig.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(
+            _explain(error, str(file) if file else "the command line"),
+            "`catalog-builder run --print-config` shows every setting.",
+        ) from None
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read {file}: {error.strerror}.", "Check --config.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not valid YAML: {error}.", "Mend it.") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{file} must hold `key: value` pairs.", "See docs/configuration.md.")
+    return content
+
+
+def _parse_value(assignment: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(
+            f"The value of --set {assignment!r} is not valid YAML.", "Quote it."
+        ) from None
+
+
+def _assign(settings: dict[str, Any], dotted: str, value: Any) -> None:
+    *parents, last = dotted.split(".")
+    place = settings
+    for name in parents:
+        place = place.setdefault(name, {})
+        if not isinstance(place, dict):
+            raise ConfigError(f"{name!r} in {dotted!r} is not a section.", "Check the key.")
+    place[last] = value
+
+
+def _explain(error: ValidationError, source: str) -> str:
+    """Say each wrong key in a line of words; an unknown key gets the allowed ones."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            allowed = _allowed_keys(item["loc"][:-1])
+            lines.append(f"{key}: unknown setting (allowed here: {', '.join(allowed)})")
+        else:
+            lines.append(f"{key}: {item['msg']} (got {item['input']!r})")
+    return f"Wrong settings in {source}: " + "; ".join(lines) + "."
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for name in location:
+        annotation = model.model_fields[str(name)].annotation
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return sorted(model.model_fields)
+
+
+def to_yaml(config: RunConfig) -> str:
+    """Return the resolved configuration as YAML with the sentence of each setting above it."""
+    return "\n".join(_yaml_lines(config, indent=0)) + "\n"
+
+
+def _yaml_lines(section: BaseModel, indent: int) -> list[str]:
+    pad = " " * indent
+    lines: list[str] = []
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            lines += ["", f"{pad}{name}:", *_yaml_lines(value, indent + 2)]
+            continue
+        plain = section.model_dump(mode="json", include={name})[name]
+        text = yaml.safe_dump(plain, default_flow_style=True, width=10_000).strip()
+        lines += [f"{pad}# {field.description}"] if field.description else []
+        lines.append(f"{pad}{name}: {text.removesuffix('...').strip()}")
+    return lines

@@ -1,0 +1,39 @@
+"""A cluster that somebody else runs, by the address of its scheduler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from distributed import Client
+
+from catalog_builder.config import ClusterSettings
+from catalog_builder.errors import ClusterError
+
+CONNECT_SECONDS = 20
+
+
+@contextmanager
+def open_client(settings: ClusterSettings) -> Iterator[Client]:
+    """Connect to a scheduler and wait for its first worker.
+
+    Raises
+    ------
+    ClusterError
+        If no scheduler answers or it has no worker.
+    """
+    try:
+        client = Client(settings.kind, timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError) as error:
+        raise ClusterError(
+            f"No scheduler answers at {settings.kind} ({error}).",
+            "Check the address, and DASK_DISTRIBUTED__COMM__* for TLS.",
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError:
+            raise ClusterError(
+                f"The scheduler at {settings.kind} has no worker.", "Start workers, then try again."
+            ) from None
+        yield client

@@ -1,0 +1,53 @@
+"""Worker processes on this machine, one thread each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from distributed import Client, LocalCluster
+
+from catalog_builder.config import ClusterSettings
+from catalog_builder.runtime.workdir import Workdir
+
+#: One thread for each library that would start as many as there are cores: workers x threads must
+#: not exceed the cores.
+SINGLE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+}
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]:
+    """Start a local cluster and yield a client of it; both are closed at the end."""
+    scratch = workdir.scratch
+    scratch.mkdir(parents=True, exist_ok=True)
+    options = {
+        "temporary-directory": str(scratch),
+        "distributed.scheduler.allowed-failures": settings.attempts - 1,
+        "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
+    }
+    with (
+        dask.config.set(options),
+        LocalCluster(
+            n_workers=settings.workers or available_cores(),
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=settings.memory_limit,
+            dashboard_address=settings.dashboard_address,
+            host="127.0.0.1",
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

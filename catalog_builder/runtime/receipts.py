@@ -1,0 +1,120 @@
+"""Receipts: what a task was made from, what it made, and how many rows it lost and why.
+
+A receipt is the only proof that a task is done. It is written last and atomically, it carries
+its own digest (so a hand-edited or truncated one is recognised) and the key of its inputs (so a
+stale one is), and an inventory of the output's files (so a damaged output is).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from catalog_builder.config import digest_json
+from catalog_builder.runtime.workdir import write_json
+
+
+class TaskState(StrEnum):
+    """What a receipt, or its absence, says of a task."""
+
+    DONE = "done"
+    MISSING = "missing"
+    STALE = "stale"
+    DAMAGED_RECEIPT = "damaged receipt"
+    DAMAGED_OUTPUT = "damaged output"
+
+
+class Receipt(BaseModel):
+    """One finished task. Rows balance: ``rows_in == rows_out + sum(rejected.values())``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    task: str
+    stage_version: int
+    key: str = Field(description="Digest of all that the output depends on.")
+    rows_in: int = Field(ge=0)
+    rows_out: int = Field(ge=0)
+    rejected: dict[str, int] = {}
+    inputs: dict[str, dict[str, Any]] = {}
+    output: str = Field(description="Path of the output, relative to the workdir.")
+    output_digest: str = Field(description="Digest of the data in the output.")
+    inventory: str = Field(description="Digest of the names and sizes of the output's files.")
+    notes: dict[str, Any] = {}
+    seconds: float
+    digest: str = ""
+
+    def sealed(self) -> Receipt:
+        """Return the receipt with its own digest filled in."""
+        return self.model_copy(update={"digest": self.content_digest()})
+
+    def content_digest(self) -> str:
+        """Return the digest of everything but the digest itself."""
+        return digest_json(self.model_dump(mode="json", exclude={"digest"}))
+
+    def balances(self) -> bool:
+        """Say whether every row that went in came out or was rejected."""
+        return self.rows_in == self.rows_out + sum(self.rejected.values())
+
+
+def write_receipt(path: Path, receipt: Receipt) -> None:
+    """Write a receipt: the last act of a task."""
+    write_json(path, receipt.sealed().model_dump(mode="json"))
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Return the receipt in a file; None if it is truncated, edited or not a receipt.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    """
+    try:
+        receipt = Receipt.model_validate(json.loads(path.read_bytes()))
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+        return None
+    return receipt if receipt.digest == receipt.content_digest() else None
+
+
+def check_task(path: Path, root: Path, stage: str, task: str, key: str) -> TaskState:
+    """Say what state a planned task is in.
+
+    Parameters
+    ----------
+    path : Path
+        Where its receipt would lie.
+    root : Path
+        The workdir.
+    stage, task, key : str
+        What the receipt must say.
+    """
+    try:
+        receipt = read_receipt(path)
+    except FileNotFoundError:
+        return TaskState.MISSING
+    if receipt is None or (receipt.stage, receipt.task) != (stage, task):
+        return TaskState.DAMAGED_RECEIPT
+    if receipt.key != key:
+        return TaskState.STALE
+    if inventory_of(root / receipt.output) != receipt.inventory:
+        return TaskState.DAMAGED_OUTPUT
+    return TaskState.DONE
+
+
+def inventory_of(path: Path) -> str:
+    """Return a digest of the relative names and sizes of a file, or of all files of a folder.
+
+    It finds what is missing, truncated or added without reading the data; what it cannot find (a
+    flipped byte) the checksums inside the stores find when they are read.
+    """
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\n".encode())
+    return digest.hexdigest()[:32]

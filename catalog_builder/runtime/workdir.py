@@ -1,0 +1,111 @@
+"""The layout of a workdir, and atomic writes into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Workdir:
+    """A run's folder. Every path that a stage writes is made here.
+
+    Outputs of tasks get a fresh random suffix on every attempt and count only once a receipt
+    names them: two attempts at one task (a worker presumed dead that is not) never meet in one
+    folder, and an output is never overwritten while something may read it.
+    """
+
+    root: Path
+
+    @property
+    def receipts(self) -> Path:
+        """Folder of receipts, one sub-folder per stage."""
+        return self.root / "receipts"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the event logs (JSON lines)."""
+        return self.root / "logs"
+
+    @property
+    def models(self) -> Path:
+        """Folder of trained models and of the checkpoints of models in training."""
+        return self.root / "models"
+
+    @property
+    def catalogs(self) -> Path:
+        """Folder of sealed catalogues, ``<release>/<version>`` below it."""
+        return self.root / "catalogs"
+
+    @property
+    def lock_file(self) -> Path:
+        """Lock of the one driver that may work here."""
+        return self.root / "driver.lock"
+
+    @property
+    def scratch(self) -> Path:
+        """Spill space of the Dask workers."""
+        return self.root / "scratch"
+
+    def receipt_file(self, stage: str, name: str) -> Path:
+        """Path of a task's receipt."""
+        return self.receipts / stage / f"{name}.json"
+
+    def new_output(self, stage: str, name: str, suffix: str = ".zarr") -> Path:
+        """Return a path that no other attempt uses, in an existing folder."""
+        folder = self.root / stage
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}-{secrets.token_hex(4)}{suffix}"
+
+    def create(self) -> None:
+        """Make the folder, or say why it cannot be a workdir.
+
+        Raises
+        ------
+        StoreError
+            If the path is a file or the folder cannot be written.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe = self.root / f".probe-{secrets.token_hex(4)}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"The workdir {self.root} cannot be written: {error.strerror}.",
+                "Give another folder with --workdir.",
+            ) from None
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a small file so that a reader, or a crash, sees the old or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON atomically, indented, keys in the order given."""
+    write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file or folder of the workdir if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
