@@ -1,0 +1,126 @@
+"""YAML descriptions in ``schemas/``: found by name or path, validated, errors that name the key."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.resources import schemas_dir
+
+
+class Description(BaseModel):
+    """Base of every part of a description: immutable, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+ModelT = TypeVar("ModelT", bound=Description)
+
+
+def load_description(model: type[ModelT], folder: str, name_or_path: str | Path) -> ModelT:
+    """Load ``schemas/<folder>/<name>.yaml``, or the YAML file at a path.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such description, it is not YAML, or a key in it is wrong; the message
+        names the key and lists what is allowed there.
+    """
+    path = _find(folder, name_or_path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            f"{path} cannot be read as YAML: {error}.", "Correct the file."
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{path} is not a mapping of settings.",
+            f"Its keys are: {_listed(model.model_fields)}.",
+        )
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(_explain(model, path, error), "Correct that key.") from error
+
+
+def _find(folder: str, name_or_path: str | Path) -> Path:
+    given = Path(name_or_path)
+    if given.suffix in {".yaml", ".yml"}:
+        if given.is_file():
+            return given
+        raise ConfigError(f"There is no description {given}.", "Check the path.")
+    shipped = schemas_dir() / folder
+    path = shipped / f"{given}.yaml"
+    if given.name == str(given) and path.is_file():
+        return path
+    known = sorted(file.stem for file in shipped.glob("*.yaml"))
+    raise ConfigError(
+        f"There is no description {str(name_or_path)!r} among schemas/{folder}.",
+        f"Give one of {_listed(known)}, or the path of a YAML file.",
+    )
+
+
+def _explain(model: type[BaseModel], path: Path, error: ValidationError) -> str:
+    sentences = []
+    for detail in error.errors(include_url=False):
+        location = detail["loc"]
+        key = ".".join(str(part) for part in location if part != "[key]") or "(the whole)"
+        if detail["type"] == "extra_forbidden":
+            allowed = _listed(_fields_at(model, location[:-1]))
+            sentences.append(f"{key}: unknown key. Allowed here: {allowed}.")
+        elif detail["type"] == "missing":
+            sentences.append(f"{key}: this key is missing.")
+        else:
+            message = detail["msg"].removeprefix("Value error, ").rstrip(".")
+            given = detail["input"]
+            seen = "" if isinstance(given, dict) else f"; it is {given!r:.80}"
+            sentences.append(f"{key}: {message}{seen}.")
+    return f"{path}: " + " ".join(sentences)
+
+
+def _fields_at(model: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    """Names of the fields allowed at a location of pydantic's error."""
+    kind: Any = model
+    for part in location:
+        kind = _step(kind, part)
+    candidate = _model_in(kind)
+    return sorted(candidate.model_fields) if candidate else []
+
+
+def _step(kind: Any, part: int | str) -> Any:
+    candidate = _model_in(kind)
+    if candidate is not None and part in candidate.model_fields:
+        return candidate.model_fields[str(part)].annotation
+    for option in _options(kind):
+        arguments = typing.get_args(option)
+        if typing.get_origin(option) is dict:
+            return arguments[1]
+        if typing.get_origin(option) in {tuple, list}:
+            return arguments[0]
+    return kind
+
+
+def _options(kind: Any) -> tuple[Any, ...]:
+    origin = typing.get_origin(kind)
+    if origin in {typing.Union, types.UnionType}:
+        return typing.get_args(kind)
+    return (kind,)
+
+
+def _model_in(kind: Any) -> type[BaseModel] | None:
+    for option in _options(kind):
+        if isinstance(option, type) and issubclass(option, BaseModel):
+            return option
+    return None
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "(nothing)"

@@ -1,0 +1,152 @@
+"""The tables of a release: folders, file names, columns and spellings, as data."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from catalog_builder.archive.description import Description
+from catalog_builder.archive.units import UnitText
+
+TableName = Literal[
+    "gaia_source",
+    "rvs_mean_spectrum",
+    "xp_continuous_mean_spectrum",
+    "xp_sampled_mean_spectrum",
+    "astrophysical_parameters",
+]
+FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "fits.gz", "parquet"]
+ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+PositiveInt = Annotated[int, Field(gt=0)]
+
+
+class ColumnSpec(Description):
+    """One column: its names in the files, and its type, unit and shape in the program.
+
+    Parameters
+    ----------
+    dtype : str
+        NumPy scalar type the column has in a block.
+    names : tuple of str
+        Names it may have in a file, in order of preference; the canonical name where empty.
+    unit : str
+        Unit in the files; empty for none. A header that says otherwise is refused.
+    length : int or None
+        Number of elements of an array column, None for a scalar.
+    required : bool
+        Whether a file without the column is refused, and for arrays, whether a bad cell rejects
+        its row for that table. A bad cell in an optional column becomes null.
+    """
+
+    dtype: ScalarType
+    names: tuple[str, ...] = ()
+    unit: UnitText = ""
+    length: PositiveInt | None = None
+    required: bool = False
+
+    @model_validator(mode="after")
+    def _arrays_are_floats(self) -> Self:
+        if self.length is not None and self.dtype not in {"float32", "float64"}:
+            raise ValueError("an array column (with `length`) must have dtype float32 or float64")
+        return self
+
+    @property
+    def numpy_dtype(self) -> np.dtype[np.generic]:
+        """NumPy dtype of the column's elements."""
+        return np.dtype(self.dtype)
+
+
+class TableSpec(Description):
+    """One table: where its files lie, how they are named and which columns are read.
+
+    Parameters
+    ----------
+    folders : tuple of str
+        Folders, relative to the archive's root, that may hold the files; the first found counts.
+    stem : str
+        What a file name begins with, before the range.
+    formats : tuple of str
+        Accepted file name endings in order of preference.
+    columns : dict of str to ColumnSpec
+        By canonical name. ``source_id`` is always among them.
+    """
+
+    folders: Annotated[tuple[str, ...], Field(min_length=1)]
+    stem: Annotated[str, Field(min_length=1)]
+    formats: Annotated[tuple[FileFormat, ...], Field(min_length=1)]
+    columns: dict[ColumnName, ColumnSpec]
+
+    @model_validator(mode="after")
+    def _has_a_usable_key(self) -> Self:
+        key = self.columns.get("source_id")
+        if key is None or key.dtype != "int64" or not key.required or key.length is not None:
+            raise ValueError(
+                "columns must hold `source_id` as {dtype: int64, required: true}: every table "
+                "is joined by it"
+            )
+        return self
+
+    def native_names(self, canonical: str) -> tuple[str, ...]:
+        """Names under which a column may stand in a file, in order of preference."""
+        return self.columns[canonical].names or (canonical,)
+
+
+class PartitionRule(Description):
+    """How files are cut into HEALPix ranges, the same in every table.
+
+    Parameters
+    ----------
+    range_pattern : str
+        Regular expression with the groups ``start`` and ``stop`` (inclusive pixel numbers); it
+        stands between a table's stem and the file's ending.
+    healpix_level : int
+        Level (order) of the range's pixels, nested scheme, ICRS.
+    source_id_shift : int
+        ``source_id >> source_id_shift`` is the pixel at `healpix_level`.
+    position_level, position_shift : int
+        The finest pixel an id carries, from which an approximate position can be taken.
+    """
+
+    range_pattern: str
+    healpix_level: Annotated[int, Field(ge=0, le=29)]
+    source_id_shift: Annotated[int, Field(ge=0, le=62)]
+    position_level: Annotated[int, Field(ge=0, le=29)]
+    position_shift: Annotated[int, Field(ge=0, le=62)]
+
+    @model_validator(mode="after")
+    def _pattern_has_its_groups(self) -> Self:
+        try:
+            groups = re.compile(self.range_pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"range_pattern is not a regular expression: {error}") from error
+        if not {"start", "stop"} <= set(groups):
+            raise ValueError("range_pattern needs the groups (?P<start>...) and (?P<stop>...)")
+        if self.source_id_shift - self.position_shift != 2 * (
+            self.position_level - self.healpix_level
+        ):
+            raise ValueError("the shifts and levels disagree: one level is two bits of the id")
+        return self
+
+    @property
+    def n_pixels(self) -> int:
+        """Number of pixels on the sky at the partition's level."""
+        return 12 << (2 * self.healpix_level)
+
+
+class TextRule(Description):
+    """Spellings in text files, all compared without regard to case."""
+
+    null_tokens: tuple[str, ...]
+    true_tokens: Annotated[tuple[str, ...], Field(min_length=1)]
+    false_tokens: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class ChecksumRule(Description):
+    """The checksum list of a folder: lines of ``<digest>  <file name>``."""
+
+    file_name: str
+    algorithm: Literal["md5", "sha1", "sha256"]
