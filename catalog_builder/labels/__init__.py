@@ -1,0 +1,1 @@
+"""Label surveys: each is a YAML description and one common reader."""

@@ -1,0 +1,195 @@
+"""A label survey as data: file, columns, null values and named quality cuts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, HttpUrl, model_validator
+
+from catalog_builder.archive.description import Description, load_description
+from catalog_builder.archive.units import UnitText
+
+LabelName = Literal["teff", "logg", "m_h", "alpha_m", "fe_h"]
+
+#: The labels, in the order of every array that holds them.
+LABEL_NAMES: tuple[LabelName, ...] = ("teff", "logg", "m_h", "alpha_m", "fe_h")
+
+
+class LabelColumn(Description):
+    """One label: its columns in the survey's file, and how far its errors are believed.
+
+    Parameters
+    ----------
+    column, error : str
+        Columns of the value and of its 1-sigma error.
+    unit : str
+        Unit of both.
+    error_floor : float
+        Smallest error believed; smaller ones (formal errors of bright stars) are raised to it.
+    error_if_missing : float
+        Error of a value that comes without a usable one (null, zero or negative).
+    """
+
+    column: str
+    error: str
+    unit: UnitText
+    error_floor: Annotated[float, Field(gt=0)]
+    error_if_missing: Annotated[float, Field(gt=0)]
+
+
+class BitTest(Description):
+    """Fails a star when any of the named bits is set."""
+
+    column: str
+    any_of: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class RangeTest(Description):
+    """Fails a star whose value lies outside [minimum, maximum].
+
+    A null fails a `minimum` (a star without S/N is not known to be good) and passes where only a
+    `maximum` is given (what a missing error means is the label's `error_if_missing`).
+    """
+
+    column: str
+    minimum: float | None = None
+    maximum: float | None = None
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.minimum is None and self.maximum is None:
+            raise ValueError("give a minimum, a maximum or both")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError("minimum is above maximum")
+        return self
+
+
+class Cut(Description):
+    """A named quality cut: one test, and what is lost when it fails.
+
+    Parameters
+    ----------
+    name : str
+        Counted under this name.
+    because : str
+        One sentence for the reader of the counts.
+    bits, range
+        The test; exactly one of them.
+    rejects : "star" or tuple of str
+        The whole star, or the labels that become null.
+    optional : bool
+        Whether the cut is skipped where the file lacks its column.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    because: Annotated[str, Field(min_length=1)]
+    bits: BitTest | None = None
+    range: RangeTest | None = None
+    rejects: Literal["star"] | tuple[LabelName, ...]
+    optional: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_test(self) -> Self:
+        if (self.bits is None) == (self.range is None):
+            raise ValueError("give exactly one test: bits or range")
+        if not self.rejects:
+            raise ValueError("`rejects` must be `star` or name at least one label")
+        return self
+
+    @property
+    def column(self) -> str:
+        """Column of the file that the cut looks at."""
+        test = self.bits or self.range
+        return test.column if test else ""
+
+
+class DownloadFile(Description):
+    """Where the survey's file is published."""
+
+    url: HttpUrl
+    sha1: Annotated[str | None, Field(pattern=r"^[0-9a-f]{40}$")] = None
+
+
+class LabelSurvey(Description):
+    """A label survey, as described in ``schemas/labels/<name>.yaml``.
+
+    Parameters
+    ----------
+    name, title, credit : str
+        Short name, title and the acknowledgement that goes into products.
+    source_id_release : str
+        Release to which the survey's Gaia identifiers belong; they are no keys in another one.
+    files : tuple of str
+        Candidate files relative to the archive's root; the first found counts.
+    hdu : int
+        FITS extension with the table.
+    source_id, sig_to_noise : str
+        Columns of the Gaia identifier (0 and negative: none) and of the S/N.
+    null_values : tuple of float
+        Numbers that mean "no value", beside NaN.
+    labels : dict of str to LabelColumn
+        By canonical name; labels not named are missing for every star.
+    bits : dict of str to dict of str to int
+        Bit numbers by column and bit name.
+    cuts : tuple of Cut
+        Applied in order; a star is counted under the first cut that rejects it.
+    duplicates : {"best_sig_to_noise"}
+        Which row of a star counts: best S/N, then the first in the file.
+    download : DownloadFile, optional
+        Where the file is published.
+    """
+
+    name: str
+    title: str
+    credit: str
+    source_id_release: str
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    hdu: Annotated[int, Field(ge=1)]
+    source_id: str
+    sig_to_noise: str
+    null_values: tuple[float, ...] = ()
+    labels: dict[LabelName, LabelColumn]
+    bits: dict[str, dict[str, Annotated[int, Field(ge=0, le=63)]]] = Field(default_factory=dict)
+    cuts: tuple[Cut, ...] = ()
+    duplicates: Literal["best_sig_to_noise"]
+    download: DownloadFile | None = None
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        if not self.labels:
+            raise ValueError(f"`labels` names none of {', '.join(LABEL_NAMES)}")
+        names = [cut.name for cut in self.cuts]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"cuts with the same name: {twice}")
+        for cut in self.cuts:
+            self._check_bits(cut)
+        return self
+
+    def _check_bits(self, cut: Cut) -> None:
+        if cut.bits is None:
+            return
+        known: dict[str, Any] = self.bits.get(cut.bits.column, {})
+        unknown = sorted(set(cut.bits.any_of) - set(known))
+        if unknown:
+            raise ValueError(
+                f"cut {cut.name}: {cut.bits.column} has no bit {', '.join(unknown)}; `bits` "
+                f"names {', '.join(known) or 'none for that column'}"
+            )
+
+    def bit_mask(self, test: BitTest) -> int:
+        """Return the integer with the test's bits set, 0 <= mask < 2**64."""
+        numbers = self.bits[test.column]
+        return sum(1 << number for number in {numbers[name] for name in test.any_of})
+
+
+def load_survey(name_or_path: str | Path) -> LabelSurvey:
+    """Load a label survey by its name in ``schemas/labels`` or from a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there or not valid; the message names the key.
+    """
+    return load_description(LabelSurvey, "labels", name_or_path)
