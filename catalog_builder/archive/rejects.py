@@ -1,0 +1,76 @@
+"""The closed list of reasons for which input is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class RejectReason(StrEnum):
+    """Why a row, a source or a file of the archive is not used.
+
+    Stores keep a reason by its place in this list: append to it, never reorder it.
+    """
+
+    MALFORMED_ROW = "malformed_row"
+    BAD_SOURCE_ID = "bad_source_id"
+    WRONG_ARRAY_LENGTH = "wrong_array_length"
+    BAD_NUMBER = "bad_number"
+    ALL_NAN_SPECTRUM = "all_nan_spectrum"
+    NEGATIVE_OR_ZERO_ERRORS = "negative_or_zero_errors"
+    XP_BAND_MISSING = "xp_band_missing"
+    DUPLICATE_SOURCE_ID = "duplicate_source_id"
+    OUTSIDE_PARTITION_RANGE = "outside_partition_range"
+    NO_GAIA_SOURCE_ROW = "no_gaia_source_row"
+    NO_USABLE_INPUT = "no_usable_input"
+    UNREADABLE_FILE = "unreadable_file"
+    CHECKSUM_MISMATCH = "checksum_mismatch"
+    TRUNCATED_FILE = "truncated_file"
+
+    @property
+    def sentence(self) -> str:
+        """What the reason means, for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES: dict[RejectReason, str] = {
+    RejectReason.MALFORMED_ROW: "The row has not as many fields as the header, or an open quote.",
+    RejectReason.BAD_SOURCE_ID: "The source_id is null, no integer, or not positive.",
+    RejectReason.WRONG_ARRAY_LENGTH: "A required array has not the number of elements described.",
+    RejectReason.BAD_NUMBER: "A required array holds something that is neither number nor null.",
+    RejectReason.ALL_NAN_SPECTRUM: "Not one sample of the spectrum is a finite number.",
+    RejectReason.NEGATIVE_OR_ZERO_ERRORS: "Too few samples of the spectrum have a positive error.",
+    RejectReason.XP_BAND_MISSING: "The XP spectrum lacks one of its two bands, or part of it.",
+    RejectReason.DUPLICATE_SOURCE_ID: "The table has an earlier row with the same source_id.",
+    RejectReason.OUTSIDE_PARTITION_RANGE: "The source_id is outside the range of its file.",
+    RejectReason.NO_GAIA_SOURCE_ROW: "The source table has no row for the spectrum.",
+    RejectReason.NO_USABLE_INPUT: "None of the source's spectra can be used.",
+    RejectReason.UNREADABLE_FILE: "The file cannot be opened or is not in the format of its name.",
+    RejectReason.CHECKSUM_MISMATCH: "The file differs from the archive's checksum list.",
+    RejectReason.TRUNCATED_FILE: "The file ends before its compressed stream or table is complete.",
+}
+
+
+@dataclass(frozen=True)
+class RowReject:
+    """One row of a file that is not used.
+
+    Parameters
+    ----------
+    row : int
+        Number of the row in its file, the first data row being 0.
+    source_id : int or None
+        The row's source_id, None where it cannot be read.
+    table : str
+        Logical name of the table.
+    reason : RejectReason
+        Why.
+    detail : str
+        What was seen, naming the column.
+    """
+
+    row: int
+    source_id: int | None
+    table: str
+    reason: RejectReason
+    detail: str
