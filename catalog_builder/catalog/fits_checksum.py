@@ -1,0 +1,109 @@
+"""FITS checksums of a file that is written and read as a stream.
+
+FITS 4.0, section 4.4.2.7 and appendix J: the sum is the ones'-complement sum of big-endian 32-bit
+words; DATASUM is that of the data, and CHECKSUM is chosen so that the sum of the whole
+header-data unit is all ones.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from astropy.io import fits
+
+FITS_BLOCK: Final = 2880
+_ALL_ONES: Final = 0xFFFFFFFF
+_READ_BYTES: Final = 2880 * 1024
+_PUNCTUATION: Final = frozenset(b":;<=>?@[\\]^_`")
+
+
+def add_words(total: int, data: bytes) -> int:
+    """Add bytes, a multiple of four, to a ones'-complement sum of 32-bit words."""
+    total += int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))
+    while total > _ALL_ONES:
+        total = (total & _ALL_ONES) + (total >> 32)
+    return total
+
+
+class SummingWriter:
+    """Writes to a file and sums what it writes; pieces may have any length."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._rest = b""
+        self.total = 0
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._file.write(data)
+        self.size += len(data)
+        data = self._rest + data
+        whole = len(data) - len(data) % 4
+        self.total = add_words(self.total, data[:whole])
+        self._rest = data[whole:]
+
+    def pad(self) -> None:
+        """Append zeros up to a whole FITS block."""
+        self.write(bytes(-self.size % FITS_BLOCK))
+
+
+def header_bytes(header: fits.Header, datasum: int) -> bytes:
+    """Return a header as it lies in the file, with DATASUM and CHECKSUM set.
+
+    Its length does not depend on ``datasum``: a header can be written again in place.
+    """
+    header["DATASUM"] = (str(datasum), "data unit checksum")
+    header["CHECKSUM"] = ("0" * 16, "HDU checksum")
+    total = add_words(datasum, header.tostring().encode("ascii"))
+    header["CHECKSUM"] = (encode_checksum(_ALL_ONES - total), "HDU checksum")
+    return bytes(header.tostring().encode("ascii"))
+
+
+def encode_checksum(value: int) -> str:
+    """Write a 32-bit number as the 16 letters and digits of a CHECKSUM card.
+
+    Each byte becomes four characters, one per word, whose sum is the byte plus four times the
+    character 0; pairs are moved apart until none is a punctuation mark. The string is rotated by
+    one because the value of the card starts at the last byte of a word.
+    """
+    columns = []
+    for byte in value.to_bytes(4, "big"):
+        quotient, remainder = divmod(byte, 4)
+        quotient += ord("0")
+        characters = [quotient + remainder, quotient, quotient, quotient]
+        while not _PUNCTUATION.isdisjoint(characters):
+            for first in (0, 2):
+                if not _PUNCTUATION.isdisjoint(characters[first : first + 2]):
+                    characters[first] += 1
+                    characters[first + 1] -= 1
+        columns.append(characters)
+    text = "".join(chr(column[word]) for word in range(4) for column in columns)
+    return text[-1] + text[:-1]
+
+
+def broken_hdus(path: Path) -> list[int]:
+    """Return the numbers of the header-data units whose checksum does not hold; streams."""
+    with fits.open(path, memmap=True) as hdus:
+        extents = [_extent(hdu) for hdu in hdus]
+    with path.open("rb") as file:
+        return [i for i, extent in enumerate(extents) if _sum(file, *extent) != _ALL_ONES]
+
+
+def _extent(hdu: Any) -> tuple[int, int]:
+    info = hdu.fileinfo()
+    return int(info["hdrLoc"]), int(info["datLoc"] + info["datSpan"])
+
+
+def _sum(file: BinaryIO, start: int, stop: int) -> int:
+    file.seek(start)
+    total = 0
+    while start < stop:
+        data = file.read(min(_READ_BYTES, stop - start))
+        if not data:
+            return total
+        total = add_words(total, data[: len(data) - len(data) % 4])
+        start += len(data)
+    return total

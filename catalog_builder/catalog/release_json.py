@@ -1,0 +1,167 @@
+"""RELEASE.json: what a sealed catalogue was made from, how good it is, and what it must contain.
+
+It is written last, and its presence is what makes a folder a catalogue. ``columns`` seals the
+values, ``manifest`` (the SHA-256 of the file ``SHA256SUMS``) every file, and ``seal`` this record
+itself. ``sha256sum -c SHA256SUMS`` checks the files without this program.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from catalog_builder.catalog.layout import RELEASE_FILE
+from catalog_builder.errors import CatalogueError
+
+# What `seal` finds out by itself; the rest is told to it.
+SEALED_FIELDS: Final = frozenset(
+    {"format", "schema_version", "schema_digest", "columns", "manifest", "seal"}
+)
+
+
+class Accounting(BaseModel):
+    """Every requested source is a row or a counted reject."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requested: int = Field(ge=0)
+    published: int = Field(ge=0)
+    rejected: dict[str, int] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.requested != self.published + sum(self.rejected.values()):
+            raise ValueError(
+                f"{self.requested} requested are not {self.published} published and "
+                f"{sum(self.rejected.values())} rejected"
+            )
+        return self
+
+
+class ReleaseRecord(BaseModel):
+    """The content of RELEASE.json.
+
+    Attributes
+    ----------
+    format : int
+        Version of this record's layout.
+    catalogue, release, version : str
+        Name of the catalogue, the archive release it was made from, its version.
+    schema_version, schema_digest : str
+        Of the column declarations, which lie beside it in ``schema.json``.
+    software : dict of str to str
+        Versions of the program and of the libraries that numbers depend on.
+    model_digest, config_digest : str
+        Of the model directory and of the settings that enter the result.
+    inputs : dict of str to str
+        Digest of each input file.
+    columns : dict of str to str
+        Digest of each stored column (:mod:`catalog_builder.catalog.digest`).
+    manifest : str
+        SHA-256 of ``SHA256SUMS``, which lists all other files.
+    metrics : dict
+        How good the labels are on the test split of the training set.
+    accounting : Accounting
+        Requested, published and rejected sources.
+    acknowledgements : tuple of str
+        Who is to be credited by users of the catalogue.
+    seal : str
+        SHA-256 of all of the above.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal[1] = 1
+    catalogue: str
+    release: str
+    version: str
+    schema_version: str
+    schema_digest: str
+    software: dict[str, str]
+    model_digest: str
+    config_digest: str
+    inputs: dict[str, str]
+    columns: dict[str, str]
+    manifest: str
+    metrics: dict[str, Any]
+    accounting: Accounting
+    acknowledgements: tuple[str, ...] = ()
+    seal: str = ""
+
+    def expected_seal(self) -> str:
+        """Return what ``seal`` must be."""
+        content = self.model_dump(mode="json", exclude={"seal"})
+        return hashlib.sha256(_canonical(content).encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the file's text: indented, in the order of the fields above."""
+        content = self.model_dump(mode="json")
+        return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def make_record(release: Mapping[str, Any], sealed: Mapping[str, Any]) -> ReleaseRecord:
+    """Put a record together and seal it.
+
+    Parameters
+    ----------
+    release : mapping
+        All fields but those that the seal finds out.
+    sealed : mapping
+        ``schema_version``, ``schema_digest``, ``columns``, ``manifest``.
+
+    Raises
+    ------
+    CatalogueError
+        If a field is missing, unknown or wrong, or a metric is not a finite number.
+    """
+    try:
+        record = ReleaseRecord.model_validate({**release, **sealed})
+        return record.model_copy(update={"seal": record.expected_seal()})
+    except ValidationError as error:
+        raise CatalogueError(
+            f"{RELEASE_FILE} cannot be written: {explain(error)}.", "Give the missing fact."
+        ) from error
+    except ValueError as error:
+        raise CatalogueError(
+            f"{RELEASE_FILE} cannot be written: {error}.", "Write null for a metric without value."
+        ) from error
+
+
+def read_release(folder: Path) -> ReleaseRecord:
+    """Read ``RELEASE.json`` of a catalogue; its seal is not checked here.
+
+    Raises
+    ------
+    CatalogueError
+        If it is absent, not JSON, or not such a record.
+    """
+    path = folder / RELEASE_FILE
+    try:
+        return ReleaseRecord.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CatalogueError(
+            f"{folder} has no {RELEASE_FILE}: it is not a sealed catalogue.",
+            "Publish it again, or give the folder of a version.",
+        ) from error
+    except ValidationError as error:
+        raise CatalogueError(
+            f"{path}: {explain(error)}.", "Publish the catalogue again."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"{path} is damaged: {error}.", "Restore it from a copy.") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problem of a validation in words."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    return f"{key}: {first['msg']}" if key else first["msg"]
+
+
+def _canonical(content: object) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)

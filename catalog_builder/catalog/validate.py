@@ -1,0 +1,137 @@
+"""Is a catalogue what its schema and its seal say? Every difference becomes a finding.
+
+Nothing is trusted that can be recomputed: the seal of ``RELEASE.json``, the digest of every file,
+the declarations of every column, the digest of every column, the equality of the exports with the
+store, and the rules that the rows must keep. Rows are streamed, a chunk at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import zarr
+from pydantic import ValidationError
+
+from catalog_builder.catalog.finding import Finding, FindingLog
+from catalog_builder.catalog.layout import (
+    FITS_NAME,
+    MANIFEST_FILE,
+    RELEASE_FILE,
+    SCHEMA_FILE,
+    STORE_NAME,
+    find_catalogue,
+    sealed_files,
+)
+from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
+from catalog_builder.catalog.validate_fits import check_fits_header
+from catalog_builder.catalog.validate_rows import check_rows
+from catalog_builder.errors import CatalogueError
+from catalog_builder.schema import CatalogSchema
+
+
+def validate_catalog(path: str | Path) -> list[Finding]:
+    """Check a catalogue.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder of a version, or of a release, of which the latest version is taken.
+
+    Returns
+    -------
+    list of Finding
+        Empty if all is well.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no catalogue at all.
+    """
+    folder = _folder(Path(path))
+    log = FindingLog()
+    record = _record(folder, log)
+    schema = _schema(folder, record, log)
+    _check_files(folder, record, log)
+    present = _check_declarations(folder, schema, log)
+    if FITS_NAME in {file.name for file in folder.iterdir()}:
+        check_fits_header(folder / FITS_NAME, schema, log)
+    check_rows(folder, schema, present, record, log)
+    return log.as_list()
+
+
+def _folder(path: Path) -> Path:
+    if (path / STORE_NAME).is_dir() or (path / RELEASE_FILE).is_file():
+        return path
+    return find_catalogue(path)
+
+
+def _record(folder: Path, log: FindingLog) -> ReleaseRecord | None:
+    try:
+        record = read_release(folder)
+    except CatalogueError as error:
+        log.add(RELEASE_FILE, error.problem)
+        return None
+    if record.seal != record.expected_seal():
+        log.add(RELEASE_FILE, "it was edited after sealing: its seal does not match its content")
+    return record
+
+
+def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> CatalogSchema:
+    """Return the schema that the catalogue was made with, or today's if that is lost."""
+    try:
+        text = json.loads((folder / SCHEMA_FILE).read_text(encoding="utf-8"))
+        schema = CatalogSchema.model_validate(text)
+    except ValidationError as error:
+        log.add(SCHEMA_FILE, explain(error))
+        return CatalogSchema.load()
+    except (OSError, ValueError) as error:
+        log.add(SCHEMA_FILE, f"cannot be read: {error}")
+        return CatalogSchema.load()
+    if record and (record.schema_digest, record.schema_version) != (schema.digest, schema.version):
+        log.add(SCHEMA_FILE, f"is not the schema that {RELEASE_FILE} names")
+    return schema
+
+
+def _check_files(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> None:
+    manifest = folder / MANIFEST_FILE
+    if not manifest.is_file():
+        log.add(MANIFEST_FILE, "missing")
+        return
+    text = manifest.read_bytes()
+    if record and hashlib.sha256(text).hexdigest() != record.manifest:
+        log.add(MANIFEST_FILE, f"is not the list that {RELEASE_FILE} seals")
+    listed = {}
+    for line in text.decode("utf-8", errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    found = {path.relative_to(folder).as_posix(): path for path in sealed_files(folder)}
+    for name in sorted(listed.keys() - found.keys()):
+        log.add(name, "missing")
+    for name in sorted(found.keys() - listed.keys()):
+        log.add(name, "not part of the sealed catalogue")
+    for name in sorted(found.keys() & listed.keys()):
+        with found[name].open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != listed[name]:
+                log.add(name, "its bytes have changed since sealing")
+
+
+def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) -> tuple[str, ...]:
+    """Compare the arrays with the schema; return the names of those that can be read."""
+    present: tuple[str, ...] = ()
+    # The arrays' own metadata first; then the copy in the group, which xarray reads instead.
+    for consolidated in (False, True):
+        try:
+            group = zarr.open_group(
+                str(folder / STORE_NAME), mode="r", use_consolidated=consolidated
+            )
+            arrays = dict(group.arrays())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.add(STORE_NAME, f"cannot be opened: {error}")
+            continue
+        for mismatch in schema.validate_dataset(arrays):
+            log.add(STORE_NAME, mismatch.problem, mismatch.column)
+        if not consolidated:
+            present = tuple(name for name in schema.names if name in arrays)
+    return present

@@ -1,0 +1,177 @@
+"""The rules that the rows of a catalogue keep, checked in one pass over its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from catalog_builder.catalog.derived import with_derived
+from catalog_builder.catalog.digest import ColumnDigest
+from catalog_builder.catalog.finding import FindingLog, unequal
+from catalog_builder.catalog.layout import FITS_NAME, RELEASE_FILE, STORE_NAME
+from catalog_builder.catalog.release_json import ReleaseRecord
+from catalog_builder.catalog.validate_fits import DAMAGE, FitsRows, open_fits_rows
+from catalog_builder.schema import LABELS, CatalogSchema
+
+# What zarr's codecs raise for a damaged chunk.
+_DAMAGED_CHUNK: Final = (OSError, ValueError, RuntimeError)
+
+Rows = Mapping[str, NDArray[Any]]
+
+
+def check_rows(
+    folder: Path,
+    schema: CatalogSchema,
+    present: tuple[str, ...],
+    record: ReleaseRecord | None,
+    log: FindingLog,
+) -> None:
+    """Check order, labels, flags, digests and exports of all rows.
+
+    Parameters
+    ----------
+    folder : Path
+        The catalogue.
+    schema : CatalogSchema
+        The schema it was made with.
+    present : tuple of str
+        Columns of the schema that the store has.
+    record : ReleaseRecord, optional
+        The content of ``RELEASE.json``, if it could be read.
+    log : FindingLog
+        Takes the findings.
+    """
+    store = folder / STORE_NAME
+    arrays = {name: zarr.open_array(str(store), path=name, mode="r") for name in present}
+    rows = _common_length(arrays, log)
+    if rows is None:
+        return
+    if record and record.accounting.published != rows:
+        log.add(RELEASE_FILE, f"{record.accounting.published} published sources are {rows} rows")
+    check = _RowCheck(schema, log)
+    with open_fits_rows(folder / FITS_NAME) as exported:
+        if exported and exported.rows != rows:
+            log.add(FITS_NAME, f"has {exported.rows} rows, {STORE_NAME} has {rows}")
+        comparable = exported if exported and exported.rows == rows else None
+        block = min(array.chunks[0] for array in arrays.values())
+        for start in range(0, rows, block):
+            check.block(start, _read_block(arrays, start, start + block, log), comparable)
+    check.digests(record)
+
+
+def _common_length(arrays: Mapping[str, zarr.Array[Any]], log: FindingLog) -> int | None:
+    lengths = {array.shape[0] for array in arrays.values()}
+    if len(lengths) == 1:
+        return int(lengths.pop())
+    if lengths:
+        log.add(STORE_NAME, f"the columns have different lengths: {sorted(lengths)}")
+    return None
+
+
+def _read_block(
+    arrays: Mapping[str, zarr.Array[Any]], start: int, stop: int, log: FindingLog
+) -> dict[str, NDArray[Any]]:
+    block = {}
+    for name, array in arrays.items():
+        try:
+            block[name] = np.asarray(array[start:stop])
+        except _DAMAGED_CHUNK as error:
+            damaged = np.ones(min(stop, array.shape[0]) - start, dtype=bool)
+            log.add_rows(STORE_NAME, f"damaged chunk: {error}", name, start, damaged)
+    return block
+
+
+class _RowCheck:
+    """One pass: what must be remembered from block to block, and the rules."""
+
+    def __init__(self, schema: CatalogSchema, log: FindingLog) -> None:
+        self._schema = schema
+        self._log = log
+        self._last_id = -1
+        self._digests = {column.name: ColumnDigest(column) for column in schema.columns}
+
+    def block(self, start: int, rows: Rows, exported: FitsRows | None) -> None:
+        """Check the rows of a block; columns that could not be read are left out."""
+        for name in self._digests.keys() - rows.keys():
+            del self._digests[name]
+        for name, digest in self._digests.items():
+            digest.update(rows[name])
+        self._order(start, rows)
+        self._finite(start, rows)
+        for label in LABELS:
+            self._label(start, rows, label)
+        self._flags(start, rows)
+        if exported:
+            self._export(start, rows, exported)
+
+    def digests(self, record: ReleaseRecord | None) -> None:
+        """Compare the digests of the columns that were read in full with those sealed."""
+        if record is None:
+            return
+        for name, digest in self._digests.items():
+            if record.columns.get(name) != digest.hexdigest():
+                self._log.add(
+                    STORE_NAME, f"its values are not those that {RELEASE_FILE} seals", name
+                )
+
+    def _order(self, start: int, rows: Rows) -> None:
+        if "source_id" not in rows or len(rows["source_id"]) == 0:
+            return
+        ids = rows["source_id"]
+        before = np.concatenate(([self._last_id], ids[:-1]))
+        self._wrong(
+            "source_id is not larger than in the row before", "source_id", start, ids <= before
+        )
+        self._last_id = int(ids[-1])
+
+    def _finite(self, start: int, rows: Rows) -> None:
+        for column in self._schema.columns:
+            if column.nullable and column.name in rows:
+                self._wrong("infinite", column.name, start, np.isinf(rows[column.name]))
+                if not column.null_meaning:
+                    self._wrong("null", column.name, start, np.isnan(rows[column.name]))
+
+    def _label(self, start: int, rows: Rows, label: str) -> None:
+        sigma = f"e_{label}"
+        if label not in rows:
+            return
+        known = np.isfinite(rows[label])
+        if sigma in rows:
+            without = known & ~(rows[sigma] > 0)
+            self._wrong("a label without a positive sigma", sigma, start, without)
+            self._wrong("a sigma without a label", sigma, start, ~known & ~np.isnan(rows[sigma]))
+        if "flags" in rows:
+            absent = (rows["flags"] & self._schema.flags[f"{label}_not_available"].mask) != 0
+            self._wrong(
+                "null, but its flag is not set, or the reverse", label, start, absent == known
+            )
+
+    def _flags(self, start: int, rows: Rows) -> None:
+        if "flags" in rows:
+            undeclared = (rows["flags"] & ~self._schema.flags.declared_mask) != 0
+            self._wrong("an undeclared bit is set", "flags", start, undeclared)
+
+    def _export(self, start: int, rows: Rows, exported: FitsRows) -> None:
+        complete = rows if "flags" not in rows else self._complete(rows)
+        for name, values in complete.items():
+            try:
+                other = exported.column(name, start, start + len(values))
+            except DAMAGE as error:
+                self._log.add(FITS_NAME, f"cannot be read: {error}", name)
+                continue
+            if other is not None:
+                problem = f"differs from {STORE_NAME}"
+                self._log.add_rows(FITS_NAME, problem, name, start, unequal(values, other))
+
+    def _complete(self, rows: Rows) -> Rows:
+        # Columns that could not be read stay out; a derived one needs no other than flags.
+        readable = [c for c in self._schema.all_columns if c.derived or c.name in rows]
+        return with_derived(rows, self._schema.model_copy(update={"all_columns": tuple(readable)}))
+
+    def _wrong(self, problem: str, column: str, start: int, wrong: NDArray[np.bool_]) -> None:
+        self._log.add_rows(STORE_NAME, problem, column, start, wrong)

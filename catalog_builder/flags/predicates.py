@@ -1,0 +1,132 @@
+"""One small function per kind of flag bit: arrays in, one boolean per star out.
+
+A function added to :data:`PREDICATES` can be named as the ``test`` of a bit in
+``schemas/flags.yaml``; its keyword arguments are the bit's ``parameters``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.schema import LABELS
+
+MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
+
+Bools = NDArray[np.bool_]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class FlagContext:
+    """All that a predicate may look at, for n stars.
+
+    Attributes
+    ----------
+    mean : ndarray of float, shape (n, 5)
+        Labels as published, NaN where null, in the order of ``LABELS``.
+    inputs_used : ndarray of bool, shape (n, 4)
+        Which inputs the labels were derived from, in the order of ``MODALITIES``.
+    features : mapping of str to ndarray of shape (n, ...)
+        The feature block: magnitudes in mag, parallaxes in mas.
+    label_range : mapping of str to (float, float)
+        Smallest and largest training label; a label that was not trained may be absent.
+    g_range, parallax_range : (float, float), optional
+        The same for the training stars' G in mag and parallax in mas; None if none had any.
+    """
+
+    mean: NDArray[np.floating[Any]]
+    inputs_used: Bools
+    features: Mapping[str, NDArray[Any]]
+    label_range: Mapping[str, Range] = field(default_factory=dict)
+    g_range: Range | None = None
+    parallax_range: Range | None = None
+
+
+Predicate = Callable[..., Bools]
+
+
+def input_used(context: FlagContext, *, modality: str) -> Bools:
+    """Tell where this input took part in the prediction."""
+    return np.asarray(context.inputs_used[:, _position(MODALITIES, modality)], dtype=bool)
+
+
+def label_outside_range(context: FlagContext, *, label: str) -> Bools:
+    """Tell where a label lies outside the range of the training labels; null lies nowhere."""
+    return _outside(_label(context, label), context.label_range.get(label))
+
+
+def g_outside_range(context: FlagContext) -> Bools:
+    """Tell where G lies outside the range of the training stars; a missing G lies nowhere."""
+    return _outside(context.features["phot_g_mean_mag"], context.g_range)
+
+
+def parallax_outside_range(context: FlagContext) -> Bools:
+    """Tell where the parallax lies outside the training range; a missing one lies nowhere.
+
+    The zero point is subtracted where it is known; of a few hundredths of a mas, it is no reason
+    to leave a star without a test.
+    """
+    corrected = context.features["parallax_corrected"]
+    parallax = np.where(np.isfinite(corrected), corrected, context.features["parallax"])
+    return _outside(parallax, context.parallax_range)
+
+
+def rvs_low_snr(context: FlagContext, *, threshold: float) -> Bools:
+    """Tell where the RVS spectrum was used and has a known S/N below the threshold."""
+    signal_to_noise = context.features["rvs_spec_sig_to_noise"]
+    low: Bools = input_used(context, modality="rvs") & (signal_to_noise < threshold)
+    return low
+
+
+def label_not_available(context: FlagContext, *, label: str) -> Bools:
+    """Tell where a label is null."""
+    null: Bools = ~np.isfinite(_label(context, label))
+    return null
+
+
+def not_predicted(context: FlagContext) -> Bools:
+    """Tell where all labels are null."""
+    unknown: Bools = ~np.isfinite(context.mean).any(axis=1)
+    return unknown
+
+
+PREDICATES: Final[Mapping[str, Predicate]] = {
+    predicate.__name__: predicate
+    for predicate in (
+        input_used,
+        label_outside_range,
+        g_outside_range,
+        parallax_outside_range,
+        rvs_low_snr,
+        label_not_available,
+        not_predicted,
+    )
+}
+
+
+def _label(context: FlagContext, label: str) -> NDArray[np.floating[Any]]:
+    return context.mean[:, _position(LABELS, label)]
+
+
+def _position(names: tuple[str, ...], name: str) -> int:
+    if name not in names:
+        raise ConfigError(
+            f"flags.yaml asks for {name!r}, which is none of {', '.join(names)}.",
+            "Correct the parameters of the bit.",
+        )
+    return names.index(name)
+
+
+def _outside(values: NDArray[Any], limits: Range | None) -> Bools:
+    if limits is None:
+        return np.zeros(values.shape, dtype=bool)
+    low, high = limits
+    # Comparisons with NaN are false: a missing value is inside and outside of nothing.
+    outside: Bools = (values < low) | (values > high)
+    return outside
