@@ -96,11 +96,10 @@ class PredictSettings(Section):
     """How the model is applied."""
 
     batch_size: int = Field(
-        1024, ge=1, description="Stars per forward pass; fixed per partition, so results do not"
-        " depend on the number of workers."
-    )
-    min_rvs_snr: float = Field(
-        20.0, ge=0.0, description="RVS spectra below this rvs_spec_sig_to_noise are flagged low_snr."
+        1024,
+        ge=1,
+        description="Stars per forward pass, counted from the start of each partition, so that"
+        " results do not depend on the number of workers.",
     )
 
 
@@ -132,6 +131,9 @@ class RunConfig(Section):
         (), description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`)."
     )
     seed: int = Field(42, ge=0, description="Seed of the split, the initial weights and the batches.")
+    device: str = Field(
+        "auto", description="Where training runs: `auto` (a GPU if the worker has one), `cpu`, `cuda`."
+    )
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
     training: TrainingSettings = Field(default_factory=TrainingSettings)

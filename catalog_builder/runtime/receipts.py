@@ -43,6 +43,7 @@ class Receipt(BaseModel):
     rejected: dict[str, int] = {}
     inputs: dict[str, dict[str, Any]] = {}
     output: str = Field(description="Path of the output, relative to the workdir.")
+    pattern: str = Field(description="Which files of the output are this task's own.")
     output_digest: str = Field(description="Digest of the data in the output.")
     inventory: str = Field(description="Digest of the names and sizes of the output's files.")
     notes: dict[str, Any] = {}
@@ -102,19 +103,24 @@ def check_task(path: Path, root: Path, stage: str, task: str, key: str) -> TaskS
         return TaskState.DAMAGED_RECEIPT
     if receipt.key != key:
         return TaskState.STALE
-    if inventory_of(root / receipt.output) != receipt.inventory:
+    if inventory_of(root / receipt.output, receipt.pattern) != receipt.inventory:
         return TaskState.DAMAGED_OUTPUT
     return TaskState.DONE
 
 
-def inventory_of(path: Path) -> str:
-    """Return a digest of the relative names and sizes of a file, or of all files of a folder.
+def inventory_of(path: Path, pattern: str = "**/*") -> str:
+    """Return a digest of the relative names and sizes of a file, or of the files of a folder.
 
     It finds what is missing, truncated or added without reading the data; what it cannot find (a
     flipped byte) the checksums inside the stores find when they are read.
+
+    Parameters
+    ----------
+    path : Path
+        A file or a folder.
+    pattern : str
+        Glob of the files below a folder; where many tasks write one store, each has its own.
     """
-    digest = hashlib.sha256()
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    for file in files:
-        digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\n".encode())
-    return digest.hexdigest()[:32]
+    files = [path] if path.is_file() else sorted(p for p in path.glob(pattern) if p.is_file())
+    lines = [f"{p.relative_to(path.parent).as_posix()}\0{p.stat().st_size}\n" for p in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]

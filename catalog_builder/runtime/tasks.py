@@ -48,6 +48,8 @@ class Outcome:
     rejected: Mapping[str, int] = field(default_factory=dict)
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
+    #: Which files of the output this task wrote, where several tasks fill one store.
+    pattern: str = "**/*"
 
 
 #: What a stage runs on a worker: context (the same for all its tasks) and task to outcome.
@@ -61,8 +63,8 @@ class Stage:
     name: str
     version: int
     work: Work
-    #: Dask resources that a worker must offer, e.g. ``{"GPU": 1}``.
-    resources: Mapping[str, float] = field(default_factory=dict)
+    #: A Dask resource, such as ``GPU``: where a worker offers it, the tasks go there.
+    prefers: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def execute(
     """
     bag = dask.bag.from_sequence(tasks, npartitions=len(tasks))
     run = functools.partial(_run_partition, stage, context, workdir)
-    resources = dict(stage.resources) or None
+    resources = {stage.prefers: 1} if _offered(client, stage.prefers) else None
     futures = client.compute(bag.map_partitions(run).to_delayed(), resources=resources)
     task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
     completed = as_completed(futures)
@@ -131,6 +133,11 @@ def execute(
         else:
             yield Failure(task, future.exception())
         future.release()
+
+
+def _offered(client: Client, resource: str) -> bool:
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return any(resource in worker["resources"] for worker in workers)
 
 
 def _run_partition(
@@ -162,7 +169,8 @@ def run_task(stage: Stage, context: Any, workdir: Workdir, task: Task) -> Receip
         inputs={name: dict(facts) for name, facts in sorted(outcome.inputs.items())},
         output=outcome.output,
         output_digest=outcome.output_digest,
-        inventory=inventory_of(workdir.root / outcome.output),
+        pattern=outcome.pattern,
+        inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
         notes=dict(outcome.notes),
         seconds=round(time.monotonic() - begin, 3),
     )

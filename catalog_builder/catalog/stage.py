@@ -1,0 +1,197 @@
+"""The publish stages: chunks of the catalogue written side by side, then exported and sealed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catalog_builder.catalog.fits_export import export_fits
+from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
+from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.seal import seal
+from catalog_builder.catalog.zarr_store import create_store, write_rows
+from catalog_builder.config import PublishSettings, digest_json
+from catalog_builder.errors import CatalogueError
+from catalog_builder.inference.rows import read_rows
+from catalog_builder.runtime.chunks import plan_chunks
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.workdir import Workdir, remove_tree
+from catalog_builder.schema import CatalogSchema
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One catalogue to be: its place follows from all that it is made of."""
+
+    release: str
+    version: str
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Return the version's folder name: the user's name and the digest."""
+        return f"{self.version}-{self.digest[:8]}"
+
+    def folder(self, workdir: Workdir) -> Path:
+        """Return where it will stand, sealed."""
+        return workdir.catalogs / self.release / self.name
+
+
+@dataclass(frozen=True)
+class PublishContext:
+    """What all publish tasks share."""
+
+    workdir: Workdir
+    schema: CatalogSchema
+    settings: PublishSettings
+    edition: Edition
+    #: Facts for RELEASE.json; only the sealing task needs them.
+    record: Mapping[str, Any]
+
+
+def _write_chunk(context: PublishContext, task: Task) -> Outcome:
+    root = context.workdir.root
+    store = building_dir(context.edition.folder(context.workdir)) / STORE_NAME
+    pieces = [read_rows(root / path, start, stop) for path, start, stop in task.payload["pieces"]]
+    columns = {
+        name: np.concatenate([piece[name] for piece in pieces]) for name in context.schema.names
+    }
+    write_rows(store, context.schema, task.payload["start"], columns)
+    rows = len(columns["source_id"])
+    return Outcome(
+        rows_in=rows,
+        rows_out=rows,
+        output=str(store.relative_to(root)),
+        output_digest=task.key,
+        pattern=f"*/c/{task.payload['index']}",
+    )
+
+
+def _seal(context: PublishContext, task: Task) -> Outcome:
+    folder = context.edition.folder(context.workdir)
+    if not folder.exists():
+        building = building_dir(folder)
+        if "fits" in context.settings.formats:
+            export_fits(
+                building / STORE_NAME, building / FITS_NAME, context.schema, _cards(context)
+            )
+        seal(building, folder, context.record, context.schema)
+    # A catalogue that a killed run sealed before its receipt was written is taken as it is.
+    sealed = read_release(folder)
+    if sealed.seal != sealed.expected_seal():
+        raise CatalogueError(
+            f"{folder} stands in the way and its RELEASE.json is damaged.",
+            "See `catalog-builder validate`, then remove the folder or choose another --version.",
+        )
+    return Outcome(
+        rows_in=sealed.accounting.requested,
+        rows_out=sealed.accounting.published,
+        rejected=sealed.accounting.rejected,
+        output=str(folder.relative_to(context.workdir.root)),
+        output_digest=digest_json(sealed.columns),
+        notes={"seal": sealed.seal},
+    )
+
+
+CHUNKS = Stage("publish-chunks", version=1, work=_write_chunk)
+SEAL = Stage("publish", version=1, work=_seal)
+
+
+def edition_of(
+    predictions: Sequence[Receipt],
+    features: Sequence[Receipt],
+    model_digest: str,
+    schema: CatalogSchema,
+    settings: PublishSettings,
+    release: str,
+    version: str,
+) -> Edition:
+    """Return the edition that these rows make."""
+    key = {
+        "version": [CHUNKS.version, SEAL.version],
+        "rows": [receipt.output_digest for receipt in predictions],
+        "accounting": accounting(features, predictions),
+        "model": model_digest,
+        "schema": schema.digest,
+        "settings": settings.model_dump(mode="json"),
+        "release": release,
+        "name": version,
+    }
+    return Edition(release, version, digest_json(key))
+
+
+def accounting(features: Sequence[Receipt], predictions: Sequence[Receipt]) -> dict[str, Any]:
+    """Return requested, published and rejected sources over all partitions."""
+    rejected: Counter[str] = Counter()
+    for receipt in features:
+        rejected.update(receipt.rejected)
+    return {
+        "requested": sum(receipt.rows_in for receipt in features),
+        "published": sum(receipt.rows_out for receipt in predictions),
+        "rejected": dict(sorted(rejected.items())),
+    }
+
+
+def plan_chunk_tasks(
+    edition: Edition, predictions: Sequence[Receipt], settings: PublishSettings
+) -> list[Task]:
+    """Return a task for each chunk of the catalogue."""
+    counts = [receipt.rows_out for receipt in predictions]
+    tasks = []
+    for chunk in plan_chunks(counts, settings.chunk_rows):
+        pieces = [
+            (predictions[piece.partition].output, piece.start, piece.stop) for piece in chunk.pieces
+        ]
+        key = digest_json([edition.digest, chunk.index])
+        payload = {"index": chunk.index, "start": chunk.start, "pieces": pieces}
+        tasks.append(Task(CHUNKS.name, f"{edition.name}-{chunk.index:06d}", key, payload))
+    return tasks
+
+
+def plan_seal(edition: Edition) -> list[Task]:
+    """Return the one task that exports and seals."""
+    return [Task(SEAL.name, edition.name, edition.digest)]
+
+
+def prepare_store(context: PublishContext, rows: int) -> None:
+    """Create the empty store that chunk tasks fill, unless an earlier attempt left a whole one.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no row to publish.
+    """
+    if rows == 0:
+        raise CatalogueError(
+            "There is no source to publish: every requested one was rejected.",
+            "`catalog-builder status` gives the reasons.",
+        )
+    building = building_dir(context.edition.folder(context.workdir))
+    store = building / STORE_NAME
+    if store.exists():
+        return
+    building.mkdir(parents=True, exist_ok=True)
+    unfinished = building / f".{STORE_NAME}.partial"
+    remove_tree(unfinished)
+    chunk_rows = min(context.settings.chunk_rows, rows)
+    title = f"{context.record['catalogue']} {context.edition.name}"
+    create_store(unfinished, context.schema, rows, chunk_rows, {"title": title})
+    unfinished.rename(store)
+
+
+def _cards(context: PublishContext) -> list[tuple[str, str, str]]:
+    record = context.record
+    return [
+        ("CATALOG", str(record["catalogue"]), "name of the catalogue"),
+        ("RELEASE", context.edition.release, "archive release it was made from"),
+        ("VERSION", context.edition.name, "version of the catalogue"),
+        ("MODELID", str(record["model_digest"])[:32], "digest of the model"),
+        ("CONFIGID", str(record["config_digest"])[:32], "digest of the settings"),
+        ("CREATOR", f"catalog-builder {record['software']['catalog-builder']}", "software"),
+    ]

@@ -1,0 +1,1 @@
+"""The model on the workers, and one partition's prediction."""

@@ -1,0 +1,115 @@
+"""One partition's prediction: features in, rows of the catalogue out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.features.store import Block, FeatureStore
+from catalog_builder.flags.bits import compute_flags
+from catalog_builder.flags.predicates import FlagContext
+from catalog_builder.inference.rows import RowWriter
+from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.schema import LABELS, CatalogSchema
+
+Columns = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class PartitionPrediction:
+    """What was predicted for one partition."""
+
+    rows: int
+    digest: str
+    labelled: dict[str, int]
+
+
+def predict_partition(
+    features: Path, estimator: Estimator, schema: CatalogSchema, batch_size: int, out: Path
+) -> PartitionPrediction:
+    """Predict all stars of a partition, batch by batch.
+
+    Batches are counted from the first row of the partition, so that every star is always in the
+    same batch, whoever computes it.
+
+    Parameters
+    ----------
+    features : Path
+        Feature store.
+    estimator : Estimator
+        The model.
+    schema : CatalogSchema
+        Columns to make; derived (string) columns are left to the export.
+    batch_size : int
+        Stars per batch.
+    out : Path
+        New store of catalogue rows.
+    """
+    store = FeatureStore(features)
+    writer = RowWriter(out, schema, len(store))
+    labelled = dict.fromkeys(LABELS, 0)
+    for start in range(0, len(store), batch_size):
+        block = store.read(slice(start, start + batch_size))
+        prediction = estimator.predict(block, batch_size)
+        columns = catalogue_columns(block, prediction, estimator, schema)
+        for label in LABELS:
+            labelled[label] += int(np.isfinite(columns[label]).sum())
+        writer.write(start, columns)
+    return PartitionPrediction(len(store), writer.finish(), labelled)
+
+
+def catalogue_columns(
+    block: Block, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
+) -> Columns:
+    """Return the stored columns of the schema for one batch.
+
+    Parameters
+    ----------
+    block : dict of str to ndarray
+        Feature block of n stars.
+    prediction : Prediction
+        Of the same stars.
+    estimator : Estimator
+        The model, for its training ranges.
+    schema : CatalogSchema
+        What to return, with dtypes.
+    """
+    made = {**_labels(prediction), **_correlations(prediction)}
+    made["bp_rp"] = block["phot_bp_mean_mag"] - block["phot_rp_mean_mag"]
+    context = FlagContext(
+        mean=prediction.mean,
+        inputs_used=prediction.inputs_used,
+        features=block,
+        label_range=estimator.label_range,
+        g_range=estimator.g_range,
+        parallax_range=estimator.parallax_range,
+    )
+    made["flags"] = compute_flags(context, schema.flags)
+    source: Mapping[str, NDArray[Any]] = {**block, **made}
+    return {
+        column.name: np.asarray(source[column.name]).astype(column.numpy_dtype)
+        for column in schema.columns
+    }
+
+
+def _labels(prediction: Prediction) -> Columns:
+    columns: Columns = {}
+    for i, label in enumerate(LABELS):
+        columns[label] = prediction.mean[:, i]
+        columns[f"e_{label}"] = prediction.sigma[:, i]
+        columns[f"e_{label}_aleatoric"] = prediction.sigma_aleatoric[:, i]
+        columns[f"e_{label}_epistemic"] = prediction.sigma_epistemic[:, i]
+    return columns
+
+
+def _correlations(prediction: Prediction) -> Columns:
+    return {
+        f"corr_{LABELS[i]}_{LABELS[j]}": prediction.correlation[:, i, j]
+        for i, j in combinations(range(len(LABELS)), 2)
+    }

@@ -1,0 +1,75 @@
+"""Catalogue rows of one partition, on their way to publication."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, Crc32cCodec
+
+from catalog_builder.features.store import ArrayDigest
+from catalog_builder.schema import CatalogSchema
+
+#: Rows per chunk: a multiple of every sensible batch size, so that batches fill whole chunks.
+CHUNK_ROWS = 65_536
+
+
+class RowWriter:
+    """Collects batches and writes them chunk by chunk; the digest is that of the rows."""
+
+    def __init__(self, path: Path, schema: CatalogSchema, rows: int) -> None:
+        group = zarr.create_group(store=path, zarr_format=3)
+        self._arrays = {
+            column.name: group.create_array(
+                column.name,
+                shape=(rows,),
+                chunks=(max(1, min(rows, CHUNK_ROWS)),),
+                dtype=column.numpy_dtype,
+                compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()),
+                dimension_names=("source",),
+            )
+            for column in schema.columns
+        }
+        self._digests = {c.name: ArrayDigest(c.name, c.numpy_dtype.str) for c in schema.columns}
+        self._waiting: dict[str, list[NDArray[Any]]] = {c.name: [] for c in schema.columns}
+        self._start = self._rows_waiting = 0
+        self._group = group
+
+    def write(self, start: int, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take a batch; batches come in order and without gaps."""
+        if start != self._start + self._rows_waiting:
+            raise ValueError(f"batch at row {start} follows row {self._start + self._rows_waiting}")
+        for name, waiting in self._waiting.items():
+            waiting.append(columns[name])
+            self._digests[name].update(columns[name])
+        self._rows_waiting += len(columns["source_id"])
+        while self._rows_waiting >= CHUNK_ROWS:
+            self._flush(CHUNK_ROWS)
+
+    def finish(self) -> str:
+        """Write what is left and return the digest of all columns."""
+        if self._rows_waiting:
+            self._flush(self._rows_waiting)
+        named = sorted((name, digest.hexdigest()) for name, digest in self._digests.items())
+        digest = hashlib.sha256(repr(named).encode()).hexdigest()[:32]
+        self._group.attrs.update({"kind": "predictions", "digest": digest})
+        return digest
+
+    def _flush(self, rows: int) -> None:
+        for name, waiting in self._waiting.items():
+            whole = np.concatenate(waiting)
+            self._arrays[name][self._start : self._start + rows] = whole[:rows]
+            self._waiting[name] = [whole[rows:]]
+        self._start += rows
+        self._rows_waiting -= rows
+
+
+def read_rows(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
+    """Return rows ``[start, stop)`` of a partition's catalogue rows, by column."""
+    group = zarr.open_group(path, mode="r")
+    return {name: np.asarray(array[start:stop]) for name, array in group.arrays()}

@@ -1,0 +1,63 @@
+"""The predict stage: one task per partition, the model on every worker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from catalog_builder.config import PredictSettings, digest_json
+from catalog_builder.inference.predict import predict_partition
+from catalog_builder.inference.worker_model import worker_model
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.schema import CatalogSchema
+
+
+@dataclass(frozen=True)
+class PredictContext:
+    """What all predict tasks share. The weights travel by path, never inside a task."""
+
+    workdir: Workdir
+    model: Path
+    model_digest: str
+    schema: CatalogSchema
+    settings: PredictSettings
+
+
+def _work(context: PredictContext, task: Task) -> Outcome:
+    root = context.workdir.root
+    estimator = worker_model(context.model, context.model_digest)
+    out = context.workdir.new_output("predictions", task.name)
+    made = predict_partition(
+        root / task.payload["features"], estimator, context.schema, context.settings.batch_size, out
+    )
+    return Outcome(
+        rows_in=made.rows,
+        rows_out=made.rows,
+        output=str(out.relative_to(root)),
+        output_digest=made.digest,
+        notes={"labelled": made.labelled},
+    )
+
+
+STAGE = Stage("predict", version=1, work=_work)
+
+
+def plan(
+    features: Sequence[Receipt], model_digest: str, schema: CatalogSchema, settings: PredictSettings
+) -> list[Task]:
+    """Return a task for each partition."""
+    shared = digest_json(
+        [STAGE.version, model_digest, schema.digest, settings.model_dump(mode="json")]
+    )
+    return [
+        Task(
+            STAGE.name,
+            receipt.task,
+            digest_json([shared, receipt.output_digest]),
+            {"features": receipt.output},
+        )
+        for receipt in features
+    ]

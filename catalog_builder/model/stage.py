@@ -1,0 +1,117 @@
+"""The train stages: one task for each member of the ensemble, one that assembles and calibrates.
+
+Members are independent, so each is a task with a receipt of its own: on a GPU worker they follow
+one another, on CPUs they run side by side, and what is trained is kept when something fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from catalog_builder.config import digest_json
+from catalog_builder.model.settings import ModelSettings
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.workdir import Workdir
+
+
+@dataclass(frozen=True)
+class TrainContext:
+    """What all train tasks share."""
+
+    workdir: Workdir
+    settings: ModelSettings
+    seed: int
+    device: str
+    provenance: Mapping[str, Any]
+
+
+def _train_member(context: TrainContext, task: Task) -> Outcome:
+    from catalog_builder.model.fit import fit_member
+
+    root = context.workdir.root
+    data, scaling = _load(root / task.payload["training"])
+    # The folder's name holds the key: a killed training finds its checkpoint there and goes on.
+    out = context.workdir.models / "members" / f"{task.name}-{task.key[:12]}"
+    result = fit_member(
+        data,
+        scaling,
+        context.settings,
+        member=task.payload["member"],
+        seed=context.seed,
+        out=out,
+        device=context.device,
+    )
+    return Outcome(
+        rows_in=len(data),
+        rows_out=len(data),
+        output=str(out.relative_to(root)),
+        output_digest=result.digest,
+        notes={"epochs": result.epochs, "validation_loss": result.validation_loss},
+    )
+
+
+def _assemble(context: TrainContext, task: Task) -> Outcome:
+    from catalog_builder.model.ensemble import assemble, read_metrics
+
+    root = context.workdir.root
+    data, scaling = _load(root / task.payload["training"])
+    out = context.workdir.new_output("models", "model", suffix="")
+    members = [root / member for member in task.payload["members"]]
+    digest = assemble(members, data, scaling, context.settings, dict(context.provenance), out)
+    return Outcome(
+        rows_in=len(data),
+        rows_out=len(data),
+        output=str(out.relative_to(root)),
+        output_digest=digest,
+        notes={"metrics": read_metrics(out)},
+    )
+
+
+MEMBER = Stage("train", version=1, work=_train_member, prefers="GPU")
+ASSEMBLE = Stage("model", version=1, work=_assemble)
+
+
+def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
+    """Return a task for each member of the ensemble."""
+    shared = {
+        "version": MEMBER.version,
+        "training": training.output_digest,
+        "settings": settings.model_dump(mode="json", exclude={"members"}),
+        "seed": seed,
+    }
+    return [
+        Task(
+            MEMBER.name,
+            f"member-{member:02d}",
+            digest_json({**shared, "member": member}),
+            {"training": training.output, "member": member},
+        )
+        for member in range(settings.members)
+    ]
+
+
+def plan_assemble(
+    training: Receipt, members: Sequence[Receipt], settings: ModelSettings
+) -> list[Task]:
+    """Return the one task that makes the model directory."""
+    key = {
+        "version": ASSEMBLE.version,
+        "training": training.output_digest,
+        "members": [member.output_digest for member in members],
+        "settings": settings.model_dump(mode="json"),
+    }
+    payload = {"training": training.output, "members": [member.output for member in members]}
+    return [Task(ASSEMBLE.name, "ensemble", digest_json(key), payload)]
+
+
+def _load(path: Any) -> tuple[Any, Any]:
+    import json
+
+    from catalog_builder.model.inputs import Scaling
+    from catalog_builder.training.store import load_training
+
+    scaling = Scaling.from_json(json.loads((path / "scaling.json").read_text(encoding="utf-8")))
+    return load_training(path), scaling

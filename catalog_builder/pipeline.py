@@ -1,0 +1,240 @@
+"""The map of the program: six steps from an archive to a sealed catalogue.
+
+Each method of :class:`Pipeline` is one step. It plans its tasks from what the step before left on
+disk, has the driver do those that have no valid receipt, and returns receipts. Nothing but
+receipts and paths passes from step to step.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from catalog_builder import provenance
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.layout import Partition, list_partitions
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.catalog import stage as publishing
+from catalog_builder.config import RunConfig, digest_json
+from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.features import stage as ingesting
+from catalog_builder.inference import stage as predicting
+from catalog_builder.labels.locate import find_survey
+from catalog_builder.labels.survey import LabelSurvey, load_survey
+from catalog_builder.model import stage as learning
+from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Stage, Task
+from catalog_builder.schema import CatalogSchema
+from catalog_builder.training import stage as teaching
+
+#: The steps in order; each is also a command.
+STEPS = ("ingest", "training-set", "train", "predict", "publish")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model directory, and what is known of it."""
+
+    path: Path
+    digest: str
+    metrics: dict[str, Any]
+
+
+class Pipeline:
+    """One run: its settings, its descriptions, and the steps.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All settings.
+    driver : Driver
+        Carries out tasks.
+    wanted : sequence of str
+        Steps to complete; the steps before them must be complete already.
+    """
+
+    def __init__(self, config: RunConfig, driver: Driver, wanted: Sequence[str] = STEPS) -> None:
+        self.config, self.driver, self.wanted = config, driver, frozenset(wanted)
+        self.workdir = driver.workdir
+        self.release: ReleaseSpec = load_release(config.release)
+        self.schema = CatalogSchema.load()
+        self.seconds: dict[str, float] = {}
+
+    @functools.cached_property
+    def survey(self) -> LabelSurvey:
+        """The label survey's description."""
+        return load_survey(self.config.training.survey)
+
+    @functools.cached_property
+    def archive(self) -> str:
+        """Path or URL of the archive."""
+        if self.config.archive is None:
+            raise ConfigError("No archive is given.", "Name its folder or URL with --archive.")
+        return self.config.archive
+
+    @functools.cached_property
+    def partitions(self) -> list[Partition]:
+        """The partitions that were asked for, in HEALPix order."""
+        return list_partitions(self.archive, self.release, self.config.ranges)
+
+    # --- the steps -------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def features(self) -> list[Receipt]:
+        """Ingest: a feature store for each partition."""
+        settings = self.config.ingest
+        context = ingesting.IngestContext(self.workdir, self.release, settings)
+        tasks = ingesting.plan(self.partitions, self.release, settings)
+        receipts = self._step("ingest", ingesting.STAGE, context, tasks)
+        self._refuse_too_many_rejects(receipts)
+        return receipts
+
+    @functools.cached_property
+    def training(self) -> Receipt:
+        """Training set: labels, their matches in each partition, and one store of them all."""
+        settings, features = self.config.training, self.features
+        context = teaching.TrainingContext(self.workdir, self.survey, settings, self.config.seed)
+        step = functools.partial(self._step, "training-set")
+        (labels,) = step(
+            teaching.LABELS, context, teaching.plan_labels(self._label_file(), self.survey)
+        )
+        plan = teaching.plan_match(self.partitions, features, labels, self.release)
+        matches = step(teaching.MATCH, context, plan)
+        plan = teaching.plan_assemble(features, matches, self.survey, settings, self.config.seed)
+        (training,) = step(teaching.ASSEMBLE, context, plan)
+        return training
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """Train: the ensemble's members, then the calibrated model; or the model that was given."""
+        if self.config.model_path is not None:
+            return _given_model(Path(self.config.model_path))
+        settings, training = self.config.model, self.training
+        context = learning.TrainContext(
+            self.workdir,
+            settings,
+            self.config.seed,
+            self.config.device,
+            {"release": self.release.name, "survey": self.survey.name, "seed": self.config.seed},
+        )
+        step = functools.partial(self._step, "train")
+        plan = learning.plan_members(training, settings, self.config.seed)
+        members = step(learning.MEMBER, context, plan)
+        plan = learning.plan_assemble(training, members, settings)
+        (made,) = step(learning.ASSEMBLE, context, plan)
+        return Model(self.workdir.root / made.output, made.output_digest, made.notes["metrics"])
+
+    @functools.cached_property
+    def predictions(self) -> list[Receipt]:
+        """Predict: catalogue rows for each partition, by the model on every worker."""
+        from catalog_builder.inference.worker_model import ModelPlugin
+
+        model, settings = self.model, self.config.predict
+        path = model.path.absolute()
+        context = predicting.PredictContext(
+            self.workdir, path, model.digest, self.schema, settings
+        )
+        tasks = predicting.plan(self.features, model.digest, self.schema, settings)
+        plugin = ModelPlugin(path, model.digest)
+        return self._step("predict", predicting.STAGE, context, tasks, plugin)
+
+    @functools.cached_property
+    def catalogue(self) -> Receipt:
+        """Publish: the catalogue's chunks, its exports, its seal."""
+        predictions, features, model = self.predictions, self.features, self.model
+        settings = self.config.publish
+        edition = publishing.edition_of(
+            predictions, features, model.digest, self.schema, settings,
+            self.release.name, self.config.version,
+        )
+        context = publishing.PublishContext(
+            self.workdir, self.schema, settings, edition, self._record(edition.name)
+        )
+        step = functools.partial(self._step, "publish")
+        plan = publishing.plan_seal(edition)
+        if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
+            publishing.prepare_store(context, sum(receipt.rows_out for receipt in predictions))
+            step(
+                publishing.CHUNKS,
+                context,
+                publishing.plan_chunk_tasks(edition, predictions, settings),
+            )
+        (sealed,) = step(publishing.SEAL, context, plan)
+        return sealed
+
+    # --- how -------------------------------------------------------------------------------------
+
+    def complete(self, step: str) -> Any:
+        """Complete one step (and those before it that are wanted) and return what it made."""
+        return {
+            "ingest": lambda: self.features,
+            "training-set": lambda: self.training,
+            "train": lambda: self.model,
+            "predict": lambda: self.predictions,
+            "publish": lambda: self.catalogue,
+        }[step]()
+
+    def _step(
+        self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
+    ) -> list[Receipt]:
+        if step not in self.wanted:
+            return self.driver.require(stage, tasks, step)
+        with self._timed(step):
+            return self.driver.complete(stage, context, tasks, plugin)
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begin
+
+    def _label_file(self) -> FileRef:
+        return find_survey(self.survey, self.config.labels, self.archive)
+
+    def _refuse_too_many_rejects(self, receipts: Sequence[Receipt]) -> None:
+        requested = sum(receipt.rows_in for receipt in receipts)
+        rejected = sum(sum(receipt.rejected.values()) for receipt in receipts)
+        limit = self.config.ingest.max_rejected
+        if rejected > limit * requested:
+            raise InputError(
+                f"{rejected} of {requested} requested sources were rejected, more than the share"
+                f" of {limit:g} that ingest.max_rejected allows.",
+                "`catalog-builder status` gives the reasons; raise the limit if they are in order.",
+            )
+
+    def _record(self, edition: str) -> dict[str, Any]:
+        """Return the facts of RELEASE.json that are not read from the files."""
+        model = self.model
+        credits = [self.release.credit]
+        if self.config.model_path is None:
+            credits.append(self.survey.credit)
+        return {
+            "catalogue": f"catalog-builder {self.release.title}",
+            "release": self.release.name,
+            "version": edition,
+            "software": provenance.software_versions(),
+            "model_digest": model.digest,
+            "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
+            "inputs": provenance.input_digests(self.features),
+            "metrics": model.metrics,
+            "accounting": publishing.accounting(self.features, self.predictions),
+            "acknowledgements": tuple(credits),
+        }
+
+
+#: The parts of the configuration that shape the catalogue's content.
+_SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publish"}
+
+
+def _given_model(path: Path) -> Model:
+    from catalog_builder.model.ensemble import Estimator, read_metrics
+
+    return Model(path, Estimator.load(path).digest, read_metrics(path))

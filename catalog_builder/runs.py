@@ -1,0 +1,113 @@
+"""A whole run: lock, log, driver, pipeline; and its plan and its result in words."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from catalog_builder.config import RunConfig
+from catalog_builder.pipeline import Pipeline
+from catalog_builder.planning import make_plan
+from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.lock import driver_lock
+from catalog_builder.runtime.workdir import Workdir, write_atomically
+
+LABEL_UNITS = {"teff": " K", "logg": "", "m_h": "", "alpha_m": "", "fe_h": ""}
+
+
+def run_steps(config: RunConfig, wanted: Sequence[str], verbosity: int = 0) -> str:
+    """Complete steps of a run and return its closing lines.
+
+    Raises
+    ------
+    CatalogBuilderError
+        If the plan does not fit, another driver is at work, or a step fails.
+    """
+    begin = time.monotonic()
+    workdir = Workdir(config.workdir.absolute())
+    workdir.create()
+    with driver_lock(workdir.lock_file):
+        events = Events(workdir.logs, verbosity)
+        try:
+            with Driver(config, workdir, events) as driver:
+                pipeline = Pipeline(config, driver, wanted)
+                plan = make_plan(pipeline)
+                plan.refuse_if_it_cannot_fit()
+                events.say(plan.headline())
+                write_atomically(workdir.root / "config.json", config.model_dump_json(indent=1).encode())
+                events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
+                for step in wanted:
+                    pipeline.complete(step)
+                lines = closing_lines(pipeline, driver, time.monotonic() - begin)
+                events.record("end", executed=dict(driver.executed), seconds=pipeline.seconds)
+        finally:
+            events.close()
+    return lines
+
+
+def plan_in_words(config: RunConfig) -> str:
+    """Return the plan of a run: partitions, bytes, rows, memory, disk.
+
+    Raises
+    ------
+    ResourceError
+        If it cannot fit.
+    """
+    workdir = Workdir(config.workdir.absolute())
+    events = Events(None, verbosity=-1)
+    with Driver(config, workdir, events) as driver:
+        plan = make_plan(Pipeline(config, driver))
+    plan.refuse_if_it_cannot_fit()
+    return plan.in_words()
+
+
+def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
+    """Say what was made, where, how good, and how long each step took."""
+    lines = []
+    executed = ", ".join(f"{n} {stage}" for stage, n in driver.executed.items())
+    lines.append(f"Tasks carried out: {executed or 'none, everything was complete'}.")
+    if "publish" in pipeline.wanted:
+        lines += _catalogue_lines(pipeline)
+    elif "train" in pipeline.wanted:
+        lines += metric_lines(pipeline.model.metrics)
+        lines.append(f"Model: {pipeline.model.path}")
+    spent = ", ".join(f"{step} {taken:.0f} s" for step, taken in pipeline.seconds.items())
+    lines.append(f"Time: {spent}; {seconds:.0f} s in all.")
+    return "\n".join(lines)
+
+
+def _catalogue_lines(pipeline: Pipeline) -> list[str]:
+    sealed = pipeline.catalogue
+    rejected = ", ".join(f"{n} {reason}" for reason, n in sealed.rejected.items())
+    return [
+        *metric_lines(pipeline.model.metrics),
+        f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
+        f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
+        f"Catalogue: {pipeline.workdir.root / sealed.output}",
+    ]
+
+
+def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
+    """Return the test metrics of a model as a small table."""
+    rows = metrics.get("test", metrics)
+    lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   2 sigma"]
+    for label, unit in LABEL_UNITS.items():
+        values = rows.get(label) or {}
+        stars = int(values.get("stars", 0) or 0)
+        if not stars or _missing(values.get("robust_scatter")):
+            lines.append(f"             {label:<8} {stars:>7}   not predicted")
+            continue
+        digits = 0 if label == "teff" else 3
+        lines.append(
+            f"             {label:<8} {stars:>7} {values['robust_scatter']:>9.{digits}f}{unit:<2}"
+            f" {values['bias']:>+8.{digits}f} {100 * values['coverage_68']:>13.1f} %"
+            f" {100 * values['coverage_95']:>7.1f} %"
+        )
+    return lines
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -1,0 +1,79 @@
+"""What works on this machine, and what will not."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from dask.utils import format_bytes
+
+from catalog_builder.config import ClusterSettings
+from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.provenance import software_versions
+from catalog_builder.runtime.clusters import open_cluster
+from catalog_builder.runtime.clusters.local import available_cores
+from catalog_builder.runtime.workdir import Workdir
+
+#: Below this a DR3-sized partition may not fit a worker (docs/design.md).
+MIN_WORKER_MEMORY = 3 << 29
+
+
+@dataclass(frozen=True)
+class Report:
+    """Findings in words, and the first thing that will not work."""
+
+    text: str
+    error: CatalogBuilderError | None
+
+
+def examine(workdir: Path, cluster: str) -> Report:
+    """Try the workdir and the cluster, and look at versions, devices, memory and disk."""
+    lines = [f"Python     {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
+    lines += [f"{name:<10} {found}" for name, found in software_versions().items()]
+    lines.append(f"GPU        {_gpu()}")
+    memory = psutil.virtual_memory()
+    cores = available_cores()
+    lines.append(
+        f"machine    {cores} cores, {format_bytes(memory.total)} memory,"
+        f" {format_bytes(memory.available)} available"
+    )
+    if memory.total / cores < MIN_WORKER_MEMORY:
+        lines.append(f"           memory is short: take at most {memory.total // MIN_WORKER_MEMORY}"
+                     " --workers")
+    error: CatalogBuilderError | None = None
+    try:
+        place = Workdir(workdir.absolute())
+        existed = place.root.exists()
+        place.create()
+        lines.append(f"workdir    {workdir}: {format_bytes(psutil.disk_usage(str(place.root)).free)}"
+                     " free")
+        with open_cluster(ClusterSettings(kind=cluster, workers=1 if cluster == "local" else None),
+                          place) as client:
+            workers = client.scheduler_info(n_workers=-1)["workers"].values()
+            gpus = sum("GPU" in worker["resources"] for worker in workers)
+            lines.append(f"cluster    {cluster}: {len(workers)} workers, {gpus} with the resource GPU")
+        if not existed:
+            _leave_no_trace(place)
+    except CatalogBuilderError as found:
+        error = found
+        lines.append(f"           will not work: {found}")
+    return Report("\n".join(lines), error)
+
+
+def _gpu() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none; training runs on the CPU"
+    return ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))
+
+
+def _leave_no_trace(place: Workdir) -> None:
+    import shutil
+
+    shutil.rmtree(place.scratch, ignore_errors=True)
+    if not any(place.root.iterdir()):
+        place.root.rmdir()

@@ -1,0 +1,134 @@
+"""What happens in a run: JSON lines in the workdir, and bars or plain lines for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+#: Without a terminal, progress is a line at most this often.
+PLAIN_SECONDS = 15.0
+
+
+class Meter(Protocol):
+    """Something that shows how far a stage is."""
+
+    def advance(self, weight: float, text: str = "") -> None:
+        """Take note of work done."""
+
+
+class Events:
+    """The run's log and its voice.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the JSON lines go; None for none (a dry run leaves no trace).
+    verbosity : int
+        -1 only errors, 0 progress and results, 1 also details.
+    """
+
+    def __init__(self, folder: Path | None, verbosity: int = 0) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self.verbosity = verbosity
+        self._file = None
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            name = time.strftime("run-%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
+            self._file = (folder / name).open("a", encoding="utf-8")
+
+    def record(self, event: str, **facts: Any) -> None:
+        """Write one line into the log."""
+        if self._file is None:
+            return
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self._file.write(json.dumps({"time": moment, "event": event, **facts}, default=str) + "\n")
+        self._file.flush()
+
+    def say(self, text: str, *, detail: bool = False) -> None:
+        """Tell the person; details only when asked for."""
+        if self.verbosity >= (1 if detail else 0):
+            self.console.print(text, soft_wrap=True, markup=False)
+
+    def warn(self, text: str) -> None:
+        """Tell the person something that they should look at, and log it."""
+        self.record("warning", text=text)
+        self.console.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False)
+
+    @contextmanager
+    def meter(self, title: str, total: float) -> Iterator[Meter]:
+        """Show progress of a stage: a bar on a terminal, else a line now and then."""
+        if self.verbosity < 0:
+            yield _Silent()
+        elif self.console.is_terminal:
+            with Progress(
+                TextColumn("{task.description:<14}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=self.console,
+            ) as progress:
+                yield _Bar(progress, progress.add_task(title, total=total, text=""))
+        else:
+            yield _Lines(self, title, total)
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _Silent:
+    def advance(self, weight: float, text: str = "") -> None:
+        del weight, text
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, weight: float, text: str = "") -> None:
+        self._progress.update(self._task, advance=weight, text=text)
+
+
+class _Lines:
+    def __init__(self, events: Events, title: str, total: float) -> None:
+        self._events, self._title, self._total = events, title, total
+        self._done = 0.0
+        self._begin = self._last = time.monotonic()
+
+    def advance(self, weight: float, text: str = "") -> None:
+        self._done += weight
+        now = time.monotonic()
+        if now - self._last < PLAIN_SECONDS and self._done < self._total:
+            return
+        self._last = now
+        spent = now - self._begin
+        left = spent / self._done * (self._total - self._done) if self._done else float("nan")
+        self._events.say(
+            f"{self._title}: {self._done:.0f}/{self._total:.0f}, {spent:.0f} s"
+            f"{f', about {left:.0f} s left' if self._done < self._total else ''}"
+            f"{f' ({text})' if text else ''}"
+        )
+
+
+def is_interactive() -> bool:
+    """Say whether a person watches standard error."""
+    return sys.stderr.isatty()

@@ -1,0 +1,1 @@
+"""The training set: labels joined to features by source id, split by star, scaled."""

@@ -1,0 +1,84 @@
+"""Labels joined to the features of one partition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from catalog_builder.features.store import ArrayDigest, FeatureStore
+
+
+@dataclass(frozen=True)
+class LabelStore:
+    """Labels of a survey after cuts, one row per star, sorted by source id; read by id range."""
+
+    path: Path
+
+    def between(self, first: int, last: int) -> dict[str, NDArray[Any]]:
+        """Return the rows with ``first <= source_id <= last``."""
+        group = zarr.open_group(self.path, mode="r")
+        ids = np.asarray(group["source_id"][:])  # type: ignore[index]
+        low, high = np.searchsorted(ids, first, "left"), np.searchsorted(ids, last, "right")
+        return {name: np.asarray(array[low:high]) for name, array in group.arrays()}
+
+
+@dataclass(frozen=True)
+class Match:
+    """Labelled stars of one partition: rows of its feature store, and their labels."""
+
+    rows_in: int
+    rows_out: int
+    digest: str
+
+
+def match_partition(features: Path, labels: Path, first: int, last: int, out: Path) -> Match:
+    """Find the labelled stars of a partition.
+
+    Parameters
+    ----------
+    features : Path
+        Feature store of the partition.
+    labels : Path
+        Label store.
+    first, last : int
+        Range of source ids of the partition, inclusive.
+    out : Path
+        Folder of the new store: ``row`` (of the feature store), ``labels``, ``label_error``.
+
+    Returns
+    -------
+    Match
+        ``rows_in`` counts the survey's stars in the range, ``rows_out`` those with features.
+    """
+    wanted = LabelStore(labels).between(first, last)
+    ids = FeatureStore(features).column("source_id")
+    place = np.searchsorted(ids, wanted["source_id"]).clip(max=max(ids.size - 1, 0))
+    hit = ids[place] == wanted["source_id"] if ids.size else np.zeros(place.size, bool)
+    columns = {
+        "row": place[hit].astype(np.int64),
+        "labels": wanted["labels"][hit],
+        "label_error": wanted["label_error"][hit],
+    }
+    return Match(wanted["source_id"].size, int(hit.sum()), write_arrays(out, columns))
+
+
+def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:
+    """Write small arrays into a new zarr group, one chunk each; return their digest."""
+    group = zarr.create_group(store=out, zarr_format=3)
+    whole = ArrayDigest("arrays", "uint8")
+    for name, values in sorted(columns.items()):
+        array = group.create_array(
+            name, shape=values.shape, chunks=tuple(max(1, n) for n in values.shape),
+            dtype=values.dtype,
+        )
+        array[...] = values
+        digest = ArrayDigest(name, values.dtype.str)
+        digest.update(values)
+        whole.update(np.frombuffer(digest.hexdigest().encode(), np.uint8))
+    group.attrs["digest"] = whole.hexdigest()
+    return whole.hexdigest()

@@ -1,0 +1,146 @@
+"""The training-set stages: labels read once, matched partition by partition, assembled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog_builder.archive.layout import FileRef, Partition
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.config import TrainingSettings, digest_json
+from catalog_builder.labels.read import read_survey
+from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.training.assemble import Matched, assemble_training
+from catalog_builder.training.match import match_partition, write_arrays
+
+
+@dataclass(frozen=True)
+class TrainingContext:
+    """What all tasks of the training-set stages share."""
+
+    workdir: Workdir
+    survey: LabelSurvey
+    settings: TrainingSettings
+    seed: int
+
+
+def _read_labels(context: TrainingContext, task: Task) -> Outcome:
+    file: FileRef = task.payload["file"]
+    out = context.workdir.new_output("labels", context.survey.name)
+    survey = read_survey(file, context.survey)
+    digest = write_arrays(out, survey.columns())
+    return Outcome(
+        rows_in=survey.rows_in,
+        rows_out=len(survey.source_id),
+        rejected=survey.rejected,
+        inputs=_label_inputs(file),
+        output=str(out.relative_to(context.workdir.root)),
+        output_digest=digest,
+        notes={"label_nulls": survey.label_nulls},
+    )
+
+
+def _match(context: TrainingContext, task: Task) -> Outcome:
+    root = context.workdir.root
+    out = context.workdir.new_output("matches", task.name)
+    match = match_partition(
+        root / task.payload["features"],
+        root / task.payload["labels"],
+        task.payload["first_id"],
+        task.payload["last_id"],
+        out,
+    )
+    missing = match.rows_in - match.rows_out
+    return Outcome(
+        rows_in=match.rows_in,
+        rows_out=match.rows_out,
+        rejected={"no_usable_spectrum": missing} if missing else {},
+        output=str(out.relative_to(root)),
+        output_digest=match.digest,
+    )
+
+
+def _assemble(context: TrainingContext, task: Task) -> Outcome:
+    root = context.workdir.root
+    out = context.workdir.new_output("training", context.survey.name)
+    partitions = [
+        Matched(root / features, root / matches, rows)
+        for features, matches, rows in task.payload["partitions"]
+    ]
+    made = assemble_training(partitions, context.seed, context.settings, out)
+    return Outcome(
+        rows_in=made.rows,
+        rows_out=made.rows,
+        output=str(out.relative_to(root)),
+        output_digest=made.digest,
+        notes={"split_counts": made.split_counts},
+    )
+
+
+LABELS = Stage("labels", version=1, work=_read_labels)
+MATCH = Stage("match", version=1, work=_match)
+ASSEMBLE = Stage("training-set", version=1, work=_assemble)
+
+
+def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
+    """Return the one task that reads the survey."""
+    key = {
+        "version": LABELS.version,
+        "survey": survey.model_dump(mode="json"),
+        "file": _label_inputs(file),
+    }
+    return [Task(LABELS.name, survey.name, digest_json(key), {"file": file})]
+
+
+def plan_match(
+    partitions: Sequence[Partition],
+    features: Sequence[Receipt],
+    labels: Receipt,
+    release: ReleaseSpec,
+) -> list[Task]:
+    """Return a task for each partition."""
+    shift = release.partition.source_id_shift
+    return [
+        Task(
+            MATCH.name,
+            partition.name,
+            digest_json([MATCH.version, receipt.output_digest, labels.output_digest]),
+            {
+                "features": receipt.output,
+                "labels": labels.output,
+                "first_id": partition.start << shift,
+                "last_id": ((partition.stop + 1) << shift) - 1,
+            },
+        )
+        for partition, receipt in zip(partitions, features, strict=True)
+    ]
+
+
+def plan_assemble(
+    features: Sequence[Receipt],
+    matches: Sequence[Receipt],
+    survey: LabelSurvey,
+    settings: TrainingSettings,
+    seed: int,
+) -> list[Task]:
+    """Return the one task that puts the training store together."""
+    key = {
+        "version": ASSEMBLE.version,
+        "matches": [match.output_digest for match in matches],
+        # A match holds row numbers: what lies in those rows matters as much.
+        "features": [receipt.output_digest for receipt in features],
+        "settings": settings.model_dump(mode="json"),
+        "seed": seed,
+    }
+    partitions = [
+        (feature.output, match.output, match.rows_out)
+        for feature, match in zip(features, matches, strict=True)
+    ]
+    return [Task(ASSEMBLE.name, survey.name, digest_json(key), {"partitions": partitions})]
+
+
+def _label_inputs(file: FileRef) -> dict[str, dict[str, object]]:
+    return {"labels": {"file": file.name, "size": file.size, "mtime": file.mtime}}
