@@ -1,0 +1,76 @@
+"""Readers: one function, :func:`read_blocks`, for every file format of an archive."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.block import Block, DamagedFileError, select_columns
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
+from catalog_builder.errors import InputError
+
+__all__ = ["Block", "DamagedFileError", "read_blocks"]
+
+_TEXT = (".csv", ".csv.gz", ".ecsv", ".ecsv.gz")
+
+
+def read_blocks(
+    file: FileRef,
+    table: TableName,
+    release: ReleaseSpec,
+    *,
+    block_rows: int = 2048,
+    columns: Collection[str] | None = None,
+) -> Iterator[Block]:
+    """Stream a file of a table in blocks of rows; memory does not grow with the file.
+
+    Parameters
+    ----------
+    file : FileRef
+        The file; its ending tells the format: CSV or ECSV (also gzipped), FITS or Parquet.
+    table : str
+        Logical name of the table.
+    release : ReleaseSpec
+        Describes the table's columns and the spellings of nulls and booleans.
+    block_rows : int
+        Good rows per block; the last has fewer.
+    columns : collection of str, optional
+        Canonical names to read beside the source_id; all that are described by default.
+
+    Yields
+    ------
+    Block
+        Good rows, and an account of the others.
+
+    Raises
+    ------
+    InputError
+        Before the first block: a required column is absent, a wanted one is there twice, or the
+        header contradicts the description.
+    DamagedFileError
+        After the last good block: the file is unreadable from there on, for its `reason`.
+    """
+    if block_rows < 1:
+        raise ValueError("block_rows must be at least 1")
+    spec = release.tables[table]
+    wanted = select_columns(spec, columns)
+    name = file.name.lower()
+    if name.endswith(_TEXT):
+        # Imported here, for it brings the compiler with it.
+        from catalog_builder.archive.readers.text import TextReader
+
+        yield from TextReader(file, table, spec, wanted, release.text, block_rows).blocks()
+    elif name.endswith((".fits", ".fits.gz")):
+        from catalog_builder.archive.readers.fits import read_fits
+
+        yield from read_fits(file, table, spec, wanted, block_rows)
+    elif name.endswith((".parquet", ".parq")):
+        from catalog_builder.archive.readers.parquet import read_parquet
+
+        yield from read_parquet(file, table, spec, wanted, block_rows)
+    else:
+        raise InputError(
+            f"{file.url} is of no known format.",
+            f"Known endings: {', '.join((*_TEXT, '.fits', '.fits.gz', '.parquet'))}.",
+        )

@@ -1,0 +1,339 @@
+"""Rows of delimited text to arrays, in compiled code.
+
+One row is one line: a newline ends it even inside quotes, so that a lost quote costs one row and
+not the rest of the file. Fields are separated by commas and may stand in double quotes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from catalog_builder.archive.readers.numbers import (
+    BAD,
+    COMMA,
+    NEWLINE,
+    NULL,
+    OK,
+    QUOTE,
+    RETURN,
+    compiled,
+    find_token,
+    parse_integer,
+    parse_number,
+    skip_blanks,
+    token_end,
+)
+
+# What a field of the file is; the numbers are shared with the compiled code.
+SKIP: Final = 0
+KEY: Final = 1
+INTEGER: Final = 2
+FLOAT32: Final = 3
+FLOAT64: Final = 4
+BOOLEAN: Final = 5
+ARRAY32: Final = 6
+ARRAY64: Final = 7
+
+# Why a row is rejected.
+GOOD: Final = 0
+MALFORMED: Final = 1
+BAD_KEY: Final = 2
+WRONG_LENGTH: Final = 3
+BAD_ELEMENT: Final = 4
+
+# Why the compiled code came back.
+NEEDS_TEXT: Final = 0
+BLOCK_FULL: Final = 1
+REJECTS_FULL: Final = 2
+
+_FLOAT32_MAX: Final = 3.4028235677973366e38  # what is above rounds to infinity
+
+#: Columns of the reject table: row, has a key, key, reason, field, number seen.
+REJECT_FIELDS: Final = 6
+
+
+@compiled
+def parse_rows(
+    text: Any,
+    start: int,
+    end: int,
+    fields: Any,
+    tokens: Any,
+    token_ends: Any,
+    keys: Any,
+    row_numbers: Any,
+    integers: Any,
+    floats: Any,
+    flat32: Any,
+    flat64: Any,
+    cell_nulls: Any,
+    rejects: Any,
+    n_rows: int,
+    next_row: int,
+) -> tuple[int, int, int, int, int]:
+    """Parse complete lines of ``text[start:end]`` until the block is full or the text is used up.
+
+    Parameters
+    ----------
+    text : uint8 (m,)
+        Buffer; ``text[end]`` must be a newline that does not belong to it.
+    start, end : int
+        Where the text to parse lies.
+    fields : int64 (n_fields, 6)
+        Per field of the file: kind, slot, length, required, minimum, maximum. The slot is the
+        row of `integers` or `floats`, or the offset of an array column in its flat buffer.
+    tokens, token_ends : 3-tuple of uint8 (k,), int64 (t,)
+        Null, true and false tokens in lower case, end to end, and where each ends.
+    keys, row_numbers : int64 (block_rows,)
+        Out: source_id and number of the row in the file.
+    integers : int64 (a, block_rows), floats : float64 (b, block_rows)
+        Out: scalars by slot. Null integers are 0, null floats NaN.
+    flat32 : float32, flat64 : float64
+        Out: array columns, each of block_rows * length elements from its slot on.
+    cell_nulls : int64 (n_fields,)
+        Raised for every bad cell of an accepted row that became null.
+    rejects : int64 (r, 6)
+        Out: see `REJECT_FIELDS`.
+    n_rows : int
+        Rows of the block filled so far.
+    next_row : int
+        Number of the next row in the file.
+
+    Returns
+    -------
+    tuple of int
+        Why it came back, position of the first unused byte, rows filled, next row's number, and
+        number of rejects written.
+    """
+    n_fields = fields.shape[0]
+    doubtful = np.zeros(n_fields, np.bool_)
+    n_rejects = 0
+    at = start
+    while at < end:
+        if n_rows == keys.size:
+            return BLOCK_FULL, at, n_rows, next_row, n_rejects
+        if n_rejects == rejects.shape[0]:
+            return REJECTS_FULL, at, n_rows, next_row, n_rejects
+        line = at
+        if text[at] == NEWLINE or (text[at] == RETURN and text[at + 1] == NEWLINE):
+            at += 1 if text[at] == NEWLINE else 2
+            if at > end:
+                return NEEDS_TEXT, line, n_rows, next_row, n_rejects
+            continue
+        reason = GOOD
+        where = seen = key = field = 0
+        has_key = any_doubtful = False
+        while True:
+            cause, at, number = _parse_field(
+                text,
+                at,
+                fields,
+                min(field, n_fields - 1),
+                field >= n_fields,
+                n_rows,
+                tokens,
+                token_ends,
+                integers,
+                floats,
+                flat32,
+                flat64,
+            )
+            if field < n_fields and fields[field, 0] == KEY:
+                has_key, key = cause == GOOD, number
+            if cause != GOOD and field < n_fields and fields[field, 3] == 0 and cause != MALFORMED:
+                doubtful[field] = any_doubtful = True
+            elif cause != GOOD and reason == GOOD:
+                reason, where, seen = cause, field, number
+            field += 1
+            if text[at] != COMMA:
+                break
+            at += 1
+        if text[at] == RETURN:
+            at += 1
+        if at >= end:
+            return NEEDS_TEXT, line, n_rows, next_row, n_rejects
+        at += 1
+        if field != n_fields and reason == GOOD:
+            reason, where, seen = MALFORMED, -1, field
+        if reason == GOOD:
+            keys[n_rows] = key
+            row_numbers[n_rows] = next_row
+            n_rows += 1
+        else:
+            rejects[n_rejects, 0] = next_row
+            rejects[n_rejects, 1] = has_key
+            rejects[n_rejects, 2] = key
+            rejects[n_rejects, 3] = reason
+            rejects[n_rejects, 4] = where
+            rejects[n_rejects, 5] = seen
+            n_rejects += 1
+        if any_doubtful:
+            for index in range(n_fields):
+                cell_nulls[index] += doubtful[index] and reason == GOOD
+                doubtful[index] = False
+        next_row += 1
+    return NEEDS_TEXT, at, n_rows, next_row, n_rejects
+
+
+@compiled
+def _parse_field(
+    text: Any,
+    at: int,
+    fields: Any,
+    field: int,
+    surplus: bool,
+    row: int,
+    tokens: Any,
+    token_ends: Any,
+    integers: Any,
+    floats: Any,
+    flat32: Any,
+    flat64: Any,
+) -> tuple[int, int, int]:
+    """Parse one field; return GOOD or the reason, the position at its separator, and a number.
+
+    The number is the key, or the array's length where that is wrong. Bad cells are null.
+    """
+    at = skip_blanks(text, at)
+    quoted = text[at] == QUOTE
+    if quoted:
+        at = skip_blanks(text, at + 1)
+    kind = SKIP if surplus else fields[field, 0]
+    slot, length = fields[field, 1], fields[field, 2]
+    cause, number = GOOD, 0
+    if kind == ARRAY32:
+        begin = slot + row * length
+        cause, at, number = _parse_array(
+            text, at, flat32[begin : begin + length], _FLOAT32_MAX, tokens[0], token_ends[0]
+        )
+    elif kind == ARRAY64:
+        begin = slot + row * length
+        cause, at, number = _parse_array(
+            text, at, flat64[begin : begin + length], np.inf, tokens[0], token_ends[0]
+        )
+    elif kind == FLOAT32 or kind == FLOAT64:
+        value, at, status = parse_number(text, at, tokens[0], token_ends[0])
+        if kind == FLOAT32 and _FLOAT32_MAX <= abs(value) < np.inf:
+            status = BAD
+        floats[slot, row] = np.nan if status == BAD else value
+        cause = BAD_ELEMENT if status == BAD else GOOD
+    elif kind == INTEGER or kind == KEY:
+        number, at, status = parse_integer(text, at, tokens[0], token_ends[0])
+        if status == OK and not fields[field, 4] <= number <= fields[field, 5]:
+            status, number = BAD, 0
+        if kind == KEY:
+            cause = GOOD if status == OK else BAD_KEY
+        else:
+            integers[slot, row] = number
+            cause = BAD_ELEMENT if status == BAD else GOOD
+    elif kind == BOOLEAN:
+        stop = token_end(text, at)
+        truth = find_token(text, at, stop, tokens[1], token_ends[1]) >= 0
+        integers[slot, row] = truth
+        if not truth and find_token(text, at, stop, tokens[2], token_ends[2]) < 0:
+            known = find_token(text, at, stop, tokens[0], token_ends[0]) >= 0
+            cause = GOOD if known else BAD_ELEMENT
+        at = stop
+    return _close_field(text, at, quoted, kind, cause, number, field, slot, row, integers, floats)
+
+
+@compiled
+def _close_field(
+    text: Any,
+    at: int,
+    quoted: bool,
+    kind: int,
+    cause: int,
+    number: int,
+    field: int,
+    slot: int,
+    row: int,
+    integers: Any,
+    floats: Any,
+) -> tuple[int, int, int]:
+    """Go to the separator after a field; text left over in the field makes it bad."""
+    tidy = True
+    if quoted:
+        close = _closing_quote(text, at)
+        tidy = skip_blanks(text, at) == close
+        if text[close] != QUOTE:
+            return MALFORMED, close, number
+        at = close + 1
+    stop = _separator(text, at)
+    tidy = tidy and skip_blanks(text, at) == stop
+    if tidy or kind == SKIP or cause != GOOD:
+        return cause, stop, number
+    if kind == FLOAT32 or kind == FLOAT64:
+        floats[slot, row] = np.nan
+    elif kind == INTEGER or kind == BOOLEAN:
+        integers[slot, row] = 0
+    return (BAD_KEY if kind == KEY else BAD_ELEMENT), stop, number
+
+
+@compiled
+def _closing_quote(text: Any, at: int) -> int:
+    """Position of the quote that ends a quoted field, or of the newline that cuts it off."""
+    while True:
+        while text[at] != QUOTE and text[at] != NEWLINE:
+            at += 1
+        if text[at] == NEWLINE or text[at + 1] != QUOTE:
+            return at
+        at += 2
+
+
+@compiled
+def _separator(text: Any, at: int) -> int:
+    """Position of the comma, newline, or return before a newline that ends a field."""
+    while True:
+        while text[at] != COMMA and text[at] != NEWLINE and text[at] != RETURN:
+            at += 1
+        if text[at] != RETURN or text[at + 1] == NEWLINE:
+            return at
+        at += 1
+
+
+@compiled
+def _parse_array(
+    text: Any, at: int, out: Any, largest: float, nulls: Any, null_ends: Any
+) -> tuple[int, int, int]:
+    """Parse a list in brackets or parentheses, or a null cell, into `out`; NaN where it is bad.
+
+    Elements may be padded with blanks. Returns GOOD or the reason, the position after the list,
+    and the number of elements.
+    """
+    opening = text[at]
+    if opening != 91 and opening != 40:
+        stop = token_end(text, at)
+        out[:] = np.nan
+        null = find_token(text, at, stop, nulls, null_ends) >= 0
+        return (GOOD if null else BAD_ELEMENT), stop, 0
+    closing = 93 if opening == 91 else 41
+    at = skip_blanks(text, at + 1)
+    count = 0
+    if text[at] == closing:
+        out[:] = np.nan
+        return (GOOD if out.size == 0 else WRONG_LENGTH), at + 1, 0
+    while True:
+        value, at, status = parse_number(text, at, nulls, null_ends)
+        if status == BAD or (status != NULL and largest <= abs(value) < np.inf):
+            break
+        if count < out.size:
+            out[count] = value
+        count += 1
+        if text[at] == 32 or text[at] == 9:
+            at = skip_blanks(text, at)
+        if text[at] == COMMA:
+            at += 1
+            if text[at] == 32 or text[at] == 9:
+                at = skip_blanks(text, at)
+        elif text[at] == closing:
+            if count == out.size:
+                return GOOD, at + 1, count
+            out[:] = np.nan
+            return WRONG_LENGTH, at + 1, count
+        else:
+            break
+    out[:] = np.nan
+    return BAD_ELEMENT, at, count

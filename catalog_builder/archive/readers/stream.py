@@ -1,0 +1,68 @@
+"""Bytes of a file, decompressed as they come, in pieces of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fsspec
+from isal import igzip_lib
+
+from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.rejects import RejectReason
+
+#: Compressed bytes read at once.
+READ_BYTES = 1 << 18
+#: Text handed on at once; small enough to stay in the processor's cache until it is parsed.
+PIECE_BYTES = 1 << 19
+
+
+def read_pieces(url: str) -> Iterator[bytes]:
+    """Yield a file's text in pieces of at most `PIECE_BYTES`; ``.gz`` is decompressed.
+
+    A gzip file may consist of several members. All that can be decompressed is yielded before an
+    error is raised.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file cannot be opened or read, is no gzip file, fails its CRC, or ends too early.
+    """
+    try:
+        with fsspec.open(url, "rb") as stream:
+            pieces = _inflate(url, stream) if url.endswith(".gz") else _plain(stream)
+            yield from pieces
+    except OSError as error:
+        raise DamagedFileError(f"{url} cannot be read: {error}.", "Check the file.") from error
+
+
+def _plain(stream: Any) -> Iterator[bytes]:
+    while piece := stream.read(PIECE_BYTES):
+        yield piece
+
+
+def _inflate(url: str, stream: Any) -> Iterator[bytes]:
+    compressed = stream.read(READ_BYTES)
+    if not compressed:
+        raise DamagedFileError(f"{url} is empty.", reason=RejectReason.TRUNCATED_FILE)
+    while compressed:
+        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+        while not member.eof:
+            if member.needs_input and not compressed:
+                compressed = stream.read(READ_BYTES)
+                if not compressed:
+                    raise DamagedFileError(
+                        f"{url} is cut off: its gzip stream has no end.",
+                        reason=RejectReason.TRUNCATED_FILE,
+                    )
+            try:
+                piece = member.decompress(compressed, PIECE_BYTES)
+            except (igzip_lib.IsalError, ValueError) as error:
+                raise DamagedFileError(f"{url} is not valid gzip: {error}.") from error
+            compressed = b""
+            if piece:
+                yield piece
+        # Zero padding after the last member is allowed by RFC 1952 practice.
+        compressed = (member.unused_data or stream.read(READ_BYTES)).lstrip(b"\0")
+        while not compressed and (more := stream.read(READ_BYTES)):
+            compressed = more.lstrip(b"\0")
