@@ -1,0 +1,1 @@
+"""The hybrid ensemble: network, likelihood, training, calibration, prediction. Knows no Dask."""

@@ -1,0 +1,52 @@
+"""What is done to fit stars in a step: extra noise, and inputs hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import torch
+from torch import Generator, Tensor
+
+from catalog_builder.model.inputs import MODALITIES, Stars
+
+
+def add_noise(stars: Stars, share: float, factor: float, generator: Generator) -> Stars:
+    """Give a share of the stars noisier spectra, with errors that say so.
+
+    A chosen star's noise gains k times its flux errors, k uniform in 0..factor, and its errors
+    grow by sqrt(1 + k^2): it becomes what the survey would have seen of a fainter twin.
+    """
+    if share == 0.0 or factor == 0.0:
+        return stars
+    chosen = _uniform((len(stars), 1), stars, generator) < share
+    k = _uniform((len(stars), 1), stars, generator) * factor * chosen
+    growth = torch.sqrt(1.0 + k**2)
+    fluxes: dict[str, Tensor] = {}
+    for name in ("rvs", "xp"):
+        flux: Tensor = getattr(stars, f"{name}_flux")
+        error: Tensor = getattr(stars, f"{name}_flux_error")
+        if not flux.numel():
+            continue
+        noise = torch.randn(flux.shape, generator=generator, device=flux.device)
+        fluxes |= {f"{name}_flux": flux + k * error * noise, f"{name}_flux_error": error * growth}
+    return replace(stars, **fluxes)
+
+
+def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: Generator) -> Stars:
+    """Leave a share of the stars only a random subset of the inputs that can be used.
+
+    Every input is kept with even odds; a star that would be left with none keeps all.
+    """
+    if share == 0.0:
+        return stars
+    usable = stars.present & torch.tensor(
+        [name in inputs for name in MODALITIES], device=stars.present.device
+    )
+    chosen = _uniform((len(stars), 1), stars, generator) < share
+    kept = usable & ((_uniform(usable.shape, stars, generator) < 0.5) | ~chosen)
+    return replace(stars, present=torch.where(kept.any(dim=1, keepdim=True), kept, usable))
+
+
+def _uniform(shape: tuple[int, ...], stars: Stars, generator: Generator) -> Tensor:
+    return torch.rand(shape, generator=generator, device=stars.present.device)

@@ -1,0 +1,91 @@
+"""Files of tensors with a JSON document in their head, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from catalog_builder.errors import ModelError
+
+_HEAD = "document"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
+    """Write tensors and a JSON document to one safetensors file, atomically."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    head = json.dumps(document, sort_keys=True, allow_nan=False)
+    write_bytes(path, save(plain, metadata={_HEAD: head}))
+
+
+def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `write_tensors` wrote.
+
+    Raises
+    ------
+    ModelError
+        If the file is absent, damaged, or not from this program.
+    """
+    try:
+        with safe_open(path, framework="pt", device=device) as file:
+            document = json.loads((file.metadata() or {})[_HEAD])
+            return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118
+    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ModelError(
+            f"{path} cannot be read as saved weights ({error}).",
+            "Remove the file to train this member again.",
+        ) from error
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a crash, finds either the old one or the whole new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON document per line, atomically."""
+    lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+    write_bytes(path, lines.encode())
+
+
+def pack(
+    network: nn.Module, optimiser: AdamW, more: Mapping[str, Mapping[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Return everything that training goes on from as one flat mapping of tensors."""
+    tensors = {f"weights/{name}": tensor for name, tensor in network.state_dict().items()}
+    for group, members in more.items():
+        tensors |= {f"{group}/{name}": tensor for name, tensor in members.items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser/{number}/{name}": torch.as_tensor(v) for name, v in state.items()}
+    return tensors
+
+
+def unpack(tensors: Mapping[str, Tensor], network: nn.Module, optimiser: AdamW) -> None:
+    """Put the weights and the optimiser's moments of `pack` back."""
+    network.load_state_dict(group(tensors, "weights"))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in group(tensors, "optimiser").items():
+        number, key = name.split("/")
+        moments.setdefault(int(number), {})[key] = tensor
+    state = optimiser.state_dict()
+    optimiser.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+
+
+def group(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors below a prefix, by their names there."""
+    start = f"{prefix}/"
+    return {name.removeprefix(start): t for name, t in tensors.items() if name.startswith(start)}

@@ -1,0 +1,237 @@
+"""The trained ensemble at work: feature block in, labels with honest sigmas out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catalog_builder.errors import ModelError
+from catalog_builder.model.calibration import regime_names, regimes
+from catalog_builder.model.checkpoint import read_tensors
+from catalog_builder.model.document import ModelDocument, read_document
+from catalog_builder.model.fit import torch_threads
+from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
+from catalog_builder.model.loss import mean_and_cholesky
+from catalog_builder.model.network import HybridNet
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Labels of n stars, in the order of `LABELS`; NaN where a label is not given.
+
+    Attributes
+    ----------
+    mean : numpy.ndarray
+        (n, 5) [K, log10(cm s-2), dex, dex, dex].
+    sigma : numpy.ndarray
+        (n, 5), standard deviation about the truth, calibrated.
+    sigma_aleatoric, sigma_epistemic : numpy.ndarray
+        (n, 5), the part that the data leave open and the part that the members disagree on;
+        calibrated alike, so that their squares add up to that of `sigma`.
+    correlation : numpy.ndarray
+        (n, 5, 5), of the labels' errors.
+    inputs_used : numpy.ndarray
+        (n, 4) bool, in the order of `MODALITIES`.
+    """
+
+    mean: Array
+    sigma: Array
+    sigma_aleatoric: Array
+    sigma_epistemic: Array
+    correlation: Array
+    inputs_used: NDArray[np.bool_]
+
+
+class Estimator:
+    """An ensemble ready to predict.
+
+    Use `Estimator.load`; the constructor is for an ensemble that is not on disk yet.
+
+    Parameters
+    ----------
+    networks : sequence of HybridNet
+        The members.
+    document : ModelDocument
+        What they are.
+    device : str
+        Where torch computes.
+    """
+
+    def __init__(
+        self, networks: Sequence[HybridNet], document: ModelDocument, device: str = "cpu"
+    ) -> None:
+        self._networks = [network.to(device).eval() for network in networks]
+        self._scaling = Scaling.from_json(document.scaling)
+        self._sigma_scale = np.array(document.sigma_scale, dtype=np.float64)
+        self._untrained = np.array([name not in document.trained_labels for name in LABELS])
+        self._device = device
+        self.document = document
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Estimator:
+        """Load a model directory.
+
+        Raises
+        ------
+        ModelError
+            If anything in it is missing, was changed, or does not fit this program.
+        """
+        document = read_document(path)
+        _check_contents(path, document)
+        networks = []
+        for weights in document.weights:
+            file = path / weights.file
+            tensors, _ = read_tensors(file)
+            if hashlib.sha256(file.read_bytes()).hexdigest() != weights.sha256:
+                raise ModelError(
+                    f"{file} is not the file that model.json describes: its digest differs.",
+                    "Copy the model directory again from where it was made, or train again.",
+                )
+            networks.append(build_network(file, tensors, document))
+        return cls(networks, document, device)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the model: its weights and all that ``model.json`` says."""
+        return self.document.digest
+
+    @property
+    def label_range(self) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of each trained label among the fit stars."""
+        return self.document.label_range
+
+    @property
+    def g_range(self) -> tuple[float, float] | None:
+        """Least and greatest G of the fit stars, mag."""
+        return self.document.g_range
+
+    @property
+    def parallax_range(self) -> tuple[float, float] | None:
+        """Least and greatest corrected parallax of the fit stars, mas."""
+        return self.document.parallax_range
+
+    def predict(self, block: Block, batch_size: int) -> Prediction:
+        """Predict the labels of a feature block's stars.
+
+        The block is cut in batches from its first star on; with the same cuts a star gets the
+        same bits, whatever runs beside it.
+
+        Parameters
+        ----------
+        block : mapping of str to numpy.ndarray
+            Feature block of n stars; any of their inputs may be absent.
+        batch_size : int
+            Stars per forward pass.
+
+        Raises
+        ------
+        ModelError
+            If an input that is said to be present is not finite.
+        """
+        stars = len(block["source_id"])
+        parts = [
+            self._predict_batch({name: v[start : start + batch_size] for name, v in block.items()})
+            for start in range(0, stars, batch_size)
+        ]
+        if not parts:
+            return _nothing()
+        names = Prediction.__dataclass_fields__
+        return Prediction(
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+        )
+
+    def _predict_batch(self, block: Block) -> Prediction:
+        mean, aleatoric, epistemic, used = self._mixture(block)
+        regime = regimes(block, used[:, 0], self.document.settings)
+        # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
+        unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
+        mean = mean * unit + self._scaling.labels_mean
+        mean[:, 0] = np.exp(mean[:, 0])
+        unit[:, 0] *= mean[:, 0]
+        factor = unit * self._sigma_scale[regime]
+        variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
+        from_data, from_members = (np.sqrt(variance) * factor for variance in variances)
+        covariance = aleatoric + epistemic
+        deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
+        unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
+        correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
+        for values in (mean, from_data, from_members):
+            values[unknown] = np.nan
+        return Prediction(
+            mean=mean,
+            sigma=np.hypot(from_data, from_members),
+            sigma_aleatoric=from_data,
+            sigma_epistemic=from_members,
+            correlation=correlation,
+            inputs_used=used,
+        )
+
+    def _mixture(self, block: Block) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+        """Return the mixture's mean, the mean covariance, the members' scatter, inputs used."""
+        inputs = self.document.trained_inputs
+        means: list[Tensor] = []
+        covariances: list[Tensor] = []
+        with torch.no_grad(), torch_threads(self.document.settings.threads):
+            stars = Stars.from_block(block, self._device)
+            columns = network_columns(stars, self._scaling, inputs)
+            used = self._networks[0].usable(stars.present)
+            for network in self._networks:
+                mean, cholesky = mean_and_cholesky(network(columns, stars.present).double())
+                means.append(mean)
+                covariances.append(cholesky @ cholesky.mT)
+            stacked = torch.stack(means)
+            mean = stacked.mean(dim=0)
+            deviation = stacked - mean
+            freedom = max(1, len(self._networks) - 1)
+            epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
+            aleatoric = torch.stack(covariances).mean(dim=0)
+        return (
+            mean.cpu().numpy(),
+            aleatoric.cpu().numpy(),
+            epistemic.cpu().numpy(),
+            used.cpu().numpy(),
+        )
+
+
+def build_network(file: Path, tensors: dict[str, Tensor], document: ModelDocument) -> HybridNet:
+    """Build a member from its weights; raises ModelError where they do not fit the settings."""
+    network = HybridNet(document.settings, document.trained_inputs)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ModelError(
+            f"The weights in {file} do not fit the network of model.json ({error}).",
+            "Train the model again with this version of the program.",
+        ) from error
+    return network
+
+
+def _check_contents(path: Path, document: ModelDocument) -> None:
+    again = "Train the model again with this version of the program."
+    if document.labels != LABELS:
+        raise ModelError(f"{path} has the labels {document.labels}, not {LABELS}.", again)
+    unknown = [*document.trained_labels, *document.trained_inputs]
+    if not set(unknown) <= {*LABELS, *MODALITIES} or not document.trained_inputs:
+        raise ModelError(f"{path} was trained on unknown inputs or labels: {unknown}.", again)
+    shape = np.shape(document.sigma_scale)
+    names = regime_names(document.settings)
+    if list(document.regimes) != names or shape != (len(names), len(LABELS)):
+        raise ModelError(f"{path} is calibrated in regimes that its settings do not name.", again)
+    if not document.weights:
+        raise ModelError(f"{path} has no members.", again)
+
+
+def _nothing() -> Prediction:
+    row = np.empty((0, len(LABELS)))
+    square = np.empty((0, len(LABELS), len(LABELS)))
+    return Prediction(row, row, row, row, square, np.empty((0, len(MODALITIES)), dtype=bool))

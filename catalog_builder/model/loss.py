@@ -1,0 +1,85 @@
+"""The likelihood: full label covariance, label errors added, missing labels marginalised."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from catalog_builder.model.inputs import LABELS
+
+_N = len(LABELS)
+_LOWER = torch.tril_indices(_N, _N, -1)
+# A scatter of 1 % of a label's spread in the sample is finer than any label; it keeps the
+# covariance away from singular.
+_SMALLEST_SCATTER = 0.01
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+def mean_and_cholesky(output: Tensor) -> tuple[Tensor, Tensor]:
+    """Split network output (b, 20) into label means (b, 5) and a lower factor (b, 5, 5)."""
+    mean, diagonal, below = output[:, :_N], output[:, _N : 2 * _N], output[:, 2 * _N :]
+    cholesky = torch.diag_embed(functional.softplus(diagonal) + _SMALLEST_SCATTER)
+    rows, columns = _LOWER
+    cholesky[:, rows, columns] = below
+    return mean, cholesky
+
+
+def negative_log_likelihood(
+    output: Tensor,
+    labels: Tensor,
+    label_error: Tensor,
+    known: Tensor,
+    freedom: float | None = None,
+) -> Tensor:
+    """Return -ln p of each star's known labels, (b,).
+
+    The predicted covariance describes the distance to the truth, so the labels' own variances are
+    added to it before it meets them. The density of a subset of the components, of a Gaussian and
+    of a Student t alike, is the same law with the sub-block of the covariance: rows and columns of
+    unknown labels become those of the identity and their residuals 0, which adds nothing to
+    determinant or square.
+
+    Parameters
+    ----------
+    output : Tensor
+        (b, 20), from the network.
+    labels, label_error : Tensor
+        (b, 5), scaled; any finite value where not known.
+    known : Tensor
+        (b, 5) bool.
+    freedom : float, optional
+        Degrees of freedom, > 2, of a Student t of this covariance; a Gaussian without.
+    """
+    # Double precision: a covariance of tight, strongly correlated labels is singular in single.
+    mean, cholesky = mean_and_cholesky(output.double())
+    covariance = cholesky @ cholesky.mT + torch.diag_embed(label_error.double() ** 2)
+    both = known[:, :, None] & known[:, None, :]
+    identity = torch.eye(_N, dtype=torch.float64, device=output.device)
+    factor = torch.linalg.cholesky(torch.where(both, covariance, identity))
+    residual = torch.where(known, labels - mean, 0.0)
+    whitened = torch.linalg.solve_triangular(factor, residual[:, :, None], upper=False)
+    half_log_determinant = torch.log(torch.diagonal(factor, dim1=1, dim2=2)).sum(dim=1)
+    square = (whitened**2).sum(dim=(1, 2))
+    count = known.sum(dim=1)
+    if freedom is None:
+        gaussian: Tensor = half_log_determinant + 0.5 * square + 0.5 * _LOG_2PI * count
+        return gaussian
+    # Kotz & Nadarajah 2004, Multivariate t Distributions, eq. 1.1, with scale matrix
+    # covariance x (freedom - 2) / freedom.
+    half = 0.5 * (freedom + count)
+    width = freedom - 2.0
+    scale = 0.5 * count * math.log(width * math.pi)
+    constant = torch.lgamma(half) - math.lgamma(0.5 * freedom) - scale
+    student: Tensor = half_log_determinant + half * torch.log1p(square / width) - constant
+    return student
+
+
+def label_losses(output: Tensor, labels: Tensor, label_error: Tensor, known: Tensor) -> Tensor:
+    """Return -ln p of each known label by itself, (b, 5), and NaN elsewhere; for the log."""
+    mean, cholesky = mean_and_cholesky(output)
+    variance = (cholesky**2).sum(dim=2) + label_error**2
+    loss = 0.5 * (torch.log(variance) + (labels - mean) ** 2 / variance + _LOG_2PI)
+    return torch.where(known, loss, torch.nan)

@@ -1,0 +1,208 @@
+"""The network: one branch per input, summed where present, a residual trunk, one Gaussian out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from catalog_builder.errors import ModelError
+from catalog_builder.model.inputs import LABELS, MODALITIES, RVS_SAMPLES, WIDTHS, XP_SAMPLES
+from catalog_builder.model.settings import ModelSettings
+
+# Mean of each label and the lower triangle of a 5 x 5 Cholesky factor.
+OUTPUTS = len(LABELS) + len(LABELS) * (len(LABELS) + 1) // 2
+_KERNELS = (9, 7, 5, 5)
+_STRIDE = 2
+# Principal components beyond this many deviations are compressed: an odd spectrum stays odd
+# without drowning everything else.
+_SQUASH = 5.0
+
+
+class RvsBranch(nn.Module):
+    """Four strided convolutions over the RVS spectrum, (b, 2, 800) -> (b, width)."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        channels = (2, *settings.rvs_channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(channels[i], channels[i + 1], kernel, _STRIDE, padding=kernel // 2)
+            for i, kernel in enumerate(_KERNELS)
+        )
+        samples = RVS_SAMPLES // _STRIDE ** len(_KERNELS)
+        self.out = nn.Linear(samples * channels[-1], settings.width)
+        self.normalisation = nn.Linear(2, settings.width)
+
+    def forward(self, spectra: Tensor, told: Tensor) -> Tensor:
+        """Embed spectra, told which of the two normalisations each has, (b, 2)."""
+        hidden = spectra
+        for convolution in self.convolutions:
+            hidden = functional.silu(convolution(hidden))
+        embedded: Tensor = self.out(hidden.flatten(1)) + self.normalisation(told)
+        return embedded
+
+
+class XpBranch(nn.Module):
+    """XP spectrum by two ways, whitened principal components and convolutions, -> (b, width)."""
+
+    axes: Tensor
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.register_buffer("axes", torch.zeros(XP_SAMPLES, settings.xp_components))
+        self.components = nn.Linear(settings.xp_components, settings.width)
+        self.noise = nn.Linear(WIDTHS["xp"] - XP_SAMPLES, settings.width)
+        filters = settings.xp_filters
+        self.convolutions = nn.ModuleList(
+            [
+                nn.Conv1d(1, filters, 11, 4, padding=5),
+                nn.Conv1d(filters, 2 * filters, 7, 3, padding=3),
+                nn.Conv1d(2 * filters, 2 * filters, 5, 2, padding=2),
+            ]
+        )
+        samples = XP_SAMPLES
+        for stride in (4, 3, 2):
+            samples = math.ceil(samples / stride)
+        self.out = nn.Linear(2 * filters * samples, settings.width)
+
+    def forward(self, columns: Tensor) -> Tensor:
+        """Embed standardised XP columns, (b, 344)."""
+        flux, noise = columns[:, :XP_SAMPLES], columns[:, XP_SAMPLES:]
+        scores = _SQUASH * torch.asinh(flux @ self.axes / _SQUASH)
+        hidden = flux[:, None]
+        for convolution in self.convolutions:
+            hidden = functional.silu(convolution(hidden))
+        embedded: Tensor = self.components(scores) + self.noise(noise) + self.out(hidden.flatten(1))
+        return embedded
+
+
+class ResidualBlock(nn.Module):
+    """Normalise, two layers, add; starts as the identity."""
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.normalise = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+        self.outer = nn.Linear(width, width)
+        self.dropout = dropout
+
+    def forward(self, hidden: Tensor, generator: Generator | None) -> Tensor:
+        """Return hidden (b, width) with the block's change added."""
+        inner = functional.silu(self.inner(self.normalise(hidden)))
+        change: Tensor = self.outer(drop(inner, self.dropout, generator))
+        return hidden + change
+
+
+class HybridNet(nn.Module):
+    """Labels and their covariance from any subset of the inputs it was built for.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        Sizes of the layers.
+    inputs : sequence of str
+        The `MODALITIES` to build branches for; others are ignored when given.
+    """
+
+    def __init__(self, settings: ModelSettings, inputs: Sequence[str]) -> None:
+        super().__init__()
+        if not inputs or not set(inputs) <= set(MODALITIES):
+            raise ModelError(
+                f"a network cannot be built for the inputs {list(inputs)}.",
+                f"Give at least one of {', '.join(MODALITIES)}.",
+            )
+        self.inputs = tuple(name for name in MODALITIES if name in inputs)
+        width = settings.width
+        self.branches = nn.ModuleDict()
+        if "rvs" in self.inputs:
+            self.branches["rvs"] = RvsBranch(settings)
+        if "xp" in self.inputs:
+            self.branches["xp"] = XpBranch(settings)
+        for name in self._tables():
+            self.branches[name] = nn.Linear(WIDTHS[name], width)
+        self.presence = nn.Linear(len(MODALITIES), width)
+        self.trunk = nn.ModuleList(
+            ResidualBlock(width, settings.dropout) for _ in range(settings.depth)
+        )
+        self.normalise = nn.LayerNorm(width)
+        self.head = nn.Linear(width, OUTPUTS)
+
+    def _tables(self) -> tuple[str, ...]:
+        tables = tuple(name for name in ("photometry", "parallax") if name in self.inputs)
+        return (*tables, "luminosity") if len(tables) == 2 else tables
+
+    def initialise(self, generator: Generator) -> None:
+        """Draw all weights anew from one generator, free of the process-wide random state."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Conv1d):
+                fan_in = module.weight[0].numel()
+                nn.init.normal_(module.weight, std=fan_in**-0.5, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for block in self.trunk:
+            if isinstance(block, ResidualBlock):
+                nn.init.zeros_(block.outer.weight)
+        nn.init.normal_(self.head.weight, std=1e-2, generator=generator)
+
+    def set_xp_axes(self, axes: Tensor) -> None:
+        """Give the XP branch its whitening axes, (343, components)."""
+        branch = self.branches["xp"]
+        if isinstance(branch, XpBranch):
+            branch.axes.copy_(axes)
+
+    def usable(self, present: Tensor) -> Tensor:
+        """Return `present` (b, 4) without the inputs this network was not built for."""
+        built = torch.tensor([name in self.inputs for name in MODALITIES], device=present.device)
+        return present & built
+
+    def forward(
+        self, columns: Mapping[str, Tensor], present: Tensor, generator: Generator | None = None
+    ) -> Tensor:
+        """Return means and Cholesky elements of the scaled labels.
+
+        Parameters
+        ----------
+        columns : mapping of str to Tensor
+            As `network_columns` gives them.
+        present : Tensor
+            (b, 4) bool, in the order of `MODALITIES`: what the network may use.
+        generator : Generator, optional
+            Source of the dropout; without it nothing is dropped.
+
+        Returns
+        -------
+        Tensor
+            (b, 20).
+        """
+        usable = self.usable(present)
+        hidden: Tensor = self.presence(usable.to(torch.float32))
+        if "rvs" in self.branches:
+            # Convolutions are most of the cost: only stars that have a spectrum go through them.
+            rows = torch.nonzero(usable[:, 0])[:, 0]
+            if len(rows):
+                spectra = self.branches["rvs"](columns["rvs"][rows], columns["rvs_class"][rows])
+                hidden = hidden.index_add(0, rows, spectra)
+        if "xp" in self.branches:
+            hidden = hidden + self.branches["xp"](columns["xp"]) * usable[:, 1:2]
+        shown = {
+            "photometry": usable[:, 2:3],
+            "parallax": usable[:, 3:4],
+            "luminosity": usable[:, 2:3] & usable[:, 3:4],
+        }
+        for name in self._tables():
+            hidden = hidden + self.branches[name](columns[name]) * shown[name]
+        for block in self.trunk:
+            hidden = block(hidden, generator)
+        out: Tensor = self.head(self.normalise(hidden))
+        return out
+
+
+def drop(values: Tensor, share: float, generator: Generator | None) -> Tensor:
+    """Dropout from a given generator; torch's own draws from a state all threads share."""
+    if generator is None or share == 0.0:
+        return values
+    kept = torch.rand(values.shape, generator=generator, device=values.device) >= share
+    return values * kept / (1.0 - share)

@@ -1,0 +1,129 @@
+"""What a member learns from: stars as tensors with scaled labels, and what can be learnt at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catalog_builder.errors import ModelError
+from catalog_builder.model.inputs import (
+    LABELS,
+    MODALITIES,
+    Scaling,
+    Split,
+    Stars,
+    TrainingArrays,
+    design_labels,
+    network_columns,
+    presence,
+)
+from catalog_builder.model.settings import ModelSettings
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Stars of one split with their scaled labels, on one device.
+
+    Attributes
+    ----------
+    stars : Stars
+        n stars.
+    labels, label_error : Tensor
+        (n, 5), scaled; 0 where not known.
+    known : Tensor
+        (n, 5) bool: the labels to learn from.
+    """
+
+    stars: Stars
+    labels: Tensor
+    label_error: Tensor
+    known: Tensor
+
+    @classmethod
+    def from_arrays(
+        cls, data: TrainingArrays, scaling: Scaling, trained: NDArray[np.bool_], device: str
+    ) -> Self:
+        """Build the sample of training arrays; `trained` (5,) says which labels are used."""
+        labels, errors = design_labels(data.labels, data.label_error)
+        known = np.isfinite(labels) & trained
+        scaled = (labels - scaling.labels_mean) / scaling.labels_std
+        # A label without an error is taken at its word.
+        scaled_error = np.nan_to_num(errors / scaling.labels_std)
+        return cls(
+            stars=Stars.from_block(data.block, device),
+            labels=torch.from_numpy(np.where(known, scaled, 0.0)).float().to(device),
+            label_error=torch.from_numpy(np.where(known, scaled_error, 0.0)).float().to(device),
+            known=torch.from_numpy(known).to(device),
+        )
+
+    def __len__(self) -> int:
+        return len(self.stars)
+
+
+def trainable(
+    data: TrainingArrays, settings: ModelSettings
+) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
+    """Return the inputs that any fit star has, and which labels enough fit stars have, (5,).
+
+    Raises
+    ------
+    ModelError
+        If a split is empty, or there is no input or no label to train on.
+    """
+    for split in (Split.FIT, Split.VALIDATION):
+        if not (data.split == split).any():
+            raise ModelError(
+                f"The training sample has no {split.name.lower()} stars.",
+                "Use a larger training sample or other split shares.",
+            )
+    fit = data.split == Split.FIT
+    has = presence(data.block)[fit].any(axis=0)
+    inputs = tuple(name for name, any_star in zip(MODALITIES, has, strict=True) if any_star)
+    if not inputs:
+        raise ModelError(
+            "No fit star has any input.",
+            "Check that the labelled stars' spectra and photometry were ingested.",
+        )
+    known: NDArray[np.bool_] = label_stars(data) >= settings.min_label_stars
+    if not known.any():
+        raise ModelError(
+            f"No label is known for {settings.min_label_stars} fit stars.",
+            "Use a larger training sample, or lower model.min_label_stars for a trial.",
+        )
+    return inputs, known
+
+
+def label_stars(data: TrainingArrays) -> NDArray[np.int64]:
+    """Return how many fit stars have each label, (5,)."""
+    counts: NDArray[np.int64] = np.isfinite(data.labels[data.split == Split.FIT]).sum(axis=0)
+    return counts
+
+
+def trained_names(known: NDArray[np.bool_]) -> list[str]:
+    """Return the names of the labels marked in `known` (5,)."""
+    return [name for name, trained in zip(LABELS, known, strict=True) if trained]
+
+
+def xp_axes(stars: Stars, scaling: Scaling, count: int) -> Tensor:
+    """Return whitening axes of the standardised XP flux, (343, count).
+
+    The stars' flux along each axis, a principal component, has a deviation of 1: the faint
+    components hold most of what tells log g and abundances, and a network that meets them at their
+    natural size of a thousandth learns them late or never.
+    """
+    columns = network_columns(stars.take(stars.present[:, 1]), scaling, ("xp",))["xp"]
+    flux = columns[:, :-1].double().cpu()
+    values, vectors = torch.linalg.eigh(flux.mT @ flux / len(flux))
+    largest = torch.arange(len(values) - 1, len(values) - 1 - count, -1)
+    vectors = vectors[:, largest]
+    # The sign of an eigenvector is the library's choice; ours is that its largest element is > 0.
+    peak = vectors.abs().argmax(dim=0)
+    vectors = vectors * vectors[peak, torch.arange(count)].sign()
+    deviations = values[largest].clamp_min(1e-8 * float(values[-1])).sqrt()
+    axes: Tensor = vectors / deviations
+    return axes.float()
