@@ -22,7 +22,7 @@ _HEAD = "document"
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Write tensors and a JSON document to one safetensors file, atomically."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    head = json.dumps(document, sort_keys=True, allow_nan=False)
+    head = json.dumps(document, allow_nan=False)
     write_bytes(path, save(plain, metadata={_HEAD: head}))
 
 

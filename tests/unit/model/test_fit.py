@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from catalog_builder.errors import ModelError
+from catalog_builder.model.checkpoint import read_tensors
+from catalog_builder.model.fit import CHECKPOINT, LOG, WEIGHTS, fit_member, learning_rate
+from catalog_builder.model.inputs import Split, TrainingArrays
+
+
+class ProcessEndError(Exception):
+    """Stands for the end of the process."""
+
+
+def kill_at(epoch: int):
+    def on_epoch(row):
+        if row["epoch"] == epoch:
+            raise ProcessEndError
+
+    return on_epoch
+
+
+@pytest.mark.parametrize("epoch", [1, 4])
+def test_a_killed_training_goes_on_to_the_same_bytes(
+    epoch, members, sky, scaling, settings, tmp_path
+):
+    with pytest.raises(ProcessEndError):
+        fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path, on_epoch=kill_at(epoch))
+    assert not (tmp_path / WEIGHTS).exists()
+    torch.manual_seed(99)  # the process-wide random state is another one after a restart
+    resumed = []
+    fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path, on_epoch=resumed.append)
+    assert [row["epoch"] for row in resumed] == list(range(epoch + 1, settings.epochs + 1))
+    for name in (WEIGHTS, LOG, CHECKPOINT):
+        assert (tmp_path / name).read_bytes() == (members[0] / name).read_bytes(), name
+
+
+def test_a_finished_training_is_not_repeated(members, sky, scaling, settings):
+    before = (members[0] / WEIGHTS).read_bytes()
+    epochs = []
+    result = fit_member(
+        sky, scaling, settings, member=0, seed=1, out=members[0], on_epoch=epochs.append
+    )
+    assert epochs == []
+    assert result.epochs == settings.epochs
+    assert (members[0] / WEIGHTS).read_bytes() == before
+
+
+def test_members_differ(members):
+    first, second = (read_tensors(member / WEIGHTS)[0] for member in members)
+    assert not torch.equal(first["head.weight"], second["head.weight"])
+
+
+def test_a_checkpoint_of_another_training_is_refused(members, sky, scaling, settings):
+    with pytest.raises(ModelError, match="belongs to another training: member, seed differ"):
+        fit_member(sky, scaling, settings, member=1, seed=2, out=members[0])
+    other = settings.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(ModelError, match="settings differ"):
+        fit_member(sky, scaling, other, member=0, seed=1, out=members[0])
+
+
+def test_more_members_or_other_regimes_need_no_new_training(settings):
+    other = settings.model_copy(update={"members": 7, "g_edges": (12.0,)})
+    assert other.training() == settings.training()
+
+
+def test_a_damaged_checkpoint_names_the_file(members, sky, scaling, settings, tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes((members[0] / CHECKPOINT).read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"checkpoint\.safetensors cannot be read"):
+        fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
+
+
+def test_the_log_has_a_row_per_epoch_and_the_loss_falls(members, settings):
+    rows = [json.loads(line) for line in (members[0] / LOG).read_text().splitlines()]
+    assert [row["epoch"] for row in rows] == list(range(1, settings.epochs + 1))
+    assert rows[-1]["validation_loss"] < rows[0]["validation_loss"] - 1.0
+    assert set(rows[-1]["validation_loss_by_label"]) == {
+        "teff", "logg", "m_h", "alpha_m", "fe_h",
+    }  # fmt: skip
+
+
+def test_training_stops_when_validation_no_longer_improves(sky, scaling, settings, tmp_path):
+    # Labels without any relation to the spectra: there is nothing to learn.
+    shuffled = np.random.default_rng(0).permutation(len(sky))
+    noise = TrainingArrays(sky.block, sky.labels[shuffled], sky.label_error[shuffled], sky.split)
+    eager = settings.model_copy(update={"patience": 2, "epochs": 60, "learning_rate": 1e-2})
+    result = fit_member(noise, scaling, eager, member=0, seed=1, out=tmp_path)
+    assert result.epochs == result.best_epoch + 2 < 60
+
+
+def test_without_fit_stars_or_inputs_or_labels_there_is_no_training(
+    sky, scaling, settings, tmp_path
+):
+    def refuse(data, match):
+        with pytest.raises(ModelError, match=match):
+            fit_member(data, scaling, settings, member=0, seed=1, out=tmp_path)
+
+    all_test = np.full_like(sky.split, Split.TEST)
+    refuse(TrainingArrays(sky.block, sky.labels, sky.label_error, all_test), "no fit stars")
+    nothing = {f"has_{name}": np.zeros(len(sky), bool) for name in ("rvs", "xp", "photometry")}
+    blind = {**sky.block, **nothing, "has_parallax": np.zeros(len(sky), bool)}
+    refuse(TrainingArrays(blind, sky.labels, sky.label_error, sky.split), "any input")
+    unknown = np.full_like(sky.labels, np.nan)
+    refuse(TrainingArrays(sky.block, unknown, unknown, sky.split), "No label is known for 100")
+
+
+def test_the_step_size_rises_then_falls(settings):
+    rates = [learning_rate(epoch, settings) for epoch in np.linspace(0, settings.epochs, 50)]
+    peak = int(np.argmax(rates))
+    assert rates[0] == 0
+    assert 0 < peak < 49
+    assert (np.diff(rates[peak:]) <= 0).all()
+    assert rates[-1] == pytest.approx(0, abs=1e-9)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from catalog_builder.errors import ModelError
+from catalog_builder.model.augment import add_noise, hide_inputs
+from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
+from catalog_builder.model.network import OUTPUTS, HybridNet
+
+SUBSETS = [s for size in range(1, 5) for s in combinations(MODALITIES, size)]
+
+
+def build(settings, inputs) -> HybridNet:
+    network = HybridNet(settings, inputs)
+    network.initialise(torch.Generator().manual_seed(0))
+    return network
+
+
+@pytest.mark.parametrize("inputs", SUBSETS, ids="+".join)
+def test_any_subset_of_inputs_can_be_built_and_used(inputs, sky, scaling, settings):
+    network = build(settings, inputs)
+    stars = Stars.from_block(sky.block).take(slice(0, 8))
+    output = network(network_columns(stars, scaling, inputs), stars.present)
+    assert output.shape == (8, OUTPUTS)
+    assert torch.isfinite(output).all()
+
+
+def test_absent_inputs_have_no_influence(sky, scaling, settings):
+    network = build(settings, MODALITIES)
+    stars = Stars.from_block(sky.block).take(slice(0, 64))
+    present = torch.rand(64, 4, generator=torch.Generator().manual_seed(1)) < 0.5
+    columns = network_columns(stars, scaling, MODALITIES)
+    noisy = {name: values.clone() for name, values in columns.items()}
+    owners = {"rvs": 0, "rvs_class": 0, "xp": 1, "photometry": 2, "parallax": 3}
+    for name, owner in owners.items():
+        noisy[name][~present[:, owner]] += 100.0
+    noisy["luminosity"][~(present[:, 2] & present[:, 3])] += 100.0
+    assert torch.equal(network(columns, present), network(noisy, present))
+
+
+def test_every_present_input_has_influence(sky, scaling, settings):
+    network = build(settings, MODALITIES)
+    stars = Stars.from_block(sky.block).take(slice(0, 16))
+    present = torch.ones(16, 4, dtype=torch.bool)
+    columns = network_columns(stars, scaling, MODALITIES)
+    network.set_xp_axes(torch.ones(343, settings.xp_components) / 343)
+    before = network(columns, present)
+    for name, values in columns.items():
+        after = network({**columns, name: values + 0.5}, present)
+        assert (after != before).any(dim=1).all(), name
+
+
+def test_a_network_without_inputs_is_refused(settings):
+    with pytest.raises(ModelError, match="cannot be built for the inputs"):
+        HybridNet(settings, ())
+
+
+def test_hidden_inputs_leave_every_star_at_least_one(sky):
+    stars = Stars.from_block(sky.block)
+    inputs = ("xp", "photometry", "parallax")
+    hidden = hide_inputs(stars, inputs, 1.0, torch.Generator().manual_seed(2)).present
+    assert not hidden[:, 0].any()
+    assert hidden.any(dim=1).all()
+    # All seven subsets of three inputs occur.
+    assert len(torch.unique(hidden, dim=0)) == 7
+
+
+def test_extra_noise_is_what_the_errors_say(sky):
+    stars = Stars.from_block(sky.block)
+    noisy = add_noise(stars, 1.0, 2.0, torch.Generator().manual_seed(3))
+    for name in ("rvs", "xp"):
+        old, new = getattr(stars, f"{name}_flux_error"), getattr(noisy, f"{name}_flux_error")
+        extra = getattr(noisy, f"{name}_flux") - getattr(stars, f"{name}_flux")
+        pull = extra / torch.sqrt(new**2 - old**2).clamp_min(1e-6)
+        assert (new >= old).all()
+        assert float(pull.std()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_noise_spares_the_share_it_is_told_to_spare(sky):
+    stars = Stars.from_block(sky.block)
+    noisy = add_noise(stars, 0.3, 2.0, torch.Generator().manual_seed(4))
+    touched = (noisy.xp_flux != stars.xp_flux).any(dim=1)
+    assert float(touched.float().mean()) == pytest.approx(0.3, abs=0.06)
+    assert np.array_equal(touched, (noisy.rvs_flux != stars.rvs_flux).any(dim=1))
