@@ -33,7 +33,7 @@ __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 Array = NDArray[np.float64]
 
 
-def assemble(  # noqa: PLR0917
+def assemble(
     members: Sequence[Path],
     data: TrainingArrays,
     scaling: Scaling,
