@@ -7,7 +7,7 @@ depend on the rows, the schema and the provenance cards alone: no date is writte
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,14 +81,6 @@ def tform(column: Column) -> str:
     if column.dtype.startswith("str"):
         return f"{column.numpy_dtype.itemsize}A"
     return _TFORM[column.dtype]
-
-
-def read_fits_rows(path: Path, block_rows: int) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Yield ``(first row, table rows)`` of the catalogue's table, read with astropy in blocks."""
-    with fits.open(path, memmap=True) as hdus:
-        table = hdus[EXTENSION].data
-        for start in range(0, len(table), block_rows):
-            yield start, table[start : start + block_rows]
 
 
 def _primary_header(cards: Sequence[Card]) -> fits.Header:

@@ -95,12 +95,13 @@ class ReleaseRecord(BaseModel):
 
     def expected_seal(self) -> str:
         """Return what ``seal`` must be."""
-        content = self.model_dump(mode="json", exclude={"seal"})
+        content = self.model_dump(exclude={"seal"})
         return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
     def to_json(self) -> str:
         """Return the file's text: indented, in the order of the fields above."""
-        content = self.model_dump(mode="json")
+        # Not pydantic's JSON: it turns NaN into null in silence.
+        content = self.model_dump()
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -126,7 +127,7 @@ def make_record(release: Mapping[str, Any], sealed: Mapping[str, Any]) -> Releas
         raise CatalogueError(
             f"{RELEASE_FILE} cannot be written: {explain(error)}.", "Give the missing fact."
         ) from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise CatalogueError(
             f"{RELEASE_FILE} cannot be written: {error}.", "Write null for a metric without value."
         ) from error

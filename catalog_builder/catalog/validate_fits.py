@@ -26,20 +26,21 @@ def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> Non
     """Compare names, formats, units, UCDs, comments and checksums with what they must be."""
     with _quiet():
         try:
-            broken = broken_hdus(path)
-            header = fits.getheader(path, EXTENSION)
+            for number in broken_hdus(path):
+                log.add(path.name, f"the checksum of HDU {number} does not hold")
+            _compare(path.name, fits.getheader(path, EXTENSION), schema, log)
         except DAMAGE as error:
             log.add(path.name, f"cannot be read: {error}")
-            return
-    for number in broken:
-        log.add(path.name, f"the checksum of HDU {number} does not hold")
+
+
+def _compare(file: str, header: fits.Header, schema: CatalogSchema, log: FindingLog) -> None:
     names = [header.get(f"TTYPE{n}") for n in range(1, header["TFIELDS"] + 1)]
     for name in names:
         if name not in {column.name for column in schema.all_columns}:
-            log.add(path.name, "not in the schema", str(name))
+            log.add(file, "not in the schema", str(name))
     for column in schema.all_columns:
         if column.name not in names:
-            log.add(path.name, "missing", column.name)
+            log.add(file, "missing", column.name)
             continue
         number = names.index(column.name) + 1
         declared = {
@@ -50,43 +51,43 @@ def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> Non
         }
         for keyword, value in declared.items():
             if (found := header.get(f"{keyword}{number}", "")) != value:
-                log.add(path.name, f"{keyword} is {found!r}, declared {value!r}", column.name)
+                log.add(file, f"{keyword} is {found!r}, declared {value!r}", column.name)
 
 
 class FitsRows:
-    """The table of a FITS file, a slice of rows at a time, read with astropy."""
+    """The table of a FITS file, read a block of rows at a time.
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
-        self.rows = len(table)
-        self._names = frozenset(table.names)
+    The blocks are read, not mapped: mapped pages count as memory of the process.
+    """
 
-    def column(self, name: str, start: int, stop: int) -> NDArray[Any] | None:
-        """Return values of rows ``[start, stop)``; None if there is no such column."""
-        if name not in self._names:
-            return None
-        values = np.asarray(self._table[start:stop][name])
-        return values.astype("S") if values.dtype.kind == "U" else values
+    def __init__(self, path: Path) -> None:
+        with fits.open(path, memmap=True) as hdus:
+            table = hdus[EXTENSION]
+            self._dtype = table.columns.dtype.newbyteorder(">")
+            self._offset = int(table.fileinfo()["datLoc"])
+            self.rows = int(table.header["NAXIS2"])
+            self._logical = {c.name for c in table.columns if c.format == "L"}
+        self._path = path
+
+    def block(self, start: int, rows: int) -> dict[str, NDArray[Any]]:
+        """Return every column of the rows from ``start`` on; fewer rows if the file is cut."""
+        offset = self._offset + start * self._dtype.itemsize
+        table = np.fromfile(self._path, dtype=self._dtype, count=rows, offset=offset)
+        return {
+            name: table[name] == ord("T") if name in self._logical else table[name]
+            for name in self._dtype.names
+        }
 
 
-@contextmanager
-def open_fits_rows(path: Path) -> Iterator[FitsRows | None]:
-    """Open the catalogue's table; None if the file is absent or cannot be read."""
+def open_fits_rows(path: Path) -> FitsRows | None:
+    """Open the catalogue's table; None if the file is absent or its header cannot be read."""
     if not path.is_file():
-        yield None
-        return
+        return None
     with _quiet():
         try:
-            hdus = fits.open(path, memmap=True)
+            return FitsRows(path)
         except DAMAGE:
-            yield None
-            return
-        with hdus:
-            try:
-                rows = FitsRows(hdus[EXTENSION].data)
-            except DAMAGE:
-                rows = None
-            yield rows
+            return None
 
 
 @contextmanager

@@ -1,0 +1,253 @@
+"""Validation: silent on a clean catalogue, and precise on a damaged one."""
+
+import json
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+import zarr
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from catalog_builder.catalog.finding import Finding, FindingLog, unequal
+from catalog_builder.catalog.release_json import ReleaseRecord, read_release
+from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.errors import CatalogueError
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0x20
+    path.write_bytes(data)
+
+
+def found(folder, file, column="", problem="", row=None):
+    """Return whether validation says this; all of it if it does not, for the report."""
+    findings = validate_catalog(folder)
+    hits = [
+        f
+        for f in findings
+        if (f.file, f.column) == (file, column)
+        and problem in f.problem
+        and (row is None or f.row == row)
+    ]
+    return hits or pytest.fail(f"not found in: {[str(f) for f in findings]}")
+
+
+def rewrite_values(folder, **columns):
+    """Change values in the store the way zarr does, so that its checksums hold."""
+    for name, values in columns.items():
+        zarr.open_array(str(folder / "catalog.zarr"), path=name, mode="r+")[:] = values
+
+
+def values(folder, name):
+    return zarr.open_array(str(folder / "catalog.zarr"), path=name, mode="r")[:]
+
+
+def test_a_clean_catalogue_gives_no_finding(pristine):
+    assert validate_catalog(pristine) == []
+    assert validate_catalog(str(pristine)) == []
+
+
+def test_a_release_folder_stands_for_its_latest_version(pristine):
+    assert validate_catalog(pristine.parent) == []
+
+
+def test_no_catalogue_at_all_is_an_error(tmp_path):
+    with pytest.raises(CatalogueError, match="not a sealed catalogue"):
+        validate_catalog(tmp_path)
+
+
+def test_a_flipped_byte_in_a_chunk(sealed):
+    flip(sealed / "catalog.zarr" / "logg" / "c" / "1", 20)
+    found(sealed, "catalog.zarr/logg/c/1", problem="bytes have changed")
+    found(sealed, "catalog.zarr", "logg", "damaged chunk", row=10)
+    # The other columns, the FITS file and the other chunks of this one stay unsuspected.
+    assert len(validate_catalog(sealed)) == 2
+
+
+def test_a_flipped_byte_in_the_fits_data(sealed):
+    with fits.open(sealed / "catalog.fits") as hdus:
+        data_at = hdus["CATALOG"].fileinfo()["datLoc"]
+        row_bytes = hdus["CATALOG"].header["NAXIS1"]
+    flip(sealed / "catalog.fits", data_at + 12 * row_bytes + 8 + 3)
+    found(sealed, "catalog.fits", problem="bytes have changed")
+    found(sealed, "catalog.fits", problem="checksum of HDU 1")
+    found(sealed, "catalog.fits", "ra", "differs from catalog.zarr", row=12)
+
+
+def test_a_flipped_byte_anywhere_in_a_header_is_found(sealed):
+    data = (sealed / "catalog.fits").read_bytes()
+
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.integers(0, len(data) - 1))
+    def check(place):
+        flip(sealed / "catalog.fits", place)
+        assert any(f.file == "catalog.fits" for f in validate_catalog(sealed))
+        (sealed / "catalog.fits").write_bytes(data)
+
+    check()
+
+
+def test_a_missing_column(sealed):
+    shutil.rmtree(sealed / "catalog.zarr" / "alpha_m")
+    found(sealed, "catalog.zarr", "alpha_m", "missing")
+    found(sealed, "catalog.zarr/alpha_m/zarr.json", problem="missing")
+
+
+def test_an_extra_column(sealed):
+    zarr.open_group(str(sealed / "catalog.zarr"), mode="r+").create_array(
+        "vbroad", shape=(23,), dtype="f4"
+    )
+    found(sealed, "catalog.zarr", "vbroad", "not in the schema")
+
+
+@pytest.mark.parametrize("key", ["units", "ucd", "description"])
+def test_a_wrong_attribute(sealed, key):
+    array = zarr.open_array(str(sealed / "catalog.zarr"), path="teff", mode="r+")
+    array.attrs[key] = "deg"
+    found(sealed, "catalog.zarr", "teff", f"{key} is 'deg'")
+
+
+def test_a_wrong_unit_only_where_xarray_reads_it(sealed):
+    path = sealed / "catalog.zarr" / "zarr.json"
+    content = json.loads(path.read_text())
+    content["consolidated_metadata"]["metadata"]["teff"]["attributes"]["units"] = "deg"
+    path.write_text(json.dumps(content))
+    found(sealed, "catalog.zarr", "teff", "units is 'deg', declared 'K'")
+
+
+def test_a_wrong_unit_in_the_fits_header(sealed):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fits.setval(sealed / "catalog.fits", "TUNIT4", value="deg", ext=1)
+    found(sealed, "catalog.fits", "teff", "TUNIT is 'deg', declared 'K'")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda record: record["metrics"]["teff"].update(robust_scatter=8.0),
+        lambda record: record["accounting"].update(requested=24, rejected={"no spectrum": 1}),
+        lambda record: record.update(model_digest="other"),
+    ],
+)
+def test_an_edited_record(sealed, edit):
+    record = json.loads((sealed / "RELEASE.json").read_text())
+    edit(record)
+    (sealed / "RELEASE.json").write_text(json.dumps(record, indent=2))
+    found(sealed, "RELEASE.json", problem="edited after sealing")
+
+
+def test_a_record_that_breaks_its_rules(sealed):
+    record = json.loads((sealed / "RELEASE.json").read_text())
+    record["accounting"]["requested"] = 99
+    (sealed / "RELEASE.json").write_text(json.dumps(record))
+    found(sealed, "RELEASE.json", problem="99 requested")
+
+
+@pytest.mark.parametrize(
+    "name", ["RELEASE.json", "SHA256SUMS", "schema.json", "catalog.fits", "catalog.zarr/ra/c/2"]
+)
+def test_a_missing_file(sealed, name):
+    (sealed / name).unlink()
+    found(sealed, name)
+
+
+def test_a_missing_store(sealed):
+    shutil.rmtree(sealed / "catalog.zarr")
+    found(sealed, "catalog.zarr", problem="cannot be opened")
+
+
+@pytest.mark.parametrize("name", ["RELEASE.json", "SHA256SUMS", "schema.json"])
+def test_a_flipped_byte_in_the_papers(sealed, name):
+    flip(sealed / name, 30)
+    found(sealed, name)
+
+
+def test_a_file_that_does_not_belong(sealed):
+    (sealed / "notes.txt").write_text("mine")
+    found(sealed, "notes.txt", problem="not part")
+
+
+@pytest.mark.parametrize("share_left", [0.0, 0.01, 0.3, 0.9, 0.999])
+def test_a_truncated_fits_file(sealed, share_left):
+    data = (sealed / "catalog.fits").read_bytes()
+    (sealed / "catalog.fits").write_bytes(data[: int(share_left * len(data))])
+    found(sealed, "catalog.fits", problem="bytes have changed")
+
+
+def test_changed_values_behind_intact_checksums(sealed):
+    rewrite_values(sealed, ra=values(sealed, "ra") + 1.0)
+    found(sealed, "catalog.zarr", "ra", "not those that RELEASE.json seals")
+    found(sealed, "catalog.fits", "ra", "differs from catalog.zarr", row=0)
+
+
+@pytest.mark.parametrize(
+    ("column", "row", "value", "problem"),
+    [
+        ("e_teff", 3, np.nan, "a label without a positive sigma"),
+        ("e_teff", 13, 0.0, "a label without a positive sigma"),
+        ("e_m_h", 5, 0.1, "a sigma without a label"),
+        ("teff", 22, np.inf, "infinite"),
+        ("flags", 9, 1 << 20, "an undeclared bit is set"),
+        ("flags", 9, -1, "an undeclared bit is set"),
+        ("source_id", 10, 0, "not larger than in the row before"),
+    ],
+)
+def test_rules_of_the_rows(sealed, column, row, value, problem):
+    changed = values(sealed, column)
+    changed[row] = value
+    rewrite_values(sealed, **{column: changed})
+    found(sealed, "catalog.zarr", column, problem, row=row)
+
+
+def test_a_source_twice_across_a_chunk_boundary(sealed):
+    ids = values(sealed, "source_id")
+    ids[10] = ids[9]
+    rewrite_values(sealed, source_id=ids)
+    found(sealed, "catalog.zarr", "source_id", "not larger", row=10)
+
+
+def test_a_null_label_without_its_flag(sealed):
+    flags = values(sealed, "flags")
+    flags[5] = 15
+    rewrite_values(sealed, flags=flags)
+    found(sealed, "catalog.zarr", "m_h", "flag is not set", row=5)
+
+
+def test_published_must_be_the_rows(sealed):
+    record = read_release(sealed)
+    content = record.model_dump(mode="json", exclude={"seal"})
+    content["accounting"] = {"requested": 25, "published": 25, "rejected": {}}
+    wrong = ReleaseRecord.model_validate(content)
+    wrong = wrong.model_copy(update={"seal": wrong.expected_seal()})
+    (sealed / "RELEASE.json").write_text(wrong.to_json())
+    findings = validate_catalog(sealed)
+    assert [f.problem for f in findings] == ["25 published sources are 23 rows"]
+
+
+def test_columns_of_different_length(sealed):
+    zarr.open_array(str(sealed / "catalog.zarr"), path="ra", mode="r+").resize((24,))
+    found(sealed, "catalog.zarr", problem="different lengths: [23, 24]")
+
+
+def test_a_finding_reads_as_a_sentence():
+    log = FindingLog()
+    log.add_rows("catalog.zarr", "infinite", "teff", 10, np.array([False, True, True]))
+    log.add_rows("catalog.zarr", "infinite", "teff", 20, np.array([True]))
+    log.add_rows("catalog.zarr", "infinite", "logg", 0, np.array([False]))
+    log.add("SHA256SUMS", "missing")
+    assert log.as_list()[0] == Finding("catalog.zarr", "infinite", "teff", 11, 3)
+    assert [str(f) for f in log.as_list()] == [
+        "catalog.zarr, column teff, row 11: infinite (3 rows in all)",
+        "SHA256SUMS: missing",
+    ]
+
+
+def test_null_equals_null():
+    left = np.array([1.0, np.nan, np.nan, 2.0], dtype=np.float32)
+    right = np.array([1.0, np.nan, 0.0, 3.0], dtype=">f4")
+    assert unequal(left, right).tolist() == [False, False, True, True]
