@@ -34,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # it would take [M/H] for markup
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -47,7 +48,9 @@ Archive = Annotated[
 ]
 Labels = Annotated[
     str | None,
-    typer.Option(metavar="PATH|URL", help="The label survey's file; else looked for in the archive."),
+    typer.Option(
+        metavar="PATH|URL", help="The label survey's file; else looked for in the archive."
+    ),
 ]
 WorkdirPath = Annotated[
     Path | None, typer.Option(help="Folder that holds all that is made [catalog-workdir].")
@@ -66,9 +69,7 @@ ModelPath = Annotated[
 VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
 ]
-Cluster = Annotated[
-    str | None, typer.Option(metavar="local|ADDRESS", help="Where the work runs.")
-]
+Cluster = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Where the work runs.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; by default one for each core.")
 ]
@@ -138,8 +139,8 @@ def _step_command(name: str) -> Callable[..., None]:
     return command
 
 
-for _name in _HELP:
-    app.command(_name, help=_HELP[_name])(_step_command(_name))
+for _name, _help in _HELP.items():
+    app.command(_name, help=_help)(_step_command(_name))
 
 
 @app.command()
@@ -231,7 +232,8 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
         console.print(
-            f"This is a defect of catalog-builder: {type(error).__name__}: {error}", style="red",
+            f"This is a defect of catalog-builder: {type(error).__name__}: {error}",
+            style="red",
             markup=False,
         )
         console.print("".join(traceback.format_exception(error)), markup=False)

@@ -1,8 +1,8 @@
 """The settings of a run: the only home of defaults, one sentence each.
 
-A setting that changes what is computed enters the digest of the stages that use it
-(:meth:`RunConfig.digest_of`), so that changing it recomputes those stages and nothing else. Where
-and with how many workers a run happens (``archive``, ``workdir``, ``cluster``) enters no digest.
+A setting that changes what is computed enters the keys of the tasks that use it, so that changing
+it recomputes those and nothing else. Where and with how many workers a run happens (``archive``,
+``workdir``, ``cluster``) enters no key.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class ClusterSettings(Section):
         "2GiB", description="Memory of each local worker, above which Dask restarts it."
     )
     dashboard_address: str = Field(
-        "127.0.0.1:0", description="Where the Dask dashboard listens; loopback unless told otherwise."
+        "127.0.0.1:0",
+        description="Where the Dask dashboard listens; loopback unless told otherwise.",
     )
     attempts: int = Field(
         3, ge=1, description="How often a task that kills its worker is tried before quarantine."
@@ -64,7 +65,8 @@ class IngestSettings(Section):
         0.5, description="An RVS spectrum with a smaller share of usable pixels is rejected."
     )
     xp_scale_window: tuple[float, float] = Field(
-        (500.0, 900.0), description="The XP flux scale is the mean flux between these wavelengths, nm."
+        (500.0, 900.0),
+        description="The XP flux scale is the mean flux between these wavelengths, nm.",
     )
     max_rejected: Fraction = Field(
         0.1, description="The run stops when a larger share of the requested sources is rejected."
@@ -106,7 +108,9 @@ class PredictSettings(Section):
 class PublishSettings(Section):
     """How the catalogue is written."""
 
-    chunk_rows: int = Field(65_536, ge=1, description="Rows per chunk of the catalogue's zarr store.")
+    chunk_rows: int = Field(
+        65_536, ge=1, description="Rows per chunk of the catalogue's zarr store."
+    )
     formats: tuple[Literal["fits"], ...] = Field(
         ("fits",), description="What is exported beside the zarr store."
     )
@@ -118,21 +122,30 @@ class RunConfig(Section):
     release: str = Field("dr3", description="A name in `schemas/releases`, or a YAML file.")
     archive: str | None = Field(None, description="Path or URL of the archive.")
     labels: str | None = Field(
-        None, description="Path or URL of the label survey's file; by default looked for in the archive."
+        None,
+        description="Path or URL of the label survey's file; by default looked for in the archive.",
     )
-    workdir: Path = Field(Path("catalog-workdir"), description="Folder that holds all that is made.")
+    workdir: Path = Field(
+        Path("catalog-workdir"), description="Folder that holds all that is made."
+    )
     version: str = Field(
-        "1.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$", description="Name of the catalogue's version."
+        "1.0",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*$",
+        description="Name of the catalogue's version.",
     )
     model_path: str | None = Field(
         None, description="Predict with this model directory instead of training one."
     )
     ranges: tuple[str, ...] = Field(
-        (), description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`)."
+        (),
+        description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`).",
     )
-    seed: int = Field(42, ge=0, description="Seed of the split, the initial weights and the batches.")
+    seed: int = Field(
+        42, ge=0, description="Seed of the split, the initial weights and the batches."
+    )
     device: str = Field(
-        "auto", description="Where training runs: `auto` (a GPU if the worker has one), `cpu`, `cuda`."
+        "auto",
+        description="Where training runs: `auto` (a GPU if the worker has one), `cpu`, `cuda`.",
     )
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
@@ -145,10 +158,6 @@ class RunConfig(Section):
     @classmethod
     def _accept_one_range(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | int) else value
-
-    def digest_of(self, section: str) -> str:
-        """Return the digest of one section (``"ingest"``, ``"model"``, ...), hex of 16 bytes."""
-        return digest_json(getattr(self, section).model_dump(mode="json"))
 
 
 def digest_json(value: Any) -> str:

@@ -137,9 +137,7 @@ class Pipeline:
 
         model, settings = self.model, self.config.predict
         path = model.path.absolute()
-        context = predicting.PredictContext(
-            self.workdir, path, model.digest, self.schema, settings
-        )
+        context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
         tasks = predicting.plan(self.features, model.digest, self.schema, settings)
         plugin = ModelPlugin(path, model.digest)
         return self._step("predict", predicting.STAGE, context, tasks, plugin)
@@ -150,8 +148,13 @@ class Pipeline:
         predictions, features, model = self.predictions, self.features, self.model
         settings = self.config.publish
         edition = publishing.edition_of(
-            predictions, features, model.digest, self.schema, settings,
-            self.release.name, self.config.version,
+            predictions,
+            features,
+            model.digest,
+            self.schema,
+            settings,
+            self.release.name,
+            self.config.version,
         )
         context = publishing.PublishContext(
             self.workdir, self.schema, settings, edition, self._record(edition.name)
@@ -213,9 +216,9 @@ class Pipeline:
     def _record(self, edition: str) -> dict[str, Any]:
         """Return the facts of RELEASE.json that are not read from the files."""
         model = self.model
-        credits = [self.release.credit]
+        owed = [self.release.credit]
         if self.config.model_path is None:
-            credits.append(self.survey.credit)
+            owed.append(self.survey.credit)
         return {
             "catalogue": f"catalog-builder {self.release.title}",
             "release": self.release.name,
@@ -226,7 +229,7 @@ class Pipeline:
             "inputs": provenance.input_digests(self.features),
             "metrics": model.metrics,
             "accounting": publishing.accounting(self.features, self.predictions),
-            "acknowledgements": tuple(credits),
+            "acknowledgements": tuple(owed),
         }
 
 

@@ -37,7 +37,9 @@ def run_steps(config: RunConfig, wanted: Sequence[str], verbosity: int = 0) -> s
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
                 events.say(plan.headline())
-                write_atomically(workdir.root / "config.json", config.model_dump_json(indent=1).encode())
+                write_atomically(
+                    workdir.root / "config.json", config.model_dump_json(indent=1).encode()
+                )
                 events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
                 for step in wanted:
                     pipeline.complete(step)

@@ -74,6 +74,7 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
 
 
 def _seal(context: PublishContext, task: Task) -> Outcome:
+    del task
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
         building = building_dir(folder)

@@ -1,1 +1,1 @@
-"""From archive rows to the features that a model sees: pure functions, and one partition's ingest."""
+"""From archive rows to the features that a model sees: pure functions, one partition's ingest."""

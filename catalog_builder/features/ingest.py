@@ -1,5 +1,4 @@
-"""Ingest of one partition: archive files in, one feature store out, every requested source accounted
-for.
+"""Ingest of one partition: archive files in, one feature store out, every source accounted for.
 
 A source is requested when it has a row in a driving table. It is published downstream when at
 least one of its spectra is usable and the source table knows it; otherwise it is rejected, with
@@ -9,66 +8,23 @@ its columns of scalars (some 30 MB for the largest of DR3).
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.layout import FileRef, Partition, checksum_matches
-from catalog_builder.archive.readers import Block, read_blocks
+from catalog_builder.archive.layout import Partition, checksum_matches
+from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
-from catalog_builder.features import parallax, rvs, xp
+from catalog_builder.features import parallax, rvs
+from catalog_builder.features.ledger import Ids, Ledger
+from catalog_builder.features.spectra import SPECTRA_TABLES, convert
 from catalog_builder.features.store import FeatureWriter
-
-Ids = NDArray[np.int64]
-
-RVS = "rvs_mean_spectrum"
-XP_CONTINUOUS = "xp_continuous_mean_spectrum"
-XP_SAMPLED = "xp_sampled_mean_spectrum"
-
-#: Spectra tables in the order they are read: where a source has both XP products, the
-#: coefficients count, for they exist for every source with XP.
-SPECTRA_TABLES: tuple[tuple[str, str], ...] = (
-    (RVS, "rvs"),
-    (XP_CONTINUOUS, "xp"),
-    (XP_SAMPLED, "xp"),
-)
-
-#: Reasons in the order in which they are stored as numbers.
-REASONS: tuple[RejectReason, ...] = tuple(RejectReason)
-
-
-@dataclass
-class Ledger:
-    """Who was asked for, and why some did not make it."""
-
-    requested: list[Ids] = field(default_factory=list)
-    rejected_rows: dict[str, list[NDArray[Any]]] = field(
-        default_factory=lambda: {"source_id": [], "reason": [], "table": [], "row": []}
-    )
-    #: Rows without a readable id: requested by somebody, but nobody knows by whom.
-    nameless: Counter[str] = field(default_factory=Counter)
-    row_counts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    cell_nulls: Counter[str] = field(default_factory=Counter)
-    files: dict[str, str] = field(default_factory=dict)
-
-    def reject(self, table: int, reason: RejectReason, ids: Ids, rows: NDArray[np.int64]) -> None:
-        """Note rows of a table (its index in the release) as unusable."""
-        if ids.size == 0:
-            return
-        self.row_counts[str(table)][reason.value] += ids.size
-        columns = self.rejected_rows
-        columns["source_id"].append(ids)
-        columns["reason"].append(np.full(ids.size, REASONS.index(reason), np.uint8))
-        columns["table"].append(np.full(ids.size, table, np.uint8))
-        columns["row"].append(rows.astype(np.int64))
 
 
 @dataclass(frozen=True)
@@ -106,7 +62,7 @@ def ingest_partition(
     Raises
     ------
     InputError
-        If the source table's file is absent or no row of it can be read.
+        If a file is not as the release describes it (a missing column, another unit).
     """
     return _PartitionIngest(partition, release, settings, out).run()
 
@@ -120,8 +76,7 @@ class _PartitionIngest:
         self.partition = partition
         self.release = release
         self.settings = settings
-        self.ledger = Ledger()
-        self.tables = list(release.tables)
+        self.ledger = Ledger(list(release.tables))
         self.writer = FeatureWriter(out, settings.store_chunk_rows)
         self.spectra_ids: dict[str, list[Ids]] = {"rvs": [], "xp": []}
         self.xp_scales: list[NDArray[np.float32]] = []
@@ -131,8 +86,10 @@ class _PartitionIngest:
             if table in self.release.driving_tables and table in self.partition.files:
                 self._read_spectra(table, kind)
         requested = _unique(self.ledger.requested)
-        rows = {kind: np.concatenate([np.empty(0, np.int64), *ids])
-                for kind, ids in self.spectra_ids.items()}
+        rows = {
+            kind: np.concatenate([np.empty(0, np.int64), *ids])
+            for kind, ids in self.spectra_ids.items()
+        }
         usable = _unique(list(rows.values()))
         columns, found = self._read_sources(usable)
         self._reject_strangers(usable, found)
@@ -149,10 +106,16 @@ class _PartitionIngest:
             ids = block.columns["source_id"]
             self.ledger.requested.append(ids)
             numbers = block.row_numbers
-            keep = self._keep(table, ids, numbers, self._in_range(ids),
-                              RejectReason.OUTSIDE_PARTITION_RANGE)
-            keep = keep & self._keep(table, ids, numbers, ~keep | _first_of_each(ids, seen),
-                                     RejectReason.DUPLICATE_SOURCE_ID)
+            keep = self._keep(
+                table, ids, numbers, self._in_range(ids), RejectReason.OUTSIDE_PARTITION_RANGE
+            )
+            keep = keep & self._keep(
+                table,
+                ids,
+                numbers,
+                ~keep | _first_of_each(ids, seen),
+                RejectReason.DUPLICATE_SOURCE_ID,
+            )
             seen = np.union1d(seen, ids[keep])
             # The other XP product of a source that has its spectrum already is no news.
             known = np.concatenate([np.empty(0, np.int64), *self.spectra_ids[kind]])
@@ -167,80 +130,17 @@ class _PartitionIngest:
         ids = ids[keep]
         if ids.size == 0:
             return
-        rows, usable, reasons = (
-            self._resample_rvs(chosen) if kind == "rvs" else self._scale_xp(table, chosen)
-        )
-        for reason, wrong in reasons.items():
+        made = convert(table, chosen, self.release, self.settings)
+        for reason, wrong in made.reasons.items():
             self._keep(table, ids, numbers, ~wrong, reason)
-        self.spectra_ids[kind].append(ids[usable])
-        self.writer.append(kind, {name: values[usable] for name, values in rows.items()})
-
-    def _resample_rvs(
-        self, columns: Mapping[str, NDArray[Any]]
-    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_], dict[RejectReason, NDArray[np.bool_]]]:
-        if self.release.rvs is None:
-            raise InputError(
-                f"Release {self.release.name} has RVS spectra but describes no grid for them.",
-                "Add `rvs` to the release description.",
-            )
-        flux, error = columns["flux"], columns["flux_error"]
-        spectra = rvs.resample(
-            flux, error, self.release.rvs.grid, self.settings.min_pixel_coverage
-        )
-        usable = spectra.mask.mean(axis=1) >= self.settings.min_spectrum_coverage
-        empty = ~np.isfinite(flux).any(axis=1)
-        reasons = {
-            RejectReason.ALL_NAN_SPECTRUM: empty,
-            RejectReason.NEGATIVE_OR_ZERO_ERRORS: ~usable & ~empty,
-        }
-        rows = {
-            "rvs_flux": spectra.flux,
-            "rvs_flux_error": spectra.flux_error,
-            "rvs_mask": spectra.mask,
-        }
-        return rows, usable, reasons
-
-    def _scale_xp(
-        self, table: str, columns: Mapping[str, NDArray[Any]]
-    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_], dict[RejectReason, NDArray[np.bool_]]]:
-        spectra = (
-            xp.SampledSpectra(columns["flux"].astype(np.float64),
-                              columns["flux_error"].astype(np.float64))
-            if table == XP_SAMPLED
-            else self._sample_continuous(columns)
-        )
-        scaled = xp.scale_spectra(spectra, self.settings.xp_scale_window)
-        self.xp_scales.append(scaled.scale[scaled.usable])
-        incomplete = ~np.isfinite(spectra.flux).all(axis=1)
-        reasons = {
-            RejectReason.XP_BAND_MISSING: incomplete,
-            RejectReason.NEGATIVE_OR_ZERO_ERRORS: ~scaled.usable & ~incomplete,
-        }
-        rows = {"xp_flux": scaled.flux, "xp_flux_error": scaled.flux_error}
-        return rows, scaled.usable, reasons
-
-    def _sample_continuous(self, columns: Mapping[str, NDArray[Any]]) -> xp.SampledSpectra:
-        spec = self.release.xp
-        if spec is None or spec.continuous is None:
-            raise InputError(
-                f"Release {self.release.name} has XP coefficients but names no basis for them.",
-                "Add `xp.continuous` to the release description.",
-            )
-        bands = [
-            (
-                columns[f"{band}_coefficients"],
-                columns[f"{band}_coefficient_errors"],
-                columns[f"{band}_coefficient_correlations"],
-            )
-            for band in ("bp", "rp")
-        ]
-        return xp.sample_continuous(bands[0], bands[1], spec.continuous.basis)
+        self.spectra_ids[kind].append(ids[made.usable])
+        self.writer.append(kind, {name: values[made.usable] for name, values in made.rows.items()})
+        if made.scale is not None:
+            self.xp_scales.append(made.scale[made.usable])
 
     # --- sources ---------------------------------------------------------------------------------
 
-    def _read_sources(
-        self, wanted: Ids
-    ) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
+    def _read_sources(self, wanted: Ids) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         """Return the source table's columns for the wanted ids, and which of them it has."""
         spec = self.release.tables[self.release.source_table]
         found = np.zeros(wanted.size, bool)
@@ -253,10 +153,15 @@ class _PartitionIngest:
             ids = block.columns["source_id"]
             place = np.searchsorted(wanted, ids).clip(max=max(wanted.size - 1, 0))
             hit = (wanted[place] == ids) if wanted.size else np.zeros(ids.size, bool)
-            hit &= _first_of_each(ids, np.empty(0, np.int64))
-            again = hit & found[place] if wanted.size else hit
-            self._keep(self.release.source_table, ids, block.row_numbers, ~again,
-                       RejectReason.DUPLICATE_SOURCE_ID)
+            first = _first_of_each(ids, np.empty(0, np.int64))
+            again = hit & (found[place] | ~first) if wanted.size else hit
+            self._keep(
+                self.release.source_table,
+                ids,
+                block.row_numbers,
+                ~again,
+                RejectReason.DUPLICATE_SOURCE_ID,
+            )
             hit &= ~again
             for name, target in columns.items():
                 if name in block.columns:
@@ -266,7 +171,7 @@ class _PartitionIngest:
 
     def _reject_strangers(self, usable: Ids, found: NDArray[np.bool_]) -> None:
         ids = usable[~found]
-        table = self.tables.index(self.release.source_table)
+        table = self.release.source_table
         self.ledger.reject(table, RejectReason.NO_GAIA_SOURCE_ROW, ids, np.full(ids.size, -1))
 
     def _complete(
@@ -292,9 +197,7 @@ class _PartitionIngest:
             columns["rvs_spec_sig_to_noise"] = columns[spec.sig_to_noise]
         zero = parallax.zero_point(self.release.parallax_zero_point, columns, ids.size)
         columns["parallax_corrected"] = columns["parallax"] - zero
-        columns["has_parallax"] = (
-            np.isfinite(columns["parallax"]) & (columns["parallax_error"] > 0)
-        )
+        columns["has_parallax"] = np.isfinite(columns["parallax"]) & (columns["parallax_error"] > 0)
         columns["has_photometry"] = np.isfinite(
             columns["phot_g_mean_mag"] + columns["phot_bp_mean_mag"] + columns["phot_rp_mean_mag"]
         )
@@ -303,9 +206,8 @@ class _PartitionIngest:
     # --- bookkeeping -----------------------------------------------------------------------------
 
     def _blocks(self, table: str) -> Iterator[Block]:
-        """Yield the good rows of a table's file; note the bad ones, and the file if it ends badly."""
+        """Yield the good rows of a table's file; note the bad ones, and a file that ends badly."""
         file = self.partition.files[table]
-        index = self.tables.index(table)
         damaged = self.settings.verify_checksums and not checksum_matches(file)
         if damaged:
             self.ledger.files[file.name] = RejectReason.CHECKSUM_MISMATCH.value
@@ -313,33 +215,33 @@ class _PartitionIngest:
             for block in read_blocks(
                 file, table, self.release, block_rows=self.settings.block_rows
             ):
-                self._note(index, table, block)
+                self._note(table, block)
                 if damaged:
                     ids = block.columns["source_id"]
                     self._request(table, ids)
                     self.ledger.reject(
-                        index, RejectReason.CHECKSUM_MISMATCH, ids, block.row_numbers
+                        table, RejectReason.CHECKSUM_MISMATCH, ids, block.row_numbers
                     )
                 else:
                     yield block
-        except InputError as error:
-            if table == self.release.source_table and not self.ledger.requested:
-                raise
-            self.ledger.files[file.name] = str(error)
+        except DamagedFileError as error:
+            # What the file gave before is kept; a file that is not as described at all is another
+            # matter, and stops the task.
+            self.ledger.files[file.name] = error.reason.value
 
-    def _note(self, index: int, table: str, block: Block) -> None:
+    def _note(self, table: str, block: Block) -> None:
         self.ledger.cell_nulls.update(
             {f"{table}.{name}": count for name, count in block.cell_nulls.items()}
         )
         for row in block.rejects:
             if row.source_id is None:
-                self.ledger.row_counts[str(index)][row.reason.value] += 1
-                if table in self.release.driving_tables:
-                    self.ledger.nameless[row.reason.value] += 1
+                self.ledger.reject_nameless(
+                    table, row.reason, requested=table in self.release.driving_tables
+                )
                 continue
             ids = np.array([row.source_id], np.int64)
             self._request(table, ids)
-            self.ledger.reject(index, row.reason, ids, np.array([row.row]))
+            self.ledger.reject(table, row.reason, ids, np.array([row.row]))
 
     def _request(self, table: str, ids: Ids) -> None:
         if table in self.release.driving_tables:
@@ -353,7 +255,7 @@ class _PartitionIngest:
         good: NDArray[np.bool_],
         reason: RejectReason,
     ) -> NDArray[np.bool_]:
-        self.ledger.reject(self.tables.index(table), reason, ids[~good], rows[~good])
+        self.ledger.reject(table, reason, ids[~good], rows[~good])
         return good
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
@@ -363,45 +265,20 @@ class _PartitionIngest:
     def _finish(
         self, requested: Ids, published: Ids, sources: Mapping[str, NDArray[Any]]
     ) -> IngestResult:
-        rejected_rows = {
-            "source_id": np.concatenate([np.empty(0, np.int64), *self.ledger.rejected_rows["source_id"]]),
-            "reason": np.concatenate([np.empty(0, np.uint8), *self.ledger.rejected_rows["reason"]]),
-            "table": np.concatenate([np.empty(0, np.uint8), *self.ledger.rejected_rows["table"]]),
-            "row": np.concatenate([np.empty(0, np.int64), *self.ledger.rejected_rows["row"]]),
-        }
+        rejected_rows = self.ledger.rejected_rows()
         digest = self.writer.finish(sources, rejected_rows)
-        rejected = self._reasons(np.setdiff1d(requested, published), rejected_rows)
-        notes: dict[str, Any] = {
-            "row_rejects": {
-                self.tables[int(table)]: dict(sorted(counts.items()))
-                for table, counts in sorted(self.ledger.row_counts.items())
-            },
-            "cell_nulls": dict(sorted(self.ledger.cell_nulls.items())),
-            "file_rejects": dict(sorted(self.ledger.files.items())),
-            "with": {
-                name: int(sources[f"has_{name}"].sum())
-                for name in ("rvs", "xp", "photometry", "parallax")
-            },
+        notes = self.ledger.notes()
+        notes["with"] = {
+            name: int(sources[f"has_{name}"].sum())
+            for name in ("rvs", "xp", "photometry", "parallax")
         }
         return IngestResult(
-            rows_in=requested.size + sum(self.ledger.nameless.values()),
+            rows_in=requested.size + self.ledger.nameless.total(),
             rows_out=published.size,
-            rejected=rejected,
+            rejected=self.ledger.reasons_of(np.setdiff1d(requested, published), rejected_rows),
             digest=digest,
             notes=notes,
         )
-
-    def _reasons(self, lost: Ids, rows: Mapping[str, NDArray[Any]]) -> dict[str, int]:
-        """Count the lost sources by the first reason met for each."""
-        counts = Counter(self.ledger.nameless)
-        order = np.argsort(rows["source_id"], kind="stable")
-        ids, reasons = rows["source_id"][order], rows["reason"][order]
-        first = np.searchsorted(ids, lost)
-        if ids.size < lost.size or not np.array_equal(ids[first.clip(max=ids.size - 1)], lost):
-            raise RuntimeError(f"a source of {self.partition.name} was lost without a reason")
-        for number in reasons[first]:
-            counts[REASONS[int(number)].value] += 1
-        return dict(counts)
 
 
 def _unique(parts: list[Ids]) -> Ids:

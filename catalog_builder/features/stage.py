@@ -40,9 +40,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
 STAGE = Stage("ingest", version=1, work=_work)
 
 
-def plan(
-    partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings
-) -> list[Task]:
+def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
     """Return a task for each partition; its key holds its files and all that shapes features."""
     # How many rows are held at a time does not change what is made of them.
     shared = digest_json(
@@ -65,6 +63,11 @@ def plan(
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:
     return {
-        table: {"file": file.name, "size": file.size, "mtime": file.mtime, "checksum": file.checksum}
+        table: {
+            "file": file.name,
+            "size": file.size,
+            "mtime": file.mtime,
+            "checksum": file.checksum,
+        }
         for table, file in sorted(partition.files.items())
     }

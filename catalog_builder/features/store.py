@@ -3,7 +3,7 @@
 Layout (one zarr group)::
 
     source_id, ra, dec, ...      (source,)          sorted by source_id
-    rvs_row, xp_row              (source,)          row of the star's spectrum below, -1 if it has none
+    rvs_row, xp_row              (source,)          row of the star's spectrum below, -1: none
     rvs_flux, rvs_flux_error, rvs_mask   (rvs, 800) in the order of the archive's file
     xp_flux, xp_flux_error               (xp, 343)
     rejected_source_id, ..._reason, ..._table, ..._row    (rejected,)

@@ -62,9 +62,7 @@ def sample_continuous(
     return SampledSpectra(flux, np.sqrt(np.maximum(variance, 0)))
 
 
-def scale_spectra(
-    spectra: SampledSpectra, window: tuple[float, float]
-) -> ScaledSpectra:
+def scale_spectra(spectra: SampledSpectra, window: tuple[float, float]) -> ScaledSpectra:
     """Divide spectra by their mean flux in a window of wavelength.
 
     Parameters

@@ -41,20 +41,26 @@ def examine(workdir: Path, cluster: str) -> Report:
         f" {format_bytes(memory.available)} available"
     )
     if memory.total / cores < MIN_WORKER_MEMORY:
-        lines.append(f"           memory is short: take at most {memory.total // MIN_WORKER_MEMORY}"
-                     " --workers")
+        lines.append(
+            f"           memory is short: take at most {memory.total // MIN_WORKER_MEMORY}"
+            " --workers"
+        )
     error: CatalogBuilderError | None = None
     try:
         place = Workdir(workdir.absolute())
         existed = place.root.exists()
         place.create()
-        lines.append(f"workdir    {workdir}: {format_bytes(psutil.disk_usage(str(place.root)).free)}"
-                     " free")
-        with open_cluster(ClusterSettings(kind=cluster, workers=1 if cluster == "local" else None),
-                          place) as client:
+        lines.append(
+            f"workdir    {workdir}: {format_bytes(psutil.disk_usage(str(place.root)).free)} free"
+        )
+        with open_cluster(
+            ClusterSettings(kind=cluster, workers=1 if cluster == "local" else None), place
+        ) as client:
             workers = client.scheduler_info(n_workers=-1)["workers"].values()
             gpus = sum("GPU" in worker["resources"] for worker in workers)
-            lines.append(f"cluster    {cluster}: {len(workers)} workers, {gpus} with the resource GPU")
+            lines.append(
+                f"cluster    {cluster}: {len(workers)} workers, {gpus} with the resource GPU"
+            )
         if not existed:
             _leave_no_trace(place)
     except CatalogBuilderError as found:

@@ -14,8 +14,17 @@ from catalog_builder.runtime.receipts import read_receipt
 from catalog_builder.runtime.workdir import Workdir
 
 #: Stages in the order of the work; others follow by name.
-ORDER = ("ingest", "labels", "match", "training-set", "train", "model", "predict",
-         "publish-chunks", "publish")
+ORDER = (
+    "ingest",
+    "labels",
+    "match",
+    "training-set",
+    "train",
+    "model",
+    "predict",
+    "publish-chunks",
+    "publish",
+)
 
 
 @dataclass
@@ -59,7 +68,9 @@ class RunStatus:
         lines = [f"{self.workdir}: {who}", ""]
         lines.append("stage            tasks          rows in     rows out   rejected   task time")
         for stage in self.stages:
-            tasks = f"{stage.done}/{stage.planned}" if stage.planned is not None else f"{stage.done}"
+            tasks = (
+                f"{stage.done}/{stage.planned}" if stage.planned is not None else f"{stage.done}"
+            )
             lines.append(
                 f"{stage.stage:<15} {tasks:>7} {stage.rows_in:>15,} {stage.rows_out:>12,}"
                 f" {sum(stage.rejected.values()):>10,} {stage.seconds:>9.1f} s"

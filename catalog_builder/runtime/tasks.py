@@ -87,8 +87,16 @@ class Failure:
 def pending(workdir: Workdir, tasks: Iterable[Task]) -> dict[str, TaskState]:
     """Return the tasks that have no valid receipt, by name, and why."""
     states = (
-        (task.name, check_task(workdir.receipt_file(task.stage, task.name), workdir.root,
-                               task.stage, task.name, task.key))
+        (
+            task.name,
+            check_task(
+                workdir.receipt_file(task.stage, task.name),
+                workdir.root,
+                task.stage,
+                task.name,
+                task.key,
+            ),
+        )
         for task in tasks
     )
     return {name: state for name, state in states if state is not TaskState.DONE}

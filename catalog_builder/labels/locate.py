@@ -1,0 +1,38 @@
+"""Where a label survey's file lies."""
+
+from __future__ import annotations
+
+import fsspec
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.errors import InputError
+from catalog_builder.labels.survey import LabelSurvey
+
+
+def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef:
+    """Find the file of a survey: the one given, or the first of its candidates in the archive.
+
+    Parameters
+    ----------
+    survey : LabelSurvey
+        Names the candidates.
+    given : str or None
+        Path or URL of the file.
+    archive : str
+        Path or URL of the archive, looked at when no file is given.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    candidates = [given] if given else [f"{archive.rstrip('/')}/{name}" for name in survey.files]
+    for url in candidates:
+        filesystem, path = fsspec.url_to_fs(url)
+        if filesystem.isfile(path):
+            info = filesystem.info(path)
+            return FileRef(url, size=int(info["size"]), mtime=info.get("mtime"))
+    raise InputError(
+        f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
+        "Give it with --labels.",
+    )
