@@ -182,7 +182,7 @@ class Estimator:
         means: list[Tensor] = []
         covariances: list[Tensor] = []
         with torch.no_grad(), torch_threads(self.document.settings.threads):
-            stars = Stars.from_block(block, self._device)
+            stars = Stars.from_block(block, self._device, inputs)
             columns = network_columns(stars, self._scaling, inputs)
             used = self._networks[0].usable(stars.present)
             for network in self._networks:

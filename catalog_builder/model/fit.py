@@ -127,8 +127,10 @@ def fit_member(
         "trained_labels": trained_names(trained),
     }
     with torch_threads(settings.threads):
-        fit = Sample.from_arrays(data.subset(Split.FIT), scaling, trained, device)
-        validation = Sample.from_arrays(data.subset(Split.VALIDATION), scaling, trained, device)
+        fit = Sample.from_arrays(data.subset(Split.FIT), scaling, trained, device, inputs)
+        validation = Sample.from_arrays(
+            data.subset(Split.VALIDATION), scaling, trained, device, inputs
+        )
         network = HybridNet(settings, inputs)
         network.initialise(_generator("cpu", seed, member))
         if "xp" in inputs:

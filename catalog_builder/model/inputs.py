@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, fields
-from enum import IntEnum
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder import schema
 from catalog_builder.errors import ModelError
-from catalog_builder.features.rvs import CONSTANT, N_PIXELS, PSEUDO_CONTINUUM
+from catalog_builder.features.rvs import CONSTANT, PSEUDO_CONTINUUM
+from catalog_builder.model.arrays import (
+    LABELS,
+    MODALITIES,
+    Block,
+    Split,
+    TrainingArrays,
+    presence,
+)
+from catalog_builder.model.scaling import WIDTHS, FloatArray, Scaling
 
-FloatArray = NDArray[np.floating]
-Block = Mapping[str, NDArray[np.generic]]
-
-LABELS = schema.LABELS
-MODALITIES = ("rvs", "xp", "photometry", "parallax")
-RVS_SAMPLES = N_PIXELS
-XP_SAMPLES = 343
-
-# Columns of every input that is standardised. `luminosity` is parallax and G together: it exists
-# where both do, so that a star without photometry does not see its magnitude by another door.
-WIDTHS = {"xp": XP_SAMPLES + 1, "photometry": 3, "parallax": 3, "luminosity": 2}
+__all__ = [
+    "LABELS",
+    "MODALITIES",
+    "WIDTHS",
+    "Block",
+    "Scaling",
+    "Split",
+    "Stars",
+    "TrainingArrays",
+    "design_features",
+    "design_labels",
+    "network_columns",
+    "presence",
+]
 
 # XP flux is of order 1 after division by its flux scale. asinh is linear below the softening,
 # where noise dominates, and logarithmic above, where extinction and temperature act as factors.
@@ -37,162 +45,6 @@ _RVS_DEPTH = 0.2
 _RVS_NOISE = 0.02
 # Relative errors below this say the same: models, not photons, are the limit of such a star.
 _SMALLEST_NOISE = 1e-4
-
-
-class Split(IntEnum):
-    """What a labelled star is used for."""
-
-    FIT = 0
-    VALIDATION = 1
-    CALIBRATION = 2
-    TEST = 3
-
-
-@dataclass(frozen=True)
-class TrainingArrays:
-    """Labelled stars in memory.
-
-    Attributes
-    ----------
-    block : mapping of str to numpy.ndarray
-        The feature block, n stars.
-    labels, label_error : numpy.ndarray
-        (n, 5), in the order of `LABELS` [K, log10(cm s-2), dex, dex, dex]; NaN where missing.
-    split : numpy.ndarray
-        (n,) of `Split`.
-    """
-
-    block: Block
-    labels: NDArray[np.float32]
-    label_error: NDArray[np.float32]
-    split: NDArray[np.uint8]
-
-    def __post_init__(self) -> None:
-        stars = len(self.split)
-        shapes = {"labels": self.labels.shape, "label_error": self.label_error.shape}
-        for name, shape in shapes.items():
-            if shape != (stars, len(LABELS)):
-                raise ModelError(
-                    f"training array {name} has shape {shape}, not {(stars, len(LABELS))}.",
-                    "Build the training store again.",
-                )
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def subset(self, split: Split) -> TrainingArrays:
-        """Return the stars of one split, in the order they have here."""
-        rows = np.flatnonzero(self.split == split)
-        return TrainingArrays(
-            block={name: values[rows] for name, values in self.block.items()},
-            labels=self.labels[rows],
-            label_error=self.label_error[rows],
-            split=self.split[rows],
-        )
-
-    def digest(self) -> str:
-        """Return the SHA-256 of all arrays, as hexadecimal digits."""
-        arrays = dict(self.block) | {
-            "labels": self.labels,
-            "label_error": self.label_error,
-            "split": self.split,
-        }
-        digest = hashlib.sha256()
-        for name in sorted(arrays):
-            values = np.ascontiguousarray(arrays[name])
-            digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
-            digest.update(values.data)
-        return digest.hexdigest()
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Mean and standard deviation of every standardised input and of the labels.
-
-    Labels are those of `design_labels`: the first is ln(Teff / K).
-    """
-
-    xp_mean: NDArray[np.float64]
-    xp_std: NDArray[np.float64]
-    photometry_mean: NDArray[np.float64]
-    photometry_std: NDArray[np.float64]
-    parallax_mean: NDArray[np.float64]
-    parallax_std: NDArray[np.float64]
-    luminosity_mean: NDArray[np.float64]
-    luminosity_std: NDArray[np.float64]
-    labels_mean: NDArray[np.float64]
-    labels_std: NDArray[np.float64]
-
-    @classmethod
-    def from_statistics(cls, statistics: Mapping[str, tuple[FloatArray, FloatArray]]) -> Scaling:
-        """Build a scaling from the statistics of the fit stars.
-
-        Parameters
-        ----------
-        statistics : mapping of str to (mean, std)
-            For each key of `design_features` that any fit star has, and for ``labels``: mean and
-            standard deviation per column, NaN rows left out. An input left out is not scaled.
-
-        Raises
-        ------
-        ModelError
-            If a name is unknown or the arrays are not as wide as the input.
-        """
-        widths = WIDTHS | {"labels": len(LABELS)}
-        if unknown := sorted(set(statistics) - set(widths)):
-            raise ModelError(
-                f"scaling statistics for unknown inputs: {', '.join(unknown)}.",
-                f"Known are {', '.join(widths)}.",
-            )
-        arrays: dict[str, NDArray[np.float64]] = {}
-        for name, width in widths.items():
-            given = statistics.get(name, (np.zeros(width), np.ones(width)))
-            mean, std = (np.asarray(values, dtype=np.float64) for values in given)
-            if mean.shape != (width,) or std.shape != (width,):
-                raise ModelError(
-                    f"scaling of {name} has shapes {mean.shape} and {std.shape}, not ({width},).",
-                    "Compute the statistics on the columns of design_features.",
-                )
-            # A constant or wholly missing column carries nothing: any finite scale will do.
-            arrays[f"{name}_mean"] = np.where(np.isfinite(mean), mean, 0.0)
-            arrays[f"{name}_std"] = np.where(np.isfinite(std) & (std > 0), std, 1.0)
-        return cls(**arrays)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of all arrays, as hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
-
-    def to_json(self) -> dict[str, list[float]]:
-        """Return the arrays as lists; their decimal form gives back the same bits."""
-        return {field.name: getattr(self, field.name).tolist() for field in fields(self)}
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, list[float]]) -> Scaling:
-        """Build a scaling from `to_json`; raises ModelError where it does not fit."""
-        names = {field.name for field in fields(cls)}
-        if set(document) != names:
-            raise ModelError(
-                f"the model's scaling holds {sorted(document)}, not {sorted(names)}.",
-                "Train the model again with this version of the program.",
-            )
-        stems = [name.removesuffix("_mean") for name in sorted(names) if name.endswith("_mean")]
-        return cls.from_statistics(
-            {
-                stem: (np.array(document[f"{stem}_mean"]), np.array(document[f"{stem}_std"]))
-                for stem in stems
-            }
-        )
-
-    def standardise(self, name: str, values: Tensor) -> Tensor:
-        """Scale the columns of one input, (n, k) float32."""
-        mean = torch.as_tensor(getattr(self, f"{name}_mean"), dtype=torch.float32)
-        std = torch.as_tensor(getattr(self, f"{name}_std"), dtype=torch.float32)
-        return (values - mean.to(values.device)) / std.to(values.device)
-
-
-def presence(block: Block) -> NDArray[np.bool_]:
-    """Return which of `MODALITIES` each star has, (n, 4)."""
-    return np.stack([np.asarray(block[f"has_{name}"], dtype=bool) for name in MODALITIES], axis=1)
 
 
 def design_labels(
@@ -228,8 +80,10 @@ class Stars:
     present: Tensor
 
     @classmethod
-    def from_block(cls, block: Block, device: str = "cpu") -> Stars:
-        """Build the tensors of a feature block.
+    def from_block(
+        cls, block: Block, device: str = "cpu", spectra: Collection[str] = ("rvs", "xp")
+    ) -> Stars:
+        """Build the tensors of a feature block; spectra that are not asked for have no samples.
 
         Raises
         ------
@@ -237,35 +91,25 @@ class Stars:
             If an input is said to be present and is not finite, naming the first such star.
         """
         has = presence(block)
-        columns = {
-            "rvs_flux": _float(block["rvs_flux"]),
-            "rvs_flux_error": _float(block["rvs_flux_error"]),
-            "xp_flux": _float(block["xp_flux"]),
-            "xp_flux_error": _float(block["xp_flux_error"]),
-            "photometry": _photometry(block),
-            "parallax": _parallax(block),
-            "luminosity": _luminosity(block),
-        }
         rvs, xp, photometry, parallax = has.T
-        owners = {
-            "rvs_flux": rvs,
-            "rvs_flux_error": rvs,
-            "xp_flux": xp,
-            "xp_flux_error": xp,
-            "photometry": photometry,
-            "parallax": parallax,
-            "luminosity": photometry & parallax,
+        columns = {
+            "photometry": (_photometry(block), photometry),
+            "parallax": (_parallax(block), parallax),
+            "luminosity": (_luminosity(block), photometry & parallax),
         }
-        for name, values in columns.items():
-            owner = owners[name]
+        for name, owner in (("rvs", rvs), ("xp", xp)):
+            for column in (f"{name}_flux", f"{name}_flux_error"):
+                columns[column] = (_samples(block[column], name in spectra), owner)
+        tensors: dict[str, Tensor] = {}
+        for name, (values, owner) in columns.items():
             _check_finite(name, values[owner], block["source_id"][owner])
             values[~owner] = 0.0
+            tensors[name] = torch.from_numpy(values)
         classes = np.asarray(block["rvs_normalisation"])
         told = np.stack([classes == PSEUDO_CONTINUUM, classes == CONSTANT], axis=1) & rvs[:, None]
-        tensors = {name: torch.from_numpy(values) for name, values in columns.items()}
         tensors["rvs_class"] = torch.from_numpy(told.astype(np.float32))
-        mask = np.asarray(block["rvs_mask"], dtype=bool) & rvs[:, None]
-        tensors["rvs_mask"] = torch.from_numpy(mask)
+        mask = block["rvs_mask"] if "rvs" in spectra else block["rvs_mask"][:, :0]
+        tensors["rvs_mask"] = torch.from_numpy(np.asarray(mask, dtype=bool) & rvs[:, None])
         tensors["present"] = torch.from_numpy(has)
         return cls(**{name: tensor.to(device) for name, tensor in tensors.items()})
 
@@ -290,7 +134,7 @@ def design_features(block: Block) -> dict[str, NDArray[np.float32]]:
         Rows without the input are NaN, so that they stay out of means and deviations. RVS
         spectra are normalised already and are not standardised.
     """
-    stars = Stars.from_block(block)
+    stars = Stars.from_block(block, spectra=("xp",))
     has = stars.present
     tensors = {
         "xp": torch.where(has[:, 1:2], xp_columns(stars), torch.nan),
@@ -332,12 +176,12 @@ def rvs_channels(stars: Stars) -> Tensor:
     return torch.stack([depth, trust], dim=1)
 
 
-def _float(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    return np.array(values, dtype=np.float32)
+def _samples(values: NDArray[np.generic], asked_for: bool) -> NDArray[np.float32]:
+    return np.array(values if asked_for else values[:, :0], dtype=np.float32)
 
 
 def _photometry(block: Block) -> NDArray[np.float32]:
-    g, bp, rp = (_float(block[f"phot_{band}_mean_mag"]) for band in ("g", "bp", "rp"))
+    g, bp, rp = (np.float32(block[f"phot_{band}_mean_mag"]) for band in ("g", "bp", "rp"))
     return np.stack([g, bp - rp, g - rp], axis=1)
 
 

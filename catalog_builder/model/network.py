@@ -10,7 +10,9 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.inputs import LABELS, MODALITIES, RVS_SAMPLES, WIDTHS, XP_SAMPLES
+from catalog_builder.features.rvs import N_PIXELS
+from catalog_builder.features.xp import N_SAMPLES
+from catalog_builder.model.inputs import LABELS, MODALITIES, WIDTHS
 from catalog_builder.model.settings import ModelSettings
 
 # Mean of each label and the lower triangle of a 5 x 5 Cholesky factor.
@@ -32,7 +34,7 @@ class RvsBranch(nn.Module):
             nn.Conv1d(channels[i], channels[i + 1], kernel, _STRIDE, padding=kernel // 2)
             for i, kernel in enumerate(_KERNELS)
         )
-        samples = RVS_SAMPLES // _STRIDE ** len(_KERNELS)
+        samples = N_PIXELS // _STRIDE ** len(_KERNELS)
         self.out = nn.Linear(samples * channels[-1], settings.width)
         self.normalisation = nn.Linear(2, settings.width)
 
@@ -52,9 +54,9 @@ class XpBranch(nn.Module):
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.register_buffer("axes", torch.zeros(XP_SAMPLES, settings.xp_components))
+        self.register_buffer("axes", torch.zeros(N_SAMPLES, settings.xp_components))
         self.components = nn.Linear(settings.xp_components, settings.width)
-        self.noise = nn.Linear(WIDTHS["xp"] - XP_SAMPLES, settings.width)
+        self.noise = nn.Linear(WIDTHS["xp"] - N_SAMPLES, settings.width)
         filters = settings.xp_filters
         self.convolutions = nn.ModuleList(
             [
@@ -63,14 +65,14 @@ class XpBranch(nn.Module):
                 nn.Conv1d(2 * filters, 2 * filters, 5, 2, padding=2),
             ]
         )
-        samples = XP_SAMPLES
+        samples = N_SAMPLES
         for stride in (4, 3, 2):
             samples = math.ceil(samples / stride)
         self.out = nn.Linear(2 * filters * samples, settings.width)
 
     def forward(self, columns: Tensor) -> Tensor:
         """Embed standardised XP columns, (b, 344)."""
-        flux, noise = columns[:, :XP_SAMPLES], columns[:, XP_SAMPLES:]
+        flux, noise = columns[:, :N_SAMPLES], columns[:, N_SAMPLES:]
         scores = _SQUASH * torch.asinh(flux @ self.axes / _SQUASH)
         hidden = flux[:, None]
         for convolution in self.convolutions:

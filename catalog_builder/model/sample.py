@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
@@ -46,7 +47,12 @@ class Sample:
 
     @classmethod
     def from_arrays(
-        cls, data: TrainingArrays, scaling: Scaling, trained: NDArray[np.bool_], device: str
+        cls,
+        data: TrainingArrays,
+        scaling: Scaling,
+        trained: NDArray[np.bool_],
+        device: str,
+        inputs: Collection[str],
     ) -> Self:
         """Build the sample of training arrays; `trained` (5,) says which labels are used."""
         labels, errors = design_labels(data.labels, data.label_error)
@@ -55,7 +61,7 @@ class Sample:
         # A label without an error is taken at its word.
         scaled_error = np.nan_to_num(errors / scaling.labels_std)
         return cls(
-            stars=Stars.from_block(data.block, device),
+            stars=Stars.from_block(data.block, device, inputs),
             labels=torch.from_numpy(np.where(known, scaled, 0.0)).float().to(device),
             label_error=torch.from_numpy(np.where(known, scaled_error, 0.0)).float().to(device),
             known=torch.from_numpy(known).to(device),

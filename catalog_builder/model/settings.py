@@ -56,7 +56,7 @@ class ModelSettings(BaseModel):
     rvs_channels: tuple[int, int, int, int] = Field(
         (16, 32, 64, 64), description="Filters of the four strided convolutions over the RVS."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of trunk units left out per step.")
+    dropout: float = Field(0.25, ge=0, lt=1, description="Share of trunk units left out per step.")
     modality_dropout: float = Field(
         0.3,
         ge=0,
