@@ -93,6 +93,8 @@ def broken_hdus(path: Path) -> list[int]:
 
 
 def _extent(hdu: Any) -> tuple[int, int]:
+    if not isinstance(hdu, fits.PrimaryHDU | fits.BinTableHDU | fits.ImageHDU):
+        raise OSError("a header is damaged")
     info = hdu.fileinfo()
     return int(info["hdrLoc"]), int(info["datLoc"] + info["datSpan"])
 

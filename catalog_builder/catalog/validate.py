@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
+from typing import Any
 
 import zarr
 from pydantic import ValidationError
+from zarr.errors import ZarrUserWarning
 
 from catalog_builder.catalog.finding import Finding, FindingLog
 from catalog_builder.catalog.layout import (
@@ -123,10 +126,7 @@ def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) ->
     # The arrays' own metadata first; then the copy in the group, which xarray reads instead.
     for consolidated in (False, True):
         try:
-            group = zarr.open_group(
-                str(folder / STORE_NAME), mode="r", use_consolidated=consolidated
-            )
-            arrays = dict(group.arrays())
+            arrays = _arrays(folder / STORE_NAME, consolidated=consolidated)
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.add(STORE_NAME, f"cannot be opened: {error}")
             continue
@@ -135,3 +135,11 @@ def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) ->
         if not consolidated:
             present = tuple(name for name in schema.names if name in arrays)
     return present
+
+
+def _arrays(store: Path, *, consolidated: bool) -> dict[str, zarr.Array[Any]]:
+    with warnings.catch_warnings():
+        # zarr warns of an array whose metadata it cannot read; here it is found missing.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        group = zarr.open_group(str(store), mode="r", use_consolidated=consolidated)
+        return dict(group.arrays())

@@ -63,6 +63,8 @@ class FitsRows:
     def __init__(self, path: Path) -> None:
         with fits.open(path, memmap=True) as hdus:
             table = hdus[EXTENSION]
+            if not isinstance(table, fits.BinTableHDU):
+                raise OSError("the header of the table is damaged")
             self._dtype = table.columns.dtype.newbyteorder(">")
             self._offset = int(table.fileinfo()["datLoc"])
             self.rows = int(table.header["NAXIS2"])
