@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -42,6 +43,18 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
         raise ModelError(
             f"{path} cannot be read as saved weights ({error}).",
             "Remove the file to train this member again.",
+        ) from error
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file; raises ModelError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be read ({error.strerror}).",
+            "Copy the model directory again from where it was made, or train again.",
         ) from error
 
 

@@ -20,7 +20,7 @@ from catalog_builder.model.calibration import (
     regimes,
     sigma_scales,
 )
-from catalog_builder.model.checkpoint import read_tensors, write_bytes
+from catalog_builder.model.checkpoint import file_digest, read_tensors, write_bytes
 from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
 from catalog_builder.model.estimator import Estimator, Prediction, build_network
 from catalog_builder.model.fit import LOG, WEIGHTS
@@ -101,7 +101,7 @@ def assemble(
         metrics={},
         provenance=provenance,
         weights=tuple(
-            Weights(file=f"member-{number:02d}.safetensors", sha256=_sha256(file))
+            Weights(file=f"member-{number:02d}.safetensors", sha256=file_digest(file))
             for number, file in enumerate(files)
         ),
     )
@@ -210,7 +210,3 @@ def _range(values: NDArray[Any]) -> tuple[float, float] | None:
 
 def _digest_of_ids(block: Block) -> str:
     return hashlib.sha256(np.ascontiguousarray(block["source_id"], dtype="<i8").data).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.calibration import regime_names, regimes
-from catalog_builder.model.checkpoint import read_tensors
+from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import ModelDocument, read_document
 from catalog_builder.model.fit import torch_threads
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
@@ -90,12 +89,12 @@ class Estimator:
         networks = []
         for weights in document.weights:
             file = path / weights.file
-            tensors, _ = read_tensors(file)
-            if hashlib.sha256(file.read_bytes()).hexdigest() != weights.sha256:
+            if file_digest(file) != weights.sha256:
                 raise ModelError(
                     f"{file} is not the file that model.json describes: its digest differs.",
                     "Copy the model directory again from where it was made, or train again.",
                 )
+            tensors, _ = read_tensors(file)
             networks.append(build_network(file, tensors, document))
         return cls(networks, document, device)
 

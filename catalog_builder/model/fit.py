@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from torch.optim import AdamW
 from catalog_builder.errors import ModelError
 from catalog_builder.model.augment import add_noise, hide_inputs
 from catalog_builder.model.checkpoint import (
+    file_digest,
     group,
     pack,
     read_tensors,
@@ -188,7 +188,7 @@ def fit_member(
         raise ModelError(f"Member {member} was trained for no epoch.", "Raise model.epochs.")
     return MemberResult(
         path=out,
-        digest=hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
+        digest=file_digest(out / WEIGHTS),
         epochs=progress.epoch,
         best_epoch=progress.best_epoch,
         validation_loss=progress.best_loss,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog_builder.config import digest_json
+from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -42,7 +43,7 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
         member=task.payload["member"],
         seed=context.seed,
         out=out,
-        device=context.device,
+        device=_device(context.device),
     )
     return Outcome(
         rows_in=len(data),
@@ -105,6 +106,20 @@ def plan_assemble(
     }
     payload = {"training": training.output, "members": [member.output for member in members]}
     return [Task(ASSEMBLE.name, "ensemble", digest_json(key), payload)]
+
+
+def _device(asked: str) -> str:
+    """Return the torch device of this worker; only `auto` may end on the CPU unasked."""
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "device is `cuda`, but the worker that trains has no GPU.",
+            "Start a GPU worker with `--resources GPU=1`, or set device to `auto` or `cpu`.",
+        )
+    return asked
 
 
 def _load(path: Any) -> tuple[Any, Any]:

@@ -108,6 +108,13 @@ def test_without_fit_stars_or_inputs_or_labels_there_is_no_training(
     refuse(TrainingArrays(sky.block, unknown, unknown, sky.split), "No label is known for 100")
 
 
+def test_a_training_that_runs_away_says_so(sky, scaling, settings, tmp_path):
+    wild = settings.model_copy(update={"learning_rate": 1e30, "warmup_epochs": 0.0})
+    with pytest.raises(ModelError, match="loss of member 0 is not finite"):
+        fit_member(sky, scaling, wild, member=0, seed=1, out=tmp_path)
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
 def test_the_step_size_rises_then_falls(settings):
     rates = [learning_rate(epoch, settings) for epoch in np.linspace(0, settings.epochs, 50)]
     peak = int(np.argmax(rates))
