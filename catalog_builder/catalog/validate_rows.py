@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,9 @@ from catalog_builder.schema import LABELS, CatalogSchema
 
 # What zarr's codecs raise for a damaged chunk.
 _DAMAGED_CHUNK: Final = (OSError, ValueError, RuntimeError)
+
+# Of a correlation computed in float32.
+_ROUNDING: Final = 1e-5
 
 Rows = Mapping[str, NDArray[Any]]
 
@@ -105,6 +109,7 @@ class _RowCheck:
         self._finite(start, rows)
         for label in LABELS:
             self._label(start, rows, label)
+        self._correlations(start, rows)
         self._flags(start, rows)
         if exported and rows:
             self._export(start, rows, exported)
@@ -144,12 +149,22 @@ class _RowCheck:
         if sigma in rows:
             without = known & ~(rows[sigma] > 0)
             self._wrong("a label without a positive sigma", sigma, start, without)
-            self._wrong("a sigma without a label", sigma, start, ~known & ~np.isnan(rows[sigma]))
+        for name in (sigma, f"{sigma}_aleatoric", f"{sigma}_epistemic"):
+            if name in rows:
+                alone = ~known & ~np.isnan(rows[name])
+                self._wrong("a sigma without a label", name, start, alone)
         if "flags" in rows:
             absent = (rows["flags"] & self._schema.flags[f"{label}_not_available"].mask) != 0
             self._wrong(
                 "null, but its flag is not set, or the reverse", label, start, absent == known
             )
+
+    def _correlations(self, start: int, rows: Rows) -> None:
+        for first, second in combinations(LABELS, 2):
+            name = f"corr_{first}_{second}"
+            if name in rows:
+                outside = np.abs(rows[name]) > 1.0 + _ROUNDING
+                self._wrong("a correlation outside -1 to 1", name, start, outside)
 
     def _flags(self, start: int, rows: Rows) -> None:
         if "flags" in rows:

@@ -207,6 +207,8 @@ def test_changed_values_behind_intact_checksums(sealed):
         ("e_teff", 3, np.nan, "a label without a positive sigma"),
         ("e_teff", 13, 0.0, "a label without a positive sigma"),
         ("e_m_h", 5, 0.1, "a sigma without a label"),
+        ("e_m_h_epistemic", 20, 0.0, "a sigma without a label"),
+        ("corr_teff_logg", 1, -1.1, "a correlation outside -1 to 1"),
         ("teff", 22, np.inf, "infinite"),
         ("flags", 9, 1 << 20, "an undeclared bit is set"),
         ("flags", 9, -1, "an undeclared bit is set"),
