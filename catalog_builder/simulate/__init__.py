@@ -1,0 +1,1 @@
+"""A sky of known truth, written in the archive's own formats."""

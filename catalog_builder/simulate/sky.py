@@ -1,0 +1,231 @@
+"""A whole simulated sky: plan the partitions, write them through Dask, join what is shared.
+
+Written under DIR: the archive in the release's own layout, ``apogee/`` with the label file, and
+``truth/*.parquet``, which the pipeline never reads. The same release, number of stars and seed give
+the same bytes, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dask.bag
+
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.archive.tables import TableName
+from catalog_builder.errors import ConfigError
+from catalog_builder.labels.survey import load_survey
+from catalog_builder.simulate import apogee, census, layout
+from catalog_builder.simulate.partition import (
+    PartitionPlan,
+    PartitionReceipt,
+    labels_path,
+    simulate_partition,
+    truth_path,
+)
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["PartitionPlan", "SkySummary", "plan_sky", "simulate", "simulate_partition"]
+
+#: Stars per partition, about; at least `_MIN_PARTITIONS`, so that a small sky has some too.
+_STARS_PER_PARTITION = 1000
+_MIN_PARTITIONS = 6
+#: Fewer stars than this in a partition leave some of its tables empty.
+_MIN_STARS_PER_PARTITION = 20
+
+
+@dataclass(frozen=True)
+class SkySummary:
+    """What was written: rows per table, stars in the label file (rows), partitions, truth files."""
+
+    stars: int
+    partitions: int
+    rows: dict[str, int]
+    label_rows: int
+    truth: tuple[Path, ...]
+
+
+def plan_sky(
+    release: str,
+    stars: int,
+    seed: int,
+    out: Path,
+    *,
+    survey: str = "apogee-dr17",
+    apogee_share: float = 1.0 / 3.0,
+) -> list[PartitionPlan]:
+    """Cut the sky into partitions with equally many stars and say what goes wrong where.
+
+    Raises
+    ------
+    ConfigError
+        If the number of stars, the seed or the share make no sense, or the release's files cannot
+        be written.
+    """
+    if stars < _MIN_STARS_PER_PARTITION * _MIN_PARTITIONS:
+        raise ConfigError(
+            f"{stars} stars are too few for a sky.",
+            f"Ask for {_MIN_STARS_PER_PARTITION * _MIN_PARTITIONS} or more.",
+        )
+    if seed < 0:
+        raise ConfigError(f"The seed {seed} is negative.", "Give 0 or a positive number.")
+    if not 0.0 <= apogee_share <= 0.5:
+        raise ConfigError(
+            f"A share of {apogee_share} of the stars cannot be in APOGEE.",
+            "Give a share between 0 and 0.5.",
+        )
+    spec = load_release(release)
+    ranges = census.partition_ranges(
+        max(_MIN_PARTITIONS, round(stars / _STARS_PER_PARTITION)), spec.partition.healpix_level
+    )
+    n = len(ranges)
+    without, corrupt = _mistakes(spec, seed, n)
+    return [
+        PartitionPlan(
+            release=release,
+            survey=survey,
+            seed=seed,
+            index=index,
+            first=first,
+            last=last,
+            stars=stars // n + (index < stars % n),
+            apogee_share=apogee_share,
+            out=str(out),
+            without=without.get(index, ()),
+            corrupt=corrupt.get(index, ()),
+        )
+        for index, (first, last) in enumerate(ranges)
+    ]
+
+
+def _mistakes(
+    release: ReleaseSpec, seed: int, n: int
+) -> tuple[dict[int, tuple[TableName, ...]], dict[int, tuple[TableName, ...]]]:
+    """Which partitions lack a file, and which have a damaged cell: one of each kind."""
+    candidates: list[TableName] = ["rvs_mean_spectrum", "xp_continuous_mean_spectrum"]
+    corrupt: dict[int, tuple[TableName, ...]] = {
+        (seed + 1 + k) % n: (table,)
+        for k, table in enumerate(candidates)
+        if table in release.tables
+    }
+    without: dict[int, tuple[TableName, ...]] = {}
+    if "xp_sampled_mean_spectrum" in release.tables:
+        without[seed % n] = ("xp_sampled_mean_spectrum",)
+    return without, corrupt
+
+
+def simulate(
+    release: str,
+    stars: int,
+    seed: int,
+    out: Path,
+    client: Client | None = None,
+    *,
+    survey: str = "apogee-dr17",
+    apogee_share: float = 1.0 / 3.0,
+) -> SkySummary:
+    """Write a simulated archive, its label file and its truth.
+
+    Parameters
+    ----------
+    release : str
+        Name of a description in ``schemas/releases``, or the path of one.
+    stars : int
+        Number of rows of the source table.
+    seed : int
+        Seed of all random numbers.
+    out : Path
+        New or empty folder.
+    client : distributed.Client, optional
+        Where to run; without one the partitions are written here, one after the other.
+    survey : str, optional
+        Description of the label survey, for its file name and flag bits.
+    apogee_share : float, optional
+        Share of the stars, about, that have labels.
+
+    Raises
+    ------
+    ConfigError
+        If a setting makes no sense, or `out` holds something already.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
+    out = out.absolute()
+    spec = load_release(release)
+    plans = plan_sky(release, stars, seed, out, survey=survey, apogee_share=apogee_share)
+    for folder in _folders(spec, out):
+        folder.mkdir(parents=True, exist_ok=True)
+    receipts = sorted(_run(plans, client), key=lambda receipt: receipt.index)
+    return _finish(spec, plans, receipts, out)
+
+
+def _folders(release: ReleaseSpec, out: Path) -> list[Path]:
+    folders = [
+        layout.table_folder(release, table, out)
+        for table in release.tables
+        if table in layout.NATIVE
+    ]
+    return [*folders, out / "truth", out / "apogee" / ".parts"]
+
+
+def _run(plans: list[PartitionPlan], client: Client | None) -> list[PartitionReceipt]:
+    bag = dask.bag.from_sequence(plans, npartitions=len(plans)).map_partitions(_each)
+    if client is None:
+        return list(bag.compute(scheduler="synchronous"))
+    return list(client.compute(bag, sync=True))
+
+
+def _each(plans: Iterator[PartitionPlan]) -> list[PartitionReceipt]:
+    return [simulate_partition(plan) for plan in plans]
+
+
+def _finish(
+    release: ReleaseSpec, plans: list[PartitionPlan], receipts: list[PartitionReceipt], out: Path
+) -> SkySummary:
+    """Write what belongs to the whole sky: checksum lists, label file, the plan."""
+    checksums: dict[str, dict[str, str]] = {}
+    rows: dict[str, int] = {}
+    for receipt in receipts:
+        for folder, files in receipt.checksums.items():
+            checksums.setdefault(folder, {}).update(files)
+        for table, count in receipt.rows.items():
+            rows[table] = rows.get(table, 0) + count
+    if release.checksums is not None:
+        for folder, files in checksums.items():
+            _write_checksums(Path(folder) / release.checksums.file_name, files)
+    names = [layout.range_name(release, plan.first, plan.last) for plan in plans]
+    parts = [labels_path(out, name) for name in names]
+    label_file = out / load_survey(plans[0].survey).files[0]
+    label_rows = apogee.write_fits(label_file, parts)
+    shutil.rmtree(out / "apogee" / ".parts")
+    summary = SkySummary(
+        stars=rows["gaia_source"],
+        partitions=len(plans),
+        rows=rows,
+        label_rows=label_rows,
+        truth=tuple(truth_path(out, name) for name in names),
+    )
+    about = {
+        "release": release.name,
+        "seed": plans[0].seed,
+        "stars": summary.stars,
+        "partitions": summary.partitions,
+        "rows": rows,
+        "label_rows": label_rows,
+    }
+    (out / "truth" / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    return summary
+
+
+def _write_checksums(path: Path, files: dict[str, str]) -> None:
+    """Write an md5 list as the archive does: it lists itself, with a sum that cannot match."""
+    lines = [f"{digest}  {name}" for name, digest in sorted(files.items())]
+    lines.append(f"{'0' * 32}  {path.name}")
+    path.write_text("\n".join(lines) + "\n")
