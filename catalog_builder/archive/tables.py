@@ -18,7 +18,7 @@ TableName = Literal[
     "xp_sampled_mean_spectrum",
     "astrophysical_parameters",
 ]
-FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "fits.gz", "parquet"]
+FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "parquet"]
 ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 PositiveInt = Annotated[int, Field(gt=0)]

@@ -61,16 +61,16 @@ def read_blocks(
         from catalog_builder.archive.readers.text import TextReader
 
         yield from TextReader(file, table, spec, wanted, release.text, block_rows).blocks()
-    elif name.endswith((".fits", ".fits.gz")):
+    elif name.endswith(".fits"):
         from catalog_builder.archive.readers.fits import read_fits
 
         yield from read_fits(file, table, spec, wanted, block_rows)
-    elif name.endswith((".parquet", ".parq")):
+    elif name.endswith(".parquet"):
         from catalog_builder.archive.readers.parquet import read_parquet
 
         yield from read_parquet(file, table, spec, wanted, block_rows)
     else:
         raise InputError(
             f"{file.url} is of no known format.",
-            f"Known endings: {', '.join((*_TEXT, '.fits', '.fits.gz', '.parquet'))}.",
+            f"Known endings: {', '.join((*_TEXT, '.fits', '.parquet'))}.",
         )

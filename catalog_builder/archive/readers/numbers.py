@@ -12,28 +12,47 @@ there, so none needs to know the buffer's end.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import numba
 import numpy as np
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+from catalog_builder.archive.readers.words import (
+    compiled,
+    high_product,
+    leading_zeros,
+    load_byte,
+    load_word,
+    trailing_zeros,
+)
 
 OK: Final = 0
 NULL: Final = 1
 BAD: Final = 2
+WORD: Final = 3
 
 NEWLINE: Final = 10
 RETURN: Final = 13
 QUOTE: Final = 34
 COMMA: Final = 44
+PLUS: Final = 43
+MINUS: Final = 45
+POINT: Final = 46
+LETTER_E: Final = 101  # of both cases, with bit 5 set
 
-_MAX_DIGITS: Final = 19
+MAX_DIGITS: Final = 19
 _MIN_POWER: Final = -342
 _MAX_POWER: Final = 308
 _EXACT_POWER: Final = 22
 _EXACT_MANTISSA: Final = 1 << 53
+
+
+_ASCII_ZEROS = np.uint64(0x3030303030303030)
+_ABOVE_NINE = np.uint64(0x7676767676767676)
+_TOP_BITS = np.uint64(0x8080808080808080)
+_PAIRS = np.uint64(0x000000FF000000FF)
+_WEIGHTS_ODD = np.uint64((1_000_000 << 32) + 100)
+_WEIGHTS_EVEN = np.uint64((10_000 << 32) + 1)
+_WHOLE_POWERS = np.array([10**power for power in range(9)], np.uint64)
 
 
 def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
@@ -55,38 +74,13 @@ _POWERS = _power_table()
 _EXACT_POWERS = np.array([10.0**power for power in range(_EXACT_POWER + 1)])
 
 
-def compiled(function: FunctionT) -> FunctionT:
-    """Compile without the interpreter lock; keep the machine code on disk where that is possible.
-
-    Numba caches beside the module, or in the user's cache folder where that is read-only; a
-    system with neither compiles once per process.
-    """
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@compiled
-def multiply_64(left: np.uint64, right: np.uint64) -> tuple[np.uint64, np.uint64]:
-    """High and low word of the 128-bit product."""
-    mask, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    a_low, a_high = left & mask, left >> half
-    b_low, b_high = right & mask, right >> half
-    low = a_low * b_low
-    middle = a_high * b_low + (low >> half)
-    cross = a_low * b_high + (middle & mask)
-    return a_high * b_high + (middle >> half) + (cross >> half), left * right
-
-
 @compiled
 def decimal_to_float(mantissa: np.uint64, power: int) -> float:
     """Return mantissa * 10**power, >= 0."""
     if mantissa < np.uint64(_EXACT_MANTISSA) and -_EXACT_POWER <= power <= _EXACT_POWER:
-        if power < 0:
-            return np.float64(mantissa) / _EXACT_POWERS[-power]
-        return np.float64(mantissa) * _EXACT_POWERS[power]
+        # Signed, for that converts in one instruction.
+        exact = float(np.int64(mantissa))
+        return float(exact / _EXACT_POWERS[-power] if power < 0 else exact * _EXACT_POWERS[power])
     if mantissa == np.uint64(0) or power < _MIN_POWER:
         return 0.0
     if power > _MAX_POWER:
@@ -97,14 +91,14 @@ def decimal_to_float(mantissa: np.uint64, power: int) -> float:
 @compiled
 def _eisel_lemire(mantissa: np.uint64, power: int) -> float:
     one, full = np.uint64(1), np.uint64(0x1FF)
-    zeros = _leading_zeros(mantissa)
+    zeros = leading_zeros(mantissa)
     word = mantissa << np.uint64(zeros)
     # floor(power * log2(10)) in fixed point, then the bias of float64.
     exponent = ((217706 * power) >> 16) + 64 + 1023 - zeros
     row = power - _MIN_POWER
-    high, low = multiply_64(word, _POWERS[row, 0])
+    high, low = high_product(word, _POWERS[row, 0]), word * _POWERS[row, 0]
     if high & full == full and low + word < word:
-        more_high, more_low = multiply_64(word, _POWERS[row, 1])
+        more_high, more_low = high_product(word, _POWERS[row, 1]), word * _POWERS[row, 1]
         low_before = low
         low = low + more_high
         if low < low_before:
@@ -135,105 +129,131 @@ def _inexact(mantissa: np.uint64, power: int) -> float:
 
 
 @compiled
-def _leading_zeros(word: np.uint64) -> int:
-    zeros = 0
-    for step in (32, 16, 8, 4, 2, 1):
-        if word >> np.uint64(64 - step) == np.uint64(0):
-            word <<= np.uint64(step)
-            zeros += step
-    return zeros
+def add_digits(text: int, at: int, mantissa: np.uint64) -> tuple[np.uint64, int]:
+    """Append the digits at a position to a mantissa, up to eight at a time.
+
+    Eight bytes are compared and combined as one word (Lemire, "Quickly parsing eight digits",
+    2022). A mantissa of more than 19 digits overflows silently: the caller counts.
+    """
+    while True:
+        word = load_word(text, at) ^ _ASCII_ZEROS
+        # The top bit of a byte is set from the first byte on that is no digit.
+        others = ((word + _ABOVE_NINE) | word) & _TOP_BITS
+        count = trailing_zeros(others) >> 3
+        if count == 0:
+            return mantissa, at
+        word <<= np.uint64(64 - 8 * count)
+        word = word * np.uint64(10) + (word >> np.uint64(8))
+        word = (
+            (word & _PAIRS) * _WEIGHTS_ODD + ((word >> np.uint64(16)) & _PAIRS) * _WEIGHTS_EVEN
+        ) >> np.uint64(32)
+        mantissa = mantissa * _WHOLE_POWERS[count] + word
+        at += count
+        # Asked of the next byte, not of the count: seven digits or eight is a coin toss, which
+        # the processor would lose; nine are rare.
+        if np.uint64(load_byte(text, at)) - np.uint64(48) >= np.uint64(10):
+            return mantissa, at
 
 
 @compiled
-def parse_number(text: Any, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
-    """Parse a number or null token at a position.
+def parse_number(text: int, at: int) -> tuple[float, int, int]:
+    """Parse a number at a position of the text at an address.
 
     Returns
     -------
     tuple
-        Value (NaN where null or bad), position after the token, and OK, NULL or BAD. The position
-        is at a blank, comma, bracket, quote or newline unless BAD.
+        Value (NaN unless OK), position, and OK, BAD, or WORD for a token that begins with no
+        digit. Where OK the position is at the byte that ends the token.
     """
     start = at
-    negative = text[at] == 45
-    if negative or text[at] == 43:
+    byte = load_byte(text, at)
+    negative = byte == MINUS
+    if negative or byte == PLUS:
         at += 1
-    mantissa = np.uint64(0)
     first = at
-    digit = np.uint64(text[at]) - np.uint64(48)
-    while digit < np.uint64(10):
-        mantissa = mantissa * np.uint64(10) + digit
+    mantissa = np.uint64(load_byte(text, at)) - np.uint64(48)
+    if mantissa < np.uint64(10):
         at += 1
-        digit = np.uint64(text[at]) - np.uint64(48)
+        byte = load_byte(text, at)
+        if byte != POINT:
+            mantissa, at = add_digits(text, at, mantissa)
+            byte = load_byte(text, at)
+    else:
+        mantissa = np.uint64(0)
+        byte = load_byte(text, at)
     count = at - first
     power = 0
-    if text[at] == 46:
-        at += 1
-        first_decimal = at
-        digit = np.uint64(text[at]) - np.uint64(48)
-        while digit < np.uint64(10):
-            mantissa = mantissa * np.uint64(10) + digit
-            at += 1
-            digit = np.uint64(text[at]) - np.uint64(48)
+    if byte == POINT:
+        first_decimal = at + 1
+        mantissa, at = add_digits(text, first_decimal, mantissa)
         power = first_decimal - at
         count -= power
+        byte = load_byte(text, at)
     if count == 0:
-        return parse_word(text, start, nulls, null_ends)
-    if count > _MAX_DIGITS:
+        return np.nan, start, WORD
+    if count > MAX_DIGITS:
         mantissa, power = _long_mantissa(text, first)
-    letter = text[at] | 32
-    if letter == 101 or letter == 100:  # e; d is Fortran's
-        shift, at, good = _parse_exponent(text, at + 1)
+    if byte | 32 == LETTER_E:
+        shift, at, good = parse_exponent(text, at + 1)
         if not good:
             return np.nan, at, BAD
         power += shift
     value = decimal_to_float(mantissa, power)
-    return (-value if negative else value), at, (OK if ends_token(text[at]) else BAD)
+    return (-value if negative else value), at, (OK if ends_token(load_byte(text, at)) else BAD)
 
 
 @compiled
-def _parse_exponent(text: Any, at: int) -> tuple[int, int, bool]:
-    negative = text[at] == 45
-    if negative or text[at] == 43:
+def parse_value(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
+    """Parse a number, infinity or null token; the status is OK, NULL or BAD."""
+    value, at, status = parse_number(text, at)
+    if status == WORD:
+        return parse_word(text, at, nulls, null_ends)
+    return value, at, status
+
+
+@compiled
+def parse_exponent(text: int, at: int) -> tuple[int, int, bool]:
+    """Parse what follows an ``e``: the power, the position behind it, and whether it is one."""
+    negative = load_byte(text, at) == MINUS
+    if negative or load_byte(text, at) == PLUS:
         at += 1
     first = at
     shift = 0
-    while 48 <= text[at] <= 57:
+    while 48 <= load_byte(text, at) <= 57:
         # Beyond any float64 the value no longer matters, but it must not overflow.
         if shift < 100_000:
-            shift = shift * 10 + np.int64(text[at]) - 48
+            shift = shift * 10 + int(load_byte(text, at)) - 48
         at += 1
     return (-shift if negative else shift), at, at > first
 
 
 @compiled
-def _long_mantissa(text: Any, at: int) -> tuple[np.uint64, int]:
+def _long_mantissa(text: int, at: int) -> tuple[np.uint64, int]:
     """Read the first 19 significant digits; the rest only moves the point."""
     mantissa = np.uint64(0)
     power = count = 0
     decimals = False
-    while 48 <= text[at] <= 57 or (text[at] == 46 and not decimals):
-        if text[at] == 46:
+    while 48 <= load_byte(text, at) <= 57 or (load_byte(text, at) == POINT and not decimals):
+        if load_byte(text, at) == POINT:
             decimals = True
+        elif count < MAX_DIGITS:
+            mantissa = mantissa * np.uint64(10) + np.uint64(load_byte(text, at) - 48)
+            count += 1 if mantissa > np.uint64(0) else 0
+            power -= 1 if decimals else 0
         else:
-            if count < _MAX_DIGITS:
-                mantissa = mantissa * np.uint64(10) + np.uint64(text[at] - 48)
-                count += 1 if mantissa > np.uint64(0) else 0
-                power -= 1 if decimals else 0
-            else:
-                power += 0 if decimals else 1
+            power += 0 if decimals else 1
         at += 1
     return mantissa, power
 
 
 @compiled
-def parse_word(text: Any, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
+def parse_word(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
     """Parse a token that has no digits: null, NaN, infinity or nonsense."""
     end = token_end(text, at)
     if find_token(text, at, end, nulls, null_ends) >= 0:
         return np.nan, end, NULL
-    negative = text[at] == 45
-    if negative or text[at] == 43:
+    negative = load_byte(text, at) == MINUS
+    if negative or load_byte(text, at) == PLUS:
         at += 1
     if is_infinity(text, at, end):
         return (-np.inf if negative else np.inf), end, OK
@@ -241,55 +261,55 @@ def parse_word(text: Any, at: int, nulls: Any, null_ends: Any) -> tuple[float, i
 
 
 @compiled
-def is_infinity(text: Any, start: int, end: int) -> bool:
+def is_infinity(text: int, start: int, end: int) -> bool:
     """Whether the token is ``inf`` or ``infinity`` in any case."""
     if end - start != 3 and end - start != 8:
         return False
     for place in range(end - start):
         # "infinity", letter by letter
         expected = (105, 110, 102, 105, 110, 105, 116, 121)[place]
-        if text[start + place] | 32 != expected:
+        if load_byte(text, start + place) | 32 != expected:
             return False
     return True
 
 
 @compiled
-def parse_integer(text: Any, at: int, nulls: Any, null_ends: Any) -> tuple[int, int, int]:
+def parse_integer(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[int, int, int]:
     """Parse an integer, or a number with a whole value such as ``31.0``; 0 where null or bad."""
     start = at
-    negative = text[at] == 45
-    if negative or text[at] == 43:
+    negative = load_byte(text, at) == MINUS
+    if negative or load_byte(text, at) == PLUS:
         at += 1
     value = np.uint64(0)
     first = at
-    while 48 <= text[at] <= 57:
-        value = value * np.uint64(10) + np.uint64(text[at] - 48)
+    while 48 <= load_byte(text, at) <= 57:
+        value = value * np.uint64(10) + np.uint64(load_byte(text, at) - 48)
         at += 1
     digits = at - first
-    if digits > 0 and ends_token(text[at]):
+    if digits > 0 and ends_token(load_byte(text, at)):
         # 19 digits cannot overflow 64 bits; what exceeds int64 has the top bit set.
-        if digits > _MAX_DIGITS or value >> np.uint64(63) != np.uint64(0):
+        if digits > MAX_DIGITS or value >> np.uint64(63) != np.uint64(0):
             return 0, at, BAD
-        whole = np.int64(value)
+        whole = int(np.int64(value))
         return (-whole if negative else whole), at, OK
-    number, at, status = parse_number(text, start, nulls, null_ends)
+    number, at, status = parse_value(text, start, nulls, null_ends)
     if status != OK:
         return 0, at, status
     if not (abs(number) < _EXACT_MANTISSA and number == math.floor(number)):
         return 0, at, BAD
-    return np.int64(number), at, OK
+    return int(number), at, OK
 
 
 @compiled
-def find_token(text: Any, start: int, end: int, tokens: Any, ends: Any) -> int:
-    """Number of the listed token (lower case, end to end in `tokens`) that the text is, or -1."""
+def find_token(text: int, start: int, end: int, tokens: Any, ends: Any) -> int:
+    """Return which of the tokens (lower case, end to end) the text is, or -1."""
     begin = 0
     for number in range(ends.size):
         stop = ends[number]
         if stop - begin == end - start:
             same = True
             for place in range(stop - begin):
-                byte = text[start + place]
+                byte = load_byte(text, start + place)
                 if 65 <= byte <= 90:
                     byte = byte + 32
                 if byte != tokens[begin + place]:
@@ -302,9 +322,9 @@ def find_token(text: Any, start: int, end: int, tokens: Any, ends: Any) -> int:
 
 
 @compiled
-def token_end(text: Any, at: int) -> int:
+def token_end(text: int, at: int) -> int:
     """Position of the first byte that can follow a token."""
-    while not ends_token(text[at]):
+    while not ends_token(load_byte(text, at)):
         at += 1
     return at
 
@@ -312,21 +332,12 @@ def token_end(text: Any, at: int) -> int:
 @compiled
 def ends_token(byte: int) -> bool:
     """Whether a byte ends a token: comma, closing bracket, quote, blank or newline."""
-    return (
-        byte == COMMA
-        or byte == 93
-        or byte == 41
-        or byte == QUOTE
-        or byte == 32
-        or byte == NEWLINE
-        or byte == RETURN
-        or byte == 9
-    )
+    return byte in (COMMA, 93, 41, QUOTE, 32, NEWLINE, RETURN, 9)
 
 
 @compiled
-def skip_blanks(text: Any, at: int) -> int:
+def skip_blanks(text: int, at: int) -> int:
     """Position of the first byte that is neither blank nor tab."""
-    while text[at] == 32 or text[at] == 9:
+    while load_byte(text, at) == 32 or load_byte(text, at) == 9:
         at += 1
     return at

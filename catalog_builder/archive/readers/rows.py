@@ -13,18 +13,26 @@ import numpy as np
 from catalog_builder.archive.readers.numbers import (
     BAD,
     COMMA,
+    LETTER_E,
+    MAX_DIGITS,
     NEWLINE,
-    NULL,
     OK,
+    POINT,
     QUOTE,
     RETURN,
-    compiled,
+    WORD,
+    add_digits,
+    decimal_to_float,
     find_token,
+    parse_exponent,
     parse_integer,
     parse_number,
+    parse_value,
+    parse_word,
     skip_blanks,
     token_end,
 )
+from catalog_builder.archive.readers.words import compiled, load_byte
 
 # What a field of the file is; the numbers are shared with the compiled code.
 SKIP: Final = 0
@@ -55,8 +63,8 @@ REJECT_FIELDS: Final = 6
 
 
 @compiled
-def parse_rows(
-    text: Any,
+def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branches)
+    text: int,
     start: int,
     end: int,
     fields: Any,
@@ -73,14 +81,14 @@ def parse_rows(
     n_rows: int,
     next_row: int,
 ) -> tuple[int, int, int, int, int]:
-    """Parse complete lines of ``text[start:end]`` until the block is full or the text is used up.
+    """Parse the lines from `start` to `end` until the block is full or the text is used up.
 
     Parameters
     ----------
-    text : uint8 (m,)
-        Buffer; ``text[end]`` must be a newline that does not belong to it.
+    text : int
+        Address of the buffer, which has `PADDING` bytes behind `end`.
     start, end : int
-        Where the text to parse lies.
+        Where the text to parse lies; its last byte is a newline.
     fields : int64 (n_fields, 6)
         Per field of the file: kind, slot, length, required, minimum, maximum. The slot is the
         row of `integers` or `floats`, or the offset of an array column in its flat buffer.
@@ -116,11 +124,10 @@ def parse_rows(
             return BLOCK_FULL, at, n_rows, next_row, n_rejects
         if n_rejects == rejects.shape[0]:
             return REJECTS_FULL, at, n_rows, next_row, n_rejects
-        line = at
-        if text[at] == NEWLINE or (text[at] == RETURN and text[at + 1] == NEWLINE):
-            at += 1 if text[at] == NEWLINE else 2
-            if at > end:
-                return NEEDS_TEXT, line, n_rows, next_row, n_rejects
+        if load_byte(text, at) == NEWLINE or (
+            load_byte(text, at) == RETURN and load_byte(text, at + 1) == NEWLINE
+        ):
+            at += 1 if load_byte(text, at) == NEWLINE else 2
             continue
         reason = GOOD
         where = seen = key = field = 0
@@ -147,13 +154,11 @@ def parse_rows(
             elif cause != GOOD and reason == GOOD:
                 reason, where, seen = cause, field, number
             field += 1
-            if text[at] != COMMA:
+            if load_byte(text, at) != COMMA:
                 break
             at += 1
-        if text[at] == RETURN:
+        if load_byte(text, at) == RETURN:
             at += 1
-        if at >= end:
-            return NEEDS_TEXT, line, n_rows, next_row, n_rejects
         at += 1
         if field != n_fields and reason == GOOD:
             reason, where, seen = MALFORMED, -1, field
@@ -179,7 +184,7 @@ def parse_rows(
 
 @compiled
 def _parse_field(
-    text: Any,
+    text: int,
     at: int,
     fields: Any,
     field: int,
@@ -197,7 +202,7 @@ def _parse_field(
     The number is the key, or the array's length where that is wrong. Bad cells are null.
     """
     at = skip_blanks(text, at)
-    quoted = text[at] == QUOTE
+    quoted = load_byte(text, at) == QUOTE
     if quoted:
         at = skip_blanks(text, at + 1)
     kind = SKIP if surplus else fields[field, 0]
@@ -213,13 +218,13 @@ def _parse_field(
         cause, at, number = _parse_array(
             text, at, flat64[begin : begin + length], np.inf, tokens[0], token_ends[0]
         )
-    elif kind == FLOAT32 or kind == FLOAT64:
-        value, at, status = parse_number(text, at, tokens[0], token_ends[0])
+    elif kind in (FLOAT32, FLOAT64):
+        value, at, status = parse_value(text, at, tokens[0], token_ends[0])
         if kind == FLOAT32 and _FLOAT32_MAX <= abs(value) < np.inf:
             status = BAD
         floats[slot, row] = np.nan if status == BAD else value
         cause = BAD_ELEMENT if status == BAD else GOOD
-    elif kind == INTEGER or kind == KEY:
+    elif kind in (INTEGER, KEY):
         number, at, status = parse_integer(text, at, tokens[0], token_ends[0])
         if status == OK and not fields[field, 4] <= number <= fields[field, 5]:
             status, number = BAD, 0
@@ -236,18 +241,17 @@ def _parse_field(
             known = find_token(text, at, stop, tokens[0], token_ends[0]) >= 0
             cause = GOOD if known else BAD_ELEMENT
         at = stop
-    return _close_field(text, at, quoted, kind, cause, number, field, slot, row, integers, floats)
+    return _close_field(text, at, quoted, kind, cause, number, slot, row, integers, floats)
 
 
 @compiled
 def _close_field(
-    text: Any,
+    text: int,
     at: int,
     quoted: bool,
     kind: int,
     cause: int,
     number: int,
-    field: int,
     slot: int,
     row: int,
     integers: Any,
@@ -258,53 +262,57 @@ def _close_field(
     if quoted:
         close = _closing_quote(text, at)
         tidy = skip_blanks(text, at) == close
-        if text[close] != QUOTE:
+        if load_byte(text, close) != QUOTE:
             return MALFORMED, close, number
         at = close + 1
     stop = _separator(text, at)
     tidy = tidy and skip_blanks(text, at) == stop
     if tidy or kind == SKIP or cause != GOOD:
         return cause, stop, number
-    if kind == FLOAT32 or kind == FLOAT64:
+    if kind in (FLOAT32, FLOAT64):
         floats[slot, row] = np.nan
-    elif kind == INTEGER or kind == BOOLEAN:
+    elif kind in (INTEGER, BOOLEAN):
         integers[slot, row] = 0
     return (BAD_KEY if kind == KEY else BAD_ELEMENT), stop, number
 
 
 @compiled
-def _closing_quote(text: Any, at: int) -> int:
+def _closing_quote(text: int, at: int) -> int:
     """Position of the quote that ends a quoted field, or of the newline that cuts it off."""
     while True:
-        while text[at] != QUOTE and text[at] != NEWLINE:
+        while load_byte(text, at) != QUOTE and load_byte(text, at) != NEWLINE:
             at += 1
-        if text[at] == NEWLINE or text[at + 1] != QUOTE:
+        if load_byte(text, at) == NEWLINE or load_byte(text, at + 1) != QUOTE:
             return at
         at += 2
 
 
 @compiled
-def _separator(text: Any, at: int) -> int:
+def _separator(text: int, at: int) -> int:
     """Position of the comma, newline, or return before a newline that ends a field."""
     while True:
-        while text[at] != COMMA and text[at] != NEWLINE and text[at] != RETURN:
+        while (
+            load_byte(text, at) != COMMA
+            and load_byte(text, at) != NEWLINE
+            and load_byte(text, at) != RETURN
+        ):
             at += 1
-        if text[at] != RETURN or text[at + 1] == NEWLINE:
+        if load_byte(text, at) != RETURN or load_byte(text, at + 1) == NEWLINE:
             return at
         at += 1
 
 
 @compiled
 def _parse_array(
-    text: Any, at: int, out: Any, largest: float, nulls: Any, null_ends: Any
+    text: int, at: int, out: Any, largest: float, nulls: Any, null_ends: Any
 ) -> tuple[int, int, int]:
     """Parse a list in brackets or parentheses, or a null cell, into `out`; NaN where it is bad.
 
     Elements may be padded with blanks. Returns GOOD or the reason, the position after the list,
     and the number of elements.
     """
-    opening = text[at]
-    if opening != 91 and opening != 40:
+    opening = load_byte(text, at)
+    if opening not in (91, 40):
         stop = token_end(text, at)
         out[:] = np.nan
         null = find_token(text, at, stop, nulls, null_ends) >= 0
@@ -312,28 +320,42 @@ def _parse_array(
     closing = 93 if opening == 91 else 41
     at = skip_blanks(text, at + 1)
     count = 0
-    if text[at] == closing:
+    if load_byte(text, at) == closing:
         out[:] = np.nan
         return (GOOD if out.size == 0 else WRONG_LENGTH), at + 1, 0
     while True:
-        value, at, status = parse_number(text, at, nulls, null_ends)
-        if status == BAD or (status != NULL and largest <= abs(value) < np.inf):
-            break
+        at = skip_blanks(text, at)
+        # The short cut of nearly every element, 0.98716646 or 4.3616e-16: it halves the time, for
+        # few of the questions of the general case are asked.
+        digit = np.uint64(load_byte(text, at)) - np.uint64(48)
+        if digit < np.uint64(10) and load_byte(text, at + 1) == POINT and count < out.size:
+            mantissa, stop = add_digits(text, at + 2, digit)
+            power = at + 2 - stop
+            short = power > -MAX_DIGITS
+            if load_byte(text, stop) | 32 == LETTER_E:
+                shift, stop, good = parse_exponent(text, stop + 1)
+                power += shift
+                short = short and good
+            if load_byte(text, stop) == COMMA and short and abs(power) < 30:
+                out[count] = decimal_to_float(mantissa, power)
+                count += 1
+                at = stop + 1
+                continue
+        value, at, status = parse_number(text, at)
+        if status == WORD:
+            value, at, status = parse_word(text, at, nulls, null_ends)
+        if not abs(value) < largest and (status == BAD or (status == OK and abs(value) < np.inf)):
+            out[:] = np.nan
+            return BAD_ELEMENT, at, count
         if count < out.size:
             out[count] = value
         count += 1
-        if text[at] == 32 or text[at] == 9:
-            at = skip_blanks(text, at)
-        if text[at] == COMMA:
-            at += 1
-            if text[at] == 32 or text[at] == 9:
-                at = skip_blanks(text, at)
-        elif text[at] == closing:
-            if count == out.size:
-                return GOOD, at + 1, count
-            out[:] = np.nan
-            return WRONG_LENGTH, at + 1, count
-        else:
+        at = skip_blanks(text, at)
+        if load_byte(text, at) != COMMA:
             break
+        at += 1
+    closed = load_byte(text, at) == closing
+    if closed and count == out.size:
+        return GOOD, at + 1, count
     out[:] = np.nan
-    return BAD_ELEMENT, at, count
+    return (WRONG_LENGTH if closed else BAD_ELEMENT), at + closed, count

@@ -11,10 +11,12 @@ from isal import igzip_lib
 from catalog_builder.archive.readers.block import DamagedFileError
 from catalog_builder.archive.rejects import RejectReason
 
+_GZIP_ERRORS: tuple[Any, ...] = (igzip_lib.IsalError, ValueError)
+
 #: Compressed bytes read at once.
-READ_BYTES = 1 << 18
+READ_BYTES = 1 << 17
 #: Text handed on at once; small enough to stay in the processor's cache until it is parsed.
-PIECE_BYTES = 1 << 19
+PIECE_BYTES = 1 << 18
 
 
 def read_pieces(url: str) -> Iterator[bytes]:
@@ -57,7 +59,7 @@ def _inflate(url: str, stream: Any) -> Iterator[bytes]:
                     )
             try:
                 piece = member.decompress(compressed, PIECE_BYTES)
-            except (igzip_lib.IsalError, ValueError) as error:
+            except _GZIP_ERRORS as error:
                 raise DamagedFileError(f"{url} is not valid gzip: {error}.") from error
             compressed = b""
             if piece:

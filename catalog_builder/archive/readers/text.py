@@ -18,7 +18,9 @@ from catalog_builder.archive.readers.block import (
     null_column,
 )
 from catalog_builder.archive.readers.header import TextHeader, check_header, parse_header
+from catalog_builder.archive.readers.numbers import NEWLINE
 from catalog_builder.archive.readers.stream import read_pieces
+from catalog_builder.archive.readers.words import PADDING
 from catalog_builder.archive.rejects import RejectReason, RowReject
 from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
@@ -53,14 +55,13 @@ class TextReader:
         self.table = table
         self.wanted = wanted
         self.block_rows = block_rows
-        self.tokens = tuple(
+        packed = [
             _pack(spellings)
-            for spellings in (
-                text_rule.null_tokens,
-                text_rule.true_tokens,
-                text_rule.false_tokens,
-            )
-        )
+            for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
+        ]
+        self.tokens = tuple(token for token, _ in packed)
+        self.token_ends = tuple(ends for _, ends in packed)
+        self.reject_table = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
         self.next_row = 0
 
     def blocks(self) -> Iterator[Block]:
@@ -142,13 +143,13 @@ class _FillingBlock:
     def parse(self, text: _TextBuffer) -> None:
         """Parse the complete lines of the buffer, up to a full block."""
         reader = self.reader
-        tokens = tuple(token for token, _ in reader.tokens)
-        token_ends = tuple(ends for _, ends in reader.tokens)
-        rejects = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
+        tokens, token_ends = reader.tokens, reader.token_ends
+        rejects = reader.reject_table
         why = rows.REJECTS_FULL
         while why == rows.REJECTS_FULL:
             why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
-                text.buffer, text.start, text.end, reader.fields, tokens, token_ends,
+                text.buffer.ctypes.data, text.start, text.parsable, reader.fields, tokens,
+                token_ends,
                 self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
                 self.cell_nulls, rejects, self.n_rows, reader.next_row,
             )  # fmt: skip
@@ -204,14 +205,16 @@ class _FillingBlock:
 
 
 class _TextBuffer:
-    """The text between the decompressor and the parser: unparsed bytes, then a newline."""
+    """The text between the decompressor and the parser."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.pieces = read_pieces(url)
-        self.buffer = np.empty(1 << 20, np.uint8)
+        self.buffer = np.zeros(1 << 20, np.uint8)
         self.start = 0
         self.end = 0
+        #: Where the last complete line ends; 0 where there is none.
+        self.parsable = 0
         self.damage: DamagedFileError | None = None
         self._ended = False
 
@@ -241,13 +244,13 @@ class _TextBuffer:
         self._make_room(kept, len(piece))
         self.end = kept + len(piece)
         self.buffer[kept : self.end] = np.frombuffer(piece, np.uint8)
-        self.buffer[self.end] = rows.NEWLINE
+        self.parsable = kept + piece.rfind(b"\n") + 1 if b"\n" in piece else 0
         return True
 
     def _make_room(self, kept: int, more: int) -> None:
         target = self.buffer
-        if kept + more + 1 > target.size:
-            target = np.empty(max(2 * target.size, kept + more + 1), np.uint8)
+        if kept + more + PADDING > target.size:
+            target = np.empty(max(2 * target.size, kept + more + PADDING), np.uint8)
         target[:kept] = self.buffer[self.start : self.end]
         self.buffer, self.start = target, 0
 
@@ -295,7 +298,7 @@ class _TextBuffer:
         # In steps: header lines are short, and the buffer behind them is long.
         for begin in range(searched, self.end, _HEADER_STEP):
             hits = np.flatnonzero(
-                self.buffer[begin : min(begin + _HEADER_STEP, self.end)] == rows.NEWLINE
+                self.buffer[begin : min(begin + _HEADER_STEP, self.end)] == NEWLINE
             )
             if hits.size:
                 return begin + int(hits[0])
@@ -303,7 +306,7 @@ class _TextBuffer:
 
 
 def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:
-    """What the parser makes of a column, and the buffer that holds it."""
+    """Return what the parser makes of a column, and the buffer that holds it."""
     if name == "source_id":
         return rows.KEY, ""
     single = spec.dtype == "float32"

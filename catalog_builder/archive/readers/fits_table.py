@@ -1,0 +1,194 @@
+"""Rows of a FITS binary table, a few at a time, from any stream that can seek.
+
+astropy reads the headers; the rows are read here, for astropy takes a whole table into memory
+where the file is remote or compressed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
+from numpy.typing import NDArray
+
+from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.typed import RawColumn
+from catalog_builder.archive.rejects import RejectReason
+
+#: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
+_MAX_HEAP_BYTES = 1 << 29
+
+
+@contextmanager
+def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
+    """Open a binary table of a FITS file, plain or gzipped.
+
+    Parameters
+    ----------
+    url : str
+        Path or URL.
+    hdu : int, optional
+        Number of the extension; the first binary table by default.
+
+    Raises
+    ------
+    DamagedFileError
+        If it is not there, or the file is not FITS.
+    """
+    try:
+        with fsspec.open(url, "rb", compression="infer") as stream:
+            yield FitsTable(url, stream, _find(url, stream, hdu))
+    except (OSError, EOFError) as error:
+        raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
+
+
+def _find(url: str, stream: Any, number: int | None) -> Any:
+    with warnings.catch_warnings():
+        # A truncated file is found out, and told, when its rows are read.
+        warnings.simplefilter("ignore", AstropyWarning)
+        try:
+            hdus = fits.open(stream, memmap=False, lazy_load_hdus=True)
+            candidates = [hdus[number]] if number is not None else iter(hdus)
+            table = next((hdu for hdu in candidates if isinstance(hdu, fits.BinTableHDU)), None)
+            if table is not None:
+                _ = table.columns.dtype
+        except (OSError, EOFError, fits.VerifyError, *_PARSE_ERRORS) as error:
+            raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
+    if table is None:
+        place = "" if number is None else f" in extension {number}"
+        raise DamagedFileError(f"{url} holds no binary table{place}.", "Check the file.")
+    return table
+
+
+# What astropy raises on headers that are no FITS headers, beside its own errors.
+_PARSE_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError)
+
+
+class FitsTable:
+    """A binary table whose rows are read block by block."""
+
+    def __init__(self, url: str, stream: Any, hdu: Any) -> None:
+        self.url = url
+        self._stream = stream
+        self._columns = {column.name: column for column in hdu.columns}
+        #: Columns in the order of the file, doubles included.
+        self.names: list[str] = list(hdu.columns.names)
+        self.n_rows = int(hdu.header["NAXIS2"])
+        self._row_bytes = int(hdu.header["NAXIS1"])
+        self._start = int(hdu.fileinfo()["datLoc"])
+        self._heap = self._start + int(hdu.header.get("THEAP", self._row_bytes * self.n_rows))
+        # astropy gives the order of this machine; FITS is big-endian.
+        self._dtype = hdu.columns.dtype.newbyteorder(">")
+        if self._dtype.itemsize != self._row_bytes or self.n_rows < 0:
+            raise DamagedFileError(
+                f"{url}: a row has {self._row_bytes} bytes, its columns {self._dtype.itemsize}."
+            )
+
+    def unit(self, name: str) -> str | None:
+        """Return a column's TUNIT."""
+        unit = self._columns[name].unit
+        return None if unit is None else str(unit)
+
+    def kind(self, name: str) -> tuple[str, bool]:
+        """Return NumPy's letter for a column's elements, and whether it holds arrays."""
+        column = self._columns[name]
+        variable = _variable_type(column)
+        if variable is not None:
+            return variable.kind, True
+        field = self._dtype[name]
+        kind = "b" if column.format.lstrip("0123456789") == "L" else field.base.kind
+        return kind, bool(field.shape)
+
+    def blocks(self, names: Sequence[str], block_rows: int) -> Iterator[dict[str, RawColumn]]:
+        """Yield columns of consecutive rows.
+
+        Raises
+        ------
+        DamagedFileError
+            After the last complete row, if the file ends before the table does.
+        """
+        for first in range(0, self.n_rows, block_rows):
+            count = min(block_rows, self.n_rows - first)
+            self._stream.seek(self._start + first * self._row_bytes)
+            content = self._read(count * self._row_bytes)
+            complete = len(content) // self._row_bytes
+            records = np.frombuffer(content, self._dtype, count=complete)
+            if complete:
+                yield {name: self._column(name, records) for name in names}
+            if complete < count:
+                raise self._cut_off(first + complete)
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return bytes(self._stream.read(size))
+        except (OSError, EOFError) as error:
+            raise DamagedFileError(f"{self.url} cannot be read: {error}.") from error
+
+    def _cut_off(self, row: int) -> DamagedFileError:
+        return DamagedFileError(
+            f"{self.url} is cut off at row {row} of {self.n_rows}.",
+            reason=RejectReason.TRUNCATED_FILE,
+        )
+
+    def _column(self, name: str, records: NDArray[Any]) -> RawColumn:
+        column = self._columns[name]
+        element = _variable_type(column)
+        if element is not None:
+            return self._variable(name, element, records)
+        values = records[name]
+        none = np.zeros(records.size, bool)
+        if column.format.lstrip("0123456789") == "L":
+            return RawColumn(values == ord("T"), none | (values == 0) if values.ndim == 1 else none)
+        if values.dtype.kind not in "iuf":
+            return RawColumn(values, none)
+        if column.null is not None and values.ndim == 1 and values.dtype.kind in "iu":
+            none = values == column.null
+        return RawColumn(_scaled(column, values), none)
+
+    def _variable(self, name: str, element: np.dtype[Any], records: NDArray[Any]) -> RawColumn:
+        """Read variable-length arrays from the heap, in one piece for the block."""
+        lengths = records[name][:, 0].astype(np.int64)
+        offsets = records[name][:, 1].astype(np.int64)
+        width = element.itemsize
+        used = lengths > 0
+        begin = int(offsets[used].min()) if used.any() else 0
+        stop = int((offsets + lengths * width)[used].max()) if used.any() else 0
+        if begin < 0 or (lengths < 0).any() or stop - begin > _MAX_HEAP_BYTES:
+            raise DamagedFileError(f"{self.url}: the arrays of column {name} lie out of order.")
+        self._stream.seek(self._heap + begin)
+        heap = self._read(stop - begin)
+        if len(heap) < stop - begin:
+            raise self._cut_off(self.n_rows)
+        # Byte positions of all elements' bytes, row after row.
+        starts = np.repeat(offsets - begin - width * (np.cumsum(lengths) - lengths), lengths)
+        places = starts + width * np.arange(lengths.sum())
+        pieces = np.frombuffer(heap, np.uint8)[places[:, None] + np.arange(width)]
+        values = np.ascontiguousarray(pieces).view(element).reshape(-1)
+        return RawColumn(_scaled(self._columns[name], values), ~used, lengths)
+
+
+def _scaled(column: Any, values: NDArray[Any]) -> NDArray[Any]:
+    """Apply TSCAL and TZERO; unsigned integers are integers with an offset."""
+    scale = 1 if column.bscale in {None, "", 1} else column.bscale
+    zero = 0 if column.bzero in {None, "", 0} else column.bzero
+    native = values.astype(values.dtype.newbyteorder("="))
+    if scale == 1 and zero == 0:
+        return native
+    if scale == 1 and native.dtype.kind in "iu" and native.dtype.itemsize < 8:
+        return native.astype(np.int64) + int(zero)
+    return native.astype(np.float64) * scale + zero
+
+
+def _variable_type(column: Any) -> np.dtype[Any] | None:
+    """Type of the elements of a variable-length column, None for others."""
+    code = str(column.format).lstrip("0123456789")
+    if code[:1] not in {"P", "Q"}:
+        return None
+    letters = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
+    return np.dtype(letters.get(code[1:2], "V1"))

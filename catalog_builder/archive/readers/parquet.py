@@ -1,0 +1,101 @@
+"""Reader of Parquet files, a few rows of one row group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.block import (
+    Block,
+    DamagedFileError,
+    check_unit,
+    match_columns,
+)
+from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
+from catalog_builder.archive.tables import ColumnSpec, TableSpec
+
+
+def read_parquet(
+    file: FileRef, name: str, table: TableSpec, wanted: Mapping[str, ColumnSpec], block_rows: int
+) -> Iterator[Block]:
+    """Yield blocks of a Parquet file; lists are array columns.
+
+    A unit may stand in a field's metadata under ``unit``.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or of another kind or unit than described.
+    DamagedFileError
+        If the file is no Parquet file or is damaged.
+    """
+    try:
+        with fsspec.open(file.url, "rb") as stream:
+            yield from _read(file.url, name, pq.ParquetFile(stream), table, wanted, block_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error
+
+
+def _read(
+    url: str,
+    name: str,
+    parquet: Any,
+    table: TableSpec,
+    wanted: Mapping[str, ColumnSpec],
+    block_rows: int,
+) -> Iterator[Block]:
+    schema = parquet.schema_arrow
+    places = match_columns(url, list(schema.names), table, wanted)
+    for canonical, place in places.items():
+        _check_field(url, schema.field(place), wanted[canonical])
+    columns = [schema.names[place] for place in places.values()]
+    first_row = 0
+    for batch in parquet.iter_batches(batch_size=block_rows, columns=columns, use_threads=False):
+        raw = {
+            canonical: _raw(batch.column(schema.names[place]))
+            for canonical, place in places.items()
+        }
+        yield make_block(name, wanted, raw, first_row, batch.num_rows)
+        first_row += batch.num_rows
+
+
+def _check_field(url: str, field: Any, spec: ColumnSpec) -> None:
+    is_list = _is_list(field.type)
+    element = field.type.value_type if is_list else field.type
+    kind = "b" if pa.types.is_boolean(element) else "O"
+    if pa.types.is_integer(element) or pa.types.is_floating(element):
+        kind = np.dtype(element.to_pandas_dtype()).kind
+    elif pa.types.is_string(element) or pa.types.is_large_string(element):
+        kind = "U"
+    check_kind(url, field.name, spec, kind, is_list=is_list)
+    unit = (field.metadata or {}).get(b"unit")
+    check_unit(url, field.name, spec, None if unit is None else unit.decode("utf-8", "replace"))
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
+def _raw(column: Any) -> RawColumn:
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    if not _is_list(column.type):
+        return RawColumn(_numbers(column), null)
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False)
+    return RawColumn(_numbers(column.flatten()), null, np.asarray(lengths, np.int64))
+
+
+def _numbers(column: Any) -> Any:
+    """Return a NumPy array; null floats are NaN, other nulls 0 (their mask is kept apart)."""
+    if pa.types.is_floating(column.type):
+        return column.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy(
+        zero_copy_only=False
+    )

@@ -1,0 +1,194 @@
+"""Columns that come as typed arrays (FITS, Parquet) to the same blocks as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.readers.block import Block, integer_limits, null_column
+from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.tables import ColumnSpec
+from catalog_builder.errors import InputError
+
+
+@dataclass(frozen=True)
+class RawColumn:
+    """A column as a file holds it.
+
+    Parameters
+    ----------
+    values : ndarray
+        Scalars (n,), or the elements of all rows' arrays end to end.
+    null : ndarray of bool (n,)
+        Rows whose cell is null.
+    lengths : ndarray of int64 (n,), optional
+        Elements of each row's array; 0 where the cell is null.
+    """
+
+    values: NDArray[Any]
+    null: NDArray[np.bool_]
+    lengths: NDArray[np.int64] | None = None
+
+
+def check_kind(url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: bool) -> None:
+    """Refuse a column of another kind than described.
+
+    Parameters
+    ----------
+    url, name : str
+        File and column, for the message.
+    spec : ColumnSpec
+        What is described.
+    kind : str
+        NumPy's letter for the kind of the column's elements.
+    is_list : bool
+        Whether the column holds arrays.
+
+    Raises
+    ------
+    InputError
+        If text or arrays stand where numbers are described, or the reverse.
+    """
+    if is_list == (spec.length is not None) and kind in "iufb":
+        return
+    expected = spec.dtype if spec.length is None else f"arrays of {spec.length} {spec.dtype}"
+    seen = {"U": "text", "S": "text", "O": "objects"}.get(kind, f"of kind {kind!r}")
+    raise InputError(
+        f"{url}: column {name} holds {'arrays, ' if is_list else ''}{seen}, but the release "
+        f"description says {expected}.",
+        "Correct whichever is wrong.",
+    )
+
+
+def make_block(
+    table: str,
+    wanted: Mapping[str, ColumnSpec],
+    raw: Mapping[str, RawColumn],
+    first_row: int,
+    n_read: int,
+) -> Block:
+    """Check typed columns row by row and bring them to their dtypes.
+
+    Parameters
+    ----------
+    table : str
+        Logical name, for the rejects.
+    wanted : mapping
+        Descriptions by canonical name.
+    raw : mapping
+        Columns that the file has, of `n_read` rows each.
+    first_row : int
+        Number of the first row in the file.
+    n_read : int
+        Number of rows.
+
+    Returns
+    -------
+    Block
+        The rows with a usable source_id and required arrays of the right length.
+    """
+    columns: dict[str, NDArray[Any]] = {}
+    nulled: dict[str, NDArray[np.bool_]] = {}
+    codes = np.zeros(n_read, np.int8)
+    details: dict[int, str] = {}
+    for name, spec in wanted.items():
+        column = raw.get(name)
+        if column is None:
+            columns[name] = null_column(spec, n_read)
+        elif spec.length is None:
+            columns[name], nulled[name] = _scalars(column, spec, is_key=name == "source_id")
+        else:
+            columns[name], wrong = _arrays(column, spec, spec.length)
+            if spec.required:
+                _note(codes, details, wrong, _WRONG_LENGTH, f"{name}: not {spec.length} elements")
+            else:
+                nulled[name] = wrong
+    keys = columns["source_id"]
+    bad_key = keys <= 0
+    _note(codes, details, bad_key, _BAD_KEY, "source_id: not a positive 64-bit integer")
+    good = codes == 0
+    rejects = [
+        RowReject(
+            row=first_row + int(place),
+            source_id=None if bad_key[place] else int(keys[place]),
+            table=table,
+            reason=_REASONS[int(codes[place])],
+            detail=details[int(place)],
+        )
+        for place in np.flatnonzero(~good)
+    ]
+    counts = {name: int((lost & good).sum()) for name, lost in nulled.items()}
+    return Block(
+        columns={name: values[good] for name, values in columns.items()},
+        row_numbers=first_row + np.flatnonzero(good).astype(np.int64),
+        first_row=first_row,
+        n_read=n_read,
+        rejects=rejects,
+        cell_nulls={name: count for name, count in counts.items() if count},
+    )
+
+
+_BAD_KEY = 1
+_WRONG_LENGTH = 2
+_REASONS = {
+    _BAD_KEY: RejectReason.BAD_SOURCE_ID,
+    _WRONG_LENGTH: RejectReason.WRONG_ARRAY_LENGTH,
+}
+
+
+def _note(
+    codes: NDArray[np.int8],
+    details: dict[int, str],
+    wrong: NDArray[np.bool_],
+    code: int,
+    detail: str,
+) -> None:
+    for place in np.flatnonzero(wrong & (codes == 0)).tolist():
+        codes[place] = code
+        details[place] = detail
+
+
+def _scalars(
+    column: RawColumn, spec: ColumnSpec, *, is_key: bool
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return values of the dtype described, and which cells were lost to it."""
+    dtype = spec.numpy_dtype
+    values, null = column.values, column.null
+    if dtype.kind == "b":
+        return values.astype(bool) & ~null, np.zeros(null.size, bool)
+    if dtype.kind == "f":
+        with np.errstate(over="ignore", invalid="ignore"):
+            floats = np.where(null, np.nan, values.astype(np.float64)).astype(dtype)
+        lost = np.isinf(floats) & np.isfinite(values.astype(np.float64))
+        floats[lost] = np.nan
+        return floats, lost
+    low, high = integer_limits(spec, is_key=is_key)
+    if values.dtype.kind == "f":
+        # Integers with nulls are often kept as floats; beyond 2**53 they are no integers.
+        fits = np.isfinite(values) & (np.abs(values) < 2.0**53) & (values == np.floor(values))
+        null = null | np.isnan(values)
+    else:
+        fits = np.ones(values.size, bool)
+    whole = np.where(fits, values, 0) if values.dtype.kind == "f" else values
+    fits = fits & (whole >= low) & (whole <= high)
+    lost = ~fits & ~null
+    return np.where(fits & ~null, whole, 0).astype(dtype), lost
+
+
+def _arrays(
+    column: RawColumn, spec: ColumnSpec, length: int
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return an (n, length) array, NaN where null or of another length, and which were."""
+    lengths = column.lengths
+    if lengths is None:
+        lengths = np.full(column.null.size, column.values.shape[-1], np.int64)
+    right = (lengths == length) & ~column.null
+    arrays = null_column(spec, right.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        flat = np.asarray(column.values.reshape(-1), spec.numpy_dtype)
+    arrays[right] = flat[np.repeat(right, lengths)].reshape(-1, length)
+    return arrays, ~right & ~column.null

@@ -1,0 +1,102 @@
+"""Machine operations that Python has no words for: raw loads, zero counts, wide products.
+
+They are one instruction each. Loads go by an address and check nothing: callers keep the position
+inside the buffer, which carries `PADDING` bytes after its last one. Addresses rather than arrays
+are handed from function to function, for numba counts references to an array at every call, which
+costs ten times as much as parsing a number.
+"""
+
+# ruff: noqa: ARG001 (numba calls the code generators with all arguments, used or not)
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numba
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.extending import intrinsic
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+#: Bytes that must follow the last one at which a load may begin.
+PADDING: Final = 16
+
+_BYTE, _WORD, _DOUBLE_WORD = ir.IntType(8), ir.IntType(64), ir.IntType(128)
+
+
+def _digest_sources() -> str:
+    folder = Path(__file__).parent
+    sources = [(folder / f"{name}.py").read_bytes() for name in ("words", "numbers", "rows")]
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
+
+
+_SOURCES = _digest_sources()
+
+
+def compiled(function: FunctionT) -> FunctionT:
+    """Compile without the interpreter lock; keep the machine code on disk where that is possible.
+
+    Numba caches beside the module, or in the user's cache folder where that is read-only; a
+    system with neither compiles once per process. Its cache looks at the age of a function's own
+    file only, while machine code contains that of other modules too: the digest of all of them
+    in the function's name keeps a stale one from being found.
+    """
+    function.__qualname__ += f"_{_SOURCES}"
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+    except RuntimeError:
+        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+
+def _load(bits: ir.IntType, result: Any) -> Callable[..., Any]:
+    def typed(_: Any, __: Any, ___: Any) -> tuple[Any, Any]:
+        def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            place = builder.add(arguments[0], arguments[1])
+            value = builder.load(builder.inttoptr(place, bits.as_pointer()))
+            value.align = 1
+            return value
+
+        return result(types.int64, types.int64), generate
+
+    return typed
+
+
+load_byte = intrinsic(_load(_BYTE, types.uint8))  # (address, position) -> uint8
+load_word = intrinsic(_load(_WORD, types.uint64))  # (address, position) -> 8 bytes, little-endian
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(_: Any, word: Any) -> tuple[Any, Any]:
+    """Count the zero bits below the lowest one; 64 for 0."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def leading_zeros(_: Any, word: Any) -> tuple[Any, Any]:
+    """Count the zero bits above the highest one; 64 for 0."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def high_product(_: Any, left: Any, right: Any) -> tuple[Any, Any]:
+    """Return the high word of the 128-bit product of two words."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        wide = [builder.zext(argument, _DOUBLE_WORD) for argument in arguments]
+        product = builder.mul(wide[0], wide[1])
+        return builder.trunc(builder.lshr(product, ir.Constant(_DOUBLE_WORD, 64)), _WORD)
+
+    return types.uint64(types.uint64, types.uint64), generate
