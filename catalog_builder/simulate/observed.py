@@ -21,7 +21,7 @@ MINIMUM_SIG_TO_NOISE = 15.0
 #: XP limits of DR3: coefficients and sampled spectra.
 _XP_CONTINUOUS_G, _XP_SAMPLED_G = 17.65, 15.0
 #: S/N of a typical mean RVS spectrum at G_RVS = 12; photons, then read noise, set the slope.
-_SIG_TO_NOISE_12, _SIG_TO_NOISE_SLOPE = 30.0, -0.23
+_SIG_TO_NOISE_12, _SIG_TO_NOISE_SLOPE = 23.8, -0.22
 
 
 @dataclass
@@ -92,11 +92,9 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
     published = (sig_to_noise >= MINIMUM_SIG_TO_NOISE) & ~none
     rows = np.flatnonzero(published)
     slope = _window_slope(wavelength, flux)
-    rvs_flux, rvs_error, measured = _rvs_spectra(
+    rvs_flux, rvs_error = _rvs_spectra(
         rng, star, window, grvs, slope, sig_to_noise, rows, release
     )
-    sig_to_noise = np.full(n, np.nan)
-    sig_to_noise[rows] = measured
 
     g = magnitudes[:, 0]
     has_xp = (g < _XP_CONTINUOUS_G) & ~none & (star.wart != "rvs_only")
@@ -110,7 +108,7 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
         flux=at_xp,
         magnitudes=noisy,
         grvs=np.where(published, grvs + 0.01 * rng.standard_normal(n), np.nan),
-        sig_to_noise=sig_to_noise,
+        sig_to_noise=np.where(published, sig_to_noise, np.nan),
         transits=transits,
         astrometry=photometry.astrometry(
             rng,
@@ -181,10 +179,10 @@ def _rvs_spectra(
     sig_to_noise: Float,
     rows: NDArray[np.int64],
     release: ReleaseSpec,
-) -> tuple[Float32, Float32, Float]:
-    """Published flux, error (r, 2401) and measured S/N (r,) of the rows with a spectrum."""
+) -> tuple[Float32, Float32]:
+    """Published flux and error (r, 2401) of the rows with a spectrum."""
     if release.rvs is None:
-        return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32), np.empty(0)
+        return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
     wavelength = emulator.load().rvs_wavelength
     anomaly = star.anomaly[rows]
     frame = np.where(
@@ -205,9 +203,8 @@ def _rvs_spectra(
     added, error = rvs.noise(rng, flux, sig_to_noise[rows])
     published = flux.astype(np.float32) + added
     rvs.spikes(rng, published, np.flatnonzero(anomaly == "cosmic_spikes"))
-    measured = np.median(published / error, axis=1).astype(np.float64)
     rvs.empty_edges(rng, published, error)
-    return published, error, measured
+    return published, error
 
 
 def _resample(flux: Float, wavelength: Float, samples: Float) -> Float:

@@ -102,9 +102,9 @@ def noise(rng: np.random.Generator, flux: Float, sig_to_noise: Float) -> tuple[F
     correlated = np.zeros((n, width), dtype=np.float32)
     for k, weight in enumerate(kernel):
         correlated += np.float32(weight) * white[:, k : k + width]
-    # Published errors scatter around the true ones with the number of transits per sample.
+    # Published errors are right to some 5 % only; `sig_to_noise` is made of the published ones.
     wobble = 1.0 + 0.05 * rng.standard_normal((n, 1))
-    return (error * correlated).astype(np.float32), (error * wobble).astype(np.float32)
+    return (error * wobble * correlated).astype(np.float32), error.astype(np.float32)
 
 
 def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None:

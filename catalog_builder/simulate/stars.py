@@ -67,8 +67,8 @@ class Evolution:
 
 def draw_evolution(rng: np.random.Generator, population: int, n: int) -> Evolution:
     """Draw living stars of a population (0 thin, 1 thick, 2 halo); returns about `n` of them."""
-    # Salpeter between 0.55 and 1.8 solar masses, by inversion.
-    low, high = 0.55**-1.35, 1.8**-1.35
+    # Salpeter between 0.55 and 1.65 solar masses, by inversion.
+    low, high = 0.55**-1.35, 1.65**-1.35
     mass = (low + rng.random(n) * (high - low)) ** (-1.0 / 1.35)
     age = np.stack(
         [rng.uniform(0.3, 9.0, n), rng.uniform(8.0, 12.0, n), rng.uniform(10.5, 13.0, n)]

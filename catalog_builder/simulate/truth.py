@@ -33,7 +33,7 @@ ANOMALIES: Final = {
 }
 OUTSIDE_LABELS: Final = "outside_labels"
 #: No star beyond these gets APOGEE labels: Teff [K], log g, [M/H].
-LABEL_LIMITS: Final = {"teff": (3750.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2.45, 0.5)}
+LABEL_LIMITS: Final = {"teff": (3650.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2.45, 0.5)}
 #: Share of stars with each defect of the input.
 _RVS_ONLY, _NO_SPECTRUM, _MISSING_BP, _NO_COLOUR = 0.02, 0.015, 0.01, 0.01
 
