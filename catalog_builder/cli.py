@@ -83,6 +83,9 @@ DryRun = Annotated[
 PrintConfig = Annotated[
     bool, typer.Option("--print-config", help="Print the resolved settings as YAML; do nothing.")
 ]
+RetryQuarantined = Annotated[
+    bool, typer.Option("--retry-quarantined", help="Try again what was given up.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
@@ -112,6 +115,7 @@ def _step_command(name: str) -> Callable[..., None]:
         ranges: Ranges = None,
         dry_run: DryRun = False,
         print_config: PrintConfig = False,
+        retry_quarantined: RetryQuarantined = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
@@ -133,7 +137,8 @@ def _step_command(name: str) -> Callable[..., None]:
         if print_config:
             typer.echo(to_yaml(settings), nl=False)
             return
-        _run(name, settings, dry_run=dry_run, verbosity=int(verbose) - int(quiet))
+        verbosity = int(verbose) - int(quiet)
+        _run(name, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
 
     command.__doc__ = _HELP[name]
     return command
@@ -157,17 +162,18 @@ def validate(
     path: Annotated[Path, typer.Argument(help="Folder of a sealed catalogue, or of a release.")],
 ) -> None:
     """Check a sealed catalogue: schema, digests, FITS against zarr, order, accounting."""
-    from catalog_builder.catalog.open import find_catalogue
     from catalog_builder.catalog.validate import validate_catalog
     from catalog_builder.errors import CatalogueError
 
-    folder = find_catalogue(path)
-    findings = validate_catalog(folder)
+    findings = validate_catalog(path)
     for finding in findings:
         typer.echo(str(finding))
     if findings:
-        raise CatalogueError(f"{folder} is not valid: {len(findings)} findings.")
-    typer.echo(f"{folder} is valid.")
+        raise CatalogueError(
+            f"{path} is not valid: {len(findings)} findings.",
+            "Restore it from a copy, or publish it again under another --version.",
+        )
+    typer.echo(f"{path} is valid.")
 
 
 @app.command()
@@ -205,7 +211,9 @@ def _main(
     del version
 
 
-def _run(name: str, config: RunConfig, *, dry_run: bool, verbosity: int) -> None:
+def _run(
+    name: str, config: RunConfig, dry_run: bool, verbosity: int, *, retry_quarantined: bool
+) -> None:
     # Imported here: torch and Dask take seconds, and --help should not.
     from catalog_builder.pipeline import STEPS
     from catalog_builder.runs import plan_in_words, run_steps
@@ -214,7 +222,7 @@ def _run(name: str, config: RunConfig, *, dry_run: bool, verbosity: int) -> None
     if dry_run:
         typer.echo(plan_in_words(config))
         return
-    typer.echo(run_steps(config, wanted, verbosity))
+    typer.echo(run_steps(config, wanted, verbosity, retry_quarantined=retry_quarantined))
 
 
 def main() -> None:

@@ -65,6 +65,8 @@ class Pipeline:
         self.release: ReleaseSpec = load_release(config.release)
         self.schema = CatalogSchema.load()
         self.seconds: dict[str, float] = {}
+        #: Receipts of the partitions that could not be ingested, only counted.
+        self.census: list[Receipt] = []
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
@@ -92,7 +94,10 @@ class Pipeline:
         context = ingesting.IngestContext(self.workdir, self.release, settings)
         tasks = ingesting.plan(self.partitions, self.release, settings)
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
-        self._refuse_too_many_rejects(receipts)
+        done = {receipt.task for receipt in receipts}
+        plan = ingesting.plan_census([task for task in tasks if task.name not in done])
+        self.census = self._step("ingest", ingesting.CENSUS, context, plan) if plan else []
+        self._refuse_too_many_rejects([*receipts, *self.census])
         return receipts
 
     @functools.cached_property
@@ -145,11 +150,11 @@ class Pipeline:
     @functools.cached_property
     def catalogue(self) -> Receipt:
         """Publish: the catalogue's chunks, its exports, its seal."""
-        predictions, features, model = self.predictions, self.features, self.model
-        settings = self.config.publish
+        predictions, model, settings = self.predictions, self.model, self.config.publish
+        books = publishing.accounting(self.features, self.census, predictions)
         edition = publishing.edition_of(
             predictions,
-            features,
+            books,
             model.digest,
             self.schema,
             settings,
@@ -157,7 +162,7 @@ class Pipeline:
             self.config.version,
         )
         context = publishing.PublishContext(
-            self.workdir, self.schema, settings, edition, self._record(edition.name)
+            self.workdir, self.schema, settings, edition, self._record(edition.name, books)
         )
         step = functools.partial(self._step, "publish")
         plan = publishing.plan_seal(edition)
@@ -213,7 +218,7 @@ class Pipeline:
                 "`catalog-builder status` gives the reasons; raise the limit if they are in order.",
             )
 
-    def _record(self, edition: str) -> dict[str, Any]:
+    def _record(self, edition: str, books: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of RELEASE.json that are not read from the files."""
         model = self.model
         owed = [self.release.credit]
@@ -228,7 +233,7 @@ class Pipeline:
             "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
             "inputs": provenance.input_digests(self.features),
             "metrics": model.metrics,
-            "accounting": publishing.accounting(self.features, self.predictions),
+            "accounting": books,
             "acknowledgements": tuple(owed),
         }
 

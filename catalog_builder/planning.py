@@ -16,7 +16,7 @@ import psutil
 from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.tables import TableSpec
+from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.errors import ResourceError
 from catalog_builder.runtime.clusters.local import available_cores
 
@@ -111,7 +111,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
     """
     config, release = pipeline.config, pipeline.release
     partitions = pipeline.partitions
-    files: dict[str, list[FileRef]] = {}
+    files: dict[TableName, list[FileRef]] = {}
     for partition in partitions:
         for table, file in partition.files.items():
             files.setdefault(table, []).append(file)
@@ -128,7 +128,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         partitions=len(partitions),
         files=sum(len(refs) for refs in files.values()),
         bytes_in=sum(partition.size for partition in partitions),
-        rows=rows,
+        rows={str(table): count for table, count in rows.items()},
         workers=config.cluster.workers or available_cores(),
         memory_needed=BASE_MEMORY + BLOCK_COPIES * config.ingest.block_rows * block,
         memory_limit=parse_bytes(config.cluster.memory_limit),

@@ -18,7 +18,13 @@ from catalog_builder.runtime.workdir import Workdir, write_atomically
 LABEL_UNITS = {"teff": " K", "logg": "", "m_h": "", "alpha_m": "", "fe_h": ""}
 
 
-def run_steps(config: RunConfig, wanted: Sequence[str], verbosity: int = 0) -> str:
+def run_steps(
+    config: RunConfig,
+    wanted: Sequence[str],
+    verbosity: int = 0,
+    *,
+    retry_quarantined: bool = False,
+) -> str:
     """Complete steps of a run and return its closing lines.
 
     Raises
@@ -32,7 +38,7 @@ def run_steps(config: RunConfig, wanted: Sequence[str], verbosity: int = 0) -> s
     with driver_lock(workdir.lock_file):
         events = Events(workdir.logs, verbosity)
         try:
-            with Driver(config, workdir, events) as driver:
+            with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
                 pipeline = Pipeline(config, driver, wanted)
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
@@ -94,7 +100,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
 
 def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Return the test metrics of a model as a small table."""
-    rows = metrics.get("test", metrics)
+    rows = metrics["as_observed"]["all"]
     lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   2 sigma"]
     for label, unit in LABEL_UNITS.items():
         values = rows.get(label) or {}

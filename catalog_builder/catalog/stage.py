@@ -13,7 +13,7 @@ import numpy as np
 from catalog_builder.catalog.fits_export import export_fits
 from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
 from catalog_builder.catalog.release_json import read_release
-from catalog_builder.catalog.seal import seal
+from catalog_builder.catalog.seal import point_latest, seal
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
@@ -83,6 +83,8 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
                 building / STORE_NAME, building / FITS_NAME, context.schema, _cards(context)
             )
         seal(building, folder, context.record, context.schema)
+    else:
+        point_latest(folder)
     # A catalogue that a killed run sealed before its receipt was written is taken as it is.
     sealed = read_release(folder)
     if sealed.seal != sealed.expected_seal():
@@ -106,7 +108,7 @@ SEAL = Stage("publish", version=1, work=_seal)
 
 def edition_of(
     predictions: Sequence[Receipt],
-    features: Sequence[Receipt],
+    books: Mapping[str, Any],
     model_digest: str,
     schema: CatalogSchema,
     settings: PublishSettings,
@@ -117,7 +119,7 @@ def edition_of(
     key = {
         "version": [CHUNKS.version, SEAL.version],
         "rows": [receipt.output_digest for receipt in predictions],
-        "accounting": accounting(features, predictions),
+        "accounting": books,
         "model": model_digest,
         "schema": schema.digest,
         "settings": settings.model_dump(mode="json"),
@@ -127,14 +129,30 @@ def edition_of(
     return Edition(release, version, digest_json(key))
 
 
-def accounting(features: Sequence[Receipt], predictions: Sequence[Receipt]) -> dict[str, Any]:
-    """Return requested, published and rejected sources over all partitions."""
+def accounting(
+    features: Sequence[Receipt], census: Sequence[Receipt], predictions: Sequence[Receipt]
+) -> dict[str, Any]:
+    """Return requested, published and rejected sources over all partitions.
+
+    Parameters
+    ----------
+    features : sequence of Receipt
+        Of the partitions that were ingested.
+    census : sequence of Receipt
+        Of those that were not, and whose sources were only counted.
+    predictions : sequence of Receipt
+        Of those that were predicted.
+    """
     rejected: Counter[str] = Counter()
-    for receipt in features:
+    for receipt in (*features, *census):
         rejected.update(receipt.rejected)
+    ingested = sum(receipt.rows_out for receipt in features)
+    published = sum(receipt.rows_out for receipt in predictions)
+    if ingested > published:
+        rejected["prediction_failed"] = ingested - published
     return {
-        "requested": sum(receipt.rows_in for receipt in features),
-        "published": sum(receipt.rows_out for receipt in predictions),
+        "requested": sum(receipt.rows_in for receipt in (*features, *census)),
+        "published": published,
         "rejected": dict(sorted(rejected.items())),
     }
 

@@ -20,6 +20,7 @@ from catalog_builder.archive.layout import Partition, checksum_matches
 from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.features import parallax, rvs
 from catalog_builder.features.ledger import Ids, Ledger
@@ -67,6 +68,19 @@ def ingest_partition(
     return _PartitionIngest(partition, release, settings, out).run()
 
 
+def count_requested(partition: Partition, release: ReleaseSpec, block_rows: int) -> int:
+    """Count the sources asked for in a partition, reading nothing but their ids."""
+    ids = [
+        block.columns["source_id"]
+        for table in release.driving_tables
+        if table in partition.files
+        for block in read_blocks(
+            partition.files[table], table, release, block_rows=block_rows, columns=["source_id"]
+        )
+    ]
+    return int(_unique(ids).size)
+
+
 class _PartitionIngest:
     """The state of one partition's ingest; :meth:`run` reads downwards."""
 
@@ -100,7 +114,7 @@ class _PartitionIngest:
 
     # --- spectra ---------------------------------------------------------------------------------
 
-    def _read_spectra(self, table: str, kind: str) -> None:
+    def _read_spectra(self, table: TableName, kind: str) -> None:
         seen: Ids = np.empty(0, np.int64)
         for block in self._blocks(table):
             ids = block.columns["source_id"]
@@ -123,7 +137,7 @@ class _PartitionIngest:
             self._convert(table, kind, block, ids, keep)
 
     def _convert(
-        self, table: str, kind: str, block: Block, ids: Ids, keep: NDArray[np.bool_]
+        self, table: TableName, kind: str, block: Block, ids: Ids, keep: NDArray[np.bool_]
     ) -> None:
         chosen = {name: values[keep] for name, values in block.columns.items()}
         numbers = block.row_numbers[keep]
@@ -205,7 +219,7 @@ class _PartitionIngest:
 
     # --- bookkeeping -----------------------------------------------------------------------------
 
-    def _blocks(self, table: str) -> Iterator[Block]:
+    def _blocks(self, table: TableName) -> Iterator[Block]:
         """Yield the good rows of a table's file; note the bad ones, and a file that ends badly."""
         file = self.partition.files[table]
         damaged = self.settings.verify_checksums and not checksum_matches(file)
@@ -229,7 +243,7 @@ class _PartitionIngest:
             # matter, and stops the task.
             self.ledger.files[file.name] = error.reason.value
 
-    def _note(self, table: str, block: Block) -> None:
+    def _note(self, table: TableName, block: Block) -> None:
         self.ledger.cell_nulls.update(
             {f"{table}.{name}": count for name, count in block.cell_nulls.items()}
         )
@@ -243,13 +257,13 @@ class _PartitionIngest:
             self._request(table, ids)
             self.ledger.reject(table, row.reason, ids, np.array([row.row]))
 
-    def _request(self, table: str, ids: Ids) -> None:
+    def _request(self, table: TableName, ids: Ids) -> None:
         if table in self.release.driving_tables:
             self.ledger.requested.append(ids)
 
     def _keep(
         self,
-        table: str,
+        table: TableName,
         ids: Ids,
         rows: NDArray[np.int64],
         good: NDArray[np.bool_],

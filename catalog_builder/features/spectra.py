@@ -11,19 +11,21 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.errors import ConfigError
 from catalog_builder.features import rvs, xp
 
 Columns = Mapping[str, NDArray[Any]]
+Bools = NDArray[np.bool_]
 
-RVS = "rvs_mean_spectrum"
-XP_CONTINUOUS = "xp_continuous_mean_spectrum"
-XP_SAMPLED = "xp_sampled_mean_spectrum"
+RVS: TableName = "rvs_mean_spectrum"
+XP_CONTINUOUS: TableName = "xp_continuous_mean_spectrum"
+XP_SAMPLED: TableName = "xp_sampled_mean_spectrum"
 
 #: Spectra tables and what they hold, in the order they are read: where a source has both XP
 #: products, the coefficients count, for they exist for every source with XP.
-SPECTRA_TABLES: tuple[tuple[str, str], ...] = (
+SPECTRA_TABLES: tuple[tuple[TableName, str], ...] = (
     (RVS, "rvs"),
     (XP_CONTINUOUS, "xp"),
     (XP_SAMPLED, "xp"),
@@ -47,13 +49,13 @@ class Converted:
     """
 
     rows: dict[str, NDArray[Any]]
-    usable: NDArray[np.bool_]
-    reasons: dict[RejectReason, NDArray[np.bool_]]
+    usable: Bools
+    reasons: dict[RejectReason, Bools]
     scale: NDArray[np.float32] | None = None
 
 
 def convert(
-    table: str, columns: Columns, release: ReleaseSpec, settings: IngestSettings
+    table: TableName, columns: Columns, release: ReleaseSpec, settings: IngestSettings
 ) -> Converted:
     """Bring the rows of one of :data:`SPECTRA_TABLES` to the model's grids.
 
@@ -78,7 +80,7 @@ def _convert_rvs(columns: Columns, release: ReleaseSpec, settings: IngestSetting
         flux, columns["flux_error"], release.rvs.grid, settings.min_pixel_coverage
     )
     usable = spectra.mask.mean(axis=1) >= settings.min_spectrum_coverage
-    empty = ~np.isfinite(flux).any(axis=1)
+    empty = np.asarray(~np.isfinite(flux).any(axis=1))
     return Converted(
         rows={
             "rvs_flux": spectra.flux,
@@ -94,7 +96,7 @@ def _convert_rvs(columns: Columns, release: ReleaseSpec, settings: IngestSetting
 
 
 def _convert_xp(
-    table: str, columns: Columns, release: ReleaseSpec, settings: IngestSettings
+    table: TableName, columns: Columns, release: ReleaseSpec, settings: IngestSettings
 ) -> Converted:
     if table == XP_SAMPLED:
         spectra = xp.SampledSpectra(
@@ -104,7 +106,8 @@ def _convert_xp(
         spectra = _sample_continuous(columns, release)
     scaled = xp.scale_spectra(spectra, settings.xp_scale_window)
     finite = np.isfinite(spectra.flux)
-    empty, incomplete = ~finite.any(axis=1), ~finite.all(axis=1)
+    empty = np.asarray(~finite.any(axis=1))
+    incomplete = np.asarray(~finite.all(axis=1))
     # Coefficients are there for a whole band or not at all: then every sample is missing.
     lacks_band = incomplete if table == XP_CONTINUOUS else incomplete & ~empty
     return Converted(

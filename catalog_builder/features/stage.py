@@ -8,9 +8,12 @@ from typing import Any
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
-from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.ingest import count_requested, ingest_partition
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
-from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.runtime.workdir import Workdir, write_json
+
+#: Reason of sources whose partition could not be ingested at all.
+QUARANTINED = "quarantined_partition"
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,23 @@ def _work(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("ingest", version=1, work=_work)
+def _count(context: IngestContext, task: Task) -> Outcome:
+    partition: Partition = task.payload["partition"]
+    out = context.workdir.new_output("census", partition.name, suffix=".json")
+    rows = count_requested(partition, context.release, context.settings.block_rows)
+    write_json(out, {"requested": rows})
+    return Outcome(
+        rows_in=rows,
+        rows_out=0,
+        rejected={QUARANTINED: rows},
+        output=str(out.relative_to(context.workdir.root)),
+        output_digest=digest_json(rows),
+    )
+
+
+STAGE = Stage("ingest", version=1, work=_work, expendable=True)
+#: Counts who was asked for in a partition that could not be ingested: it reads nothing but ids.
+CENSUS = Stage("census", version=1, work=_count, expendable=True)
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
@@ -58,6 +77,14 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
             {"partition": partition},
         )
         for partition in partitions
+    ]
+
+
+def plan_census(tasks: list[Task]) -> list[Task]:
+    """Return a counting task for each ingest task that is in quarantine."""
+    return [
+        Task(CENSUS.name, task.name, digest_json([CENSUS.version, task.key]), task.payload)
+        for task in tasks
     ]
 
 

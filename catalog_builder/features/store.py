@@ -166,7 +166,7 @@ class FeatureStore:
         self._columns = [
             name
             for name, array in self._group.arrays()
-            if array.metadata.dimension_names == ("source",)
+            if array.metadata.to_dict().get("dimension_names") == ("source",)
         ]
 
     def __len__(self) -> int:
@@ -177,7 +177,7 @@ class FeatureStore:
         """Return a whole column of the sources (or of the rejected)."""
         return np.asarray(self._group[name][:])  # type: ignore[index]
 
-    def read(self, rows: slice | NDArray[np.integer[Any]]) -> Block:
+    def read(self, rows: slice | NDArray[np.int64]) -> Block:
         """Return the feature block of some sources: every column, and spectra row by row.
 
         Parameters
@@ -197,7 +197,7 @@ class FeatureStore:
                 block[name] = self._gather(name, place, dtype, samples)
         return block
 
-    def _array(self, name: str) -> zarr.Array:
+    def _array(self, name: str) -> zarr.Array[Any]:
         array = self._group[name]
         if not isinstance(array, zarr.Array):
             raise StoreError(f"{name} in {self._group.store_path} is not an array.")
@@ -208,7 +208,7 @@ class FeatureStore:
         present = np.flatnonzero(place >= 0)
         if present.size == 0:
             return result
-        wanted = place[present]
+        wanted = place[present].astype(np.int64)
         low, high = int(wanted.min()), int(wanted.max()) + 1
         array = self._array(name)
         if high - low <= 4 * wanted.size:  # the archive's order is nearly the id's: read it through

@@ -80,9 +80,9 @@ def scale_spectra(spectra: SampledSpectra, window: tuple[float, float]) -> Scale
     """
     inside = (window[0] <= WAVELENGTHS) & (window[1] >= WAVELENGTHS)
     flux, error = spectra.flux, spectra.flux_error
-    complete = np.isfinite(flux).all(axis=1) & np.isfinite(error).all(axis=1)
+    complete = np.asarray((np.isfinite(flux) & np.isfinite(error)).all(axis=1))
     scale = np.where(complete, np.mean(flux[:, inside], axis=1, dtype=np.float64), 0.0)
-    usable = complete & (scale > 0) & (np.where(complete[:, None], error, 0) > 0).all(axis=1)
+    usable = complete & (scale > 0) & np.asarray((error > 0).all(axis=1))
     divisor = np.where(usable, scale, 1.0)[:, None]
     zero = ~usable[:, None]
     return ScaledSpectra(

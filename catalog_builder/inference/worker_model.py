@@ -11,7 +11,7 @@ from catalog_builder.errors import ModelError
 from catalog_builder.model.ensemble import Estimator
 
 
-class ModelPlugin(WorkerPlugin):
+class ModelPlugin(WorkerPlugin):  # type: ignore[misc] # Dask has no types
     """Loads the model when a worker starts, so that its first task need not wait for it.
 
     A plugin whose ``setup`` raises is only logged by Dask and its worker joins all the same; so

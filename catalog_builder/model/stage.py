@@ -31,9 +31,10 @@ class TrainContext:
 
 def _train_member(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.model.fit import fit_member
+    from catalog_builder.training.store import load_training
 
     root = context.workdir.root
-    data, scaling = _load(root / task.payload["training"])
+    data, scaling = load_training(root / task.payload["training"])
     # The folder's name holds the key: a killed training finds its checkpoint there and goes on.
     out = context.workdir.models / "members" / f"{task.name}-{task.key[:12]}"
     result = fit_member(
@@ -56,9 +57,10 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
 
 def _assemble(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.model.ensemble import assemble, read_metrics
+    from catalog_builder.training.store import load_training
 
     root = context.workdir.root
-    data, scaling = _load(root / task.payload["training"])
+    data, scaling = load_training(root / task.payload["training"])
     out = context.workdir.new_output("models", "model", suffix="")
     members = [root / member for member in task.payload["members"]]
     digest = assemble(members, data, scaling, context.settings, dict(context.provenance), out)
@@ -120,13 +122,3 @@ def _device(asked: str) -> str:
             "Start a GPU worker with `--resources GPU=1`, or set device to `auto` or `cpu`.",
         )
     return asked
-
-
-def _load(path: Any) -> tuple[Any, Any]:
-    import json
-
-    from catalog_builder.model.inputs import Scaling
-    from catalog_builder.training.store import load_training
-
-    scaling = Scaling.from_json(json.loads((path / "scaling.json").read_text(encoding="utf-8")))
-    return load_training(path), scaling

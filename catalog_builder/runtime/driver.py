@@ -11,7 +11,8 @@ from typing import Any, Self
 from distributed import Client, WorkerPlugin
 
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import CatalogBuilderError, ClusterError, StoreError
+from catalog_builder.errors import CatalogBuilderError, ClusterError, InputError, StoreError
+from catalog_builder.runtime import quarantine
 from catalog_builder.runtime.clusters import open_cluster
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.receipts import Receipt
@@ -26,12 +27,18 @@ class Driver:
     ----------
     executed : Counter
         Tasks carried out in this run, by stage.
-    seconds : Counter
-        Wall time of each stage in this run.
     """
 
-    def __init__(self, config: RunConfig, workdir: Workdir, events: Events) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        workdir: Workdir,
+        events: Events,
+        *,
+        retry_quarantined: bool = False,
+    ) -> None:
         self.config, self.workdir, self.events = config, workdir, events
+        self.retry_quarantined = retry_quarantined
         self.executed: Counter[str] = Counter()
         self._stack = ExitStack()
         self._client: Client | None = None
@@ -61,22 +68,32 @@ class Driver:
     def complete(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None = None
     ) -> list[Receipt]:
-        """Do what is left of a stage and return the receipts of all its tasks, in order.
+        """Do what is left of a stage and return the receipts of its tasks, in order.
+
+        Tasks of a stage that may lose some (`stage.expendable`) go into quarantine when their input
+        is at fault or they keep killing their worker, and have no receipt in the result.
 
         Raises
         ------
         CatalogBuilderError
             If a task failed; the others were completed first, so that nothing good is lost.
         """
-        todo = pending(self.workdir, tasks)
+        if self.retry_quarantined:
+            quarantine.release(self.workdir, tasks)
+        out = quarantine.given_up(self.workdir, tasks)
+        kept = [task for task in tasks if task.name not in out]
+        todo = pending(self.workdir, kept)
         self.events.record("stage", stage=stage.name, planned=len(tasks), pending=len(todo))
         if todo:
             reasons = ", ".join(f"{n} {state}" for state, n in Counter(todo.values()).items())
             self.events.say(f"{stage.name}: {len(todo)} of {len(tasks)} to do ({reasons})")
-            self._execute(stage, context, [task for task in tasks if task.name in todo], plugin)
+            self._execute(stage, context, [task for task in kept if task.name in todo], plugin)
         else:
-            self.events.say(f"{stage.name}: complete ({len(tasks)})", detail=True)
-        return receipts_of(self.workdir, tasks)
+            self.events.say(f"{stage.name}: complete ({len(kept)})", detail=True)
+        out = quarantine.given_up(self.workdir, tasks)
+        for record in out.values():
+            self.events.warn(f"{stage.name}/{record.task} is in quarantine: {record.reason}")
+        return receipts_of(self.workdir, [task for task in tasks if task.name not in out])
 
     def unfinished(self, tasks: Sequence[Task]) -> bool:
         """Say whether any of the tasks is left to do."""
@@ -90,7 +107,9 @@ class Driver:
         StoreError
             If it is not, naming the command that completes it.
         """
-        todo = pending(self.workdir, tasks)
+        out = quarantine.given_up(self.workdir, tasks) if stage.expendable else {}
+        kept = [task for task in tasks if task.name not in out]
+        todo = pending(self.workdir, kept)
         if todo:
             name, state = next(iter(todo.items()))
             raise StoreError(
@@ -98,21 +117,18 @@ class Driver:
                 f" (for example {name}: {state}).",
                 f"Run `catalog-builder {verb}` (or `run`) first, with the same settings.",
             )
-        return receipts_of(self.workdir, tasks)
+        return receipts_of(self.workdir, kept)
 
     def _execute(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None
     ) -> None:
         if plugin is not None:
             self.client.register_plugin(plugin)
-        failures = []
+        failures: list[Failure] = []
         with self.events.meter(stage.name, total=len(tasks)) as meter:
             for result in execute(self.client, stage, context, self.workdir, tasks):
                 if isinstance(result, Failure):
-                    failures.append(result)
-                    self.events.record(
-                        "failure", stage=stage.name, task=result.task.name, reason=result.reason
-                    )
+                    self._note_failure(stage, result, failures)
                     meter.advance(1, f"{result.task.name} failed")
                     continue
                 self.executed[stage.name] += 1
@@ -121,23 +137,28 @@ class Driver:
         if failures:
             raise _summary(stage, failures, len(tasks))
 
+    def _note_failure(self, stage: Stage, failure: Failure, failures: list[Failure]) -> None:
+        self.events.record(
+            "failure", stage=stage.name, task=failure.task.name, reason=failure.reason
+        )
+        if stage.expendable and (failure.lost_worker or isinstance(failure.error, InputError)):
+            quarantine.give_up(self.workdir, failure.task, failure.reason)
+        else:
+            failures.append(failure)
+
 
 def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseException:
-    """Return one error for all failures; a single known one is passed on as it is."""
+    """Return one error for all failures; a defect of the program is passed on as it is."""
     first = failures[0]
-    if not isinstance(first.error, CatalogBuilderError | OSError) and not _is_lost(first):
-        return first.error  # a defect of the program: its traceback helps whoever mends it
+    if not (first.lost_worker or isinstance(first.error, CatalogBuilderError | OSError)):
+        return first.error  # its traceback helps whoever mends it
     listed = "; ".join(f"{failure.task.name}: {failure.reason}" for failure in failures[:5])
     more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-    kind = type(first.error) if isinstance(first.error, CatalogBuilderError) else ClusterError
-    return kind(
+    problem = (
         f"{stage.name}: {len(failures)} of {planned} tasks failed, the others are done."
-        f" {listed}{more}.",
-        "Mend the cause and give the same command again: what is done is kept.",
+        f" {listed}{more}"
     )
-
-
-def _is_lost(failure: Failure) -> bool:
-    from distributed import KilledWorker
-
-    return isinstance(failure.error, KilledWorker)
+    way_out = "Mend the cause and give the same command again: what is done is kept."
+    if isinstance(first.error, CatalogBuilderError):
+        return type(first.error)(problem, way_out)
+    return ClusterError(problem, way_out) if first.lost_worker else StoreError(problem, way_out)

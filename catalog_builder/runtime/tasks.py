@@ -65,6 +65,8 @@ class Stage:
     work: Work
     #: A Dask resource, such as ``GPU``: where a worker offers it, the tasks go there.
     prefers: str = ""
+    #: Whether a run goes on without a task of it whose input is at fault or that kills its worker.
+    expendable: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,15 @@ class Failure:
     error: BaseException
 
     @property
+    def lost_worker(self) -> bool:
+        """Whether the task killed its worker every time it was tried."""
+        return isinstance(self.error, KilledWorker)
+
+    @property
     def reason(self) -> str:
         """Return the reason in words."""
-        if isinstance(self.error, KilledWorker):
-            return "it killed its worker every time it was tried (most often: memory)"
+        if self.lost_worker:
+            return "it killed its worker every time it was tried, most often a lack of memory"
         if isinstance(self.error, CatalogBuilderError):
             return str(self.error)
         return f"{type(self.error).__name__}: {self.error}"

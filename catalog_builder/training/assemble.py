@@ -16,10 +16,9 @@ from catalog_builder.errors import InputError
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.model.inputs import Split
 from catalog_builder.runtime.chunks import plan_chunks
-from catalog_builder.runtime.workdir import write_json
 from catalog_builder.training.scaling import fit_scaling
 from catalog_builder.training.split import split_of
-from catalog_builder.training.store import TrainingWriter
+from catalog_builder.training.store import TrainingWriter, write_scaling
 
 #: A zero-dimensional need of every model: fewer stars in a split cannot fit or calibrate anything.
 MIN_STARS = {Split.FIT: 100, Split.VALIDATION: 10, Split.CALIBRATION: 10, Split.TEST: 10}
@@ -57,7 +56,7 @@ def assemble_training(
     settings : TrainingSettings
         Shares and chunk size.
     out : Path
-        Folder of the new store; ``scaling.json`` is written into it.
+        Folder of the new store; the scaling becomes an attribute of it.
 
     Raises
     ------
@@ -81,7 +80,7 @@ def assemble_training(
     named = {split.name.lower(): count for split, count in split_counts.items()}
     digests = writer.finish({"split_counts": named, "survey": settings.survey, "seed": seed})
     scaling = fit_scaling(out, settings.chunk_rows).to_json()
-    write_json(out / "scaling.json", scaling)
+    write_scaling(out, scaling)
     return TrainingSet(sum(counts), named, digest_json({"arrays": digests, "scaling": scaling}))
 
 

@@ -73,7 +73,9 @@ def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:
     whole = ArrayDigest("arrays", "uint8")
     for name, values in sorted(columns.items()):
         array = group.create_array(
-            name, shape=values.shape, chunks=tuple(max(1, n) for n in values.shape),
+            name,
+            shape=values.shape,
+            chunks=tuple(max(1, n) for n in values.shape),
             dtype=values.dtype,
         )
         array[...] = values

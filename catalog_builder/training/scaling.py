@@ -49,7 +49,9 @@ def fit_scaling(path: Path, chunk_rows: int) -> Scaling:
         # One thread and one order of summation: the same bits on every machine. A column that no
         # fit star has is NaN, which numpy would warn of; Scaling leaves it as it is.
         with dask.config.set(scheduler="synchronous"), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Mean of empty slice|Degrees of freedom|invalid value")
+            warnings.filterwarnings(
+                "ignore", "Mean of empty slice|Degrees of freedom|invalid value"
+            )
             scaler = StandardScaler().fit(da.concatenate(blocks))
         statistics[name] = (np.asarray(scaler.mean_), np.asarray(scaler.scale_))
     return Scaling.from_statistics(statistics)
@@ -60,7 +62,7 @@ def _design(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
     block = {str(name): part[name].values for name in part.data_vars}
     labels, _ = design_labels(block["labels"], block["label_error"])
     outside = block["split"] != Split.FIT
-    columns = {**design_features(block), "labels": labels}
+    columns: dict[str, NDArray[Any]] = {**design_features(block), "labels": labels}
     for values in columns.values():
         values[outside] = np.nan
     return {name: values.astype(np.float64) for name, values in columns.items()}

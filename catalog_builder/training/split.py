@@ -39,7 +39,7 @@ def split_of(
 
 
 def uniform_hash(source_id: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
-    """Return a number in [0, 1) for each id: splitmix64 (Steele et al. 2014, OOPSLA) of id and seed."""
+    """Return a number in [0, 1) for each id: splitmix64 (Steele et al. 2014) of id and seed."""
     mixed = _splitmix64(source_id.astype(np.uint64) ^ _splitmix64(np.full(1, seed, np.uint64)))
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

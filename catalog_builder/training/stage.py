@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from catalog_builder.archive.layout import FileRef, Partition
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
-from catalog_builder.labels.read import read_survey
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training.assemble import Matched, assemble_training
+from catalog_builder.training.labels import collect_labels
 from catalog_builder.training.match import match_partition, write_arrays
 
 
@@ -30,11 +30,11 @@ class TrainingContext:
 def _read_labels(context: TrainingContext, task: Task) -> Outcome:
     file: FileRef = task.payload["file"]
     out = context.workdir.new_output("labels", context.survey.name)
-    survey = read_survey(file, context.survey)
-    digest = write_arrays(out, survey.columns())
+    survey = collect_labels(file, context.survey)
+    digest = write_arrays(out, survey.columns)
     return Outcome(
         rows_in=survey.rows_in,
-        rows_out=len(survey.source_id),
+        rows_out=len(survey.columns["source_id"]),
         rejected=survey.rejected,
         inputs=_label_inputs(file),
         output=str(out.relative_to(context.workdir.root)),
@@ -103,19 +103,20 @@ def plan_match(
 ) -> list[Task]:
     """Return a task for each partition."""
     shift = release.partition.source_id_shift
+    range_of = {partition.name: partition for partition in partitions}
     return [
         Task(
             MATCH.name,
-            partition.name,
+            receipt.task,
             digest_json([MATCH.version, receipt.output_digest, labels.output_digest]),
             {
                 "features": receipt.output,
                 "labels": labels.output,
-                "first_id": partition.start << shift,
-                "last_id": ((partition.stop + 1) << shift) - 1,
+                "first_id": range_of[receipt.task].start << shift,
+                "last_id": ((range_of[receipt.task].stop + 1) << shift) - 1,
             },
         )
-        for partition, receipt in zip(partitions, features, strict=True)
+        for receipt in features
     ]
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
 from catalog_builder.features.store import SPECTRA, ArrayDigest, Block
-from catalog_builder.model.inputs import LABELS, TrainingArrays
+from catalog_builder.model.inputs import LABELS, Scaling, TrainingArrays
 
 #: Units and words of the arrays of a training store; spectra and labels have a second dimension.
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
@@ -61,8 +59,12 @@ class TrainingWriter:
             ("xp_wavelength", xp.WAVELENGTHS),
         ):
             array = self._group.create_array(
-                name, shape=values.shape, chunks=values.shape, dtype=values.dtype,
-                dimension_names=(name,), attributes={"units": "nm", "medium": "vacuum"},
+                name,
+                shape=values.shape,
+                chunks=values.shape,
+                dtype=values.dtype,
+                dimension_names=(name,),
+                attributes={"units": "nm", "medium": "vacuum"},
             )
             array[:] = values
         self._group.attrs.update({"kind": "training", "label_names": list(LABELS), **attributes})
@@ -96,7 +98,7 @@ def open_training(path: Path) -> xr.Dataset:
         If it is not one.
     """
     try:
-        dataset = xr.open_zarr(path, consolidated=False, chunks=None)
+        dataset: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
     except (FileNotFoundError, ValueError) as error:
         raise StoreError(
             f"{path} is not a training store ({error}).", "Run `catalog-builder training-set`."
@@ -106,18 +108,19 @@ def open_training(path: Path) -> xr.Dataset:
     return dataset
 
 
-def blocks_of(dataset: xr.Dataset, rows: int) -> Iterator[Block]:
-    """Yield the arrays of a training store in blocks of rows."""
-    for start in range(0, dataset.sizes["star"], rows):
-        part = dataset.isel(star=slice(start, start + rows))
-        yield {str(name): part[name].values for name in part.data_vars}
+def write_scaling(path: Path, scaling: dict[str, list[float]]) -> None:
+    """Keep the scaling of a training store as an attribute of it."""
+    zarr.open_group(path, mode="r+").attrs["scaling"] = scaling
 
 
-def load_training(path: Path) -> TrainingArrays:
+def load_training(path: Path) -> tuple[TrainingArrays, Scaling]:
     """Read a whole training store into memory: labelled stars only, some 7 kB each."""
-    (block,) = blocks_of(dataset := open_training(path), max(1, open_training(path).sizes["star"]))
-    dataset.close()
-    labels = block.pop("labels")
-    label_error = block.pop("label_error")
-    split = block.pop("split")
-    return TrainingArrays(block=block, labels=labels, label_error=label_error, split=split)
+    dataset = open_training(path).load()
+    block = {str(name): values.values for name, values in dataset.data_vars.items()}
+    arrays = TrainingArrays(
+        labels=block.pop("labels"),
+        label_error=block.pop("label_error"),
+        split=block.pop("split"),
+        block=block,
+    )
+    return arrays, Scaling.from_json(dataset.attrs["scaling"])

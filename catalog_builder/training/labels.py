@@ -1,0 +1,62 @@
+"""A label survey's file becomes one row per star, sorted by source id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.labels.read import read_labels, resolve_duplicates
+from catalog_builder.labels.survey import LabelSurvey
+
+
+@dataclass(frozen=True)
+class SurveyLabels:
+    """The stars of a survey that passed its cuts.
+
+    Attributes
+    ----------
+    columns : dict of str to ndarray
+        ``source_id`` (n,), ascending; ``labels`` and ``label_error`` (n, 5) in the order of
+        :data:`~catalog_builder.model.inputs.LABELS`, NaN where missing; ``snr`` (n,).
+    rows_in : int
+        Rows of the file.
+    rejected : dict of str to int
+        Rows left out, by cut or reason.
+    label_nulls : dict of str to int
+        Labels made null, by cut.
+    """
+
+    columns: dict[str, NDArray[Any]]
+    rows_in: int
+    rejected: dict[str, int]
+    label_nulls: dict[str, int]
+
+
+def collect_labels(file: FileRef, survey: LabelSurvey) -> SurveyLabels:
+    """Read a survey: memory holds its good stars (60 bytes each), not its file.
+
+    Raises
+    ------
+    InputError
+        If the file is not as the survey's description says.
+    """
+    blocks: dict[str, list[NDArray[Any]]] = {}
+    rows_in = 0
+    rejected: Counter[str] = Counter()
+    nulls: Counter[str] = Counter()
+    for block in read_labels(file, survey):
+        rows_in += block.n_read
+        rejected.update(block.rejected)
+        nulls.update(block.label_nulls)
+        for name in ("source_id", "labels", "label_error", "snr"):
+            blocks.setdefault(name, []).append(getattr(block, name))
+    columns = {name: np.concatenate(parts) for name, parts in blocks.items()}
+    kept = resolve_duplicates(columns["source_id"], columns["snr"])
+    rejected["duplicate_observation"] += columns["source_id"].size - kept.size
+    columns = {name: values[kept] for name, values in columns.items()}
+    return SurveyLabels(columns, rows_in, dict(+rejected), dict(+nulls))
