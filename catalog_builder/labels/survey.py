@@ -105,10 +105,11 @@ class Cut(Description):
 
 
 class DownloadFile(Description):
-    """Where the survey's file is published."""
+    """Where the survey's file is published, and its SHA-1 or the ``.sha1sum`` list that has it."""
 
     url: HttpUrl
     sha1: Annotated[str | None, Field(pattern=r"^[0-9a-f]{40}$")] = None
+    sha1_list: HttpUrl | None = None
 
 
 class LabelSurvey(Description):

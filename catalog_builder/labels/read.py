@@ -1,0 +1,236 @@
+"""Reader of label surveys: rows of a FITS table to labels, with every cut counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
+from catalog_builder.archive.readers.typed import RawColumn
+from catalog_builder.archive.units import same_unit
+from catalog_builder.errors import InputError
+from catalog_builder.labels.survey import LABEL_NAMES, Cut, LabelSurvey, RangeTest
+
+#: Reasons beside the survey's own cuts.
+NO_SOURCE_ID = "no_source_id"
+NO_LABEL = "no_label"
+
+
+@dataclass(frozen=True)
+class LabelBlock:
+    """The stars of some consecutive rows that passed the cuts.
+
+    Parameters
+    ----------
+    source_id : ndarray of int64 (n,)
+        Gaia identifiers of the survey's release, all positive; a star may occur more than once.
+    labels, label_error : ndarray of float32 (n, 5)
+        In the order of `LABEL_NAMES`, NaN where missing; every label has an error.
+    snr : ndarray of float32 (n,)
+        Signal-to-noise ratio, NaN where unknown.
+    n_read : int
+        Rows looked at: n and the rejected ones.
+    rejected : dict of str to int
+        Rows left out, by the first cut that rejects them.
+    label_nulls : dict of str to int
+        Labels of the n stars that became null, by cut.
+    """
+
+    source_id: NDArray[np.int64]
+    labels: NDArray[np.float32]
+    label_error: NDArray[np.float32]
+    snr: NDArray[np.float32]
+    n_read: int
+    rejected: dict[str, int]
+    label_nulls: dict[str, int]
+
+
+def read_labels(
+    file: FileRef, survey: LabelSurvey, *, block_rows: int = 16_384
+) -> Iterator[LabelBlock]:
+    """Stream a label survey's file in blocks of rows; memory does not grow with the file.
+
+    Parameters
+    ----------
+    file : FileRef
+        The FITS file, plain or gzipped.
+    survey : LabelSurvey
+        Its columns, null values and cuts.
+    block_rows : int
+        Rows of the file per block.
+
+    Yields
+    ------
+    LabelBlock
+        At least one, which may be empty.
+
+    Raises
+    ------
+    InputError
+        If the file lacks a column, or a label has another unit than described.
+    DamagedFileError
+        If it is not FITS, or ends too early: after the last block that could be read.
+    """
+    with open_fits_table(file.url, survey.hdu) as table:
+        columns = _find_columns(file.url, survey, table)
+        empty = True
+        for raw in table.blocks(sorted(set(columns.values())), block_rows):
+            empty = False
+            yield _make_block(survey, {wanted: raw[name] for wanted, name in columns.items()})
+        if empty:
+            none = RawColumn(np.empty(0), np.empty(0, bool))
+            yield _make_block(survey, dict.fromkeys(columns, none))
+
+
+def resolve_duplicates(source_id: NDArray[np.int64], snr: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Choose one row per star: the best S/N, and of equal ones the first in the file.
+
+    Parameters
+    ----------
+    source_id : ndarray of int64 (n,)
+        Identifiers in the order of the file.
+    snr : ndarray of float32 (n,)
+        Signal-to-noise ratios; NaN is worse than any number.
+
+    Returns
+    -------
+    ndarray of int64 (m,)
+        Rows to keep, in ascending order of source_id.
+    """
+    quality = np.where(np.isnan(snr), -np.inf, snr)
+    order = np.lexsort((np.arange(source_id.size), -quality, source_id))
+    ordered = source_id[order]
+    first = np.ones(order.size, bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return order[first]
+
+
+def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, str]:
+    """Return the file's name of every column the survey uses; optional cuts may lack theirs."""
+    optional = {cut.column for cut in survey.cuts if cut.optional}
+    needed = {survey.source_id, survey.sig_to_noise}
+    needed |= {cut.column for cut in survey.cuts if not cut.optional}
+    for label in survey.labels.values():
+        needed |= {label.column, label.error}
+    by_lower = {name.lower(): name for name in reversed(table.names)}
+    found = {name: by_lower[name.lower()] for name in needed | optional if name.lower() in by_lower}
+    missing = sorted(needed - set(found))
+    if missing:
+        raise InputError(
+            f"{url}: column {', '.join(missing)} is missing; it has: "
+            f"{', '.join(table.names[:80])}.",
+            f"Is it the file of {survey.title}? If so, correct the survey's description.",
+        )
+    for wanted, name in found.items():
+        kind, is_list = table.kind(name)
+        if is_list or kind not in "iufb":
+            raise InputError(
+                f"{url}: column {name} holds no single numbers.",
+                f"Correct `{wanted}` in the survey's description.",
+            )
+    _check_units(url, survey, table, found)
+    return found
+
+
+def _check_units(url: str, survey: LabelSurvey, table: FitsTable, found: Mapping[str, str]) -> None:
+    for label, spec in survey.labels.items():
+        for column in (spec.column, spec.error):
+            unit = table.unit(found[column])
+            # FITS has no logarithmic units: what stands for dex is not to be compared.
+            if unit is None or "dex" in spec.unit:
+                continue
+            if not same_unit(unit, spec.unit):
+                raise InputError(
+                    f"{url}: {label} ({column}) is in {unit!r}, the survey's description says "
+                    f"{spec.unit!r}.",
+                    "Correct whichever is wrong.",
+                )
+
+
+def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock:
+    key = raw[survey.source_id]
+    source_id = np.where(key.null, 0, key.values).astype(np.int64)
+    snr = _floats(raw[survey.sig_to_noise], survey)
+    labels, errors = _labels(survey, raw)
+    keep = source_id > 0
+    rejected = Counter({NO_SOURCE_ID: int((~keep).sum())})
+    label_nulls: dict[str, NDArray[np.int64]] = {}
+    for cut in survey.cuts:
+        if cut.column not in raw:
+            continue
+        failed = _fails(cut, survey, raw[cut.column])
+        if cut.rejects == "star":
+            rejected[cut.name] += int((failed & keep).sum())
+            keep &= ~failed
+            continue
+        places = [LABEL_NAMES.index(name) for name in cut.rejects]
+        lost = failed[:, None] & np.isfinite(labels[:, places])
+        label_nulls[cut.name] = lost.sum(axis=1)
+        labels[failed[:, None] & np.isin(np.arange(len(LABEL_NAMES)), places)] = np.nan
+    empty = ~np.isfinite(labels).any(axis=1)
+    rejected[NO_LABEL] += int((empty & keep).sum())
+    keep &= ~empty
+    errors[np.isnan(labels)] = np.nan
+    return LabelBlock(
+        source_id=source_id[keep],
+        labels=labels[keep],
+        label_error=errors[keep],
+        snr=snr[keep],
+        n_read=keep.size,
+        rejected=dict(+rejected),
+        label_nulls={
+            name: int(lost[keep].sum()) for name, lost in label_nulls.items() if lost[keep].any()
+        },
+    )
+
+
+def _labels(
+    survey: LabelSurvey, raw: Mapping[str, RawColumn]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return labels and errors, float32 (n, 5); an error is missing only where its label is."""
+    n_rows = raw[survey.source_id].null.size
+    labels = np.full((n_rows, len(LABEL_NAMES)), np.nan, np.float32)
+    errors = labels.copy()
+    for place, name in enumerate(LABEL_NAMES):
+        spec = survey.labels.get(name)
+        if spec is None:
+            continue
+        labels[:, place] = _floats(raw[spec.column], survey)
+        error = _floats(raw[spec.error], survey)
+        known = np.isfinite(error) & (error > 0)
+        errors[:, place] = np.where(
+            known, np.maximum(error, spec.error_floor), spec.error_if_missing
+        )
+    return labels, errors
+
+
+def _floats(column: RawColumn, survey: LabelSurvey) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.asarray(column.values, np.float32).copy()
+    null = column.null | ~np.isfinite(values)
+    null |= np.isin(values, np.asarray(survey.null_values, np.float32))
+    values[null] = np.nan
+    return values
+
+
+def _fails(cut: Cut, survey: LabelSurvey, column: RawColumn) -> NDArray[np.bool_]:
+    if cut.bits is not None:
+        # As 64 bits without sign: ASPCAPFLAG has bits above 31, and a mask may have the top one.
+        flags = np.where(column.null, 0, column.values).astype(np.int64).view(np.uint64)
+        return (flags & np.uint64(survey.bit_mask(cut.bits))) != 0
+    values = _floats(column, survey)
+    return _outside(values, cut.range) if cut.range else np.zeros(values.size, bool)
+
+
+def _outside(values: NDArray[np.float32], limits: RangeTest) -> NDArray[np.bool_]:
+    outside = np.zeros(values.size, bool)
+    if limits.minimum is not None:
+        outside |= ~(values >= limits.minimum)
+    if limits.maximum is not None:
+        outside |= values > limits.maximum
+    return outside
