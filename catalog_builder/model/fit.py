@@ -30,7 +30,13 @@ from catalog_builder.model.checkpoint import (
 from catalog_builder.model.inputs import LABELS, Scaling, Split, TrainingArrays, network_columns
 from catalog_builder.model.loss import label_losses, negative_log_likelihood
 from catalog_builder.model.network import HybridNet
-from catalog_builder.model.sample import Sample, trainable, trained_names, xp_axes
+from catalog_builder.model.sample import (
+    Sample,
+    principal_axes,
+    spectra_for_whitening,
+    trainable,
+    trained_names,
+)
 from catalog_builder.model.settings import ModelSettings
 
 WEIGHTS = "member.safetensors"
@@ -133,8 +139,9 @@ def fit_member(
         )
         network = HybridNet(settings, inputs)
         network.initialise(_generator("cpu", seed, member))
-        if "xp" in inputs:
-            network.set_xp_axes(xp_axes(fit.stars, scaling, settings.xp_components))
+        for name, whitening in network.whitenings().items():
+            spectra = spectra_for_whitening(name, fit.stars, scaling)
+            whitening.set_axes(*principal_axes(spectra, whitening.axes.shape[1]))
         network.to(device)
         optimiser = _optimiser(network, settings)
         average = {name: tensor.clone() for name, tensor in network.state_dict().items()}

@@ -24,11 +24,38 @@ _STRIDE = 2
 _SQUASH = 5.0
 
 
+class Whitening(nn.Module):
+    """Principal components of a spectrum, each of deviation 1 among the fit stars.
+
+    The faint components hold most of what tells log g and abundances, and a network that meets
+    them at their natural size of a thousandth learns them late or never.
+    """
+
+    centre: Tensor
+    axes: Tensor
+
+    def __init__(self, samples: int, components: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.zeros(samples))
+        self.register_buffer("axes", torch.zeros(samples, components))
+
+    def set_axes(self, centre: Tensor, axes: Tensor) -> None:
+        """Give the mean spectrum, (samples,), and the axes, (samples, components)."""
+        self.centre.copy_(centre)
+        self.axes.copy_(axes)
+
+    def forward(self, centred: Tensor) -> Tensor:
+        """Return the components, (b, components), of spectra less the centre, (b, samples)."""
+        return _SQUASH * torch.asinh(centred @ self.axes / _SQUASH)
+
+
 class RvsBranch(nn.Module):
-    """Four strided convolutions over the RVS spectrum, (b, 2, 800) -> (b, width)."""
+    """RVS spectrum by two ways, whitened components and convolutions, (b, 2, 800) -> (b, width)."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
+        self.whitening = Whitening(N_PIXELS, settings.rvs_components)
+        self.components = nn.Linear(settings.rvs_components, settings.width)
         channels = (2, *settings.rvs_channels)
         self.convolutions = nn.ModuleList(
             nn.Conv1d(channels[i], channels[i + 1], kernel, _STRIDE, padding=kernel // 2)
@@ -40,21 +67,26 @@ class RvsBranch(nn.Module):
 
     def forward(self, spectra: Tensor, told: Tensor) -> Tensor:
         """Embed spectra, told which of the two normalisations each has, (b, 2)."""
-        hidden = spectra
+        depth, trust = spectra[:, 0], spectra[:, 1]
+        # A masked sample is as deep as the mean spectrum there: it says nothing.
+        centred = (depth - self.whitening.centre) * (trust > 0)
+        hidden = torch.stack([centred, trust], dim=1)
         for convolution in self.convolutions:
             hidden = functional.silu(convolution(hidden))
-        embedded: Tensor = self.out(hidden.flatten(1)) + self.normalisation(told)
+        embedded: Tensor = (
+            self.components(self.whitening(centred))
+            + self.out(hidden.flatten(1))
+            + self.normalisation(told)
+        )
         return embedded
 
 
 class XpBranch(nn.Module):
-    """XP spectrum by two ways, whitened principal components and convolutions, -> (b, width)."""
-
-    axes: Tensor
+    """XP spectrum by two ways, whitened components and convolutions, (b, 344) -> (b, width)."""
 
     def __init__(self, settings: ModelSettings) -> None:
         super().__init__()
-        self.register_buffer("axes", torch.zeros(N_SAMPLES, settings.xp_components))
+        self.whitening = Whitening(N_SAMPLES, settings.xp_components)
         self.components = nn.Linear(settings.xp_components, settings.width)
         self.noise = nn.Linear(WIDTHS["xp"] - N_SAMPLES, settings.width)
         filters = settings.xp_filters
@@ -71,13 +103,17 @@ class XpBranch(nn.Module):
         self.out = nn.Linear(2 * filters * samples, settings.width)
 
     def forward(self, columns: Tensor) -> Tensor:
-        """Embed standardised XP columns, (b, 344)."""
+        """Embed standardised XP columns."""
         flux, noise = columns[:, :N_SAMPLES], columns[:, N_SAMPLES:]
-        scores = _SQUASH * torch.asinh(flux @ self.axes / _SQUASH)
-        hidden = flux[:, None]
+        centred = flux - self.whitening.centre
+        hidden = centred[:, None]
         for convolution in self.convolutions:
             hidden = functional.silu(convolution(hidden))
-        embedded: Tensor = self.components(scores) + self.noise(noise) + self.out(hidden.flatten(1))
+        embedded: Tensor = (
+            self.components(self.whitening(centred))
+            + self.noise(noise)
+            + self.out(hidden.flatten(1))
+        )
         return embedded
 
 
@@ -149,11 +185,14 @@ class HybridNet(nn.Module):
                 nn.init.zeros_(block.outer.weight)
         nn.init.normal_(self.head.weight, std=1e-2, generator=generator)
 
-    def set_xp_axes(self, axes: Tensor) -> None:
-        """Give the XP branch its whitening axes, (343, components)."""
-        branch = self.branches["xp"]
-        if isinstance(branch, XpBranch):
-            branch.axes.copy_(axes)
+    def whitenings(self) -> dict[str, Whitening]:
+        """Return the whitening of every branch that has one, to be given its axes."""
+        branches = {name: self.branches[name] for name in ("rvs", "xp") if name in self.branches}
+        return {
+            name: branch.whitening
+            for name, branch in branches.items()
+            if isinstance(branch, RvsBranch | XpBranch)
+        }
 
     def usable(self, present: Tensor) -> Tensor:
         """Return `present` (b, 4) without the inputs this network was not built for."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
+from catalog_builder.features.xp import N_SAMPLES
 from catalog_builder.model.inputs import (
     LABELS,
     MODALITIES,
@@ -115,21 +116,29 @@ def trained_names(known: NDArray[np.bool_]) -> list[str]:
     return [name for name, trained in zip(LABELS, known, strict=True) if trained]
 
 
-def xp_axes(stars: Stars, scaling: Scaling, count: int) -> Tensor:
-    """Return whitening axes of the standardised XP flux, (343, count).
+def spectra_for_whitening(name: str, stars: Stars, scaling: Scaling) -> Tensor:
+    """Return the spectra as the branch `name` (``rvs`` or ``xp``) sees them, (n, samples)."""
+    present = stars.take(stars.present[:, MODALITIES.index(name)])
+    columns = network_columns(present, scaling, (name,))[name]
+    return columns[:, 0] if name == "rvs" else columns[:, :N_SAMPLES]
 
-    The stars' flux along each axis, a principal component, has a deviation of 1: the faint
-    components hold most of what tells log g and abundances, and a network that meets them at their
-    natural size of a thousandth learns them late or never.
+
+def principal_axes(spectra: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the mean spectrum, (samples,), and whitening axes, (samples, count).
+
+    The spectra's components along the axes, the strongest first, have a deviation of 1.
     """
-    columns = network_columns(stars.take(stars.present[:, 1]), scaling, ("xp",))["xp"]
-    flux = columns[:, :-1].double().cpu()
-    values, vectors = torch.linalg.eigh(flux.mT @ flux / len(flux))
-    largest = torch.arange(len(values) - 1, len(values) - 1 - count, -1)
-    vectors = vectors[:, largest]
+    # On the CPU whatever the device: it is done once and its bits should not depend on it.
+    values = spectra.double().cpu()
+    centre = values.mean(dim=0)
+    values = values - centre
+    variances, vectors = torch.linalg.eigh(values.mT @ values / len(values))
+    strongest = torch.arange(len(variances) - 1, len(variances) - 1 - count, -1)
+    vectors = vectors[:, strongest]
     # The sign of an eigenvector is the library's choice; ours is that its largest element is > 0.
     peak = vectors.abs().argmax(dim=0)
     vectors = vectors * vectors[peak, torch.arange(count)].sign()
-    deviations = values[largest].clamp_min(1e-8 * float(values[-1])).sqrt()
-    axes: Tensor = vectors / deviations
-    return axes.float()
+    # What no star shows, rounding aside, must not be blown up to size 1.
+    least = max(1e-8 * float(variances[-1]), 1e-12)
+    deviations = variances[strongest].clamp_min(least).sqrt()
+    return centre.float(), (vectors / deviations).float()

@@ -53,6 +53,9 @@ class ModelSettings(BaseModel):
     xp_filters: int = Field(
         16, ge=1, description="Filters of the first of the three convolutions over the XP spectra."
     )
+    rvs_components: int = Field(
+        60, ge=1, le=800, description="Principal components of the RVS spectra, whitened."
+    )
     rvs_channels: tuple[int, int, int, int] = Field(
         (16, 32, 64, 64), description="Filters of the four strided convolutions over the RVS."
     )

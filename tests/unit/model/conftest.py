@@ -98,6 +98,7 @@ def settings() -> ModelSettings:
         width=32,
         depth=1,
         xp_components=8,
+        rvs_components=8,
         xp_filters=2,
         rvs_channels=(2, 2, 4, 4),
         min_label_stars=100,
