@@ -1,0 +1,169 @@
+"""Figures of two variables: Kiel diagram, abundance planes, the sky."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+
+from catalog_builder.report.histogram import Array, Axis, Counts, merge, merge_factor, window
+from catalog_builder.report.pictures import (
+    DENSITY_MAP,
+    GREY,
+    MEAN_MAP,
+    Picture,
+    as_picture,
+    new_figure,
+    panels,
+)
+from catalog_builder.report.quantities import axis_title
+from catalog_builder.report.summary import LONGITUDE, SINE_LATITUDE, Summary
+from catalog_builder.schema import CatalogSchema
+
+# Stars per occupied cell, on average, that a map should show.
+_WANTED = 4.0
+
+_WHOLE_SKY_DEG2 = 360.0**2 / np.pi
+
+
+def metallicity_of_kiel(summary: Summary) -> str | None:
+    """Return the label that colours the Kiel diagram: [M/H], else [Fe/H], else none."""
+    for name in ("m_h", "fe_h"):
+        if summary.kiel_metallicity[name].stars:
+            return name
+    return None
+
+
+def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
+    """Draw log g against Teff: density, and mean metallicity per cell."""
+    if not summary.kiel.stars:
+        return None
+    metallicity = metallicity_of_kiel(summary)
+    counts = summary.kiel.counts
+    factor = merge_factor(counts, _WANTED)
+    teff, logg = (axis.merged(factor) for axis in summary.kiel.axes)
+    figure, grid = panels(2 if metallicity else 1, columns=2, size=(5.1, 4.2))
+    _density(grid[0], (teff, logg), merge(counts, factor))
+    if metallicity:
+        mean = summary.kiel_metallicity[metallicity]
+        values = _mean(merge(mean.sums, factor), merge(mean.counts, factor))
+        low, high = _colour_limits(values)
+        _draw(
+            grid[1],
+            (teff, logg),
+            np.ma.masked_invalid(values),
+            f"Mean {axis_title(schema, metallicity)}",
+            cmap=MEAN_MAP,
+            norm=Normalize(low, high),
+            extend="both",
+        )
+    for panel in grid:
+        _crop(panel, (teff, logg), merge(counts, factor))
+        panel.invert_xaxis()
+        panel.invert_yaxis()
+        panel.set_xlabel(axis_title(schema, "teff"))
+        panel.set_ylabel(axis_title(schema, "logg"))
+    second = f" Right: mean {schema[metallicity].title} per cell." if metallicity else ""
+    alt = (
+        f"Kiel diagram of {summary.kiel.stars} stars inside the training ranges of effective"
+        " temperature (increasing to the left) and surface gravity (increasing downwards)."
+        f" Left: number of stars per cell.{second}"
+    )
+    return as_picture(figure, "png", alt)
+
+
+def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
+    """Draw [alpha/M] against [M/H] and against [Fe/H]: density."""
+    names = [name for name in ("m_h", "fe_h") if summary.abundance[name].stars]
+    if not names:
+        return None
+    figure, grid = panels(len(names), columns=2, size=(5.1, 3.9))
+    for name, panel in zip(names, grid, strict=True):
+        histogram = summary.abundance[name]
+        factor = merge_factor(histogram.counts, _WANTED)
+        axes = tuple(axis.merged(factor) for axis in histogram.axes)
+        counts = merge(histogram.counts, factor)
+        _density(panel, (axes[0], axes[1]), counts)
+        _crop(panel, (axes[0], axes[1]), counts)
+        panel.set_xlabel(axis_title(schema, name))
+        panel.set_ylabel(axis_title(schema, "alpha_m"))
+    stars = ", ".join(f"{summary.abundance[name].stars} stars with {name}" for name in names)
+    alt = f"Density of stars in the plane of [alpha/M] and metallicity: {stars}."
+    return as_picture(figure, "png", alt)
+
+
+def sky(summary: Summary) -> Picture | None:
+    """Draw sources per square degree on the whole sky, galactic, Mollweide."""
+    histogram = summary.sky
+    if not histogram.stars:
+        return None
+    factor = merge_factor(histogram.counts, _WANTED)
+    counts = merge(histogram.counts, factor)
+    longitude = np.radians(LONGITUDE.merged(factor).edges())
+    latitude = np.arcsin(np.clip(SINE_LATITUDE.merged(factor).edges(), -1.0, 1.0))
+    density = counts * (counts.size / _WHOLE_SKY_DEG2)
+    shown = np.ma.masked_equal(density, 0.0)
+    figure = new_figure(9.0, 4.6)
+    panel = figure.add_subplot(projection="mollweide")
+    norm = LogNorm(shown.min(), max(shown.max(), 3.0 * shown.min()))
+    mesh = panel.pcolormesh(longitude, latitude, shown.T, cmap=DENSITY_MAP, norm=norm)
+    panel.grid(visible=True, color=GREY, linewidth=0.4, alpha=0.6)
+    ticks = np.arange(-120, 121, 60)
+    panel.set_xticks(np.radians(ticks), [f"{-tick % 360}°" for tick in ticks])
+    panel.set_yticks(np.radians([-60, -30, 0, 30, 60]))
+    panel.minorticks_off()
+    figure.colorbar(mesh, ax=panel, shrink=0.75, pad=0.02, label="Sources per square degree")
+    covered = np.count_nonzero(counts) / counts.size
+    alt = (
+        "Map of the sky in galactic coordinates, Mollweide projection, centre of the Galaxy in the"
+        f" middle, longitude increasing to the left: sources per square degree, in cells of"
+        f" {_WHOLE_SKY_DEG2 / counts.size:.2g} square degrees, of which {covered:.1%} hold sources."
+    )
+    return as_picture(figure, "png", alt)
+
+
+def _density(panel: Axes, axes: tuple[Axis, Axis], counts: Counts) -> None:
+    norm = LogNorm(1.0, max(float(counts.max()), 10.0))
+    shown = np.ma.masked_equal(counts, 0)
+    _draw(panel, axes, shown, "Stars per cell", cmap=DENSITY_MAP, norm=norm)
+
+
+def _draw(
+    panel: Axes,
+    axes: tuple[Axis, Axis],
+    values: Any,
+    title: str,
+    *,
+    cmap: str,
+    norm: Normalize,
+    extend: str = "neither",
+) -> None:
+    mesh = panel.pcolormesh(axes[0].edges(), axes[1].edges(), values.T, cmap=cmap, norm=norm)
+    figure = panel.get_figure(root=True)
+    if figure is not None:
+        figure.colorbar(mesh, ax=panel, label=title, extend=extend, pad=0.02)
+
+
+def _crop(panel: Axes, axes: tuple[Axis, Axis], counts: Counts) -> None:
+    limits = []
+    for number, axis in enumerate(axes):
+        first, last = window(counts.sum(axis=1 - number))
+        edges = axis.edges()
+        limits.append((float(edges[first]), float(edges[last])))
+    panel.set_xlim(*limits[0])
+    panel.set_ylim(*limits[1])
+
+
+def _mean(sums: Array, counts: Counts) -> Array:
+    mean = np.full(counts.shape, np.nan)
+    np.divide(sums, counts, out=mean, where=counts > 0)
+    return mean
+
+
+def _colour_limits(values: Array) -> tuple[float, float]:
+    """Return the 2 and 98 per cent quantiles of the cells, never less than 0.2 dex apart."""
+    low, high = np.nanquantile(values, [0.02, 0.98])
+    missing = max(0.2 - (high - low), 0.0)
+    return float(low - missing / 2), float(high + missing / 2)

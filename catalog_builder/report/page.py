@@ -1,0 +1,119 @@
+"""``report.html``: the catalogue described by its own numbers, on one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from catalog_builder.catalog.release_json import Accounting, explain
+from catalog_builder.errors import CatalogueError
+from catalog_builder.report import sections
+from catalog_builder.report.html import text
+from catalog_builder.report.summary import Summary, summarise
+from catalog_builder.schema import CatalogSchema
+
+_FACTS: Final = (
+    "catalogue",
+    "release",
+    "version",
+    "software",
+    "model_digest",
+    "config_digest",
+    "inputs",
+    "metrics",
+    "accounting",
+    "acknowledgements",
+)
+
+
+def make_report(
+    store: Path, record: Mapping[str, Any], schema: CatalogSchema, target: Path
+) -> None:
+    """Write the report of a catalogue that is about to be sealed.
+
+    The store is read once, a chunk at a time; memory does not grow with its rows, and the same
+    store and facts give the same bytes.
+
+    Parameters
+    ----------
+    store : Path
+        ``catalog.zarr``, complete.
+    record : mapping
+        The facts of ``RELEASE.json`` that are known before sealing: ``catalogue``, ``release``,
+        ``version``, ``software``, ``model_digest``, ``config_digest``, ``inputs``, ``metrics``
+        (as `catalog_builder.model.ensemble` measures them, or the same per label),
+        ``accounting``, ``acknowledgements``.
+    schema : CatalogSchema
+        That the store was made with.
+    target : Path
+        The file to write, ``report.html``.
+
+    Raises
+    ------
+    CatalogueError
+        If a fact is missing, the accounting does not add up, or the store does not hold the
+        published number of sources.
+    StoreError
+        If the store lacks a column.
+    """
+    _check_facts(record)
+    summary = summarise(store, schema)
+    published = record["accounting"]["published"]
+    if summary.rows != published:
+        raise CatalogueError(
+            f"{store} holds {summary.rows} sources, its accounting says {published}.",
+            "Publish the catalogue again.",
+        )
+    page = _page(summary, record, schema)
+    target.write_text(page, encoding="utf-8", newline="\n")
+
+
+@dataclass(frozen=True)
+class _Section:
+    anchor: str
+    title: str
+    body: str
+
+
+def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) -> str:
+    body = [_Section(*section) for section in sections.write(summary, record, schema)]
+    links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in body)
+    main = "\n".join(
+        f'<section id="{part.anchor}">\n<h2>{text(part.title)}</h2>\n{part.body}\n</section>'
+        for part in body
+    )
+    style = files("catalog_builder.report").joinpath("page.css").read_text(encoding="utf-8")
+    title, edition = text(record["catalogue"]), text(record["version"])
+    return (
+        "<!DOCTYPE html>\n"
+        '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}, {edition}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, made from release'
+        f" {text(record['release'])}</p>\n"
+        f"{sections.headline(summary, record)}\n"
+        f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n</header>\n'
+        f"<main>\n{main}\n</main>\n"
+        "<footer>Made with the catalogue, from its zarr store, and sealed with it:"
+        " <code>SHA256SUMS</code> lists this page.</footer>\n</body>\n</html>\n"
+    )
+
+
+def _check_facts(record: Mapping[str, Any]) -> None:
+    missing = [name for name in _FACTS if name not in record]
+    if missing:
+        raise CatalogueError(
+            f"The report lacks the facts {', '.join(missing)}.", "Give what RELEASE.json needs."
+        )
+    try:
+        Accounting.model_validate(record["accounting"])
+    except ValidationError as error:
+        raise CatalogueError(
+            f"The accounting of the catalogue is wrong: {explain(error)}.",
+            "Publish the catalogue again.",
+        ) from error

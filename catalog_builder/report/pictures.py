@@ -1,0 +1,126 @@
+"""How a figure of the report looks and becomes bytes: the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: Okabe & Ito, "Color universal design" (2008): told apart with any colour vision.
+COLOURS: Final = {
+    "teff": "#D55E00",
+    "logg": "#0072B2",
+    "m_h": "#009E73",
+    "alpha_m": "#CC79A7",
+    "fe_h": "#E69F00",
+}
+INK: Final = "#222222"
+GREY: Final = "#8a8a8a"
+FILL: Final = "#b9cfe4"
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
+
+#: Perceptually uniform: density, and a quantity averaged per cell.
+DENSITY_MAP: Final = "viridis"
+MEAN_MAP: Final = "plasma"
+
+_STYLE: Final[dict[str, Any]] = {
+    "font.size": 9,
+    "axes.labelsize": 9.5,
+    "axes.titlesize": 9.5,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "xtick.minor.visible": True,
+    "ytick.minor.visible": True,
+    "axes.linewidth": 0.8,
+    "lines.linewidth": 1.6,
+    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "axes.formatter.use_mathtext": True,
+    "image.interpolation": "nearest",
+    "figure.facecolor": "white",
+    # Without a salt the identifiers inside an SVG are random.
+    "svg.hashsalt": "catalog-builder",
+}
+
+# Pixels per inch of a page that is printed at its own size.
+_PNG_DPI: Final = 180
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure on the page.
+
+    Attributes
+    ----------
+    data : bytes
+        The SVG or PNG file.
+    media_type : str
+        Of `data`.
+    alt : str
+        What a reader who does not see it should know; plain text.
+    """
+
+    data: bytes
+    media_type: str
+    alt: str
+
+    @property
+    def uri(self) -> str:
+        """The picture as a ``data:`` address, so that the page needs no second file."""
+        return f"data:{self.media_type};base64,{base64.b64encode(self.data).decode('ascii')}"
+
+
+@contextmanager
+def report_style() -> Iterator[None]:
+    """Draw as the report does, whatever the user's own matplotlib settings are."""
+    with mpl.rc_context(), style.context(["default", _STYLE], after_reset=False):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def panels(
+    count: int, *, columns: int, size: tuple[float, float], **shared: Any
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with ``count`` panels of one size in inches, row by row."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(size[0] * columns, size[1] * rows)
+    grid = figure.subplots(rows, columns, squeeze=False, **shared).ravel()
+    for empty in grid[count:]:
+        empty.remove()
+    return figure, list(grid[:count])
+
+
+def as_picture(figure: Figure, kind: Literal["svg", "png"], alt: str) -> Picture:
+    """Return the figure as a picture; lines belong into SVG, density maps into PNG."""
+    buffer = io.BytesIO()
+    if kind == "svg":
+        # The date and the program's version would change the bytes.
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        return Picture(buffer.getvalue(), "image/svg+xml", alt)
+    figure.savefig(buffer, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+    return Picture(buffer.getvalue(), "image/png", alt)

@@ -1,0 +1,266 @@
+"""The sections of the page: words, tables and figures in the order in which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from catalog_builder.report import curves, maps, tables
+from catalog_builder.report.html import Cell, Html, number, paragraph, percent, text
+from catalog_builder.report.pictures import Picture, report_style
+from catalog_builder.report.quantities import BY_NAME
+from catalog_builder.report.summary import Summary
+from catalog_builder.schema import LABELS, CatalogSchema
+
+Record = Mapping[str, Any]
+
+
+def write(
+    summary: Summary, record: Record, schema: CatalogSchema
+) -> Iterator[tuple[str, str, str]]:
+    """Yield anchor, title and markup of each section."""
+    with report_style():
+        yield "labels", "Labels", _labels(summary, schema)
+        yield "accounting", "Accounting", tables.accounting(record)
+        yield "test", "Test stars", _test(record, schema)
+        yield "completeness", "Completeness", _completeness(summary)
+        yield "precision", "Uncertainties", _precision(summary, schema)
+        yield "kiel", "Kiel diagram", _kiel(summary, schema)
+        yield "abundances", "Abundances", _abundances(summary, schema)
+        yield "sky", "Sky", _sky(summary)
+        yield "flags", "Flags and training range", _flags(summary, schema)
+        yield "reading", "How to read it", _reading(schema)
+        yield "columns", "Columns", _columns(summary, schema)
+        yield "made-from", "What it was made from", _made_from(record, schema)
+    if record["acknowledgements"]:
+        items = "".join(f"<li>{text(credit)}</li>" for credit in record["acknowledgements"])
+        words = paragraph("Work that uses this catalogue should credit:")
+        yield "credit", "Acknowledgements", f"{words}\n<ul>{items}</ul>"
+
+
+def headline(summary: Summary, record: Record) -> str:
+    """Return the figures that a reader wants first."""
+    requested = int(record["accounting"]["requested"])
+    facts = (
+        ("Sources published", summary.rows, "of requested", requested),
+        ("With all five labels", summary.with_all_labels, "of published", summary.rows),
+        ("Inside all training limits", summary.wholly_inside, "of published", summary.rows),
+        ("With an RVS spectrum", summary.filled["has_rvs"], "of published", summary.rows),
+        ("With an XP spectrum", summary.filled["has_xp"], "of published", summary.rows),
+    )
+    items = "".join(
+        f"<div><dt>{title}</dt><dd>{text(number(count))}"
+        f" <small>{text(percent(count, whole))} {of}</small></dd></div>"
+        for title, count, of, whole in facts
+    )
+    return f'<dl class="facts">{items}</dl>'
+
+
+def _labels(summary: Summary, schema: CatalogSchema) -> str:
+    parts = [tables.labels(summary, schema)]
+    if missing := [name for name in LABELS if not summary.filled[name]]:
+        parts.append(
+            paragraph(
+                _names(missing),
+                " given for no star: no star had an input from which the model could tell,"
+                " or too few training stars had the label.",
+            )
+        )
+    picture = curves.distributions(summary, schema)
+    words = (
+        "Distribution of each label. Shaded: stars whose value lies inside the range of the"
+        " training labels; line: all stars that have the label. The axes leave out the outermost"
+        " 0.05 per cent on each side."
+    )
+    parts.append(_figure(picture, words, "No star has a label: there is no distribution to show."))
+    parts.append(tables.inputs_used(summary, schema))
+    return "\n".join(parts)
+
+
+def _test(record: Record, schema: CatalogSchema) -> str:
+    words = paragraph(
+        "Labelled stars that took part neither in training nor in calibration. The difference is"
+        " prediction minus label. ",
+        Html("<em>Robust scatter</em>"),
+        " is 1.4826 times the median absolute deviation about the median; ",
+        Html("<em>bias</em>"),
+        " the median; coverage is the share of stars whose difference is smaller than one and two"
+        " times √(σ² + σ²",
+        Html("<sub>label</sub>"),
+        "), which honest Gaussian uncertainties bring to 68.3 and 95.4 %.",
+    )
+    return f"{words}\n{tables.metrics(record, schema)}"
+
+
+def _completeness(summary: Summary) -> str:
+    words = (
+        "Left: published sources against G. Middle: the share of them that has each label;"
+        " right: the share whose labels were derived from each input. The shares are of"
+        " published, not of existing stars: the selection of the archive and of the survey comes"
+        f" before them. Sources without G: {_spelled(_without_g(summary))}."
+    )
+    absent = "No source has a G magnitude: completeness against G cannot be shown."
+    return _figure(curves.completeness(summary), words, absent)
+
+
+def _precision(summary: Summary, schema: CatalogSchema) -> str:
+    rule = (
+        "Line: median of the calibrated one-sigma uncertainty; shaded: its 16 to 84 per cent"
+        f" range. Bins of fewer than {curves.MIN_STARS} stars are left out."
+    )
+    by_magnitude = _figure(
+        curves.uncertainty_by_magnitude(summary, schema),
+        f"Uncertainty against G, for stars whose RVS spectrum was used and was not. {rule}",
+        f"No bin of G holds {curves.MIN_STARS} stars with an uncertainty: there is no median"
+        " against G to show.",
+    )
+    by_snr = _figure(
+        curves.uncertainty_by_snr(summary, schema),
+        f"Uncertainty against the signal-to-noise ratio of the RVS spectrum, where it was used."
+        f" {rule}",
+        f"No bin of S/N holds {curves.MIN_STARS} stars whose RVS spectrum was used: there is no"
+        " median against S/N to show.",
+    )
+    return f"{by_magnitude}\n{by_snr}"
+
+
+def _kiel(summary: Summary, schema: CatalogSchema) -> str:
+    metallicity = maps.metallicity_of_kiel(summary)
+    if metallicity:
+        second = f" Right: mean {BY_NAME[metallicity].html} in each cell."
+    else:
+        second = " Neither [M/H] nor [Fe/H] is given, so no metallicity is shown."
+    words = Html(
+        f"{text(number(summary.kiel.stars))} stars inside the training ranges of"
+        f" {BY_NAME['teff'].html} and {BY_NAME['logg'].html}; temperature increases to the left,"
+        f" gravity downwards. Left: number of stars.{second}{_beyond(summary.kiel.beyond)}"
+    )
+    absent = (
+        f"No star has both {schema['teff'].title.lower()} and {schema['logg'].title.lower()}"
+        " inside the training ranges: there is no Kiel diagram to show."
+    )
+    half = not metallicity
+    return _figure(maps.kiel(summary, schema), words, absent, half=half)
+
+
+def _abundances(summary: Summary, schema: CatalogSchema) -> str:
+    shown = [name for name in ("m_h", "fe_h") if summary.abundance[name].stars]
+    counts = " and ".join(
+        f"{text(number(summary.abundance[name].stars))} with {BY_NAME[name].html}" for name in shown
+    )
+    beyond = sum(summary.abundance[name].beyond for name in shown)
+    words = Html(
+        f"[α/M] against metallicity, of stars inside the training ranges of both: {counts}."
+        f" The thin and the thick disc are the lower and the upper sequence.{_beyond(beyond)}"
+    )
+    absent = (
+        "No star has [α/M] and a metallicity inside the training ranges: there is no abundance"
+        " plane to show."
+    )
+    return _figure(maps.abundances(summary, schema), words, absent, half=len(shown) == 1)
+
+
+def _sky(summary: Summary) -> str:
+    unknown = summary.rows - summary.sky.stars
+    words = (
+        "All published sources in galactic coordinates, Mollweide projection, in cells of equal"
+        f" area; the centre of the Galaxy is in the middle and longitude increases to the left."
+        f" White: no source. Sources without position: {_spelled(unknown)}."
+    )
+    return _figure(maps.sky(summary), words, "No source has a position: there is no map to show.")
+
+
+def _flags(summary: Summary, schema: CatalogSchema) -> str:
+    words = paragraph(
+        "Labels are reliable inside the training sample only. The string ",
+        Html("<code>training_range</code>"),
+        " says where each star lies, with a digit for each of seven quantities, after Guiglion"
+        " et al. 2024 (A&A 682, A9): 0 inside the limits of the training stars, 1 outside,"
+        " 9 nothing to test. The zarr store carries the same in the bits of ",
+        Html("<code>flags</code>"),
+        ". A limit is no guarantee: a star can lie inside every one of them and still be unlike"
+        " any training star.",
+    )
+    return "\n".join([words, tables.training_range(summary), tables.flags(summary, schema)])
+
+
+def _reading(schema: CatalogSchema) -> str:
+    outside = [f"{name}_outside_range" for name in LABELS]
+    mask = sum(schema.flags[name].mask for name in outside)
+    rules = (
+        "A null is NaN. A label that must not be used is null, and a flag says why;"
+        " it is not left in place.",
+        "e_ columns are one sigma, calibrated on stars that trained nothing: the distance of the"
+        " prediction to the truth. Errors of the labels of one star are correlated; the corr_"
+        " columns complete the covariance matrix.",
+        "has_rvs and has_xp say what was read; the bits rvs_used, xp_used, photometry_used and"
+        " parallax_used say what the labels were derived from.",
+        "This edition assigns no quality tiers. Stars with digits 00000 at the start of"
+        " training_range lie inside the limits of all five labels; cut on e_ columns as the"
+        " question at hand needs.",
+        "source_id is valid within this release of Gaia only.",
+    )
+    items = "".join(f"<li>{text(rule)}</li>" for rule in rules)
+    example = (
+        "from catalog_builder.catalog.open import open_catalog\n\n"
+        'catalogue = open_catalog("the folder of this page")\n'
+        f"outside = {mask}  # {' | '.join(outside)}\n"
+        "predicted = catalogue.teff.notnull()\n"
+        "good = catalogue.where(predicted & ((catalogue.flags & outside) == 0), drop=True)\n"
+    )
+    return f"<ul>{items}</ul>\n<pre><code>{text(example)}</code></pre>"
+
+
+def _columns(summary: Summary, schema: CatalogSchema) -> str:
+    empty = tables.null_columns(summary, schema)
+    words = ""
+    if empty:
+        names = ", ".join(f"<code>{text(name)}</code>" for name in empty)
+        words = paragraph("Null for every source: ", Html(names), ".") + "\n"
+    return words + tables.columns(summary, schema)
+
+
+def _made_from(record: Record, schema: CatalogSchema) -> str:
+    inputs = record["inputs"]
+    checksums = sum(not str(value).startswith("size:") for value in inputs.values())
+    facts: tuple[tuple[str, Cell], ...] = (
+        ("Input files", number(len(inputs))),
+        ("of which identified by a checksum", number(checksums)),
+        ("Model", Html(f"<code>{text(record['model_digest'])}</code>")),
+        ("Settings", Html(f"<code>{text(record['config_digest'])}</code>")),
+        ("Schema of the columns", schema.version),
+        ("Schema of the flags", schema.flags.version),
+    )
+    words = paragraph(
+        Html("<code>RELEASE.json</code>"), " beside this page names every input file."
+    )
+    rows = tables.table("Inputs and digests", ("What", "Number or digest"), facts, words=2)
+    return "\n".join([words, rows, tables.software(record)])
+
+
+def _figure(picture: Picture | None, caption: Cell, absent: str, *, half: bool = False) -> str:
+    if picture is None:
+        return paragraph(absent)
+    size = ' class="half"' if half else ""
+    return (
+        f'<figure{size}><img src="{picture.uri}" alt="{text(picture.alt)}">'
+        f"<figcaption>{text(caption)}</figcaption></figure>"
+    )
+
+
+def _without_g(summary: Summary) -> int:
+    return summary.rows - summary.filled["phot_g_mean_mag"]
+
+
+def _spelled(count: int) -> str:
+    return f"{count:_d}".replace("_", "\u202f") if count else "none"
+
+
+def _beyond(count: int) -> str:
+    return f" Beyond the grid and not shown: {_spelled(count)}." if count else ""
+
+
+def _names(names: list[str]) -> Cell:
+    words = [BY_NAME[name].html for name in names]
+    verb = " is" if len(words) == 1 else " are"
+    return Html(", ".join(words) + verb)

@@ -1,0 +1,214 @@
+"""The report's tables: counts of the store and facts of RELEASE.json in words and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from catalog_builder.report.histogram import quantiles
+from catalog_builder.report.html import (
+    NOTHING,
+    Cell,
+    Html,
+    measure,
+    number,
+    paragraph,
+    percent,
+    share,
+    table,
+)
+from catalog_builder.report.quantities import BY_NAME, QUANTITIES, difference_unit, unit
+from catalog_builder.report.summary import Summary
+from catalog_builder.schema import LABELS, CatalogSchema
+
+#: What `catalog_builder.model.ensemble` measures on, in words.
+_VIEWS: Final = {
+    "as_observed": "with all inputs they have",
+    "without_rvs": "with their RVS spectra withheld",
+}
+
+_DIGITS: Final = (*LABELS, "phot_g_mean_mag", "parallax")
+
+
+def labels(summary: Summary, schema: CatalogSchema) -> str:
+    """Return stars, range and uncertainty per label."""
+    rows = []
+    for quantity in QUANTITIES:
+        name = quantity.name
+        given = summary.filled[name]
+        low, high = quantiles(summary.labels[name].counts, quantity.axis, 0.05, 0.95)
+        (sigma,) = quantiles(summary.sigma[name].counts, quantity.sigma, 0.5)
+        decimals = min(quantity.decimals, 2)
+        rows.append(
+            (
+                Html(f"{quantity.html} <code>{name}</code>"),
+                unit(schema, name),
+                number(given),
+                percent(given, summary.rows),
+                number(summary.in_range[name]),
+                Html(f"{_plain(low, decimals)} … {_plain(high, decimals)}") if given else NOTHING,
+                measure(float(sigma), quantity.decimals),
+            )
+        )
+    head = ("Label", "Unit", "Stars", "Share", "Inside training range", "5 … 95 %", "Median σ")
+    return table("Stars with each label, and how well it is known", head, rows, words=2)
+
+
+def inputs_used(summary: Summary, schema: CatalogSchema) -> str:
+    """Return how many stars' labels rest on which input."""
+    names = ("rvs_used", "xp_used", "photometry_used", "parallax_used")
+    bits = [schema.flags[name] for name in names]
+    rows = [
+        (bit.sentence, Html(f"<code>{bit.name}</code>"), *_counted(summary.bits[bit.bit], summary))
+        for bit in bits
+    ]
+    head = ("Input", "Flag", "Stars", "Share")
+    return table("What the labels were derived from", head, rows, words=2)
+
+
+def accounting(record: Mapping[str, Any]) -> str:
+    """Return requested, published and rejected sources; the last line is the sum of the others."""
+    facts = record["accounting"]
+    requested = int(facts["requested"])
+    rows: list[tuple[Cell, ...]] = [
+        ("Published", number(facts["published"]), percent(facts["published"], requested, 2))
+    ]
+    for reason, count in facts["rejected"].items():
+        rows.append((f"Rejected: {reason}", number(count), percent(count, requested, 2)))
+    if not facts["rejected"]:
+        rows.append(("Rejected", number(0), percent(0, requested, 2)))
+    total = ("Requested", number(requested), percent(requested, requested, 2))
+    head = ("Sources", "Number", "Share")
+    return table("Every requested source is a row or a counted reject", head, rows, total=total)
+
+
+def metrics(record: Mapping[str, Any], schema: CatalogSchema) -> str:
+    """Return the measures on the test stars, of all and per regime."""
+    parts = []
+    for words, measured in _measured(record["metrics"]):
+        parts.append(_overall(words, measured.get("all") or {}, schema))
+        if regimes := measured.get("by_regime"):
+            parts.append(_by_regime(words, regimes, schema))
+    if not parts:
+        return paragraph("The model records no measures on test stars.")
+    return "\n".join(parts)
+
+
+def training_range(summary: Summary) -> str:
+    """Return stars inside and outside the training sample's limits."""
+    rows = [
+        (
+            f"{position}",
+            Html(f"<code>{name}</code>"),
+            *_counted(int(inside), summary),
+            *_counted(int(outside), summary),
+            *_counted(int(nothing), summary),
+        )
+        for position, (name, (inside, outside, nothing)) in enumerate(
+            zip(_DIGITS, summary.digits, strict=True), start=1
+        )
+    ]
+    head = ("Digit", "Column", "0: inside", "", "1: outside", "", "9: nothing to test", "")
+    caption = "Digits of the training-range string, training_range in the exported tables"
+    return table(caption, head, rows, words=2)
+
+
+def flags(summary: Summary, schema: CatalogSchema) -> str:
+    """Return every declared bit with its sentence and the stars that have it."""
+    rows: list[tuple[Cell, ...]] = []
+    for bit in schema.flags.bits:
+        status = "" if bit.status == "active" else f" ({bit.status}: never set)"
+        counted = _counted(summary.bits[bit.bit], summary)
+        name = Html(f"<code>{bit.name}</code>")
+        rows.append((f"{bit.bit}", name, f"{bit.sentence}{status}", *counted))
+    if summary.undeclared:
+        words = "Bits that no declaration knows."
+        rows.append((NOTHING, NOTHING, words, *_counted(summary.undeclared, summary)))
+    head = ("Bit", "Name", "What a set bit says", "Stars", "Share")
+    return table("Bits of the column flags", head, rows, words=3)
+
+
+def columns(summary: Summary, schema: CatalogSchema) -> str:
+    """Return every stored column with the number of its values."""
+    rows = []
+    for column in schema.columns:
+        filled = summary.filled[column.name]
+        name = Html(f"<code>{column.name}</code>")
+        kind = "true" if column.dtype == "bool" else "not null"
+        rows.append((name, column.title, column.unit, *_counted(filled, summary), kind))
+    head = ("Column", "Title", "Unit", "Values", "Share", "Counted")
+    return table("Columns of the zarr store", head, rows, words=3)
+
+
+def software(record: Mapping[str, Any]) -> str:
+    """Return versions of the program and of its libraries."""
+    rows = list(record["software"].items())
+    return table("Software", ("Program or library", "Version"), rows, words=2)
+
+
+def null_columns(summary: Summary, schema: CatalogSchema) -> list[str]:
+    """Return the columns that are null for every source."""
+    return [c.name for c in schema.columns if c.nullable and not summary.filled[c.name]]
+
+
+def _measured(recorded: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what was measured on which stars; a bare table per label is taken as of all stars."""
+    if any(name in LABELS for name in recorded):
+        yield "", {"all": recorded}
+        return
+    for view, measured in recorded.items():
+        if isinstance(measured, Mapping):
+            yield _VIEWS.get(view, view), measured
+
+
+def _overall(words: str, measured: Mapping[str, Any], schema: CatalogSchema) -> str:
+    rows = []
+    for quantity in QUANTITIES:
+        values = measured.get(quantity.name) or {}
+        stars, decimals = values.get("stars"), quantity.decimals
+        rows.append(
+            (
+                Html(quantity.html),
+                difference_unit(schema, quantity.name),
+                number(stars) if isinstance(stars, int) else NOTHING,
+                measure(values.get("robust_scatter"), decimals),
+                measure(values.get("bias"), decimals, signed=True),
+                measure(values.get("rmse"), decimals),
+                share(values.get("coverage_68")),
+                share(values.get("coverage_95")),
+            )
+        )
+    head = (
+        "Label", "Unit", "Stars", "Robust scatter", "Bias", "RMSE",
+        "Within 1 σ (68.3 %)", "Within 2 σ (95.4 %)",
+    )  # fmt: skip
+    return table(f"Test stars{f', {words}' if words else ''}", head, rows, words=2)
+
+
+def _by_regime(words: str, regimes: Mapping[str, Mapping[str, Any]], schema: CatalogSchema) -> str:
+    rows = []
+    for name, measured in regimes.items():
+        stars = [values.get("stars", 0) for values in measured.values()]
+        cells = [_scatter_and_coverage(measured.get(label) or {}, label) for label in LABELS]
+        regime = name.replace("<=", "≤").replace(">=", "≥")
+        rows.append((regime, number(max(stars, default=0)), *cells))
+    titles = [Html(f"{BY_NAME[name].html} [{difference_unit(schema, name)}]") for name in LABELS]
+    caption = f"Test stars {words}, by regime: robust scatter, and share within 1 σ"
+    return table(caption, ("Regime", "Stars", *titles), rows)
+
+
+def _scatter_and_coverage(values: Mapping[str, Any], label: str) -> Cell:
+    scatter = measure(values.get("robust_scatter"), BY_NAME[label].decimals)
+    if scatter == NOTHING:
+        return NOTHING
+    covered = values.get("coverage_68")
+    return f"{scatter} · {share(covered)}"
+
+
+def _counted(count: int, summary: Summary) -> tuple[Cell, Cell]:
+    return number(count), percent(count, summary.rows)
+
+
+def _plain(value: float, decimals: int) -> str:
+    shown = measure(float(value), decimals)
+    return shown.markup if isinstance(shown, Html) else shown
