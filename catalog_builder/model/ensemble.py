@@ -24,7 +24,14 @@ from catalog_builder.model.checkpoint import file_digest, read_tensors, write_by
 from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
 from catalog_builder.model.estimator import Estimator, Prediction, build_network
 from catalog_builder.model.fit import LOG, WEIGHTS
-from catalog_builder.model.inputs import LABELS, Block, Scaling, Split, TrainingArrays
+from catalog_builder.model.inputs import (
+    LABELS,
+    Block,
+    Scaling,
+    Split,
+    TrainingArrays,
+    presence,
+)
 from catalog_builder.model.sample import label_stars, trainable, trained_names
 from catalog_builder.model.settings import ModelSettings
 
@@ -143,9 +150,13 @@ def _calibrate(estimator: Estimator, data: TrainingArrays) -> Array:
             "Use a larger training sample or other split shares.",
         )
     residuals, sigmas, errors, regime = [], [], [], []
-    for block in _views(data.block, estimator).values():
+    for view, block in _views(data.block, estimator).items():
         prediction = estimator.predict(block, settings.validation_batch_size)
-        residuals.append(prediction.mean - data.labels)
+        residual = prediction.mean - data.labels
+        if view == "without_rvs":
+            # Stars that never had RVS were counted as observed.
+            residual[~presence(data.block)[:, 0]] = np.nan
+        residuals.append(residual)
         sigmas.append(prediction.sigma)
         errors.append(data.label_error.astype(np.float64))
         regime.append(regimes(block, prediction.inputs_used[:, 0], settings))
