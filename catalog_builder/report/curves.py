@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
 
 from catalog_builder.report.histogram import (
     Array,
@@ -26,6 +26,7 @@ from catalog_builder.report.pictures import (
     Picture,
     as_picture,
     panels,
+    plain_logarithmic,
 )
 from catalog_builder.report.quantities import (
     BY_NAME,
@@ -55,6 +56,7 @@ def completeness(summary: Summary) -> Picture | None:
     numbers.stairs(total, edges, color=INK, linewidth=1.0)
     numbers.set_yscale("log")
     numbers.set_ylim(0.7, 2.0 * total.max())
+    plain_logarithmic(numbers.yaxis)
     numbers.set_ylabel("Sources per half magnitude")
     of_label = {name: _share(summary.magnitude[name].counts, total) for name in LABELS}
     for names, share in _equal_curves(of_label):
@@ -66,7 +68,7 @@ def completeness(summary: Summary) -> Picture | None:
         title = ", ".join(_INPUT_NAMES[name] for name in names)
         colour = _INPUT_COLOURS[names[0]]
         inputs.stairs(share, edges, baseline=None, color=colour, label=title, lw=1.8)
-    inputs.set_ylabel("Share for which the input was used")
+    inputs.set_ylabel("Share with input used")
     for panel in (labels, inputs):
         panel.set_ylim(-0.04, 1.04)
         panel.legend(loc="best")
@@ -101,7 +103,7 @@ def uncertainty_by_magnitude(summary: Summary, schema: CatalogSchema) -> Picture
         _frame(panel, MAGNITUDE, both)
         panel.set_xlabel("$G$ [mag]")
         panel.set_ylabel(sigma_title(schema, name))
-    grid[0].legend(loc="best")
+    figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
     alt = (
         "One panel per label: median uncertainty with its 16 to 84 per cent range against"
         " G magnitude, for stars whose RVS spectrum was used and was not. Median of all stars: "
@@ -119,9 +121,9 @@ def uncertainty_by_snr(summary: Summary, schema: CatalogSchema) -> Picture | Non
     figure, grid = panels(len(names), columns=3, size=(3.4, 2.7))
     for name, panel in zip(names, grid, strict=True):
         counts = summary.sigma_by_snr[name].counts
-        _band(panel, SIGNAL_TO_NOISE, counts, BY_NAME[name], (COLOURS[name], ""))
+        _band(panel, SIGNAL_TO_NOISE, counts, BY_NAME[name], (ORANGE, "RVS used"))
         panel.set_xscale("log")
-        panel.xaxis.set_major_formatter(FuncFormatter(_plain))
+        plain_logarithmic(panel.xaxis)
         _frame(panel, SIGNAL_TO_NOISE, np.where(_filled(counts), counts.sum(axis=-1), 0))
         panel.set_xlabel("S/N of the RVS spectrum")
         panel.set_ylabel(sigma_title(schema, name))
@@ -145,12 +147,12 @@ def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
         every, inside = merge(counts, factor), merge(summary.labels_in_range[name].counts, factor)
         panel.stairs(inside, drawn.edges(), fill=True, color=FILL, label="inside training range")
         panel.stairs(every, drawn.edges(), color=INK, linewidth=1.0, label="all stars")
-        _frame(panel, drawn, every)
+        _frame(panel, drawn, every, left_out=0.0005)
         panel.set_ylim(0.0, 1.12 * every.max())
         panel.set_xlabel(axis_title(schema, name))
         panel.set_ylabel("Stars per bin")
         panel.ticklabel_format(axis="y", style="sci", scilimits=(0, 4))
-    grid[0].legend(loc="upper right")
+    figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
     middles = "; ".join(
         f"{name} {quantiles(summary.labels[name].counts, BY_NAME[name].axis, 0.5)[0]:.4g}"
         for name in names
@@ -181,19 +183,27 @@ def _band(
     colour, title = look
     centres = axis.centres()
     panel.fill_between(centres, low, high, color=colour, alpha=0.22, linewidth=0)
-    panel.plot(centres, middle, color=colour, label=title or None, marker="o", markersize=3)
+    panel.plot(centres, middle, color=colour, label=title, marker="o", markersize=3)
     panel.set_yscale("log")
-    panel.yaxis.set_major_formatter(FuncFormatter(_plain))
-    panel.yaxis.set_minor_formatter(FuncFormatter(_plain_minor))
+    plain_logarithmic(panel.yaxis)
 
 
-def _frame(panel: Axes, axis: Axis, counts: Counts) -> None:
-    """Limit a panel to the bins that hold nearly all stars."""
-    panel.set_xlim(*_reach(axis, counts))
+def _entries(grid: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
+    """Return handles and titles of what the panels show, each title once."""
+    entries: dict[str, Artist] = {}
+    for panel in grid:
+        for handle, title in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(title, handle)
+    return list(entries.values()), list(entries)
 
 
-def _reach(axis: Axis, counts: Counts) -> tuple[float, float]:
-    first, last = window(counts)
+def _frame(panel: Axes, axis: Axis, counts: Counts, left_out: float = 0.0) -> None:
+    """Limit a panel to the bins that hold the stars but for this share on each side."""
+    panel.set_xlim(*_reach(axis, counts, left_out))
+
+
+def _reach(axis: Axis, counts: Counts, left_out: float = 0.0) -> tuple[float, float]:
+    first, last = window(counts, left_out)
     edges = axis.edges()
     return float(edges[first]), float(edges[last])
 
@@ -223,13 +233,3 @@ def _filled(counts: Counts) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
 
 def _enough(counts: Counts) -> bool:
     return bool(_filled(counts).any())
-
-
-def _plain(value: float, _: int | None) -> str:
-    return f"{value:g}"
-
-
-def _plain_minor(value: float, _: int | None) -> str:
-    """Label 2 and 5 between the decades, so that less than a decade still has numbers."""
-    leading = f"{value:e}"[0]
-    return f"{value:g}" if leading in "25" and value > 0 else ""

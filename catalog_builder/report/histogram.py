@@ -43,9 +43,9 @@ class Axis:
         """Return the middle of each bin, the geometric one if ``log``, shape (bins,)."""
         return self.value(np.arange(self.bins) + 0.5)
 
-    def value(self, position: Array) -> Array:
+    def value(self, position: NDArray[Any]) -> Array:
         """Return the value at a position counted in bins from the lower limit."""
-        share = position / self.bins
+        share = np.asarray(position, dtype=np.float64) / self.bins
         if self.log:
             return np.asarray(self.low * (self.high / self.low) ** share)
         return np.asarray(self.low + (self.high - self.low) * share)
@@ -180,12 +180,24 @@ def quantiles(counts: Counts, axis: Axis, *shares: float) -> Array:
     return result
 
 
-def window(counts: Counts, share: float = 0.0005) -> tuple[int, int]:
-    """Return first and last-plus-one bin of a 1-D histogram that hold all but this share a side."""
+def window(counts: Counts, left_out: float) -> tuple[int, int]:
+    """Return the bins that hold all stars but for this share on each side, and one bin around.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (bins,)
+    left_out : float
+        Between 0 and 0.5.
+
+    Returns
+    -------
+    first, stop : int
+        As of a slice; all bins if there is no star.
+    """
     total = int(counts.sum())
     if not total:
         return 0, len(counts)
     cumulative = np.cumsum(counts)
-    first = int(np.searchsorted(cumulative, share * total, side="right"))
-    last = int(np.searchsorted(cumulative, (1 - share) * total, side="left"))
+    first = int(np.searchsorted(cumulative, left_out * total, side="right"))
+    last = int(np.searchsorted(cumulative, (1 - left_out) * total, side="left"))
     return max(first - 1, 0), min(last + 2, len(counts))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
+from matplotlib.patheffects import withStroke
 
 from catalog_builder.report.histogram import Array, Axis, Counts, merge, merge_factor, window
 from catalog_builder.report.pictures import (
@@ -17,15 +18,16 @@ from catalog_builder.report.pictures import (
     as_picture,
     new_figure,
     panels,
+    plain_logarithmic,
 )
 from catalog_builder.report.quantities import axis_title
-from catalog_builder.report.summary import LONGITUDE, SINE_LATITUDE, Summary
+from catalog_builder.report.summary import SKY_X, SKY_Y, Summary
 from catalog_builder.schema import CatalogSchema
 
 # Stars per occupied cell, on average, that a map should show.
 _WANTED = 4.0
 
-_WHOLE_SKY_DEG2 = 360.0**2 / np.pi
+_STERADIAN_DEG2 = (180.0 / np.pi) ** 2
 
 
 def metallicity_of_kiel(summary: Summary) -> str | None:
@@ -96,32 +98,47 @@ def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
 
 def sky(summary: Summary) -> Picture | None:
     """Draw sources per square degree on the whole sky, galactic, Mollweide."""
-    histogram = summary.sky
-    if not histogram.stars:
-        return None
-    factor = merge_factor(histogram.counts, _WANTED)
-    counts = merge(histogram.counts, factor)
-    longitude = np.radians(LONGITUDE.merged(factor).edges())
-    latitude = np.arcsin(np.clip(SINE_LATITUDE.merged(factor).edges(), -1.0, 1.0))
-    density = counts * (counts.size / _WHOLE_SKY_DEG2)
-    shown = np.ma.masked_equal(density, 0.0)
+    factor = merge_factor(summary.sky.counts, _WANTED)
+    counts = merge(summary.sky.counts, factor)
+    x, y = SKY_X.merged(factor), SKY_Y.merged(factor)
+    cell = (x.high - x.low) * (y.high - y.low) / counts.size * _STERADIAN_DEG2
+    area = cell * np.maximum(_covered(x, y), 0.1)
+    density = np.ma.masked_equal(counts / area, 0.0)
     figure = new_figure(9.0, 4.6)
-    panel = figure.add_subplot(projection="mollweide")
-    norm = LogNorm(shown.min(), max(shown.max(), 3.0 * shown.min()))
-    mesh = panel.pcolormesh(longitude, latitude, shown.T, cmap=DENSITY_MAP, norm=norm)
-    panel.grid(visible=True, color=GREY, linewidth=0.4, alpha=0.6)
-    ticks = np.arange(-120, 121, 60)
-    panel.set_xticks(np.radians(ticks), [f"{-tick % 360}°" for tick in ticks])
-    panel.set_yticks(np.radians([-60, -30, 0, 30, 60]))
-    panel.minorticks_off()
-    figure.colorbar(mesh, ax=panel, shrink=0.75, pad=0.02, label="Sources per square degree")
-    covered = np.count_nonzero(counts) / counts.size
+    # matplotlib does not declare the transformations of its geographic axes.
+    panel: Any = figure.add_subplot(projection="mollweide")
+    norm = LogNorm(density.min(), max(density.max(), 10.0 * density.min()))
+    plane = panel.transAffine + panel.transAxes
+    mesh = panel.pcolormesh(
+        x.edges(), y.edges(), density.T, cmap=DENSITY_MAP, norm=norm, transform=plane
+    )
+    _graticule(panel)
+    bar = figure.colorbar(mesh, ax=panel, shrink=0.75, pad=0.02, label="Sources per square degree")
+    plain_logarithmic(bar.ax.yaxis)
     alt = (
         "Map of the sky in galactic coordinates, Mollweide projection, centre of the Galaxy in the"
-        f" middle, longitude increasing to the left: sources per square degree, in cells of"
-        f" {_WHOLE_SKY_DEG2 / counts.size:.2g} square degrees, of which {covered:.1%} hold sources."
+        f" middle, longitude increasing to the left: sources per square degree, in"
+        f" {np.count_nonzero(counts)} cells of {cell:.2g} square degrees that hold any."
     )
     return as_picture(figure, "png", alt)
+
+
+def _covered(x: Axis, y: Axis) -> Array:
+    """Return the share of each cell that lies on the sky, from eight times eight points in it."""
+    fine_x, fine_y = (Axis(axis.low, axis.high, 8 * axis.bins).centres() for axis in (x, y))
+    inside = (fine_x[:, None] / x.high) ** 2 + (fine_y[None, :] / y.high) ** 2 <= 1.0
+    return np.asarray(merge(inside, 8) / 64.0)
+
+
+def _graticule(panel: Axes) -> None:
+    panel.minorticks_off()
+    panel.grid(visible=True, color=GREY, linewidth=0.4, alpha=0.6)
+    longitudes, latitudes = np.arange(-120, 121, 60), np.arange(-60, 61, 30)
+    halo = [withStroke(linewidth=2.5, foreground="white")]
+    panel.set_xticks(
+        np.radians(longitudes), [f"{-tick % 360}°" for tick in longitudes], path_effects=halo
+    )
+    panel.set_yticks(np.radians(latitudes), [f"{tick}°".replace("-", "−") for tick in latitudes])
 
 
 def _density(panel: Axes, axes: tuple[Axis, Axis], counts: Counts) -> None:
@@ -143,13 +160,15 @@ def _draw(
     mesh = panel.pcolormesh(axes[0].edges(), axes[1].edges(), values.T, cmap=cmap, norm=norm)
     figure = panel.get_figure(root=True)
     if figure is not None:
-        figure.colorbar(mesh, ax=panel, label=title, extend=extend, pad=0.02)
+        bar = figure.colorbar(mesh, ax=panel, label=title, extend=extend, pad=0.02)
+        if isinstance(norm, LogNorm):
+            plain_logarithmic(bar.ax.yaxis)
 
 
 def _crop(panel: Axes, axes: tuple[Axis, Axis], counts: Counts) -> None:
     limits = []
     for number, axis in enumerate(axes):
-        first, last = window(counts.sum(axis=1 - number))
+        first, last = window(counts.sum(axis=1 - number), left_out=0.0005)
         edges = axis.edges()
         limits.append((float(edges[first]), float(edges[last])))
     panel.set_xlim(*limits[0])

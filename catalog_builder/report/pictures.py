@@ -13,7 +13,10 @@ import matplotlib as mpl
 from cycler import cycler
 from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter
 
 #: Okabe & Ito, "Color universal design" (2008): told apart with any colour vision.
 COLOURS: Final = {
@@ -99,7 +102,32 @@ def report_style() -> Iterator[None]:
 
 def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of this size in inches."""
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07))
+
+
+def plain_logarithmic(axis: XAxis | YAxis) -> None:
+    """Number a logarithmic axis in plain figures; 2 and 5 as well if it spans few decades."""
+
+    def major(value: float, _: int | None) -> str:
+        return _plain(value, "1")
+
+    def minor(value: float, _: int | None) -> str:
+        low, high = sorted(axis.get_view_interval())
+        return _plain(value, "25") if high < 100 * low else ""
+
+    axis.set_major_formatter(FuncFormatter(major))
+    axis.set_minor_formatter(FuncFormatter(minor))
+
+
+def _plain(value: float, leading: str) -> str:
+    """Return a number of one digit if it is one of these, else nothing."""
+    digit, power = f"{value:.0e}".split("e")
+    if digit not in leading:
+        return ""
+    if 1e-4 < value < 1e5:
+        return f"{value:g}"
+    factor = "" if digit == "1" else rf"{digit}\times"
+    return rf"${factor}10^{{{int(power)}}}$"
 
 
 def panels(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog_builder.report import curves, maps, tables
-from catalog_builder.report.html import Cell, Html, number, paragraph, percent, text
+from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.pictures import Picture, report_style
 from catalog_builder.report.quantities import BY_NAME
 from catalog_builder.report.summary import Summary
@@ -151,7 +151,8 @@ def _abundances(summary: Summary, schema: CatalogSchema) -> str:
     beyond = sum(summary.abundance[name].beyond for name in shown)
     words = Html(
         f"[α/M] against metallicity, of stars inside the training ranges of both: {counts}."
-        f" The thin and the thick disc are the lower and the upper sequence.{_beyond(beyond)}"
+        " The disc of the Galaxy is expected to show two sequences, the thick disc above the thin"
+        f" one.{_beyond(beyond)}"
     )
     absent = (
         "No star has [α/M] and a metallicity inside the training ranges: there is no abundance"
@@ -164,7 +165,7 @@ def _sky(summary: Summary) -> str:
     unknown = summary.rows - summary.sky.stars
     words = (
         "All published sources in galactic coordinates, Mollweide projection, in cells of equal"
-        f" area; the centre of the Galaxy is in the middle and longitude increases to the left."
+        " area; the centre of the Galaxy is in the middle and longitude increases to the left."
         f" White: no source. Sources without position: {_spelled(unknown)}."
     )
     return _figure(maps.sky(summary), words, "No source has a position: there is no map to show.")
@@ -185,8 +186,10 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
 
 
 def _reading(schema: CatalogSchema) -> str:
-    outside = [f"{name}_outside_range" for name in LABELS]
-    mask = sum(schema.flags[name].mask for name in outside)
+    reasons = ("outside_range", "not_available")
+    unfit = [schema.flags[f"{name}_{reason}"] for reason in reasons for name in LABELS]
+    mask = sum(bit.mask for bit in unfit)
+    bits = ", ".join(str(bit.bit) for bit in unfit)
     rules = (
         "A null is NaN. A label that must not be used is null, and a flag says why;"
         " it is not left in place.",
@@ -204,9 +207,9 @@ def _reading(schema: CatalogSchema) -> str:
     example = (
         "from catalog_builder.catalog.open import open_catalog\n\n"
         'catalogue = open_catalog("the folder of this page")\n'
-        f"outside = {mask}  # {' | '.join(outside)}\n"
-        "predicted = catalogue.teff.notnull()\n"
-        "good = catalogue.where(predicted & ((catalogue.flags & outside) == 0), drop=True)\n"
+        f"unfit = {mask}  # bits {bits}: a label outside its range or not available\n"
+        "keep = (catalogue.flags & unfit) == 0  # digits 00000\n"
+        "good = catalogue.isel(source=keep.values)\n"
     )
     return f"<ul>{items}</ul>\n<pre><code>{text(example)}</code></pre>"
 
@@ -226,15 +229,15 @@ def _made_from(record: Record, schema: CatalogSchema) -> str:
     facts: tuple[tuple[str, Cell], ...] = (
         ("Input files", number(len(inputs))),
         ("of which identified by a checksum", number(checksums)),
-        ("Model", Html(f"<code>{text(record['model_digest'])}</code>")),
-        ("Settings", Html(f"<code>{text(record['config_digest'])}</code>")),
+        ("Model", _digest(record["model_digest"])),
+        ("Settings", _digest(record["config_digest"])),
         ("Schema of the columns", schema.version),
         ("Schema of the flags", schema.flags.version),
     )
     words = paragraph(
         Html("<code>RELEASE.json</code>"), " beside this page names every input file."
     )
-    rows = tables.table("Inputs and digests", ("What", "Number or digest"), facts, words=2)
+    rows = table("Inputs and digests", ("What", "Number or digest"), facts, words=2)
     return "\n".join([words, rows, tables.software(record)])
 
 
@@ -246,6 +249,10 @@ def _figure(picture: Picture | None, caption: Cell, absent: str, *, half: bool =
         f'<figure{size}><img src="{picture.uri}" alt="{text(picture.alt)}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
+
+
+def _digest(value: object) -> Html:
+    return Html(f'<code class="long">{text(value)}</code>')
 
 
 def _without_g(summary: Summary) -> int:

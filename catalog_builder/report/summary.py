@@ -22,9 +22,15 @@ Block = Mapping[str, NDArray[Any]]
 MAGNITUDE: Final = Axis(0.0, 23.0, 46)
 SIGNAL_TO_NOISE: Final = Axis(1.0, 10000.0, 40, log=True)
 
-#: Longitude decreases to the right: its negative, and the sine of latitude, for cells of one area.
-LONGITUDE: Final = Axis(-180.0, 180.0, 360)
-SINE_LATITUDE: Final = Axis(-1.0, 1.0, 180)
+#: The plane of Mollweide's projection for a sphere of radius 1. It keeps areas, so its square
+#: cells all hold the same area of the sky.
+SKY_X: Final = Axis(-2 * np.sqrt(2), 2 * np.sqrt(2), 360)
+SKY_Y: Final = Axis(-np.sqrt(2), np.sqrt(2), 180)
+
+# Auxiliary angle of the projection: pi sin(latitude) = 2 theta + sin(2 theta). Steps of theta are a
+# sixtieth of a cell, so that interpolation serves for the inverse.
+_THETA: Final = np.linspace(-np.pi / 2, np.pi / 2, 10001)
+_SINE_LATITUDE: Final = (2 * _THETA + np.sin(2 * _THETA)) / np.pi
 
 INPUTS: Final = ("rvs", "xp", "photometry", "parallax")
 
@@ -65,7 +71,7 @@ class Summary:
     abundance : dict of str to Histogram
         [M/H] and [Fe/H] against [alpha/M], of stars inside the training ranges of both.
     sky : Histogram
-        Minus galactic longitude (deg) against the sine of galactic latitude.
+        The plane of Mollweide's projection, galactic longitude increasing to the left.
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
@@ -97,7 +103,7 @@ class Summary:
         self.abundance = {
             name: Histogram(BY_NAME[name].axis, BY_NAME["alpha_m"].axis) for name in ("m_h", "fe_h")
         }
-        self.sky = Histogram(LONGITUDE, SINE_LATITUDE)
+        self.sky = Histogram(SKY_X, SKY_Y)
 
     def add(self, block: Block) -> None:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
@@ -108,8 +114,7 @@ class Summary:
         self._count_labels(block, inside)
         self._count_uncertainties(block)
         self._count_planes(block, inside)
-        longitude, sine_latitude = galactic(block["ra"], block["dec"])
-        self.sky.add(-longitude, sine_latitude)
+        self.sky.add(*galactic_mollweide(block["ra"], block["dec"]))
 
     def _count_columns(self, block: Block) -> None:
         for column in self._schema.columns:
@@ -202,23 +207,34 @@ def flagged(flags: NDArray[np.int64], schema: FlagSchema, name: str) -> NDArray[
     return found
 
 
-def galactic(
+def galactic_mollweide(
     ra: NDArray[np.float64], dec: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return galactic longitude in deg, -180 to 180, and the sine of galactic latitude.
+    """Return where a position lies on a galactic map in Mollweide's projection.
 
     Parameters
     ----------
     ra, dec : ndarray of float64, shape (n,)
         ICRS, deg; NaN if not known.
+
+    Returns
+    -------
+    x, y : ndarray of float64, shape (n,)
+        On a sphere of radius 1, longitude increasing to the left; NaN if not known.
+
+    References
+    ----------
+    Snyder 1987, USGS Professional Paper 1395, p. 251.
     """
     import astropy.units as u
     from astropy.coordinates import SkyCoord
 
-    longitude, sine = np.full(ra.shape, np.nan), np.full(ra.shape, np.nan)
+    x, y = np.full(ra.shape, np.nan), np.full(ra.shape, np.nan)
     known = np.isfinite(ra) & np.isfinite(dec)
-    if known.any():
-        position = SkyCoord(ra[known] * u.deg, dec[known] * u.deg, frame="icrs").galactic
-        longitude[known] = position.l.wrap_at(180 * u.deg).deg
-        sine[known] = np.sin(position.b.rad)
-    return longitude, sine
+    if not known.any():
+        return x, y
+    position = SkyCoord(ra[known] * u.deg, dec[known] * u.deg, frame="icrs").galactic
+    theta = np.interp(np.sin(position.b.rad), _SINE_LATITUDE, _THETA)
+    x[known] = -2 * np.sqrt(2) / np.pi * position.l.wrap_at(np.pi * u.rad).rad * np.cos(theta)
+    y[known] = np.sqrt(2) * np.sin(theta)
+    return x, y

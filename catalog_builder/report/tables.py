@@ -108,7 +108,16 @@ def training_range(summary: Summary) -> str:
             zip(_DIGITS, summary.digits, strict=True), start=1
         )
     ]
-    head = ("Digit", "Column", "0: inside", "", "1: outside", "", "9: nothing to test", "")
+    head = (
+        "Digit",
+        "Column",
+        "0: inside",
+        "Share",
+        "1: outside",
+        "Share",
+        "9: nothing to test",
+        "Share",
+    )
     caption = "Digits of the training-range string, training_range in the exported tables"
     return table(caption, head, rows, words=2)
 
