@@ -222,7 +222,8 @@ def _fails(cut: Cut, survey: LabelSurvey, column: RawColumn) -> NDArray[np.bool_
     if cut.bits is not None:
         # As 64 bits without sign: ASPCAPFLAG has bits above 31, and a mask may have the top one.
         flags = np.where(column.null, 0, column.values).astype(np.int64).view(np.uint64)
-        return (flags & np.uint64(survey.bit_mask(cut.bits))) != 0
+        failed: NDArray[np.bool_] = (flags & np.uint64(survey.bit_mask(cut.bits))) != 0
+        return failed
     values = _floats(column, survey)
     return _outside(values, cut.range) if cut.range else np.zeros(values.size, bool)
 

@@ -1,0 +1,102 @@
+import copy
+
+import numpy as np
+import pytest
+import yaml
+
+from catalog_builder.archive.release import load_release
+from catalog_builder.errors import ConfigError
+
+
+def _set(content, path, value):
+    *parents, last = path.split(".")
+    for part in parents:
+        content = content[part]
+    content[last] = value
+
+
+def test_dr3_grid_and_lengths(dr3):
+    wavelengths = dr3.rvs.grid.wavelengths()
+    assert wavelengths.shape == (2401,)
+    assert wavelengths[0] == 846.0
+    assert wavelengths[3] == 846.03
+    assert wavelengths[-1] == 870.0
+    assert dr3.xp.sampled_grid.wavelengths()[[0, -1]].tolist() == [336.0, 1020.0]
+    columns = dr3.tables["xp_continuous_mean_spectrum"].columns
+    assert columns["bp_coefficient_correlations"].length == 55 * 54 // 2
+
+
+def test_dr3_partition_rule(dr3):
+    # Documentation of DR3: level 12 is the id over 34 359 738 368, level 8 over 8 796 093 022 208.
+    assert 2**dr3.partition.position_shift == 34_359_738_368
+    assert 2**dr3.partition.source_id_shift == 8_796_093_022_208
+    assert dr3.partition.n_pixels == 786_432
+
+
+def test_every_table_is_joined_by_source_id(dr3):
+    for table in dr3.tables.values():
+        assert table.columns["source_id"].numpy_dtype == np.int64
+
+
+def test_a_release_is_only_data(tiny):
+    assert tiny.tables["gaia_source"].native_names("snr") == ("rvs_snr", "snr")
+    assert tiny.tables["gaia_source"].native_names("ra") == ("ra",)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("tables.gaia_source.columns.ra.unit", "degg", r"columns\.ra\.unit: 'degg' is not a unit"),
+        ("tables.gaia_source.columns.ra.unitt", "deg", r"ra\.unitt: unknown key\. Allowed here: d"),
+        ("rvs.grid.strt", 1.0, r"rvs\.grid\.strt: unknown key\. Allowed here: count, start"),
+        ("colour", "red", r"colour: unknown key\. Allowed here: .*reference_epoch"),
+        ("rvs.grid.unit", "s", r"rvs\.grid: unit 's' is not a length"),
+        ("rvs.grid.count", 5, r"flux\.length is 4, but the grid .* says 5"),
+        ("rvs.medium", "water", r"rvs\.medium: Input should be 'vacuum' or 'air'"),
+        ("rvs.sig_to_noise", "missing", r"lacks \['missing'\]"),
+        ("tables.gaia_source.formats", ["xls"], r"formats\.0: Input should be 'csv\.gz'"),
+        ("tables.gaia_source.columns.source_id.dtype", "int32", "must hold `source_id`"),
+        ("tables.gaia_source.columns.params.length", 3, "must have dtype float32 or float64"),
+        ("driving_tables", [], "driving_tables"),
+        ("driving_tables", ["xp_sampled_mean_spectrum"], "does not describe"),
+        ("partition.range_pattern", "(", "not a regular expression"),
+        ("partition.range_pattern", "[0-9]+", "needs the groups"),
+        ("partition.source_id_shift", 58, "the shifts and levels disagree"),
+        ("parallax_zero_point.rule", "lindegren2021", "needs exactly the inputs"),
+        ("parallax_zero_point.rule", "guess", "lindegren2021"),
+        ("checksums.algorithm", "crc", "md5"),
+    ],
+)
+def test_a_wrong_key_is_named(tiny_yaml, tmp_path, path, value, message):
+    content = copy.deepcopy(tiny_yaml)
+    _set(content, path, value)
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_release(file)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_key_is_named(tiny_yaml, tmp_path):
+    content = {key: value for key, value in tiny_yaml.items() if key != "credit"}
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match="credit: this key is missing"):
+        load_release(file)
+
+
+def test_an_unknown_release_lists_the_known(tmp_path):
+    with pytest.raises(ConfigError, match="dr3"):
+        load_release("dr99")
+    with pytest.raises(ConfigError, match="no description"):
+        load_release(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="no description"):
+        load_release("../releases/dr3")
+
+
+@pytest.mark.parametrize("text", ["[1, 2", "just text", "!!python/object/apply:os.getcwd []", ""])
+def test_what_is_no_description(tmp_path, text):
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_release(file)
