@@ -18,7 +18,7 @@ from rich.console import Console
 
 from catalog_builder import __version__
 from catalog_builder.config import RunConfig, load_config, to_yaml
-from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.errors import CatalogBuilderError, StoreError
 
 app = typer.Typer(
     name="catalog-builder",
@@ -174,6 +174,47 @@ def validate(
             "Restore it from a copy, or publish it again under another --version.",
         )
     typer.echo(f"{path} is valid.")
+
+
+@app.command()
+def explain(
+    source_id: Annotated[int, typer.Argument(help="Gaia source id.")], workdir: WorkdirPath = None
+) -> None:
+    """Say everything that is known of one source: files, rejects, features, labels, flags."""
+    from catalog_builder.explain import explain as explain_source
+
+    typer.echo(explain_source(workdir or Path("catalog-workdir"), source_id))
+
+
+@app.command()
+def clean(
+    workdir: WorkdirPath = None,
+    intermediate: Annotated[
+        bool,
+        typer.Option(help="Also features, training set and predictions; models are kept."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove what no sealed catalogue needs, after saying what that is."""
+    from dask.utils import format_bytes
+
+    from catalog_builder.runtime.cleaning import find_surplus, remove
+    from catalog_builder.runtime.lock import driver_lock
+    from catalog_builder.runtime.workdir import Workdir
+
+    place = Workdir((workdir or Path("catalog-workdir")).absolute())
+    if not place.receipts.is_dir():
+        raise StoreError(f"{place.root} is not a workdir of catalog-builder.", "Check --workdir.")
+    with driver_lock(place.lock_file):
+        surplus = find_surplus(place, intermediate=intermediate)
+        for item in surplus:
+            typer.echo(f"{format_bytes(item.size):>12}  {item.path}  ({item.reason})")
+        total = format_bytes(sum(item.size for item in surplus))
+        if not surplus:
+            typer.echo("Nothing to remove.")
+        elif yes or typer.confirm(f"Remove {total}?"):
+            remove(surplus)
+            typer.echo(f"Removed {total}.")
 
 
 @app.command()

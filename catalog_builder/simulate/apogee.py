@@ -180,7 +180,8 @@ def write_fits(path: Path, parts: list[Path]) -> int:
         file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
         file.write(header.tostring().encode("ascii"))
         for part in parts:
-            file.write(np.load(part, allow_pickle=False).tobytes())
+            # Joining arrays gives native byte order; FITS is big-endian.
+            file.write(np.load(part, allow_pickle=False).astype(DTYPE).tobytes())
         file.write(b"\0" * (-(rows * DTYPE.itemsize) % 2880))
     part_file.replace(path)
     return int(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,8 @@ def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]
             memory_limit=settings.memory_limit,
             dashboard_address=settings.dashboard_address,
             host="127.0.0.1",
+            # A failed task is reported by the driver, in words; Dask would print its traceback.
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):
