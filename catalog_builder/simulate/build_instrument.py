@@ -28,9 +28,13 @@ N_COEFFICIENTS = 55
 #: Edges of the bins in log10 of the first coefficient, within which errors are averaged.
 _KNOT_EDGES = np.array([1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0, 6.0])
 #: Coefficients brighter than this are used for the spread, where noise does not dominate.
-_BRIGHT = 3000.0
+_BRIGHT = 1000.0
 #: Relative accuracy asked of the fit, in units of the mean flux of the band.
 _FIT_ERROR = 0.004
+#: A source with a coefficient this many robust standard deviations from the median is left out.
+_ODD = 6.0
+#: Combinations of coefficients that real stars hardly use get this amplitude, relative to the first.
+_SMALLEST = 2e-4
 
 
 def read_coefficients(path: Path, band: str) -> tuple[Float, Float]:
@@ -44,8 +48,8 @@ def read_coefficients(path: Path, band: str) -> tuple[Float, Float]:
     return values.astype(np.float64), errors.astype(np.float64)
 
 
-def inverse(matrix: Float, values: Float, errors: Float) -> Float:
-    """Matrix (343, 55) from sampled flux to coefficients: a ridge regression.
+def inverse(matrix: Float, values: Float, errors: Float, factor: Float) -> Float:
+    """Matrix (343, 55) from sampled flux to coefficients: the linear estimate of least variance.
 
     Parameters
     ----------
@@ -53,30 +57,41 @@ def inverse(matrix: Float, values: Float, errors: Float) -> Float:
         (55, 343) sampled flux per unit coefficient, without merge weights; zero where the band
         does not contribute.
     values, errors : numpy.ndarray
-        (n, 55) coefficients of real stars, from which their spread is taken.
+        (n, 55) coefficients of real stars. Their second moments say what the samples do not: which
+        combinations of coefficients stars have.
+    factor : numpy.ndarray
+        (55, 55) Cholesky factor of the correlations of the errors.
     """
-    bright = values[:, 0] > _BRIGHT
-    ratio = values[bright] / values[bright, :1]
-    noise = errors[bright] / values[bright, :1]
-    centre = np.median(ratio, axis=0)
-    spread = 1.4826 * np.median(np.abs(ratio - centre), axis=0)
-    intrinsic = np.sqrt(np.maximum(spread**2 - np.median(noise, axis=0) ** 2, (0.2 * spread) ** 2))
-    # A coefficient may lie away from zero on average: the prior is centred on zero.
-    width = np.hypot(3.0 * intrinsic, centre)
     inside = np.any(matrix != 0.0, axis=0)
     used = matrix[:, inside]
-    # Mean flux per unit first coefficient: makes the problem free of units.
-    scale = np.mean(np.abs(used[0]))
-    design = used.T / scale
+    bright = ordinary_stars(values)
+    mean_flux = np.mean(values[bright] @ used, axis=1)
+    moments = _second_moments(values[bright] / mean_flux[:, None])
+    noise = errors[bright] / mean_flux[:, None]
+    moments -= _second_moments(noise) * (factor @ factor.T)
+    power, directions = np.linalg.eigh(moments)
+    power = np.maximum(power, (_SMALLEST * np.sqrt(moments[0, 0])) ** 2)
+    prior = (directions * power) @ directions.T
     # White noise of the coefficients reaches the samples as the norm of the columns.
-    sample_error = np.linalg.norm(design, axis=1)
-    sample_error = _FIT_ERROR * sample_error / np.median(sample_error)
-    weighted = design / sample_error[:, None]
-    normal = weighted.T @ weighted + np.diag(1.0 / width**2)
-    solution = np.linalg.solve(normal, weighted.T / sample_error / scale)
+    sample_error = np.linalg.norm(used, axis=0)
+    sample_error *= _FIT_ERROR / np.median(sample_error)
+    covariance = used.T @ prior @ used + np.diag(sample_error**2)
     result = np.zeros((matrix.shape[1], N_COEFFICIENTS))
-    result[inside] = solution.T
+    result[inside] = np.linalg.solve(covariance, used.T @ prior)
     return result
+
+
+def ordinary_stars(values: Float) -> NDArray[np.int64]:
+    """Rows of bright sources whose spectra are not odd: white dwarfs and quasars rule moments."""
+    rows = np.flatnonzero(values[:, 0] > _BRIGHT)
+    ratio = values[rows] / values[rows, :1]
+    deviation = np.abs(ratio - np.median(ratio, axis=0))
+    spread = 1.4826 * np.median(deviation, axis=0)
+    return rows[np.all(deviation[:, 1:] < _ODD * spread[1:], axis=1)]
+
+
+def _second_moments(vectors: Float) -> Float:
+    return np.asarray(vectors.T @ vectors / len(vectors))
 
 
 def error_table(values: Float, errors: Float) -> tuple[Float, Float]:
@@ -138,9 +153,11 @@ def build(folder: Path) -> dict[str, np.ndarray]:
             tables[band], weight, out=np.zeros_like(tables[band]), where=weight > 0.0
         )
         values, errors = read_coefficients(folder / "chunk0.fits", band)
-        out[f"{band}_inverse"] = inverse(matrix, values, errors)
+        factor = correlation_factor(correlated, band)
+        out[f"{band}_inverse"] = inverse(matrix, values, errors, factor)
         out[f"{band}_error_knots"], out[f"{band}_log_error"] = error_table(values, errors)
-        out[f"{band}_correlation"] = correlation_factor(correlated, band)
+        out[f"{band}_correlation"] = factor
+    out["response"] = np.ones(len(wavelength))  # see build_response
     out["passbands"], out["zero_points"] = passbands(out["bp_inverse"], out["rp_inverse"])
     return out
 

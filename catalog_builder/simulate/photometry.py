@@ -54,8 +54,9 @@ def received(ln_surface: Float, radius: Float, distance: Float, a_0: Float) -> F
 
 
 def sampled_flux(flux: Float, wavelength: Float) -> Float:
-    """Flux (n, 343) at the resolution and on the samples of XP."""
-    return flux @ instrument.line_spread(float(wavelength[0]), len(wavelength))
+    """Flux (n, 343) at the resolution and on the samples of XP, its systematic wiggles included."""
+    smooth = flux @ instrument.line_spread(float(wavelength[0]), len(wavelength))
+    return smooth * instrument.load().response
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,72 @@
+"""The demonstration: a small simulated sky to run on, and how the catalogue compares with its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from distributed import Client
+
+from catalog_builder.config import RunConfig
+from catalog_builder.errors import CatalogueError
+from catalog_builder.runtime.workdir import remove_tree
+
+#: A release of this name means: simulate the release before the suffix, then run on that.
+SUFFIX = "-demo"
+
+
+def is_demo(config: RunConfig) -> bool:
+    """Say whether the run makes its own archive."""
+    return config.release.endswith(SUFFIX)
+
+
+def simulated(config: RunConfig, workdir: Path, client: Callable[[], Client]) -> RunConfig:
+    """Simulate the archive of a demonstration, unless an earlier run did, and point the run at it.
+
+    Parameters
+    ----------
+    config : RunConfig
+        With a release such as ``dr3-demo``.
+    workdir : Path
+        The sky goes into ``archive`` below it.
+    client : callable
+        Returns a Dask client; called only when there is something to simulate.
+
+    Returns
+    -------
+    RunConfig
+        The same with the real release's name and the simulated archive.
+    """
+    from catalog_builder.simulate.sky import simulate
+
+    release = config.release.removesuffix(SUFFIX)
+    archive = workdir / "archive"
+    if not archive.exists():
+        unfinished = workdir / ".archive.partial"
+        remove_tree(unfinished)
+        simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
+        unfinished.rename(archive)
+    return config.model_copy(update={"release": release, "archive": str(archive)})
+
+
+def compare_with_truth(catalogue: Path, archive: Path) -> str:
+    """Return a table of truth against catalogue.
+
+    Raises
+    ------
+    CatalogueError
+        If the 68 % coverage of a label is not between 60 and 76 %: its sigmas are not to be
+        trusted, and the demonstration has failed.
+    """
+    from catalog_builder.catalog.open import open_catalog
+    from catalog_builder.simulate.score import score, score_in_words
+
+    found = score(open_catalog(catalogue), archive / "truth")
+    text = score_in_words(found)
+    outside = [label.name for label in found.labels if not 0.60 <= label.coverage_68 <= 0.76]
+    if outside:
+        raise CatalogueError(
+            f"{text}\nThe 68 % coverage of {', '.join(outside)} is not between 60 and 76 %.",
+            "Look at the report; more stars (demo.stars) or epochs (model.epochs) may help.",
+        )
+    return text
