@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from catalog_builder.report.histogram import (
     Array,
@@ -50,34 +51,26 @@ def completeness(summary: Summary) -> Picture | None:
     total = summary.magnitude["all"].counts
     if not total.any():
         return None
-    edges = MAGNITUDE.edges()
-    figure, (numbers, labels, inputs) = panels(3, columns=3, size=(3.4, 3.0), sharex=True)
-    numbers.stairs(total, edges, fill=True, color=FILL)
-    numbers.stairs(total, edges, color=INK, linewidth=1.0)
-    numbers.set_yscale("log")
-    numbers.set_ylim(0.7, 2.0 * total.max())
-    plain_logarithmic(numbers.yaxis)
-    numbers.set_ylabel("Sources per half magnitude")
-    of_label = {name: _share(summary.magnitude[name].counts, total) for name in LABELS}
-    for names, share in _equal_curves(of_label):
-        title = ", ".join(BY_NAME[name].symbol for name in names)
-        labels.stairs(share, edges, baseline=None, color=COLOURS[names[0]], label=title, lw=1.8)
-    labels.set_ylabel("Share with label")
-    of_input = {name: _share(summary.magnitude[f"{name}_used"].counts, total) for name in INPUTS}
-    for names, share in _equal_curves(of_input):
-        title = ", ".join(_INPUT_NAMES[name] for name in names)
-        colour = _INPUT_COLOURS[names[0]]
-        inputs.stairs(share, edges, baseline=None, color=colour, label=title, lw=1.8)
-    inputs.set_ylabel("Share with input used")
-    for panel in (labels, inputs):
-        panel.set_ylim(-0.04, 1.04)
-        panel.legend(loc="best")
-    for panel in (numbers, labels, inputs):
-        panel.set_xlabel("$G$ [mag]")
-    _frame(numbers, MAGNITUDE, total)
+    given = {
+        name: _share(summary.magnitude[name].counts, total)
+        for name in LABELS
+        if summary.filled[name]
+    }
+    used = {name: _share(summary.magnitude[f"{name}_used"].counts, total) for name in INPUTS}
+    figure, grid = panels(3 if given else 2, columns=3, size=(3.4, 3.0))
+    _numbers(grid[0], total)
+    if given:
+        symbols = {name: BY_NAME[name].symbol for name in given}
+        _shares(grid[1], given, COLOURS, symbols)
+        grid[1].set_ylabel("Share with label")
+    _shares(grid[-1], used, _INPUT_COLOURS, _INPUT_NAMES)
+    grid[-1].set_ylabel("Share with input used")
+    for panel in grid:
+        _magnitude_axis(panel)
+        _frame(panel, MAGNITUDE, total)
     first, last = _reach(MAGNITUDE, total)
     alt = (
-        f"Three panels against G magnitude from {first:g} to {last:g}: number of sources per half"
+        f"Against G magnitude from {first:g} to {last:g}: number of sources per half"
         f" magnitude, largest at G = {MAGNITUDE.centres()[int(total.argmax())]:g}; share of sources"
         " with each label; share of sources for which each input was used."
     )
@@ -101,7 +94,7 @@ def uncertainty_by_magnitude(summary: Summary, schema: CatalogSchema) -> Picture
             _band(panel, MAGNITUDE, counts, BY_NAME[name], (colour, title))
             both += np.where(_filled(counts), counts.sum(axis=-1), 0)
         _frame(panel, MAGNITUDE, both)
-        panel.set_xlabel("$G$ [mag]")
+        _magnitude_axis(panel)
         panel.set_ylabel(sigma_title(schema, name))
     figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
     alt = (
@@ -161,6 +154,26 @@ def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
     return as_picture(figure, "svg", alt)
 
 
+def _numbers(panel: Axes, total: Counts) -> None:
+    panel.stairs(total, MAGNITUDE.edges(), fill=True, color=FILL)
+    panel.stairs(total, MAGNITUDE.edges(), color=INK, linewidth=1.0)
+    panel.set_yscale("log")
+    panel.set_ylim(0.7, 2.0 * total.max())
+    plain_logarithmic(panel.yaxis)
+    panel.set_ylabel("Sources per half magnitude")
+
+
+def _shares(
+    panel: Axes, shares: dict[str, Array], colours: Mapping[str, str], titles: Mapping[str, str]
+) -> None:
+    for names, share in _equal_curves(shares):
+        title = ", ".join(titles[name] for name in names)
+        colour = colours[names[0]]
+        panel.stairs(share, MAGNITUDE.edges(), baseline=None, color=colour, label=title, lw=1.8)
+    panel.set_ylim(-0.04, 1.04)
+    panel.legend(loc="best")
+
+
 def _medians(summary: Summary, schema: CatalogSchema, names: Sequence[str]) -> str:
     medians = {
         name: quantiles(summary.sigma[name].counts, BY_NAME[name].sigma, 0.5)[0] for name in names
@@ -186,6 +199,11 @@ def _band(
     panel.plot(centres, middle, color=colour, label=title, marker="o", markersize=3)
     panel.set_yscale("log")
     plain_logarithmic(panel.yaxis)
+
+
+def _magnitude_axis(panel: Axes) -> None:
+    panel.set_xlabel("$G$ [mag]")
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
 
 
 def _entries(grid: Sequence[Axes]) -> tuple[list[Artist], list[str]]:

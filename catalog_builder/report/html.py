@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-# Thin and unbreakable, as the SI asks between groups of three digits.
+# Thin and unbreakable: between groups of three digits, and before the sign of per cent.
 _GROUP = "\u202f"
 NOTHING = "–"
 
@@ -48,10 +48,10 @@ def percent(part: float, whole: float, decimals: int = 1) -> str:
         return NOTHING
     share, least = 100.0 * part / whole, 10.0**-decimals
     if 0 < share < least / 2:
-        return f"< {least:g} %"
+        return f"<{_GROUP}{least:g}{_GROUP}%"
     if 100.0 - least / 2 < share < 100.0:
-        return f"> {100 - least:g} %"
-    return f"{share:.{decimals}f} %"
+        return f">{_GROUP}{100 - least:g}{_GROUP}%"
+    return f"{share:.{decimals}f}{_GROUP}%"
 
 
 def share(value: object) -> Cell:

@@ -25,7 +25,7 @@ from catalog_builder.report.summary import SKY_X, SKY_Y, Summary
 from catalog_builder.schema import CatalogSchema
 
 # Stars per occupied cell, on average, that a map should show.
-_WANTED = 4.0
+_WANTED = 2.0
 
 _STERADIAN_DEG2 = (180.0 / np.pi) ** 2
 
@@ -69,7 +69,7 @@ def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
         panel.set_ylabel(axis_title(schema, "logg"))
     second = f" Right: mean {schema[metallicity].title} per cell." if metallicity else ""
     alt = (
-        f"Kiel diagram of {summary.kiel.stars} stars inside the training ranges of effective"
+        f"Kiel diagram of the stars inside the training ranges of effective"
         " temperature (increasing to the left) and surface gravity (increasing downwards)."
         f" Left: number of stars per cell.{second}"
     )
@@ -98,6 +98,8 @@ def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
 
 def sky(summary: Summary) -> Picture | None:
     """Draw sources per square degree on the whole sky, galactic, Mollweide."""
+    if not summary.sky.stars:
+        return None
     factor = merge_factor(summary.sky.counts, _WANTED)
     counts = merge(summary.sky.counts, factor)
     x, y = SKY_X.merged(factor), SKY_Y.merged(factor)

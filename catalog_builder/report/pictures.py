@@ -81,11 +81,14 @@ class Picture:
         Of `data`.
     alt : str
         What a reader who does not see it should know; plain text.
+    width : float
+        In inches, as it was drawn.
     """
 
     data: bytes
     media_type: str
     alt: str
+    width: float
 
     @property
     def uri(self) -> str:
@@ -106,7 +109,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def plain_logarithmic(axis: XAxis | YAxis) -> None:
-    """Number a logarithmic axis in plain figures; 2 and 5 as well if it spans few decades."""
+    """Put plain numbers on a logarithmic axis; 2 and 5 as well if it spans few decades."""
 
     def major(value: float, _: int | None) -> str:
         return _plain(value, "1")
@@ -145,10 +148,10 @@ def panels(
 
 def as_picture(figure: Figure, kind: Literal["svg", "png"], alt: str) -> Picture:
     """Return the figure as a picture; lines belong into SVG, density maps into PNG."""
-    buffer = io.BytesIO()
+    buffer, width = io.BytesIO(), float(figure.get_figwidth())
     if kind == "svg":
         # The date and the program's version would change the bytes.
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-        return Picture(buffer.getvalue(), "image/svg+xml", alt)
+        return Picture(buffer.getvalue(), "image/svg+xml", alt, width)
     figure.savefig(buffer, format="png", dpi=_PNG_DPI, metadata={"Software": None})
-    return Picture(buffer.getvalue(), "image/png", alt)
+    return Picture(buffer.getvalue(), "image/png", alt, width)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from catalog_builder.report import curves, maps, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
@@ -13,6 +13,9 @@ from catalog_builder.report.summary import Summary
 from catalog_builder.schema import LABELS, CatalogSchema
 
 Record = Mapping[str, Any]
+
+# Width in inches of a figure that fills the page, so that letters have one size in all of them.
+_PAGE_WIDTH: Final = 10.2
 
 
 def write(
@@ -94,8 +97,9 @@ def _test(record: Record, schema: CatalogSchema) -> str:
 
 def _completeness(summary: Summary) -> str:
     words = (
-        "Left: published sources against G. Middle: the share of them that has each label;"
-        " right: the share whose labels were derived from each input. The shares are of"
+        "Left: published sources against G. Then, the share of them that has each label,"
+        " without the labels that no star has; and the share whose labels were derived from each"
+        " input. The shares are of"
         " published, not of existing stars: the selection of the archive and of the survey comes"
         f" before them. Sources without G: {_spelled(_without_g(summary))}."
     )
@@ -131,7 +135,7 @@ def _kiel(summary: Summary, schema: CatalogSchema) -> str:
     else:
         second = " Neither [M/H] nor [Fe/H] is given, so no metallicity is shown."
     words = Html(
-        f"{text(number(summary.kiel.stars))} stars inside the training ranges of"
+        f"{_stars(summary.kiel.stars)} inside the training ranges of"
         f" {BY_NAME['teff'].html} and {BY_NAME['logg'].html}; temperature increases to the left,"
         f" gravity downwards. Left: number of stars.{second}{_beyond(summary.kiel.beyond)}"
     )
@@ -139,8 +143,7 @@ def _kiel(summary: Summary, schema: CatalogSchema) -> str:
         f"No star has both {schema['teff'].title.lower()} and {schema['logg'].title.lower()}"
         " inside the training ranges: there is no Kiel diagram to show."
     )
-    half = not metallicity
-    return _figure(maps.kiel(summary, schema), words, absent, half=half)
+    return _figure(maps.kiel(summary, schema), words, absent)
 
 
 def _abundances(summary: Summary, schema: CatalogSchema) -> str:
@@ -158,7 +161,7 @@ def _abundances(summary: Summary, schema: CatalogSchema) -> str:
         "No star has [α/M] and a metallicity inside the training ranges: there is no abundance"
         " plane to show."
     )
-    return _figure(maps.abundances(summary, schema), words, absent, half=len(shown) == 1)
+    return _figure(maps.abundances(summary, schema), words, absent)
 
 
 def _sky(summary: Summary) -> str:
@@ -241,12 +244,12 @@ def _made_from(record: Record, schema: CatalogSchema) -> str:
     return "\n".join([words, rows, tables.software(record)])
 
 
-def _figure(picture: Picture | None, caption: Cell, absent: str, *, half: bool = False) -> str:
+def _figure(picture: Picture | None, caption: Cell, absent: str) -> str:
     if picture is None:
         return paragraph(absent)
-    size = ' class="half"' if half else ""
+    share = min(picture.width / _PAGE_WIDTH, 1.0)
     return (
-        f'<figure{size}><img src="{picture.uri}" alt="{text(picture.alt)}">'
+        f'<figure><img style="width:{share:.0%}" src="{picture.uri}" alt="{text(picture.alt)}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
 
@@ -261,6 +264,10 @@ def _without_g(summary: Summary) -> int:
 
 def _spelled(count: int) -> str:
     return f"{count:_d}".replace("_", "\u202f") if count else "none"
+
+
+def _stars(count: int) -> str:
+    return f"{text(number(count))} star{'' if count == 1 else 's'}"
 
 
 def _beyond(count: int) -> str:
