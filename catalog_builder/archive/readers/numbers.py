@@ -1,9 +1,9 @@
 """Text to numbers in compiled code: correctly rounded, whatever the bytes.
 
 A decimal of up to 19 significant digits is rounded correctly to float64 by the method of Eisel and
-Lemire (Lemire 2021, "Number parsing at a gigabyte per second", doi:10.1002/spe.2984), after the
-exact short cut of Clinger (1990) for short ones. More digits than 19, subnormal results and the
-rare cases that the method leaves undecided are right to one unit in the last place.
+Lemire (Lemire 2021, doi:10.1002/spe.2984; without a fallback by Mushtak and Lemire 2023,
+doi:10.1002/spe.3198), after the exact short cut of Clinger (1990) for short ones. Digits after the
+19th are dropped, which is right to one unit in the last place.
 
 Functions take a buffer in which some byte at or after the position is a newline: every scan stops
 there, so none needs to know the buffer's end.
@@ -18,6 +18,7 @@ import numpy as np
 
 from catalog_builder.archive.readers.words import (
     compiled,
+    float_of_bits,
     high_product,
     leading_zeros,
     load_byte,
@@ -52,20 +53,21 @@ _TOP_BITS = np.uint64(0x8080808080808080)
 _PAIRS = np.uint64(0x000000FF000000FF)
 _WEIGHTS_ODD = np.uint64((1_000_000 << 32) + 100)
 _WEIGHTS_EVEN = np.uint64((10_000 << 32) + 1)
+_FRACTION = np.uint64((1 << 52) - 1)
 _WHOLE_POWERS = np.array([10**power for power in range(9)], np.uint64)
 
 
 def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
-    """128-bit mantissas of 10**e, rounded down, as (high, low) words."""
+    """128-bit mantissas of 5**e as (high, low) words: truncated, but above for e < 0."""
     table = np.empty((_MAX_POWER - _MIN_POWER + 1, 2), np.uint64)
     for row, power in enumerate(range(_MIN_POWER, _MAX_POWER + 1)):
         if power >= 0:
-            value = 10**power
-            shift = value.bit_length() - 128
-            mantissa = value >> shift if shift > 0 else value << -shift
+            mantissa = 5**power << 128
         else:
-            value = 10**-power
-            mantissa = (1 << (value.bit_length() + 127)) // value
+            divisor = 5**-power
+            bits = (divisor - 1).bit_length()
+            mantissa = (1 << (bits + 127 if power >= -27 else 2 * bits + 128)) // divisor + 1
+        mantissa >>= mantissa.bit_length() - 128
         table[row] = mantissa >> 64, mantissa & 0xFFFF_FFFF_FFFF_FFFF
     return table
 
@@ -93,39 +95,34 @@ def _eisel_lemire(mantissa: np.uint64, power: int) -> float:
     one, full = np.uint64(1), np.uint64(0x1FF)
     zeros = leading_zeros(mantissa)
     word = mantissa << np.uint64(zeros)
-    # floor(power * log2(10)) in fixed point, then the bias of float64.
-    exponent = ((217706 * power) >> 16) + 64 + 1023 - zeros
     row = power - _MIN_POWER
     high, low = high_product(word, _POWERS[row, 0]), word * _POWERS[row, 0]
-    if high & full == full and low + word < word:
-        more_high, more_low = high_product(word, _POWERS[row, 1]), word * _POWERS[row, 1]
-        low_before = low
-        low = low + more_high
-        if low < low_before:
+    if high & full == full:
+        more = high_product(word, _POWERS[row, 1])
+        low += more
+        if more > low:
             high += one
-        if high & full == full and low + one == np.uint64(0) and more_low + word < word:
-            return _inexact(mantissa, power)
     top = high >> np.uint64(63)
-    bits = high >> (top + np.uint64(9))
-    exponent -= 1 - np.int64(top)
-    if low == np.uint64(0) and high & full == np.uint64(0) and bits & np.uint64(3) == one:
-        return _inexact(mantissa, power)
+    shift = top + np.uint64(9)
+    bits = high >> shift
+    # 217706 / 2**16 is log2(10); then the bias of float64.
+    exponent = ((217706 * power) >> 16) + 63 + np.int64(top) - zeros + 1023
+    if exponent <= 0:
+        if exponent <= -63:
+            return 0.0
+        bits >>= np.uint64(1 - exponent)
+        # Rounding up may make it a normal number; its exponent bit is then set by itself.
+        return float_of_bits((bits + (bits & one)) >> one)
+    # Exactly half way is possible for these powers only, and goes to the even neighbour.
+    if low <= one and -4 <= power <= 23 and bits & np.uint64(3) == one and bits << shift == high:
+        bits &= ~one
     bits = (bits + (bits & one)) >> one
     if bits >> np.uint64(53) != np.uint64(0):
         bits >>= one
         exponent += 1
-    if exponent < 1:
-        return _inexact(mantissa, power)
     if exponent >= 0x7FF:
         return np.inf
-    return math.ldexp(np.float64(bits), exponent - 1075)
-
-
-@compiled
-def _inexact(mantissa: np.uint64, power: int) -> float:
-    # In two steps, for 10**-342 is no float64 while the product may be one.
-    half = power // 2
-    return np.float64(mantissa) * 10.0**half * 10.0 ** (power - half)
+    return float_of_bits((np.uint64(exponent) << np.uint64(52)) | (bits & _FRACTION))
 
 
 @compiled
@@ -198,8 +195,11 @@ def parse_number(text: int, at: int) -> tuple[float, int, int]:
         if not good:
             return np.nan, at, BAD
         power += shift
+        byte = load_byte(text, at)
+    if not ends_token(byte):
+        return np.nan, at, BAD
     value = decimal_to_float(mantissa, power)
-    return (-value if negative else value), at, (OK if ends_token(load_byte(text, at)) else BAD)
+    return (-value if negative else value), at, OK
 
 
 @compiled

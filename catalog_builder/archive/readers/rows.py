@@ -151,7 +151,7 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
                 has_key, key = cause == GOOD, number
             if cause != GOOD and field < n_fields and fields[field, 3] == 0 and cause != MALFORMED:
                 doubtful[field] = any_doubtful = True
-            elif cause != GOOD and reason == GOOD:
+            elif cause != GOOD and (reason == GOOD or cause == MALFORMED):
                 reason, where, seen = cause, field, number
             field += 1
             if load_byte(text, at) != COMMA:
@@ -160,7 +160,7 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
         if load_byte(text, at) == RETURN:
             at += 1
         at += 1
-        if field != n_fields and reason == GOOD:
+        if field != n_fields and reason != MALFORMED:
             reason, where, seen = MALFORMED, -1, field
         if reason == GOOD:
             keys[n_rows] = key

@@ -188,20 +188,21 @@ class _FillingBlock:
 
     def _describe(self, entry: list[int]) -> RowReject:
         row, has_key, key, code, field, seen = entry
-        reason = _REASONS[code]
-        column = self.reader.header[field] if 0 <= field < len(self.reader.header) else ""
-        detail = {
-            rows.MALFORMED: f"{seen} fields, the header has {len(self.reader.header)}"
-            if field < 0
-            else f"{column}: an opening quote without a closing one",
-            rows.BAD_KEY: f"{column}: not a positive 64-bit integer",
-            rows.WRONG_LENGTH: f"{column}: {seen} elements, expected {self._length(field)}",
-            rows.BAD_ELEMENT: f"{column}: element {seen} is not a number",
-        }[code]
-        return RowReject(row, key if has_key else None, self.reader.table_name, reason, detail)
-
-    def _length(self, field: int) -> int:
-        return int(self.reader.fields[field, 2])
+        header = self.reader.header
+        column = header[field] if 0 <= field < len(header) else "the end"
+        if code == rows.MALFORMED and field < 0:
+            detail = f"{seen} fields, the header has {len(header)}"
+        elif code == rows.MALFORMED:
+            detail = f"{column}: an opening quote without a closing one"
+        elif code == rows.BAD_KEY:
+            detail = f"{column}: not a positive 64-bit integer"
+        elif code == rows.WRONG_LENGTH:
+            expected = self.reader.fields[field, 2]
+            detail = f"{column}: {seen} elements, expected {expected}"
+        else:
+            detail = f"{column}: element {seen} is not a number"
+        name = self.reader.table_name
+        return RowReject(row, key if has_key else None, name, _REASONS[code], detail)
 
 
 class _TextBuffer:

@@ -100,3 +100,13 @@ def high_product(_: Any, left: Any, right: Any) -> tuple[Any, Any]:
         return builder.trunc(builder.lshr(product, ir.Constant(_DOUBLE_WORD, 64)), _WORD)
 
     return types.uint64(types.uint64, types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def float_of_bits(_: Any, word: Any) -> tuple[Any, Any]:
+    """Return the float64 that a word holds."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.DoubleType())
+
+    return types.float64(types.uint64), generate

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import settings
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import Block, read_blocks
 from catalog_builder.archive.release import ReleaseSpec, load_release
+
+# The first call of the parser compiles it, which no deadline of an example should include.
+settings.register_profile("archive", deadline=None)
+settings.load_profile("archive")
 
 TINY = """
 name: tiny

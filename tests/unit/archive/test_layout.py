@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_listed(archive, tiny, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr("fsspec.implementations.local.LocalFileSystem.ls", refuse)
-    with pytest.raises(InputError, match="cannot be listed: .*Permission denied"):
+    with pytest.raises(InputError, match=r"cannot be listed: .*Permission denied"):
         list_partitions(str(archive), tiny)
 
 
@@ -160,21 +160,16 @@ def test_partitions_travel_in_tasks(archive, tiny):
     assert pickle.loads(pickle.dumps(partitions)) == partitions
 
 
-def test_the_real_number_of_partitions_is_listed_quickly(dr3):
-    memory = fsspec.filesystem("memory")
-    table = dr3.tables["gaia_source"]
-    spectra = dr3.tables["rvs_mean_spectrum"]
-    edges = [(232 * k, 232 * k + 231) for k in range(3386)]
-    files = {}
-    for folder, stem in ((table.folders[0], table.stem), (spectra.folders[0], spectra.stem)):
-        files |= {f"/big/{folder}/{stem}{a:06d}-{b:06d}.csv.gz": b"" for a, b in edges}
-    memory.pipe(files)
-    try:
-        start = time.perf_counter()
-        assert len(list_partitions("memory://big", dr3)) == 3386
-        assert time.perf_counter() - start < 5.0
-    finally:
-        memory.rm("/big", recursive=True)
+def test_the_real_number_of_partitions_is_listed_quickly(dr3, tmp_path):
+    for name in ("gaia_source", "rvs_mean_spectrum"):
+        table = dr3.tables[name]
+        folder = tmp_path / table.folders[0]
+        folder.mkdir(parents=True)
+        for k in range(3386):
+            (folder / f"{table.stem}{232 * k:06d}-{232 * k + 231:06d}.csv.gz").touch()
+    start = time.perf_counter()
+    assert len(list_partitions(str(tmp_path), dr3)) == 3386
+    assert time.perf_counter() - start < 5.0
 
 
 def test_real_archive(shared_data, dr3):
