@@ -131,8 +131,10 @@ class Downloader:
             # spare a download, never accept a wrong one.
             checksum = f"md5:{file.etag}"
         if checksum is None:
-            return False
-        return not self._client.settings.recheck or _wrong_digest(file.path, checksum) is None
+            return file.size is not None and not file.is_list
+        if not self._client.settings.recheck and not file.is_list:
+            return True
+        return _wrong_digest(file.path, checksum) is None
 
     def _attempt(self, file: Download) -> None:
         """Bring what is missing of the partial file, in one request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -18,7 +19,7 @@ from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.archive.files import read_checksums
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import CatalogBuilderError, InputError, ResourceError
+from catalog_builder.errors import CatalogBuilderError, InputError, ResourceError, StoreError
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.runtime.lock import driver_lock
 
@@ -159,6 +160,7 @@ def fetch_archive(
         client, release, survey, out, tables=tables, ranges=ranges, root=root, listing=listing
     )
     _check_disk(plan, out, settings.disk_margin)
+    _make_folder(out)
     progress = Progress(plan.n_bytes, on_progress)
     outcome = _Outcome()
     with driver_lock(out / ".fetch.lock"), _workers(client) as pool:
@@ -198,6 +200,17 @@ def _check_disk(plan: FetchPlan, out: Path, margin: float) -> None:
             f" {free / 1e9:.1f} GB free (a margin of {margin:.0%} is kept).",
             "Fetch fewer tables (--table) or ranges (--ranges), or give another --out.",
         )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {out} cannot be made: {error.strerror}.", "Give another --out."
+        ) from error
+    if not os.access(out, os.W_OK):
+        raise StoreError(f"The folder {out} cannot be written.", "Give another --out.")
 
 
 @contextmanager
@@ -264,9 +277,15 @@ def _failure(plan: FetchPlan, outcome: _Outcome) -> CatalogBuilderError:
     more = len(failed) - _FAILURES_SHOWN
     if more > 0:
         shown += f"\n  and {more} more"
-    disk_full = any(isinstance(error, ResourceError) for _, error in failed)
-    return (ResourceError if disk_full else InputError)(
+    return _common_class([error for _, error in failed])(
         f"{len(failed)} of {plan.n_files} files could not be fetched; all others are complete:\n"
         f"{shown}\n",
         "The same command fetches these, and goes on where they broke off.",
     )
+
+
+def _common_class(errors: Sequence[CatalogBuilderError]) -> type[CatalogBuilderError]:
+    kinds = {type(error) for error in errors}
+    if ResourceError in kinds:
+        return ResourceError
+    return kinds.pop() if len(kinds) == 1 else InputError

@@ -37,6 +37,8 @@ class Download:
         Entity tag in the listing.
     limits : (int, int) or None
         First and last pixel of the range of a table's file.
+    is_list : bool
+        Whether it is a checksum list, which may change without changing its size.
     """
 
     url: str
@@ -45,6 +47,7 @@ class Download:
     checksum: str | None = None
     etag: str | None = None
     limits: tuple[int, int] | None = None
+    is_list: bool = False
 
     @property
     def remote_name(self) -> str:
@@ -195,7 +198,9 @@ def _plan_table(
             _place(remote[entry["name"]], root, folder, out, limits)
             for limits, (_, entry) in sorted(chosen.items())
         )
-        checksum_list = None if listed is None else _place(listed, root, folder, out)
+        checksum_list = (
+            None if listed is None else replace(_place(listed, root, folder, out), is_list=True)
+        )
         return Folder(table, tuple(files), checksum_list, rule)
     raise InputError(
         f"The listing {listing} has no files {spec.stem}*.{spec.formats[0]} in"
@@ -254,7 +259,7 @@ def _plan_survey(client: Client, survey: LabelSurvey, out: Path) -> Folder:
         return Folder(survey.name, (file,), None, None)
     list_url = str(survey.download.sha1_list)
     name = unquote(urlsplit(list_url).path.rsplit("/", 1)[-1])
-    listed = Download(list_url, destination(path.parent, name), _size_at(client, list_url))
+    listed = Download(list_url, destination(path.parent, name), is_list=True)
     rule = ChecksumRule(file_name=name, algorithm="sha1")
     return Folder(survey.name, (file,), listed, rule)
 
@@ -290,5 +295,5 @@ def _size_at(client: Client, url: str) -> int | None:
 def _size(path: Path) -> int | None:
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
