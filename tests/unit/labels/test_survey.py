@@ -1,0 +1,80 @@
+import copy
+
+import pytest
+import yaml
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.labels.survey import LABEL_NAMES, load_survey
+from catalog_builder.resources import schemas_dir
+
+
+@pytest.fixture
+def content():
+    return yaml.safe_load((schemas_dir() / "labels/apogee-dr17.yaml").read_text())
+
+
+def test_order_of_labels():
+    assert LABEL_NAMES == ("teff", "logg", "m_h", "alpha_m", "fe_h")
+
+
+@pytest.mark.parametrize("path", sorted((schemas_dir() / "labels").glob("*.yaml")))
+def test_every_survey_loads_under_its_name(path):
+    survey = load_survey(path.stem)
+    assert survey.name == path.stem
+    assert set(survey.labels) <= set(LABEL_NAMES)
+    assert all(cut.because.endswith(".") for cut in survey.cuts)
+
+
+def test_bits_of_apogee_dr17():
+    survey = load_survey("apogee-dr17")
+    flags = survey.bits["ASPCAPFLAG"]
+    # WARN bits and their BAD forms are 16 apart (https://www.sdss4.org/dr17/irspec/apogee-bitmasks).
+    for name, number in flags.items():
+        if name.endswith("_WARN"):
+            assert flags[name.removesuffix("_WARN") + "_BAD"] == number + 16
+    cuts = {cut.name: cut for cut in survey.cuts}
+    assert survey.bit_mask(cuts["multiple_suspect"].bits) == 1 << 41
+    assert survey.bit_mask(cuts["aspcap_failed"].bits) & (1 << 23)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("labels", "teff", "unit"), "Kelwin", r"labels\.teff\.unit: 'Kelwin' is not a unit"),
+        (
+            ("labels", "teff", "sigma"),
+            1,
+            r"labels\.teff\.sigma: unknown key\. Allowed here: c",
+        ),
+        (("labels", "age"), {}, r"labels\.age"),
+        (("labels", "teff", "error_floor"), 0, r"labels\.teff\.error_floor"),
+        (("labels",), {}, "`labels` names none of teff"),
+        (
+            ("cuts", 0, "bits", "any_of"),
+            ["STAR_BED"],
+            "ASPCAPFLAG has no bit STAR_BED",
+        ),
+        (("cuts", 0, "bits", "column"), "FLAGS", "`bits` names none for that column"),
+        (("cuts", 0, "range"), {"column": "SNR", "minimum": 1}, "exactly one test"),
+        (("cuts", 0, "rejects"), "everything", r"cuts\.0\.rejects"),
+        (("cuts", 0, "rejects"), [], "must be `star` or name at least one label"),
+        (("cuts", 0, "name"), "low_snr", r"cuts with the same name: \['low_snr'\]"),
+        (("cuts", 4, "range"), {"column": "SNR"}, "give a minimum, a maximum or both"),
+        (("cuts", 4, "range"), {"column": "SNR", "minimum": 2, "maximum": 1}, "minimum is above"),
+        (("bits", "STARFLAG", "BAD_PIXELS"), 64, r"bits\.STARFLAG\.BAD_PIXELS"),
+        (("duplicates",), "any", "duplicates: Input should be 'best_sig_to_noise'"),
+        (("hdu",), 0, "hdu"),
+        (("dowload",), {}, "dowload: unknown key"),
+    ],
+)
+def test_a_wrong_key_is_named(content, tmp_path, path, value, message):
+    content = copy.deepcopy(content)
+    *parents, last = path
+    place = content
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    file = tmp_path / "bad.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=message):
+        load_survey(file)
