@@ -12,6 +12,7 @@ Credit: ESA/Gaia/DPAC.
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -41,14 +42,14 @@ def xp_matrices() -> dict[str, np.ndarray]:
         If GaiaXPy is not installed.
     """
     try:
-        from gaiaxpy.core.config import load_xpmerge_from_xml, load_xpsampling_from_xml
+        config = importlib.import_module("gaiaxpy.core.config")
     except ImportError as error:
         raise ConfigError(
             "GaiaXPy is not installed, and its tables are the input of this script.",
             "Install it with `pip install gaiaxpy`.",
         ) from error
-    wavelength, weights = load_xpmerge_from_xml(bp_model=BP_MODEL, rp_model=RP_MODEL)
-    sampling = load_xpsampling_from_xml(bp_model=BP_MODEL, rp_model=RP_MODEL)
+    wavelength, weights = config.load_xpmerge_from_xml(bp_model=BP_MODEL, rp_model=RP_MODEL)
+    sampling = config.load_xpsampling_from_xml(bp_model=BP_MODEL, rp_model=RP_MODEL)
     matrices = {"wavelength": np.asarray(wavelength, dtype=np.float64)}
     for band in ("bp", "rp"):
         weight = np.asarray(weights[band], dtype=np.float64)

@@ -13,7 +13,9 @@ have. Credit: ESA/Gaia/DPAC.
 
 from __future__ import annotations
 
+import importlib
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,8 @@ _BRIGHT = 1000.0
 _FIT_ERROR = 0.004
 #: A source with a coefficient this many robust standard deviations from the median is left out.
 _ODD = 6.0
-#: Combinations of coefficients that real stars hardly use get this amplitude, relative to the first.
+#: Combinations of coefficients that real stars hardly use get this amplitude, relative to
+#: the first.
 _SMALLEST = 2e-4
 
 
@@ -98,7 +101,7 @@ def error_table(values: Float, errors: Float) -> tuple[Float, Float]:
     """Median log10 error (k, 55) at knots (k,) of log10 of the first coefficient."""
     brightness = np.log10(np.maximum(values[:, 0], 1.0))
     knots, rows = [], []
-    for low, high in zip(_KNOT_EDGES[:-1], _KNOT_EDGES[1:], strict=True):
+    for low, high in pairwise(_KNOT_EDGES):
         inside = (brightness > low) & (brightness <= high)
         if np.count_nonzero(inside) < 10:
             continue
@@ -129,14 +132,14 @@ def passbands(to_bp: Float, to_rp: Float) -> tuple[Float, Float]:
     DR3's synthetic photometry is linear in the coefficients (GaiaXPy, system GaiaDr3Vega: Gaia
     Collaboration, Montegriffo et al. 2023, A&A 674, A33); with the inverse it is linear in flux.
     """
-    from gaiaxpy.core.config import load_xpmerge_from_xml, load_xpsampling_from_xml
-    from gaiaxpy.generator.photometric_system import PhotometricSystem
+    config = importlib.import_module("gaiaxpy.core.config")
+    systems = importlib.import_module("gaiaxpy.generator.photometric_system")
 
     models = {"bp_model": BP_MODEL, "rp_model": RP_MODEL}
-    _, merge = load_xpmerge_from_xml(system="GaiaDr3Vega", **models)
-    sampling = load_xpsampling_from_xml(system="GaiaDr3Vega", **models)
+    _, merge = config.load_xpmerge_from_xml(system="GaiaDr3Vega", **models)
+    sampling = config.load_xpsampling_from_xml(system="GaiaDr3Vega", **models)
     bands = {band: np.asarray(sampling[band]) * np.asarray(merge[band]) for band in ("bp", "rp")}
-    zero_points = PhotometricSystem.Gaia_DR3_Vega.get_zero_points()
+    zero_points = systems.PhotometricSystem.Gaia_DR3_Vega.get_zero_points()
     return to_bp @ bands["bp"] + to_rp @ bands["rp"], np.asarray(zero_points, dtype=np.float64)
 
 

@@ -4,10 +4,11 @@
 
     python -m catalog_builder.simulate.build_response ARCHIVE INSTRUMENT
 
-``ARCHIVE`` holds real sampled XP spectra in the archive's layout and an APOGEE label file. For stars
-with labels, little dust and 5000-6500 K, the median ratio of the real to the emulated spectrum is
-taken, after a free scale and extinction. It holds XP's systematic wiggles, the junction of BP and RP
-and the synthetic spectra's lack of near-ultraviolet opacity. Credit: ESA/Gaia/DPAC; SDSS.
+``ARCHIVE`` holds real sampled XP spectra in the archive's layout and an APOGEE label file. For
+stars with labels, little dust and 5000-6500 K, the median ratio of the real to the emulated
+spectrum is taken, after a free scale and extinction. It holds XP's systematic wiggles, the junction
+of BP and RP and what the synthetic spectra get wrong in the near ultraviolet. Credit:
+ESA/Gaia/DPAC; SDSS.
 """
 
 from __future__ import annotations

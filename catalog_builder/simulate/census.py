@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,13 +100,13 @@ def census() -> Census:
     luminosity = np.array(functions)
 
     n_pixels = 12 << (2 * LEVEL)
-    l, b = galactic(*healpix_positions(np.arange(n_pixels), LEVEL))
+    sky = galactic(*healpix_positions(np.arange(n_pixels), LEVEL))
     distance = np.sqrt(_DISTANCE_EDGES[:-1] * _DISTANCE_EDGES[1:])
     counts = np.empty((n_pixels, len(POPULATIONS), len(distance)))
     for k, d in enumerate(distance):
         here = np.full(n_pixels, d)
-        modulus = 5.0 * np.log10(100.0 * d) + _A_G * extinction(l, b, here)
-        density = densities(*galactocentric(l, b, here))
+        modulus = 5.0 * np.log10(100.0 * d) + _A_G * extinction(*sky, here)
+        density = densities(*galactocentric(*sky, here))
         for population in range(len(POPULATIONS)):
             seen = _visible(luminosity[population], modulus)
             counts[:, population, k] = density[population] * d**3 * seen
@@ -120,7 +121,7 @@ def partition_ranges(n_partitions: int, level: int) -> list[tuple[int, int]]:
     inner = np.linspace(0.0, 1.0, n_partitions + 1)[1:-1]
     cuts = np.interp(inner, cumulative, np.arange(len(cumulative)) * fine).astype(int)
     edges = [0, *sorted({int(cut) for cut in cuts if cut > 0}), len(per_pixel) * fine]
-    return [(first, last - 1) for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    return [(first, last - 1) for first, last in pairwise(edges)]
 
 
 @dataclass(frozen=True)
@@ -153,16 +154,21 @@ def draw(rng: np.random.Generator, first: int, last: int, level: int, n: int) ->
     log_edges = np.log(_DISTANCE_EDGES)
     distance = np.exp(log_edges[bin_] + rng.random(n) * np.diff(log_edges)[bin_])
 
-    l, b = galactic(*healpix_positions(pixel, 12))
-    modulus = 5.0 * np.log10(100.0 * distance) + _A_G * extinction(l, b, distance)
+    sky = galactic(*healpix_positions(pixel, 12))
+    modulus = 5.0 * np.log10(100.0 * distance) + _A_G * extinction(*sky, distance)
     chosen = _choose_library_stars(rng, table, population, modulus)
-    evolution = Evolution(
-        *(
-            np.choose(population, [np.take(getattr(lib, name), chosen, mode="wrap") for lib in table.library])
-            for name in ("mass", "phase", "chance")
-        )
-    )  # fmt: skip
-    return Draw(pixel, population, distance, evolution)
+    return Draw(pixel, population, distance, _pick(table.library, population, chosen))
+
+
+def _pick(library: tuple[Evolution, ...], population: NDArray[np.int_], chosen: Int) -> Evolution:
+    columns = {}
+    for name in ("mass", "phase", "chance"):
+        values = np.empty(len(chosen))
+        for k, stars_ in enumerate(library):
+            mine = population == k
+            values[mine] = getattr(stars_, name)[chosen[mine]]
+        columns[name] = values
+    return Evolution(**columns)
 
 
 def _choose_library_stars(
@@ -170,7 +176,7 @@ def _choose_library_stars(
 ) -> Int:
     """Index into each star's population library, by the luminosity function it is seen through."""
     weight = table.luminosity[population] * selection(modulus[:, None] + _MAG)
-    # A star behind more dust than the table's pixel has may lie beyond the limit: take the brightest.
+    # Behind more dust than its cell of the table a star may be beyond the limit: the brightest.
     weight[:, 0] += 1e-300
     cumulative = np.cumsum(weight, axis=1)
     threshold = rng.random(len(modulus)) * cumulative[:, -1]

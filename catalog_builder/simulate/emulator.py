@@ -127,7 +127,7 @@ def save(path: Path, emulator: Emulator) -> None:
         }
     about = json.dumps({"metrics": metrics, "about": emulator.about}, sort_keys=True)
     arrays["about"] = np.frombuffer(about.encode(), dtype=np.uint8)
-    np.savez_compressed(path, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 @functools.cache

@@ -18,7 +18,7 @@ R_SUN: Final = 8.2  # kpc
 Z_SUN: Final = 0.02  # kpc
 POPULATIONS: Final = ("thin", "thick", "halo")
 
-# Direction of the galactic pole and of the galactic centre, ICRS (ESA 1997, Hipparcos vol. 1, 1.5.3)
+# Rotation from ICRS to galactic coordinates (ESA 1997, Hipparcos catalogue, vol. 1, 1.5.3).
 _TO_GALACTIC = np.array(
     [
         [-0.0548755604, -0.8734370902, -0.4838350155],

@@ -92,9 +92,7 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
     published = (sig_to_noise >= MINIMUM_SIG_TO_NOISE) & ~none
     rows = np.flatnonzero(published)
     slope = _window_slope(wavelength, flux)
-    rvs_flux, rvs_error = _rvs_spectra(
-        rng, star, window, grvs, slope, sig_to_noise, rows, release
-    )
+    rvs_flux, rvs_error = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)
 
     g = magnitudes[:, 0]
     has_xp = (g < _XP_CONTINUOUS_G) & ~none & (star.wart != "rvs_only")
@@ -180,7 +178,7 @@ def _rvs_spectra(
     rows: NDArray[np.int64],
     release: ReleaseSpec,
 ) -> tuple[Float32, Float32]:
-    """Published flux and error (r, 2401) of the rows with a spectrum."""
+    """Return published flux and error (r, 2401) of the rows with a spectrum."""
     if release.rvs is None:
         return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
     wavelength = emulator.load().rvs_wavelength

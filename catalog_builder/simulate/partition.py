@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
@@ -88,6 +89,12 @@ def simulate_partition(plan: PartitionPlan) -> PartitionReceipt:
     """Write all tables of one partition, its truth and its rows of the label file."""
     release = load_release(plan.release)
     out = Path(plan.out)
+    # The order of sums in linear algebra depends on the number of threads, and so do last digits.
+    with threadpool_limits(limits=1):
+        return _write_partition(plan, release, out)
+
+
+def _write_partition(plan: PartitionPlan, release: ReleaseSpec, out: Path) -> PartitionReceipt:
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
         sky = _Writers(stack, release, out, range_)
@@ -144,7 +151,7 @@ class _Writers:
 
     def finish(self, plan: PartitionPlan) -> PartitionReceipt:
         checksums: dict[str, dict[str, str]] = {}
-        rows = {}
+        rows: dict[str, int] = {}
         for table, writer in self.files.items():
             if writer.rows == 0 or table in plan.without:
                 # The archive has no file where a table has no source in the range.

@@ -1,8 +1,9 @@
 """Radial-basis interpolation of spectra over stellar labels, through principal components.
 
-A spectrum is ``mean + weights(labels) @ components``; each weight is a polyharmonic spline (cubic or
-quintic) with a polynomial tail in linearly transformed labels. The transform is a matrix found once
-by leave-one-out error and kept here, so that the fit itself is one linear solve.
+A spectrum is ``mean + weights(labels) @ components``; each weight is a polyharmonic spline (cubic
+or quintic) with a polynomial tail in linearly transformed labels. The transform is a matrix found
+once by leave-one-out error and kept with the grids' own script, so that the fit itself is one
+linear solve.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def fit(metric: Metric, labels: Float, spectra: Float, n_components: int) -> Int
     return Interpolant(
         metric=metric,
         centres=centres,
-        weights=np.linalg.solve(matrix, right),
+        weights=np.asarray(np.linalg.solve(matrix, right), dtype=np.float64),
         mean=mean.astype(np.float32),
         components=components[:k].astype(np.float32),
     )

@@ -29,7 +29,7 @@ class Broadening:
     shift: Float
 
 
-def observe(flux: Float32, wavelength: Float, broadening: Broadening) -> Float:
+def observe(flux: Float | Float32, wavelength: Float, broadening: Broadening) -> Float:
     """Broaden and shift emulator spectra (n, w) on a grid with equal steps of wavelength.
 
     Equal steps of wavelength are taken for equal steps of its logarithm: over the window the
@@ -57,10 +57,10 @@ def hot_star(wavelength: Float, teff: Float, vsini: Float) -> Float:
 
 
 def emission(flux: Float, wavelength: Float, strength: Float) -> Float:
-    """Fill the cores of the calcium triplet with emission of given peak (n,), as active stars do."""
+    """Fill the cores of the calcium triplet with emission of peak (n,), as active stars do."""
     offset = wavelength[None, :, None] - CALCIUM_TRIPLET
     cores = np.exp(-0.5 * (offset / 0.055) ** 2).sum(axis=2)
-    return flux + strength[:, None] * cores
+    return np.asarray(flux + strength[:, None] * cores)
 
 
 def pseudo_continuum(rng: np.random.Generator, flux: Float, wavelength: Float) -> Float:
@@ -96,7 +96,7 @@ def noise(rng: np.random.Generator, flux: Float, sig_to_noise: Float) -> tuple[F
     error *= (np.median(flux / error, axis=1) / sig_to_noise)[:, None]
 
     offsets = np.arange(-3, 4) * SAMPLE_STEP / DETECTOR_PIXEL
-    kernel = np.clip(1.0 - np.abs(offsets), 0.0, None)
+    kernel: Float = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
     white = rng.standard_normal((n, width + len(kernel) - 1), dtype=np.float32)
     correlated = np.zeros((n, width), dtype=np.float32)
@@ -112,7 +112,7 @@ def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None
 
     Half of the spectra lose up to 0.3 nm on one side; a few per cent have a spike there instead.
     """
-    n, width = flux.shape
+    n, width = len(flux), flux.shape[1]
     lost = np.where(rng.random(n) < 0.5, rng.integers(1, 31, n), 0)
     left = rng.random(n) < 0.5
     at = np.arange(width)

@@ -38,7 +38,7 @@ __all__ = ["PartitionPlan", "SkySummary", "plan_sky", "simulate", "simulate_part
 _STARS_PER_PARTITION = 1000
 _MIN_PARTITIONS = 6
 #: Fewer stars than this in a partition leave some of its tables empty.
-_MIN_STARS_PER_PARTITION = 20
+_MIN_STARS_PER_PARTITION = 15
 
 
 @dataclass(frozen=True)

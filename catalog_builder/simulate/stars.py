@@ -2,7 +2,8 @@
 
 The tracks are hand-made curves, not a stellar evolution code: a zero-age main sequence, its
 evolution with the fraction of the life spent, a subgiant bridge, the red-giant ridge that APOGEE
-sees, and a red clump. They are there to give each star labels and a luminosity that belong together.
+sees, and a red clump. They are there to give each star labels and a luminosity that belong
+together.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def draw_evolution(rng: np.random.Generator, population: int, n: int) -> Evoluti
 
 def lifetime(mass: Float, m_h: float) -> Float:
     """Main-sequence lifetime [Gyr]: 10 Gyr for the Sun, shorter for metal-poor stars."""
-    return 10.0 * mass**-3.0 * 10.0 ** (0.15 * max(m_h, -1.5))
+    return np.asarray(10.0 * mass**-3.0 * 10.0 ** (0.15 * max(m_h, -1.5)))
 
 
 def metallicity(
@@ -100,7 +101,7 @@ def metallicity(
     # Folding back at the limits avoids a pile-up of identical values there.
     drawn = np.where(drawn < low, 2 * low - drawn, drawn)
     drawn = np.where(drawn > high, 2 * high - drawn, drawn)
-    return np.clip(drawn, low, high)
+    return np.asarray(np.clip(drawn, low, high))
 
 
 def alpha(rng: np.random.Generator, population: NDArray[np.int_], m_h: Float) -> Float:
@@ -109,7 +110,7 @@ def alpha(rng: np.random.Generator, population: NDArray[np.int_], m_h: Float) ->
     thin = 0.025 - 0.12 * np.clip(m_h, -0.8, 0.25) + 0.020 * noise
     thick = 0.255 - 0.19 * np.clip(m_h + 0.75, 0.0, 0.9) + 0.025 * noise
     halo = 0.25 - 0.17 * np.clip(m_h + 1.6, 0.0, 0.9) + 0.045 * noise
-    return np.clip(np.choose(population, [thin, thick, halo]), -0.10, 0.41)
+    return np.asarray(np.clip(np.choose(population, [thin, thick, halo]), -0.10, 0.41))
 
 
 def iron(rng: np.random.Generator, m_h: Float, alpha_m: Float) -> Float:

@@ -121,7 +121,7 @@ def xp_continuous(star: Stars, seen: Observed) -> Block:
         }
         for name, values in columns.items():
             block[f"{band}_{name}"] = np.ma.array(values, mask=absent)
-        arrays = {
+        arrays: dict[str, NDArray[np.floating]] = {
             "coefficients": spectra.values,
             "coefficient_errors": spectra.errors,
             "coefficient_correlations": spectra.correlations,
@@ -182,7 +182,7 @@ def astrophysical_parameters(rng: np.random.Generator, star: Stars, seen: Observ
 
 
 def _flags(star: Stars, rows: NDArray[np.int64], quality: Float) -> NDArray[np.str_]:
-    """The 41-character flag chain: broadening, radial velocity, noise; 0 is best, 9 is bad."""
+    """Return the 41-character flag chains: broadening, radial velocity, noise; 0 is best."""
     broad = np.digitize(star.vsini[rows], [15.0, 25.0, 40.0])
     shifted = np.where(star.anomaly[rows] == "wrong_frame", 2, 0)
     noisy = 4 - np.digitize(quality, [30.0, 50.0, 80.0, 120.0])

@@ -108,7 +108,7 @@ def draw_stars(
     count = len(chosen)
     source_id = _source_ids(pixel, rule.position_shift)
     ra, dec = _positions(rng, pixel, rule.position_level)
-    l, b = galactic(ra, dec)
+    l, b = galactic(ra, dec)  # noqa: E741 - see Stars
     distance = drawn.distance[chosen]
     radius, height = galactocentric(l, b, distance)
     # Dust is clumpy: the smooth model times a log-normal factor, shared by neighbours.
@@ -142,8 +142,8 @@ def draw_stars(
 def _labels(
     rng: np.random.Generator, drawn: census.Draw
 ) -> tuple[Bool, Float, Float, Float, Float, Float]:
-    l, b = galactic(*census.healpix_positions(drawn.pixel, 12))
-    radius, height = galactocentric(l, b, drawn.distance)
+    sky = galactic(*census.healpix_positions(drawn.pixel, 12))
+    radius, height = galactocentric(*sky, drawn.distance)
     m_h = stars.metallicity(rng, drawn.population, radius, height)
     alpha_m = stars.alpha(rng, drawn.population, m_h)
     fe_h = stars.iron(rng, m_h, alpha_m)
@@ -174,7 +174,7 @@ def _positions(
 
 
 def _clumps(pixel: NDArray[np.int64]) -> Float:
-    """Standard normal number that belongs to a pixel, the same in every partition."""
+    """Return a standard normal number for each pixel, the same in every partition."""
     unique, where = np.unique(pixel, return_inverse=True)
     values = [np.random.default_rng([1906, int(one)]).standard_normal() for one in unique]
     return np.array(values)[where]

@@ -53,7 +53,7 @@ def coefficients(
     """
     table: instrument.XpBand = getattr(instrument.load(), band)
     exact = flux @ table.inverse
-    n, k = exact.shape
+    n, k = len(exact), len(table.correlation)
     errors = table.errors(exact) / np.sqrt(transits)[:, None]
     # Each source's scan history differs: its correlations lie between the mean ones and none.
     independent = rng.uniform(0.0, 0.35, n)
