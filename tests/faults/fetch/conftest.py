@@ -45,7 +45,6 @@ class MisbehavingServer:
     faults: dict[str, list[Fault]] = field(default_factory=lambda: defaultdict(list))
     always: dict[str, Fault] = field(default_factory=dict)
     any_fault: Callable[[str, int], Fault | None] = lambda key, number: None
-    etags: dict[str, str] = field(default_factory=dict)
     listed_sizes: dict[str, int] = field(default_factory=dict)
     extra_keys: list[str] = field(default_factory=list)
     listing_pages: list[bytes] = field(default_factory=list)
@@ -85,7 +84,7 @@ class MisbehavingServer:
         return [one for one in self.requests if one.key == key and one.method == "GET"]
 
     def etag(self, key: str) -> str:
-        return self.etags.get(key) or hashlib.md5(self.files[key]).hexdigest()
+        return hashlib.md5(self.files[key]).hexdigest()
 
     @property
     def total_served(self) -> int:
@@ -126,10 +125,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.serve(self.site.files[key])
 
-    def serve(self, body: bytes, *, cut_after: int | None = None, ranges: bool = True) -> None:
+    def serve(
+        self,
+        body: bytes,
+        *,
+        cut_after: int | None = None,
+        ranges: bool = True,
+        tag: str | None = None,
+    ) -> None:
         """Answer well, or break the connection after so many bytes of what was asked."""
+        tag = self.site.etag(self.key) if tag is None else tag
         wanted = self.headers.get("Range")
-        same = self.headers.get("If-Range") in {None, f'"{self.site.etag(self.key)}"'}
+        same = self.headers.get("If-Range") in {None, f'"{tag}"'}
         start = 0
         if wanted and same and ranges and self.site.knows_ranges:
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -140,7 +147,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:
             self.status(200)
-        self.send_header("ETag", f'"{self.site.etag(self.key)}"')
+        if tag:
+            self.send_header("ETag", f'"{tag}"')
         self.send_header("Content-Length", str(len(body) - start))
         self.end_headers()
         self.send_body(body[start:], cut_after)
