@@ -20,14 +20,17 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition, list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog import stage as publishing
+from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
-from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.errors import ConfigError
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.limits import refuse_bad_input
 from catalog_builder.inference import stage as predicting
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
 from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Stage, Task
 from catalog_builder.schema import CatalogSchema
@@ -65,8 +68,9 @@ class Pipeline:
         self.release: ReleaseSpec = load_release(config.release)
         self.schema = CatalogSchema.load()
         self.seconds: dict[str, float] = {}
-        #: Receipts of the partitions that could not be ingested, only counted.
+        #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
+        self.given_up: dict[str, str] = {}
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
@@ -93,11 +97,15 @@ class Pipeline:
         settings = self.config.ingest
         context = ingesting.IngestContext(self.workdir, self.release, settings)
         tasks = ingesting.plan(self.partitions, self.release, settings)
+        if self.driver.retry_quarantined:
+            ingesting.forget_incomplete(self.workdir, tasks)
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
-        done = {receipt.task for receipt in receipts}
-        plan = ingesting.plan_census([task for task in tasks if task.name not in done])
+        out = given_up(self.workdir, tasks)
+        self.given_up = {name: record.reason for name, record in out.items()}
+        plan = ingesting.plan_census([task for task in tasks if task.name in out])
         self.census = self._step("ingest", ingesting.CENSUS, context, plan) if plan else []
-        self._refuse_too_many_rejects([*receipts, *self.census])
+        self._tell_of_bad_files(receipts)
+        refuse_bad_input(receipts, self.census, self.given_up, settings)
         return receipts
 
     @functools.cached_property
@@ -207,16 +215,10 @@ class Pipeline:
     def _label_file(self) -> FileRef:
         return find_survey(self.survey, self.config.labels, self.archive)
 
-    def _refuse_too_many_rejects(self, receipts: Sequence[Receipt]) -> None:
-        requested = sum(receipt.rows_in for receipt in receipts)
-        rejected = sum(sum(receipt.rejected.values()) for receipt in receipts)
-        limit = self.config.ingest.max_rejected
-        if rejected > limit * requested:
-            raise InputError(
-                f"{rejected} of {requested} requested sources were rejected, more than the share"
-                f" of {limit:g} that ingest.max_rejected allows.",
-                "`catalog-builder status` gives the reasons; raise the limit if they are in order.",
-            )
+    def _tell_of_bad_files(self, receipts: Sequence[Receipt]) -> None:
+        for receipt in receipts:
+            for name, incident in receipt.notes.get("file_rejects", {}).items():
+                self.driver.events.warn(f"{name}: {incident['reason']} ({incident['detail']})")
 
     def _record(self, edition: str, books: dict[str, Any]) -> dict[str, Any]:
         """Return the facts of RELEASE.json that are not read from the files."""
@@ -234,6 +236,7 @@ class Pipeline:
             "inputs": provenance.input_digests(self.features),
             "metrics": model.metrics,
             "accounting": books,
+            "incidents": collect_incidents(self.features, self.given_up, self.archive),
             "acknowledgements": tuple(owed),
         }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import fsspec
@@ -41,6 +42,51 @@ class FileRef:
     def name(self) -> str:
         """Last part of the URL."""
         return self.url.rstrip("/").rsplit("/", 1)[-1]
+
+
+def modification_time(info: Mapping[str, Any]) -> float | None:
+    """Return seconds since 1970 from fsspec's description of a file; None where it gives none."""
+    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
+        value = info.get(key)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return None
+
+
+def refuse_if_changed(file: FileRef) -> None:
+    """Refuse a file that is no longer the one that was listed when the run was planned.
+
+    Called after reading: what was read then belongs to what the plan says of the file.
+
+    Raises
+    ------
+    InputError
+        If its size or its time differ, or it is gone.
+    """
+    filesystem, path = fsspec.url_to_fs(file.url)
+    filesystem.invalidate_cache()
+    try:
+        info = filesystem.info(path)
+    except OSError as error:
+        raise InputError(
+            f"{file.url} is gone since the run was planned: {error}.", _RUN_AGAIN
+        ) from error
+    now = FileRef(file.url, int(info.get("size") or 0), modification_time(info))
+    for what, before, after in (
+        ("size", file.size, now.size),
+        ("modification time", file.mtime, now.mtime),
+    ):
+        if None not in (before, after) and before != after:
+            raise InputError(
+                f"{file.url} changed while it was read: its {what} was {before} when the run was"
+                f" planned, and is {after}.",
+                _RUN_AGAIN,
+            )
+
+
+_RUN_AGAIN = "Let the archive come to rest, then give the same command again."
 
 
 def checksum_matches(file: FileRef) -> bool:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from catalog_builder.archive.files import FileRef, checksum_matches, read_checksums
+from catalog_builder.archive.files import (
+    FileRef,
+    checksum_matches,
+    modification_time,
+    read_checksums,
+)
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.errors import ConfigError, InputError
@@ -145,7 +149,7 @@ def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFol
             files[limits] = FileRef(
                 url=_url(filesystem, entry["name"]),
                 size=int(entry.get("size") or 0),
-                mtime=_mtime(entry),
+                mtime=modification_time(entry),
                 checksum=checksums.get(name),
             )
             names[limits] = label
@@ -277,13 +281,3 @@ def _base_name(entry: Mapping[str, Any]) -> str:
 
 def _url(filesystem: Any, path: str) -> str:
     return path if isinstance(filesystem, LocalFileSystem) else filesystem.unstrip_protocol(path)
-
-
-def _mtime(entry: Mapping[str, Any]) -> float | None:
-    for key in ("mtime", "LastModified", "last_modified", "updated", "created"):
-        value = entry.get(key)
-        if isinstance(value, datetime):
-            return value.timestamp()
-        if isinstance(value, int | float):
-            return float(value)
-    return None

@@ -26,6 +26,8 @@ class RejectReason(StrEnum):
     UNREADABLE_FILE = "unreadable_file"
     CHECKSUM_MISMATCH = "checksum_mismatch"
     TRUNCATED_FILE = "truncated_file"
+    FILE_NOT_AS_DESCRIBED = "file_not_as_described"
+    NO_POSITIVE_FLUX = "no_positive_flux"
 
     @property
     def sentence(self) -> str:
@@ -48,6 +50,8 @@ _SENTENCES: dict[RejectReason, str] = {
     RejectReason.UNREADABLE_FILE: "The file cannot be opened or is not in the format of its name.",
     RejectReason.CHECKSUM_MISMATCH: "The file differs from the archive's checksum list.",
     RejectReason.TRUNCATED_FILE: "The file ends before its compressed stream or table is complete.",
+    RejectReason.FILE_NOT_AS_DESCRIBED: "The file's header contradicts the release description.",
+    RejectReason.NO_POSITIVE_FLUX: "The spectrum's mean flux is not positive: it has no scale.",
 }
 
 

@@ -43,6 +43,40 @@ class Accounting(BaseModel):
         return self
 
 
+class FileIncident(BaseModel):
+    """A file of the archive that was not used, or not to its end."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    reason: str
+    detail: str
+
+
+class Incidents(BaseModel):
+    """What was wrong with the input, at its grain.
+
+    Attributes
+    ----------
+    partitions : dict of str to str
+        Partitions that could not be ingested at all, and why.
+    files : dict of str to FileIncident
+        By file name.
+    rows : dict of str to dict of str to int
+        Rows left out, by table and reason. A source may lose one row and keep another, so these
+        are not the rejected sources of the accounting.
+    cells : dict of str to int
+        Bad cells that became null, by ``table.column``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partitions: dict[str, str] = Field(default_factory=dict)
+    files: dict[str, FileIncident] = Field(default_factory=dict)
+    rows: dict[str, dict[str, int]] = Field(default_factory=dict)
+    cells: dict[str, int] = Field(default_factory=dict)
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -68,6 +102,8 @@ class ReleaseRecord(BaseModel):
         How good the labels are on the test split of the training set.
     accounting : Accounting
         Requested, published and rejected sources.
+    incidents : Incidents, optional
+        What was wrong with the input.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
     seal : str
@@ -90,12 +126,15 @@ class ReleaseRecord(BaseModel):
     manifest: str
     metrics: dict[str, Any]
     accounting: Accounting
+    incidents: Incidents | None = None
     acknowledgements: tuple[str, ...] = ()
     seal: str = ""
 
     def expected_seal(self) -> str:
         """Return what ``seal`` must be."""
         content = self.model_dump(exclude={"seal"})
+        if self.incidents is None:  # records from before there was this field
+            del content["incidents"]
         return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
     def to_json(self) -> str:

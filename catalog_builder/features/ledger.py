@@ -9,64 +9,103 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.rejects import RejectReason
+from catalog_builder.archive.rejects import RejectReason, RowReject
 
 Ids = NDArray[np.int64]
 
 #: Reasons in the order in which stores keep them as numbers.
 REASONS: tuple[RejectReason, ...] = tuple(RejectReason)
 
+_NUMBER = {reason: number for number, reason in enumerate(REASONS)}
 _COLUMNS = {"source_id": np.int64, "reason": np.uint8, "table": np.uint8, "row": np.int64}
+
+#: Rows of one table and one reason that a receipt names.
+_EXAMPLES = 3
 
 
 class Ledger:
     """Collects requests and rejects while files are read.
 
+    It grows with the number of ids, by some 20 bytes each; never with the spectra.
+
     Parameters
     ----------
     tables : sequence of str
         Tables of the release; stores keep a table by its place here.
+    driving_tables : collection of str
+        Tables whose rows are requests.
 
     Attributes
     ----------
-    requested : list of ndarray of int64
-        Source ids seen in driving tables, in blocks.
     nameless : Counter
         Rows of driving tables without a readable id, by reason: requested by nobody knows whom.
     cell_nulls : Counter
         Bad cells that became null, by ``table.column``.
-    files : dict of str to str
-        Files that ended badly, and how.
+    rows_read : Counter
+        Rows looked at, good or not, by table.
+    files : dict of str to dict
+        Files that cannot be used, or only in part, by name: ``table``, ``reason``, ``detail``.
     """
 
-    def __init__(self, tables: Sequence[str]) -> None:
-        self._tables = list(tables)
+    def __init__(self, tables: Sequence[str], driving_tables: Sequence[str]) -> None:
+        self._places = {table: place for place, table in enumerate(tables)}
+        self._driving = frozenset(driving_tables)
+        self._requested: list[Ids] = []
         self._rejected: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
         self._row_counts: dict[str, Counter[str]] = defaultdict(Counter)
-        self.requested: list[Ids] = []
+        self._examples: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.nameless: Counter[str] = Counter()
         self.cell_nulls: Counter[str] = Counter()
-        self.files: dict[str, str] = {}
+        self.rows_read: Counter[str] = Counter()
+        self.files: dict[str, dict[str, str]] = {}
+
+    @property
+    def requested(self) -> Ids:
+        """Source ids that have a row in a driving table, sorted, each once."""
+        return unique(self._requested)
+
+    def request(self, table: str, ids: Ids) -> None:
+        """Note who has a row in a table; only driving tables ask for anybody."""
+        if table in self._driving:
+            self._requested.append(ids)
 
     def reject(self, table: str, reason: RejectReason, ids: Ids, rows: NDArray[np.int64]) -> None:
         """Note rows of a table as unusable; `rows` are their numbers in the file, -1 for none."""
         if ids.size == 0:
             return
         self._row_counts[table][reason.value] += ids.size
-        place = self._tables.index(table)
-        for name, values in (
-            ("source_id", ids),
-            ("reason", np.full(ids.size, REASONS.index(reason))),
-            ("table", np.full(ids.size, place)),
-            ("row", rows),
-        ):
-            self._rejected[name].append(values.astype(_COLUMNS[name]))
+        self._append(table, np.full(ids.size, _NUMBER[reason]), ids, rows)
+        for source_id, row in zip(ids[:_EXAMPLES].tolist(), rows[:_EXAMPLES].tolist(), strict=True):
+            self._exemplify(table, reason, row, source_id, "")
 
-    def reject_nameless(self, table: str, reason: RejectReason, *, requested: bool) -> None:
-        """Note a row whose id cannot be read; in a driving table somebody asked for it."""
-        self._row_counts[table][reason.value] += 1
-        if requested:
-            self.nameless[reason.value] += 1
+    def reject_unread(self, table: str, rejects: Sequence[RowReject]) -> None:
+        """Note rows that a reader could not make sense of, and whom they would have stood for."""
+        if not rejects:
+            return
+        named = [reject for reject in rejects if reject.source_id is not None]
+        ids = np.array([reject.source_id for reject in named], np.int64)
+        self.request(table, ids)
+        self._append(
+            table,
+            np.array([_NUMBER[reject.reason] for reject in named]),
+            ids,
+            np.array([reject.row for reject in named]),
+        )
+        self._row_counts[table].update(reject.reason.value for reject in rejects)
+        if table in self._driving:
+            self.nameless.update(
+                reject.reason.value for reject in rejects if reject.source_id is None
+            )
+        for reject in rejects:
+            self._exemplify(table, reject.reason, reject.row, reject.source_id, reject.detail)
+
+    def reject_file(self, table: str, name: str, reason: RejectReason, detail: str) -> None:
+        """Note a file that cannot be used, or not to its end."""
+        self.files[name] = {"table": table, "reason": reason.value, "detail": detail}
+
+    def reason_of_file(self, name: str) -> RejectReason | None:
+        """Return why a file cannot be used, or not to its end; None where nothing is wrong."""
+        return RejectReason(self.files[name]["reason"]) if name in self.files else None
 
     def rejected_rows(self) -> dict[str, NDArray[Any]]:
         """Return all rejected rows by column, in the order they were met."""
@@ -90,16 +129,36 @@ class Ledger:
             first = np.searchsorted(ids, lost).clip(max=max(ids.size - 1, 0))
             if ids.size == 0 or not np.array_equal(ids[first], lost):
                 raise RuntimeError(f"sources were lost without a reason, among {lost[:5]}")
-            counts.update(REASONS[int(n)].value for n in rows["reason"][order][first])
-        return dict(sorted(counts.items()))
+            numbers = np.bincount(rows["reason"][order][first], minlength=len(REASONS))
+            counts.update(dict(zip(map(str, REASONS), numbers.tolist(), strict=True)))
+        return dict(sorted((+counts).items()))
 
     def notes(self) -> dict[str, Any]:
         """Return what else a receipt should say: rejected rows, nulled cells, bad files."""
         return {
+            "rows_read": dict(sorted(self.rows_read.items())),
             "row_rejects": {
                 table: dict(sorted(counts.items()))
                 for table, counts in sorted(self._row_counts.items())
             },
+            "examples": self._examples,
             "cell_nulls": dict(sorted(self.cell_nulls.items())),
             "file_rejects": dict(sorted(self.files.items())),
         }
+
+    def _append(self, table: str, reasons: NDArray[Any], ids: Ids, rows: NDArray[np.int64]) -> None:
+        place = np.full(ids.size, self._places[table])
+        for name, values in zip(_COLUMNS, (ids, reasons, place, rows), strict=True):
+            self._rejected[name].append(values.astype(_COLUMNS[name]))
+
+    def _exemplify(
+        self, table: str, reason: RejectReason, row: int, source_id: int | None, detail: str
+    ) -> None:
+        kept = self._examples.setdefault(table, {}).setdefault(reason.value, [])
+        if len(kept) < _EXAMPLES:
+            kept.append({"row": row, "source_id": source_id, "detail": detail or reason.sentence})
+
+
+def unique(parts: Sequence[Ids]) -> Ids:
+    """Return the ids of several arrays, sorted, each once."""
+    return np.unique(np.concatenate([np.empty(0, np.int64), *parts]))

@@ -53,7 +53,8 @@ def resample(
 
     A model pixel is the mean of the native samples under it, weighted by the overlap of their
     intervals. Samples that are not finite, or whose error is not positive, are left out; a pixel
-    with less than `min_coverage` of its width left is masked.
+    with less than `min_coverage` of its width left is masked. Where the mask is True, flux is
+    finite and its error is finite and positive.
 
     The native samples of DR3 are interpolated from wider detector pixels, so their errors are
     correlated. The correlation of two samples a distance d apart is taken as the overlap of two
@@ -87,12 +88,12 @@ def resample(
     for lag, operator in enumerate(operators.variance):
         products = errors[:, : errors.shape[1] - lag] * errors[:, lag:]
         variance += _apply(operator, products)
-    error = np.sqrt(variance) / norm
-    return ResampledSpectra(
-        np.where(mask, mean, 0).astype(np.float32),
-        np.where(mask, error, 0).astype(np.float32),
-        mask,
-    )
+    with np.errstate(over="ignore", under="ignore"):
+        mean32 = mean.astype(np.float32)
+        error32 = (np.sqrt(variance) / norm).astype(np.float32)
+    # Absurd numbers may leave the range of float32 where their mean does not.
+    mask &= np.isfinite(mean32) & np.isfinite(error32) & (error32 > 0)
+    return ResampledSpectra(np.where(mask, mean32, 0), np.where(mask, error32, 0), mask)
 
 
 def normalisation_class(

@@ -43,7 +43,7 @@ class Converted:
     usable : ndarray of bool, shape (n,)
         Which rows are to be kept.
     reasons : dict of RejectReason to ndarray of bool, shape (n,)
-        Why the others are not; each unusable row has one reason.
+        Why the others are not; each unusable row has exactly one reason.
     scale : ndarray of float32, shape (n,), or None
         The XP flux scale.
     """
@@ -79,7 +79,8 @@ def _convert_rvs(columns: Columns, release: ReleaseSpec, settings: IngestSetting
     spectra = rvs.resample(
         flux, columns["flux_error"], release.rvs.grid, settings.min_pixel_coverage
     )
-    usable = spectra.mask.mean(axis=1) >= settings.min_spectrum_coverage
+    coverage = spectra.mask.mean(axis=1)
+    usable = (coverage > 0) & (coverage >= settings.min_spectrum_coverage)
     empty = np.asarray(~np.isfinite(flux).any(axis=1))
     return Converted(
         rows={
@@ -110,13 +111,16 @@ def _convert_xp(
     incomplete = np.asarray(~finite.all(axis=1))
     # Coefficients are there for a whole band or not at all: then every sample is missing.
     lacks_band = incomplete if table == XP_CONTINUOUS else incomplete & ~empty
+    errors = spectra.flux_error
+    bad_errors = ~incomplete & ~np.asarray((np.isfinite(errors) & (errors > 0)).all(axis=1))
     return Converted(
         rows={"xp_flux": scaled.flux, "xp_flux_error": scaled.flux_error},
         usable=scaled.usable,
         reasons={
             RejectReason.XP_BAND_MISSING: lacks_band,
             RejectReason.ALL_NAN_SPECTRUM: empty & ~lacks_band,
-            RejectReason.NEGATIVE_OR_ZERO_ERRORS: ~scaled.usable & ~incomplete,
+            RejectReason.NEGATIVE_OR_ZERO_ERRORS: bad_errors,
+            RejectReason.NO_POSITIVE_FLUX: ~scaled.usable & ~incomplete & ~bad_errors,
         },
         scale=scaled.scale,
     )

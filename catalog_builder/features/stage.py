@@ -8,9 +8,11 @@ from typing import Any
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
-from catalog_builder.features.ingest import count_requested, ingest_partition
+from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.reading import count_requested
+from catalog_builder.runtime.receipts import read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
-from catalog_builder.runtime.workdir import Workdir, write_json
+from catalog_builder.runtime.workdir import Workdir, remove_tree, write_json
 
 #: Reason of sources whose partition could not be ingested at all.
 QUARANTINED = "quarantined_partition"
@@ -28,7 +30,11 @@ class IngestContext:
 def _work(context: IngestContext, task: Task) -> Outcome:
     partition: Partition = task.payload["partition"]
     out = context.workdir.new_output("features", partition.name)
-    result = ingest_partition(partition, context.release, context.settings, out)
+    try:
+        result = ingest_partition(partition, context.release, context.settings, out)
+    except BaseException:
+        remove_tree(out)  # a full disk must not fill further with halves of what is tried again
+        raise
     return Outcome(
         rows_in=result.rows_in,
         rows_out=result.rows_out,
@@ -54,7 +60,7 @@ def _count(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("ingest", version=1, work=_work, expendable=True)
+STAGE = Stage("ingest", version=2, work=_work, expendable=True)
 #: Counts who was asked for in a partition that could not be ingested: it reads nothing but ids.
 CENSUS = Stage("census", version=1, work=_count, expendable=True)
 
@@ -86,6 +92,20 @@ def plan_census(tasks: list[Task]) -> list[Task]:
         Task(CENSUS.name, task.name, digest_json([CENSUS.version, task.key]), task.payload)
         for task in tasks
     ]
+
+
+def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
+    """Remove the receipts of partitions that went without a file, so that they are tried again.
+
+    A file that could not be read (a lost mount, a permission) may be the same to size and time
+    when it can: nothing else tells that it is worth another try.
+    """
+    for task in tasks:
+        file = workdir.receipt_file(task.stage, task.name)
+        receipt = read_receipt(file) if file.exists() else None
+        if receipt is not None and receipt.notes.get("file_rejects"):
+            file.unlink()
+            remove_tree(workdir.root / receipt.output)
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:

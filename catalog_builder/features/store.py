@@ -15,7 +15,8 @@ size streams through, and a star without a spectrum takes no room.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -152,22 +153,26 @@ class FeatureWriter:
 
 
 class FeatureStore:
-    """A feature store opened for reading."""
+    """A feature store opened for reading.
+
+    Raises
+    ------
+    StoreError
+        Here and on every read, if something in it is absent, foreign or damaged.
+    """
 
     def __init__(self, path: Path) -> None:
-        try:
+        self._path = path
+        with self._intact():
             self._group = zarr.open_group(path, mode="r")
-            self._sources = int(self._group.attrs["sources"])  # type: ignore[arg-type]
-        except (FileNotFoundError, KeyError, ValueError) as error:
-            raise StoreError(
-                f"{path} is not a feature store ({error}).",
-                "Remove its receipt, or run `catalog-builder ingest` again.",
-            ) from None
-        self._columns = [
-            name
-            for name, array in self._group.arrays()
-            if array.metadata.to_dict().get("dimension_names") == ("source",)
-        ]
+            if self._group.attrs["kind"] != "features":
+                raise ValueError(f"its kind is {self._group.attrs['kind']!r}")
+            self._sources = self._array("source_id").shape[0]
+            self._columns = [
+                name
+                for name, array in self._group.arrays()
+                if array.metadata.to_dict().get("dimension_names") == ("source",)
+            ]
 
     def __len__(self) -> int:
         """Return the number of sources."""
@@ -175,7 +180,8 @@ class FeatureStore:
 
     def column(self, name: str) -> Array:
         """Return a whole column of the sources (or of the rejected)."""
-        return np.asarray(self._group[name][:])  # type: ignore[index]
+        with self._intact():
+            return np.asarray(self._array(name)[:])
 
     def read(self, rows: slice | NDArray[np.int64]) -> Block:
         """Return the feature block of some sources: every column, and spectra row by row.
@@ -190,17 +196,29 @@ class FeatureStore:
         dict of str to ndarray
             Spectra have shape (n, samples) and are zero for stars that have none.
         """
-        block = {name: np.asarray(self._array(name).oindex[rows]) for name in self._columns}
-        for kind, arrays in SPECTRA.items():
-            place = block.pop(f"{kind}_row")
-            for name, (dtype, samples) in arrays.items():
-                block[name] = self._gather(name, place, dtype, samples)
+        with self._intact():
+            block = {name: np.asarray(self._array(name).oindex[rows]) for name in self._columns}
+            for kind, arrays in SPECTRA.items():
+                place = block.pop(f"{kind}_row")
+                for name, (dtype, samples) in arrays.items():
+                    block[name] = self._gather(name, place, dtype, samples)
         return block
+
+    @contextmanager
+    def _intact(self) -> Iterator[None]:
+        """Say in words what zarr and its codecs raise for what is not there or is damaged."""
+        try:
+            yield
+        except (FileNotFoundError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise StoreError(
+                f"{self._path} is not a feature store, or is damaged ({error}).",
+                "Remove it and give the same command again: it is made anew.",
+            ) from error
 
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self._group[name]
         if not isinstance(array, zarr.Array):
-            raise StoreError(f"{name} in {self._group.store_path} is not an array.")
+            raise TypeError(f"{name} is not an array")
         return array
 
     def _gather(self, name: str, place: Array, dtype: str, samples: int) -> Array:

@@ -57,8 +57,9 @@ def sample_continuous(
         ``standard_deviation`` of the fit.
     """
     matrices = _matrices(basis)
-    flux = bp[0] @ matrices["bp"] + rp[0] @ matrices["rp"]
-    variance = _variance(bp[1], bp[2], basis, "bp") + _variance(rp[1], rp[2], basis, "rp")
+    with np.errstate(over="ignore", invalid="ignore"):  # such spectra are not usable
+        flux = bp[0] @ matrices["bp"] + rp[0] @ matrices["rp"]
+        variance = _variance(bp[1], bp[2], basis, "bp") + _variance(rp[1], rp[2], basis, "rp")
     return SampledSpectra(flux, np.sqrt(np.maximum(variance, 0)))
 
 
@@ -76,19 +77,20 @@ def scale_spectra(spectra: SampledSpectra, window: tuple[float, float]) -> Scale
     -------
     ScaledSpectra
         Rows with a sample that is not finite, an error that is not positive or a scale that is
-        not positive are zero and not usable.
+        not positive are zero and not usable. In the others all numbers are finite, and errors and
+        scales positive, also as float32.
     """
     inside = (window[0] <= WAVELENGTHS) & (window[1] >= WAVELENGTHS)
-    flux, error = spectra.flux, spectra.flux_error
-    complete = np.asarray((np.isfinite(flux) & np.isfinite(error)).all(axis=1))
-    scale = np.where(complete, np.mean(flux[:, inside], axis=1, dtype=np.float64), 0.0)
-    usable = complete & (scale > 0) & np.asarray((error > 0).all(axis=1))
-    divisor = np.where(usable, scale, 1.0)[:, None]
-    zero = ~usable[:, None]
+    with np.errstate(all="ignore"):  # what is absurd is found below
+        scale = np.asarray(spectra.flux[:, inside].mean(axis=1, dtype=np.float64), np.float32)
+        flux = (spectra.flux / scale[:, None]).astype(np.float32)
+        error = (spectra.flux_error / scale[:, None]).astype(np.float32)
+    sound = np.isfinite(flux) & np.isfinite(error) & (error > 0)
+    usable = (scale > 0) & np.isfinite(scale) & np.asarray(sound.all(axis=1))
     return ScaledSpectra(
-        np.where(zero, 0, flux / divisor).astype(np.float32),
-        np.where(zero, 0, error / divisor).astype(np.float32),
-        np.where(usable, scale, np.nan).astype(np.float32),
+        np.where(usable[:, None], flux, 0),
+        np.where(usable[:, None], error, 0),
+        np.where(usable, scale, np.nan),
         usable,
     )
 

@@ -1,0 +1,71 @@
+"""How much bad input a run goes on with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from catalog_builder.config import IngestSettings
+from catalog_builder.errors import InputError
+from catalog_builder.runtime.receipts import Receipt
+
+_LOOK = (
+    "`catalog-builder status` lists the reasons. Mend the files and give the same command again,"
+    " or raise ingest.max_rejected if they are in order."
+)
+
+
+def refuse_bad_input(
+    features: Sequence[Receipt],
+    census: Sequence[Receipt],
+    given_up: Mapping[str, str],
+    settings: IngestSettings,
+) -> None:
+    """Stop a run that lost too much of its input to be worth going on.
+
+    Parameters
+    ----------
+    features, census : sequence of Receipt
+        Of partitions that were ingested, and of those whose sources could only be counted.
+    given_up : mapping of str to str
+        Partitions that could not be ingested, and why.
+    settings : IngestSettings
+        The largest share of sources that may be lost.
+
+    Raises
+    ------
+    InputError
+        If no source was found, too large a share was rejected, or a table gave no single whole
+        file: then it is not the files but their description, or a whole checksum list, that is
+        wrong, and sources that have another spectrum would go on without this one unnoticed.
+    """
+    receipts = [*features, *census]
+    requested = sum(receipt.rows_in for receipt in receipts)
+    rejected = sum(sum(receipt.rejected.values()) for receipt in receipts)
+    example = _example(features, given_up)
+    if requested == 0:
+        raise InputError(f"The archive's files gave not one source.{example}", _LOOK)
+    if rejected > settings.max_rejected * requested:
+        raise InputError(
+            f"{rejected} of {requested} requested sources were rejected, more than the share of"
+            f" {settings.max_rejected:g} that ingest.max_rejected allows.{example}",
+            _LOOK,
+        )
+    files = Counter(table for receipt in features for table in receipt.inputs)
+    bad = Counter(
+        incident["table"]
+        for receipt in features
+        for incident in receipt.notes.get("file_rejects", {}).values()
+    )
+    for table, count in sorted(bad.items()):
+        if count == files[table] > 1:
+            raise InputError(f"Not one of the {count} files of {table} is whole.{example}", _LOOK)
+
+
+def _example(features: Sequence[Receipt], given_up: Mapping[str, str]) -> str:
+    for name, why in given_up.items():
+        return f" For example {name}: {why}"
+    for receipt in features:
+        for name, incident in receipt.notes.get("file_rejects", {}).items():
+            return f" For example {name}: {incident['detail']}"
+    return ""

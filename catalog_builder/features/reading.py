@@ -1,0 +1,145 @@
+"""The files of one partition, read with the books kept: what is wrong with them stops at its grain.
+
+A bad cell is null, a bad row is left out, a file that is damaged gives what it can, and one that
+differs from its checksum or from its description gives nothing but the names of who is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from catalog_builder.archive.files import FileRef, refuse_if_changed
+from catalog_builder.archive.layout import Partition, checksum_matches
+from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
+from catalog_builder.archive.rejects import RejectReason
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
+from catalog_builder.config import IngestSettings
+from catalog_builder.errors import InputError
+from catalog_builder.features.ledger import Ledger
+
+
+class PartitionReader:
+    """Reads the tables of one partition.
+
+    Parameters
+    ----------
+    partition : Partition
+        Its files, as they were when the run was planned.
+    release : ReleaseSpec
+        What the files look like.
+    settings : IngestSettings
+        Rows per block; whether checksums are compared.
+    ledger : Ledger
+        Takes the rejects.
+    """
+
+    def __init__(
+        self,
+        partition: Partition,
+        release: ReleaseSpec,
+        settings: IngestSettings,
+        ledger: Ledger,
+    ) -> None:
+        self.partition, self.release = partition, release
+        self.settings, self.ledger = settings, ledger
+
+    def has(self, table: TableName) -> bool:
+        """Say whether the partition has a file of a table."""
+        return table in self.partition.files
+
+    def blocks(self, table: TableName) -> Iterator[Block]:
+        """Yield the good rows of a table, block by block; the ledger gets the others.
+
+        Raises
+        ------
+        InputError
+            If the file is not the one that was planned: it changed, or is gone.
+        """
+        file = self.partition.files[table]
+        if self._is_trusted(table, file):
+            yield from self._good_rows(table, file)
+        refuse_if_changed(file)
+
+    def why_incomplete(self, table: TableName) -> RejectReason | None:
+        """Return why rows of a table may be missing that the archive has; None if none are."""
+        return self.ledger.reason_of_file(self.partition.files[table].name)
+
+    def _is_trusted(self, table: TableName, file: FileRef) -> bool:
+        if not self.settings.verify_checksums:
+            return True
+        try:
+            if checksum_matches(file):
+                return True
+        except InputError as error:
+            self._reject_file(table, file, RejectReason.UNREADABLE_FILE, error)
+            return False
+        algorithm = (file.checksum or "").partition(":")[0]
+        self.ledger.reject_file(
+            table,
+            file.name,
+            RejectReason.CHECKSUM_MISMATCH,
+            f"its {algorithm} is not the one in the archive's list; fetch the file again",
+        )
+        self._reject_all(table, file, RejectReason.CHECKSUM_MISMATCH)
+        return False
+
+    def _good_rows(self, table: TableName, file: FileRef) -> Iterator[Block]:
+        try:
+            for block in read_blocks(
+                file, table, self.release, block_rows=self.settings.block_rows
+            ):
+                self._note(table, block)
+                yield block
+        except DamagedFileError as error:  # what the file gave before is good
+            self._reject_file(table, file, error.reason, error)
+        except InputError as error:  # raised before the first block
+            reason = RejectReason.FILE_NOT_AS_DESCRIBED
+            self._reject_file(table, file, reason, error)
+            self._reject_all(table, file, reason)
+
+    def _note(self, table: TableName, block: Block) -> None:
+        self.ledger.rows_read[table] += block.n_read
+        self.ledger.request(table, block.columns["source_id"])
+        self.ledger.reject_unread(table, block.rejects)
+        self.ledger.cell_nulls.update(
+            {f"{table}.{name}": count for name, count in block.cell_nulls.items()}
+        )
+
+    def _reject_file(
+        self, table: TableName, file: FileRef, reason: RejectReason, error: InputError
+    ) -> None:
+        # Receipts and catalogues name files, never the folders of somebody's machine.
+        detail = str(error).replace(file.url, file.name)
+        self.ledger.reject_file(table, file.name, reason, detail)
+
+    def _reject_all(self, table: TableName, file: FileRef, reason: RejectReason) -> None:
+        """Reject every row of a driving table's file, for as long as ids can be read from it."""
+        if table not in self.release.driving_tables:
+            return
+        for block in read_ids(file, table, self.release, self.settings.block_rows):
+            ids = block.columns["source_id"]
+            self._note(table, block)
+            self.ledger.reject(table, reason, ids, block.row_numbers)
+
+
+def read_ids(
+    file: FileRef, table: TableName, release: ReleaseSpec, block_rows: int
+) -> Iterator[Block]:
+    """Yield blocks with nothing but source ids, up to where the file cannot be read."""
+    try:
+        yield from read_blocks(file, table, release, block_rows=block_rows, columns=["source_id"])
+    except InputError:
+        return  # whoever asks knows already that something is wrong with the file
+
+
+def count_requested(partition: Partition, release: ReleaseSpec, block_rows: int) -> int:
+    """Count the sources asked for in a partition, as ingest would, reading only their ids."""
+    ledger = Ledger(list(release.tables), release.driving_tables)
+    for table in release.driving_tables:
+        if table not in partition.files:
+            continue
+        for block in read_ids(partition.files[table], table, release, block_rows):
+            ledger.request(table, block.columns["source_id"])
+            ledger.reject_unread(table, block.rejects)
+    return int(ledger.requested.size) + ledger.nameless.total()
