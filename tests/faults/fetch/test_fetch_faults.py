@@ -144,10 +144,12 @@ def test_a_part_kept_from_another_day_is_thrown_away_when_the_size_changed(
         fetch(site, tmp_path)
     site.always[key] = lambda handler, data: handler.serve(data, tag="")
     site.files[key] = bytes(reversed(site.files[key])) + b"more"
+    before = len(site.gets(key))
 
     fetch(site, tmp_path)
 
     assert site.is_whole(tmp_path)
+    assert [one.range for one in site.gets(key)[before:]] == [None]
 
 
 @pytest.mark.parametrize("note", [b"", b"[]", b'{"size": "x", "validator": 3}', b"\xff"])
