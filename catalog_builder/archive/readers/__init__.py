@@ -49,7 +49,9 @@ def read_blocks(
         Before the first block: a required column is absent, a wanted one is there twice, or the
         header contradicts the description.
     DamagedFileError
-        After the last good block: the file is unreadable from there on, for its `reason`.
+        After the last good block: the file is unreadable from there on, for its `reason`. Where
+        that is ``UNREADABLE_FILE``, a failed CRC, rows already yielded may hold wrong numbers;
+        of a ``TRUNCATED_FILE`` they are good.
     """
     if block_rows < 1:
         raise ValueError("block_rows must be at least 1")
