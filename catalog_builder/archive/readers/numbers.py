@@ -112,7 +112,7 @@ def _eisel_lemire(mantissa: np.uint64, power: int) -> float:
             return 0.0
         bits >>= np.uint64(1 - exponent)
         # Rounding up may make it a normal number; its exponent bit is then set by itself.
-        return float_of_bits((bits + (bits & one)) >> one)
+        return float(float_of_bits((bits + (bits & one)) >> one))
     # Exactly half way is possible for these powers only, and goes to the even neighbour.
     if low <= one and -4 <= power <= 23 and bits & np.uint64(3) == one and bits << shift == high:
         bits &= ~one
@@ -122,7 +122,7 @@ def _eisel_lemire(mantissa: np.uint64, power: int) -> float:
         exponent += 1
     if exponent >= 0x7FF:
         return np.inf
-    return float_of_bits((np.uint64(exponent) << np.uint64(52)) | (bits & _FRACTION))
+    return float(float_of_bits((np.uint64(exponent) << np.uint64(52)) | (bits & _FRACTION)))
 
 
 @compiled
