@@ -109,14 +109,16 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def plain_logarithmic(axis: XAxis | YAxis) -> None:
-    """Put plain numbers on a logarithmic axis; 2 and 5 as well if it spans few decades."""
+    """Put plain numbers on a logarithmic axis; more of them the fewer decades it spans."""
 
     def major(value: float, _: int | None) -> str:
         return _plain(value, "1")
 
     def minor(value: float, _: int | None) -> str:
         low, high = sorted(axis.get_view_interval())
-        return _plain(value, "25") if high < 100 * low else ""
+        if high >= 100 * low:
+            return ""
+        return _plain(value, "25" if high >= 10 * low else "2357")
 
     axis.set_major_formatter(FuncFormatter(major))
     axis.set_minor_formatter(FuncFormatter(minor))
