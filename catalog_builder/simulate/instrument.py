@@ -50,9 +50,10 @@ class XpBand:
         knots, table = self.error_knots, self.log_error
         i = np.clip(np.searchsorted(knots, level) - 1, 0, len(knots) - 2)
         part = (level - knots[i]) / (knots[i + 1] - knots[i])
-        # Held below the faintest knot (read noise), continued above the brightest.
-        part = np.maximum(part, np.where(i == 0, 0.0, -np.inf))[:, None]
-        return np.asarray(10.0 ** ((1.0 - part) * table[i] + part * table[i + 1]))
+        # Held below the faintest knot (read noise), a constant share of the flux above the brightest.
+        part = np.clip(part, 0.0, 1.0)[:, None]
+        beyond = np.maximum(level - knots[-1], 0.0)[:, None]
+        return np.asarray(10.0 ** ((1.0 - part) * table[i] + part * table[i + 1] + beyond))
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ Float32 = NDArray[np.float32]
 #: The archive's samples: index range within the emulator's wider grid is found by wavelength.
 SAMPLE_STEP = 0.01  # nm
 DETECTOR_PIXEL = 0.0245  # nm
-#: Paschen lines 12 to 16 [vacuum nm], the only strong features of hot stars in the window.
+#: Paschen lines 12 to 17 [vacuum nm], the only strong features of hot stars in the window, and
+#: their depths relative to the first.
 _PASCHEN = np.array([875.32, 866.74, 860.07, 854.77, 850.48, 846.96])
+_PASCHEN_DEPTH = np.array([1.0, 0.95, 0.9, 0.8, 0.7, 0.55])
 CALCIUM_TRIPLET = np.array([850.035, 854.444, 866.452])  # vacuum nm
 
 
@@ -52,7 +54,7 @@ def hot_star(wavelength: Float, teff: Float, vsini: Float) -> Float:
     depth = np.interp(teff, [8000.0, 10000.0, 16000.0, 25000.0], [0.30, 0.28, 0.16, 0.08])
     width = 0.9 + 0.002 * vsini
     offset = wavelength[None, :, None] - _PASCHEN
-    profile = 1.0 / (1.0 + (offset / width[:, None, None]) ** 2)
+    profile = _PASCHEN_DEPTH / (1.0 + (offset / width[:, None, None]) ** 2)
     return np.asarray(1.0 - depth[:, None] * profile.max(axis=2))
 
 
@@ -110,16 +112,17 @@ def noise(rng: np.random.Generator, flux: Float, sig_to_noise: Float) -> tuple[F
 def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None:
     """Set NaN at the edges, in place, where rest-frame samples fell outside the detector.
 
-    Half of the spectra lose up to 0.3 nm on one side; a few per cent have a spike there instead.
+    Half of the spectra lose up to 0.3 nm on one side; one in 200 has a spike there instead.
     """
     n, width = len(flux), flux.shape[1]
     lost = np.where(rng.random(n) < 0.5, rng.integers(1, 31, n), 0)
     left = rng.random(n) < 0.5
+    spiky = np.flatnonzero(rng.random(n) < 0.005)
+    lost[spiky] = 0
     at = np.arange(width)
     gone = np.where(left[:, None], at < lost[:, None], at >= width - lost[:, None])
     flux[gone] = np.nan
     error[gone] = np.nan
-    spiky = np.flatnonzero(rng.random(n) < 0.005)
     edge = np.where(left[spiky], 0, width - 3)
     for k in range(3):
         flux[spiky, edge + k] = 3.0 + 4.0 * rng.random(len(spiky))
