@@ -100,6 +100,11 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     site: MisbehavingServer
 
+    def setup(self) -> None:
+        super().setup()
+        # So that what is counted as served is, but for a little, what the client has read.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+
     def log_message(self, *_: object) -> None:
         pass
 

@@ -23,12 +23,18 @@ CHUNK = FetchSettings().chunk_bytes
 
 #: What `catalog-builder fetch` does, so that a whole process can be killed.
 PROGRAM = """
+import socket
 import sys
 from pathlib import Path
+import urllib3
 from catalog_builder.archive.fetch.driver import fetch_archive
 from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.archive.release import load_release
 
+# What the system holds for a slow reader is not the program's to lose: kept small.
+urllib3.connection.HTTPConnection.default_socket_options += [
+    (socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+]
 base, out, *tables = sys.argv[1:]
 try:
     fetch_archive(
