@@ -12,11 +12,15 @@ from distributed import Client, WorkerPlugin
 
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogBuilderError, ClusterError, InputError, StoreError
-from catalog_builder.runtime import quarantine
+from catalog_builder.runtime import quarantine, running
 from catalog_builder.runtime.clusters import open_cluster
 from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.execution import execute
+from catalog_builder.runtime.performance import saved_report
+from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.tasks import Failure, Stage, Task, execute, pending, receipts_of
+from catalog_builder.runtime.stall import StallWatch, last_epoch
+from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, review
 from catalog_builder.runtime.workdir import Workdir
 
 
@@ -52,7 +56,7 @@ class Driver:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     @property
     def client(self) -> Client:
@@ -60,9 +64,14 @@ class Driver:
         if self._client is None:
             settings = self.config.cluster
             self.events.say(f"Opening a cluster ({settings.kind}) ...", detail=True)
+            running.clear(self.workdir)  # marks of workers that an earlier run lost
             self._client = self._stack.enter_context(open_cluster(settings, self.workdir))
-            self.events.say(f"Dask dashboard: {self._client.dashboard_link}")
-            self.events.record("cluster", kind=settings.kind)
+            if settings.performance_report:
+                file = self.workdir.logs / f"performance-{self.events.run}.html"
+                self._stack.enter_context(saved_report(self._client, file, self.events.warn))
+            dashboard = self._client.dashboard_link
+            self.events.say(f"Dask dashboard: {dashboard}")
+            self.events.record("cluster", kind=settings.kind, dashboard=dashboard)
         return self._client
 
     def complete(
@@ -82,22 +91,29 @@ class Driver:
             quarantine.release(self.workdir, tasks)
         out = quarantine.given_up(self.workdir, tasks)
         kept = [task for task in tasks if task.name not in out]
-        todo = pending(self.workdir, kept)
-        self.events.record("stage", stage=stage.name, planned=len(tasks), pending=len(todo))
-        if todo:
-            reasons = ", ".join(f"{n} {state}" for state, n in Counter(todo.values()).items())
-            self.events.say(f"{stage.name}: {len(todo)} of {len(tasks)} to do ({reasons})")
-            self._execute(stage, context, [task for task in kept if task.name in todo], plugin)
+        found = review(self.workdir, kept)
+        write_plan(self.workdir, stage.name, tasks)
+        self.events.record(
+            "stage",
+            stage=stage.name,
+            planned=len(tasks),
+            pending=len(found.todo),
+            stall_seconds=self.config.cluster.stall_seconds,
+        )
+        if found.todo:
+            self._announce(stage, tasks, found)
+            todo = [task for task in kept if task.name in found.todo]
+            found.done.update(self._execute(stage, context, todo, plugin))
+            out = quarantine.given_up(self.workdir, tasks)
         else:
             self.events.say(f"{stage.name}: complete ({len(kept)})", detail=True)
-        out = quarantine.given_up(self.workdir, tasks)
         for record in out.values():
             self.events.warn(f"{stage.name}/{record.task} is in quarantine: {record.reason}")
-        return receipts_of(self.workdir, [task for task in tasks if task.name not in out])
+        return [found.done[task.name] for task in tasks if task.name not in out]
 
     def unfinished(self, tasks: Sequence[Task]) -> bool:
         """Say whether any of the tasks is left to do."""
-        return bool(pending(self.workdir, tasks))
+        return bool(review(self.workdir, tasks).todo)
 
     def require(self, stage: Stage, tasks: Sequence[Task], verb: str) -> list[Receipt]:
         """Return the receipts of a stage that must be complete already.
@@ -109,42 +125,76 @@ class Driver:
         """
         out = quarantine.given_up(self.workdir, tasks) if stage.expendable else {}
         kept = [task for task in tasks if task.name not in out]
-        todo = pending(self.workdir, kept)
-        if todo:
-            name, state = next(iter(todo.items()))
+        found = review(self.workdir, kept)
+        if found.todo:
+            name, state = next(iter(found.todo.items()))
             raise StoreError(
-                f"{stage.name} is not complete: {len(todo)} of {len(tasks)} to do"
+                f"{stage.name} is not complete: {len(found.todo)} of {len(tasks)} to do"
                 f" (for example {name}: {state}).",
                 f"Run `catalog-builder {verb}` (or `run`) first, with the same settings.",
             )
-        return receipts_of(self.workdir, kept)
+        return [found.done[task.name] for task in kept]
+
+    def _announce(self, stage: Stage, tasks: Sequence[Task], found: Review) -> None:
+        reasons = ", ".join(f"{n} {state}" for state, n in Counter(found.todo.values()).items())
+        self.events.say(f"{stage.name}: {len(found.todo)} of {len(tasks)} to do ({reasons})")
 
     def _execute(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None
-    ) -> None:
+    ) -> dict[str, Receipt]:
+        client = self.client
         if plugin is not None:
-            self.client.register_plugin(plugin)
+            client.register_plugin(plugin)
+        done: dict[str, Receipt] = {}
         failures: list[Failure] = []
-        with self.events.meter(stage.name, total=len(tasks)) as meter:
-            for result in execute(self.client, stage, context, self.workdir, tasks):
+        with (
+            self.events.meter(stage.name, total=len(tasks)) as meter,
+            StallWatch(
+                self.config.cluster.stall_seconds,
+                lambda silent: self._report_stall(stage, silent),
+                lambda: last_epoch(self.workdir),
+            ) as watch,
+        ):
+            for result in execute(client, stage, context, self.workdir, tasks):
+                watch.beat()
                 if isinstance(result, Failure):
                     self._note_failure(stage, result, failures)
                     meter.advance(1, f"{result.task.name} failed")
                     continue
                 self.executed[stage.name] += 1
-                self.events.record("done", **result.model_dump(mode="json", exclude={"inputs"}))
+                done[result.task] = result
+                self.events.record("done", **result.model_dump(mode="json", include=_LOGGED))
                 meter.advance(1, f"{result.rows_out} rows")
         if failures:
             raise _summary(stage, failures, len(tasks))
+        return done
 
     def _note_failure(self, stage: Stage, failure: Failure, failures: list[Failure]) -> None:
-        self.events.record(
-            "failure", stage=stage.name, task=failure.task.name, reason=failure.reason
-        )
+        running.clear(self.workdir, stage.name, failure.task.name)
+        facts = {"stage": stage.name, "task": failure.task.name, "reason": failure.reason}
+        if failure.traceback:
+            facts["traceback"] = failure.traceback
+        self.events.record("failure", **facts)
         if stage.expendable and (failure.lost_worker or isinstance(failure.error, InputError)):
             quarantine.give_up(self.workdir, failure.task, failure.reason)
         else:
             failures.append(failure)
+
+    def _report_stall(self, stage: Stage, silent: float) -> None:
+        marks = [
+            each.in_words for each in running.running(self.workdir) if each.stage == stage.name
+        ]
+        at_work = "; ".join(marks[:3]) or "no task is being worked on: are there workers?"
+        self.events.warn(
+            f"{stage.name}: nothing was finished for {silent:.0f} s ({at_work})",
+            event="stall",
+            stage=stage.name,
+            seconds=round(silent),
+        )
+
+
+#: What the log says of a finished task; its receipt says the rest.
+_LOGGED = {"stage", "task", "rows_in", "rows_out", "rejected", "output_digest", "seconds"}
 
 
 def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseException:

@@ -1,14 +1,23 @@
-"""What happens in a run: JSON lines in the workdir, and bars or plain lines for a person."""
+"""What happens in a run: JSON lines in the workdir, and bars or plain lines for a person.
+
+Every line of the log has ``time``, ``run`` and ``event``; the events are ``start`` (wanted steps,
+partitions), ``cluster``, ``stage`` (tasks planned and pending), ``done`` and ``failure`` (one task
+each), ``warning``, ``stall``, ``error`` (why the run ended) and ``end``. The traceback of a defect
+of the program stands in the log only.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +28,9 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+
+from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.runtime.redaction import redact, redact_credentials, redact_json
 
 #: Without a terminal, progress is a line at most this often.
 PLAIN_SECONDS = 15.0
@@ -45,29 +57,53 @@ class Events:
     def __init__(self, folder: Path | None, verbosity: int = 0) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.verbosity = verbosity
-        self._file = None
+        #: Names this run in its log and in what it writes beside it.
+        self.run = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(2)}"
+        self._writing = threading.Lock()
+        self._file: TextIO | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            name = time.strftime("run-%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
-            self._file = (folder / name).open("a", encoding="utf-8")
+            self._file = (folder / f"run-{self.run}.jsonl").open("a", encoding="utf-8")
 
     def record(self, event: str, **facts: Any) -> None:
-        """Write one line into the log."""
-        if self._file is None:
-            return
+        """Write one line into the log, without credentials and home paths.
+
+        A log that cannot be written (a full disk) is given up with a warning: what the run is for
+        is not its log.
+        """
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        self._file.write(json.dumps({"time": moment, "event": event, **facts}, default=str) + "\n")
-        self._file.flush()
+        content = {"time": moment, "run": self.run, "event": event, **redact_json(facts)}
+        line = json.dumps(content, default=lambda value: redact(str(value)))
+        with self._writing:
+            if self._file is None:
+                return
+            try:
+                self._file.write(line + "\n")
+                self._file.flush()
+            except OSError as error:
+                self._file = None
+                self._print(f"warning: the log cannot be written ({error.strerror})", "yellow")
+
+    def record_error(self, error: BaseException) -> None:
+        """Write why the run ends early; the traceback too, where it is a defect of the program."""
+        facts: dict[str, Any] = {"kind": type(error).__name__}
+        if isinstance(error, CatalogBuilderError):
+            facts |= {"problem": error.problem, "way_out": error.way_out}
+        else:
+            facts["problem"] = str(error) or type(error).__name__
+            if isinstance(error, Exception):
+                facts["traceback"] = "".join(traceback.format_exception(error))
+        self.record("error", **facts)
 
     def say(self, text: str, *, detail: bool = False) -> None:
         """Tell the person; details only when asked for."""
         if self.verbosity >= (1 if detail else 0):
-            self.console.print(text, soft_wrap=True, markup=False)
+            self._print(text)
 
-    def warn(self, text: str) -> None:
+    def warn(self, text: str, *, event: str = "warning", **facts: Any) -> None:
         """Tell the person something that they should look at, and log it."""
-        self.record("warning", text=text)
-        self.console.print(f"warning: {text}", style="yellow", soft_wrap=True, markup=False)
+        self.record(event, text=text, **facts)
+        self._print(f"warning: {text}", "yellow")
 
     @contextmanager
     def meter(self, title: str, total: float) -> Iterator[Meter]:
@@ -90,9 +126,13 @@ class Events:
 
     def close(self) -> None:
         """Close the log."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self._writing:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        self.console.print(redact_credentials(text), style=style, soft_wrap=True, markup=False)
 
 
 class _Silent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import threading
 import time
@@ -21,8 +22,8 @@ HEARTBEAT_SECONDS = 30.0
 
 
 @contextmanager
-def driver_lock(path: Path) -> Iterator[None]:
-    """Hold the lock of a workdir.
+def driver_lock(path: Path) -> Iterator[str]:
+    """Hold the lock of a workdir, and yield the token that :func:`token_of` then returns.
 
     A lock whose holder is dead is taken over: on this host, when no process with its pid and its
     start time exists; on another host, when it has not been refreshed for ten heartbeats.
@@ -38,7 +39,7 @@ def driver_lock(path: Path) -> Iterator[None]:
     refresher = threading.Thread(target=_refresh, args=(path, stop), daemon=True)
     refresher.start()
     try:
-        yield
+        yield str(mine["token"])
     finally:
         stop.set()
         refresher.join()
@@ -50,6 +51,12 @@ def holder(path: Path) -> dict[str, Any] | None:
     """Return who holds the lock (host, pid, since), or None when nobody alive does."""
     content = _read(path)
     return content if content is not None and _is_alive(path, content) else None
+
+
+def token_of(path: Path) -> str | None:
+    """Return what tells this holding of the lock from every other; None if nobody holds it."""
+    content = _read(path)
+    return None if content is None else str(content.get("token"))
 
 
 def _acquire(path: Path, mine: dict[str, Any]) -> None:
@@ -96,6 +103,7 @@ def _describe_self() -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
+        "token": secrets.token_hex(8),
         "started": psutil.Process().create_time(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
     }

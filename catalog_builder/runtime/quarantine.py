@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from catalog_builder.runtime.redaction import redact
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir, write_json
+
+SUFFIX = ".quarantined"
 
 
 class GivenUp(BaseModel):
@@ -25,7 +29,7 @@ class GivenUp(BaseModel):
 
 def give_up(workdir: Workdir, task: Task, reason: str) -> GivenUp:
     """Put a task into quarantine."""
-    record = GivenUp(stage=task.stage, task=task.name, key=task.key, reason=reason)
+    record = GivenUp(stage=task.stage, task=task.name, key=task.key, reason=redact(reason))
     write_json(_file(workdir, task.stage, task.name), record.model_dump())
     return record
 
@@ -33,7 +37,13 @@ def give_up(workdir: Workdir, task: Task, reason: str) -> GivenUp:
 def given_up(workdir: Workdir, tasks: Iterable[Task]) -> dict[str, GivenUp]:
     """Return the tasks in quarantine, by name."""
     found = {}
+    # One listing of a folder instead of a vain attempt to open a file for each task.
+    present: dict[str, set[str]] = {}
     for task in tasks:
+        if task.stage not in present:
+            present[task.stage] = _listed(workdir.receipts / task.stage)
+        if task.name not in present[task.stage]:
+            continue
         record = _read(_file(workdir, task.stage, task.name))
         if record is not None and record.key == task.key:
             found[task.name] = record
@@ -48,12 +58,21 @@ def release(workdir: Workdir, tasks: Iterable[Task]) -> None:
 
 def all_given_up(workdir: Workdir) -> list[GivenUp]:
     """Return everything in quarantine, whatever its key."""
-    files = sorted(workdir.receipts.glob("*/*.quarantined"))
+    files = sorted(workdir.receipts.glob(f"*/*{SUFFIX}"))
     return [record for record in map(_read, files) if record is not None]
 
 
 def _file(workdir: Workdir, stage: str, name: str) -> Path:
-    return workdir.receipts / stage / f"{name}.quarantined"
+    return workdir.receipts / stage / f"{name}{SUFFIX}"
+
+
+def _listed(folder: Path) -> set[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+    except FileNotFoundError:
+        return set()
+    return {name.removesuffix(SUFFIX) for name in names if name.endswith(SUFFIX)}
 
 
 def _read(path: Path) -> GivenUp | None:

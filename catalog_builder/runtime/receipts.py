@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog_builder.config import digest_json
 from catalog_builder.runtime.workdir import write_json
+
+#: The pattern of a task that wrote all of its output.
+EVERYTHING = "**/*"
 
 
 class TaskState(StrEnum):
@@ -84,7 +89,14 @@ def read_receipt(path: Path) -> Receipt | None:
 
 
 def check_task(path: Path, root: Path, stage: str, task: str, key: str) -> TaskState:
-    """Say what state a planned task is in.
+    """Say what state a planned task is in; the parameters are those of :func:`find_receipt`."""
+    return find_receipt(path, root, stage, task, key)[0]
+
+
+def find_receipt(
+    path: Path, root: Path, stage: str, task: str, key: str
+) -> tuple[TaskState, Receipt | None]:
+    """Say what state a planned task is in, and return its receipt if it is done.
 
     Parameters
     ----------
@@ -98,17 +110,17 @@ def check_task(path: Path, root: Path, stage: str, task: str, key: str) -> TaskS
     try:
         receipt = read_receipt(path)
     except FileNotFoundError:
-        return TaskState.MISSING
+        return TaskState.MISSING, None
     if receipt is None or (receipt.stage, receipt.task) != (stage, task):
-        return TaskState.DAMAGED_RECEIPT
+        return TaskState.DAMAGED_RECEIPT, None
     if receipt.key != key:
-        return TaskState.STALE
+        return TaskState.STALE, None
     if inventory_of(root / receipt.output, receipt.pattern) != receipt.inventory:
-        return TaskState.DAMAGED_OUTPUT
-    return TaskState.DONE
+        return TaskState.DAMAGED_OUTPUT, None
+    return TaskState.DONE, receipt
 
 
-def inventory_of(path: Path, pattern: str = "**/*") -> str:
+def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
     """Return a digest of the relative names and sizes of a file, or of the files of a folder.
 
     It finds what is missing, truncated or added without reading the data; what it cannot find (a
@@ -121,6 +133,31 @@ def inventory_of(path: Path, pattern: str = "**/*") -> str:
     pattern : str
         Glob of the files below a folder; where many tasks write one store, each has its own.
     """
-    files = [path] if path.is_file() else sorted(p for p in path.glob(pattern) if p.is_file())
-    lines = [f"{p.relative_to(path.parent).as_posix()}\0{p.stat().st_size}\n" for p in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()[:32]
+    if path.is_file():
+        files = [(path.name, path.stat().st_size)]
+    elif pattern == EVERYTHING:
+        files = sorted(_walk(str(path), f"{path.name}/"))
+    else:
+        files = sorted(
+            (found.relative_to(path.parent).as_posix(), found.stat().st_size)
+            for found in path.glob(pattern)
+            if found.is_file()
+        )
+    lines = "".join(f"{name}\0{size}\n" for name, size in files)
+    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+
+
+def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
+    """Yield the files below a folder with their sizes: a run's start does this for every output.
+
+    ``os.scandir`` knows files from folders without a system call each, unlike ``Path.glob``.
+    """
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        elif entry.is_file():
+            yield f"{prefix}{entry.name}", entry.stat().st_size

@@ -1,25 +1,28 @@
-"""Tasks: the unit of work, of retry and of accounting, and how Dask carries them out."""
+"""Tasks: the unit of work, of retry and of accounting."""
 
 from __future__ import annotations
 
-import functools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import dask.bag
-from distributed import Client, KilledWorker, as_completed
+from distributed import KilledWorker
 
-from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.errors import CatalogBuilderError, StoreError
+from catalog_builder.runtime import running
+from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
+    EVERYTHING,
     Receipt,
     TaskState,
-    check_task,
+    find_receipt,
     inventory_of,
     read_receipt,
     write_receipt,
 )
+from catalog_builder.runtime.redaction import redact_json
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 
@@ -49,7 +52,7 @@ class Outcome:
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
     #: Which files of the output this task wrote, where several tasks fill one store.
-    pattern: str = "**/*"
+    pattern: str = EVERYTHING
 
 
 #: What a stage runs on a worker: context (the same for all its tasks) and task to outcome.
@@ -90,89 +93,72 @@ class Failure:
             return str(self.error)
         return f"{type(self.error).__name__}: {self.error}"
 
-
-def pending(workdir: Workdir, tasks: Iterable[Task]) -> dict[str, TaskState]:
-    """Return the tasks that have no valid receipt, by name, and why."""
-    states = (
-        (
-            task.name,
-            check_task(
-                workdir.receipt_file(task.stage, task.name),
-                workdir.root,
-                task.stage,
-                task.name,
-                task.key,
-            ),
-        )
-        for task in tasks
-    )
-    return {name: state for name, state in states if state is not TaskState.DONE}
+    @property
+    def traceback(self) -> str:
+        """Return the traceback of a defect of the program; empty for an error in words."""
+        if self.lost_worker or isinstance(self.error, CatalogBuilderError):
+            return ""
+        return "".join(traceback.format_exception(self.error))
 
 
-def receipts_of(workdir: Workdir, tasks: Iterable[Task]) -> list[Receipt]:
-    """Return the receipts of finished tasks, in the order of the tasks.
+@dataclass(frozen=True)
+class Review:
+    """What the receipts say of a stage's tasks, by name."""
 
-    Raises
-    ------
-    KeyError
-        If one of them has no readable receipt: the caller planned wrongly.
-    """
-    found = []
+    done: dict[str, Receipt]
+    todo: dict[str, TaskState]
+
+
+def review(workdir: Workdir, tasks: Iterable[Task]) -> Review:
+    """Look up every task's receipt and output: resume is the plan minus the valid receipts."""
+    found = Review({}, {})
     for task in tasks:
-        receipt = read_receipt(workdir.receipt_file(task.stage, task.name))
+        file = workdir.receipt_file(task.stage, task.name)
+        state, receipt = find_receipt(file, workdir.root, task.stage, task.name, task.key)
         if receipt is None:
-            raise KeyError(f"{task.stage}/{task.name}")
-        found.append(receipt)
+            found.todo[task.name] = state
+        else:
+            found.done[task.name] = receipt
     return found
 
 
-def execute(
-    client: Client, stage: Stage, context: Any, workdir: Workdir, tasks: Sequence[Task]
-) -> Iterator[Receipt | Failure]:
-    """Run tasks on the workers, yielding each receipt or failure as it comes.
-
-    Every task is one element of a Dask bag and one partition of it: a task that fails leaves the
-    others alone. Results are released as they come, so the driver holds none of them.
-    """
-    bag = dask.bag.from_sequence(tasks, npartitions=len(tasks))
-    run = functools.partial(_run_partition, stage, context, workdir)
-    resources = {stage.prefers: 1} if _offered(client, stage.prefers) else None
-    futures = client.compute(bag.map_partitions(run).to_delayed(), resources=resources)
-    task_of = {future.key: task for future, task in zip(futures, tasks, strict=True)}
-    completed = as_completed(futures)
-    del futures
-    for future in completed:
-        task = task_of[future.key]
-        if future.status == "finished":
-            yield from future.result()
-        else:
-            yield Failure(task, future.exception())
-        future.release()
-
-
-def _offered(client: Client, resource: str) -> bool:
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
-    return any(resource in worker["resources"] for worker in workers)
-
-
-def _run_partition(
-    stage: Stage, context: Any, workdir: Workdir, tasks: Iterable[Task]
-) -> list[Receipt]:
-    return [run_task(stage, context, workdir, task) for task in tasks]
-
-
-def run_task(stage: Stage, context: Any, workdir: Workdir, task: Task) -> Receipt:
+def run_task(
+    stage: Stage, context: Any, workdir: Workdir, task: Task, token: str | None = None
+) -> Receipt:
     """Do one task and write its receipt; called on a worker.
+
+    Parameters
+    ----------
+    stage, context, workdir, task
+        What to do, and where.
+    token : str, optional
+        Of the driver's lock (:func:`catalog_builder.runtime.lock.token_of`). A worker that outlives
+        its driver may end a task that the next driver has long had done again: it must not put
+        its own receipt over that one's.
 
     Raises
     ------
+    StoreError
+        If another driver has taken the workdir over.
     RuntimeError
         If the rows do not balance: a defect of the stage, never accepted in silence.
     """
     begin = time.monotonic()
     file = workdir.receipt_file(task.stage, task.name)
     previous = read_receipt(file) if file.exists() else None
-    outcome = stage.work(context, task)
+    with running.mark(workdir, task.stage, task.name):
+        outcome = stage.work(context, task)
+        receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
+        _refuse_if_superseded(workdir, task, token)
+        write_receipt(file, receipt)
+    if previous is not None and previous.output != receipt.output:
+        remove_tree(workdir.root / previous.output)
+    return receipt
+
+
+def _receipt_of(
+    stage: Stage, workdir: Workdir, task: Task, outcome: Outcome, seconds: float
+) -> Receipt:
     receipt = Receipt(
         stage=task.stage,
         task=task.name,
@@ -181,17 +167,24 @@ def run_task(stage: Stage, context: Any, workdir: Workdir, task: Task) -> Receip
         rows_in=outcome.rows_in,
         rows_out=outcome.rows_out,
         rejected=dict(sorted(outcome.rejected.items())),
-        inputs={name: dict(facts) for name, facts in sorted(outcome.inputs.items())},
+        inputs=redact_json({name: dict(facts) for name, facts in sorted(outcome.inputs.items())}),
         output=outcome.output,
         output_digest=outcome.output_digest,
         pattern=outcome.pattern,
         inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
-        notes=dict(outcome.notes),
-        seconds=round(time.monotonic() - begin, 3),
+        notes=redact_json(dict(outcome.notes)),
+        seconds=round(seconds, 3),
     )
     if not receipt.balances():
         raise RuntimeError(f"rows of {task.stage}/{task.name} do not balance: {receipt}")
-    write_receipt(file, receipt)
-    if previous is not None and previous.output != receipt.output:
-        remove_tree(workdir.root / previous.output)
     return receipt
+
+
+def _refuse_if_superseded(workdir: Workdir, task: Task, token: str | None) -> None:
+    now = token_of(workdir.lock_file)
+    if token is not None and now is not None and now != token:
+        raise StoreError(
+            f"{task.stage}/{task.name} was handed out by a driver that is gone; another one has"
+            f" taken over {workdir.root}.",
+            "Nothing is to be done: the other driver does this task itself.",
+        )

@@ -30,6 +30,16 @@ class Workdir:
         return self.root / "receipts"
 
     @property
+    def plans(self) -> Path:
+        """Folder of the stages' plans: which tasks were asked for, with which keys."""
+        return self.root / "plans"
+
+    @property
+    def running(self) -> Path:
+        """Folder of marks of the tasks that workers are at."""
+        return self.root / "running"
+
+    @property
     def logs(self) -> Path:
         """Folder of the event logs (JSON lines)."""
         return self.root / "logs"
@@ -105,7 +115,7 @@ def write_json(path: Path, content: Any) -> None:
 
 def remove_tree(path: Path) -> None:
     """Remove a file or folder of the workdir if it is there."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)

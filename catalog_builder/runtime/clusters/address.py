@@ -9,6 +9,7 @@ from distributed import Client
 
 from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import ClusterError
+from catalog_builder.runtime.clusters.tls import client_security
 
 CONNECT_SECONDS = 20
 
@@ -19,15 +20,19 @@ def open_client(settings: ClusterSettings) -> Iterator[Client]:
 
     Raises
     ------
+    ConfigError
+        If address and encryption contradict each other.
     ClusterError
         If no scheduler answers or it has no worker.
     """
+    security = client_security(settings)
     try:
-        client = Client(settings.kind, timeout=CONNECT_SECONDS)
-    except (OSError, TimeoutError) as error:
+        client = Client(settings.kind, timeout=CONNECT_SECONDS, security=security)
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        # Without certificates Dask ends in a ValueError or TypeError of its own.
         raise ClusterError(
             f"No scheduler answers at {settings.kind} ({error}).",
-            "Check the address, and DASK_DISTRIBUTED__COMM__* for TLS.",
+            "Check the address; a tls:// scheduler needs --tls FOLDER with its certificates.",
         ) from None
     with client:
         try:

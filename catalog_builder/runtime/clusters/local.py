@@ -11,6 +11,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from catalog_builder.config import ClusterSettings
+from catalog_builder.runtime.clusters.tls import local_security
 from catalog_builder.runtime.workdir import Workdir
 
 #: One thread for each library that would start as many as there are cores: workers x threads must
@@ -31,7 +32,14 @@ def available_cores() -> int:
 
 @contextmanager
 def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]:
-    """Start a local cluster and yield a client of it; both are closed at the end."""
+    """Start a local cluster and yield a client of it; both are closed at the end.
+
+    Raises
+    ------
+    ConfigError
+        If encryption is asked for and cannot be had.
+    """
+    security = local_security(settings)
     scratch = workdir.scratch
     scratch.mkdir(parents=True, exist_ok=True)
     options = {
@@ -47,7 +55,11 @@ def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]
             processes=True,
             memory_limit=settings.memory_limit,
             dashboard_address=settings.dashboard_address,
+            # A worker's own page shows code and data too: it stays on this machine as well.
+            worker_dashboard_address="127.0.0.1:0",
             host="127.0.0.1",
+            protocol="tcp://" if security is None else "tls://",
+            security=security,
             # A failed task is reported by the driver, in words; Dask would print its traceback.
             silence_logs=logging.CRITICAL,
         ) as cluster,

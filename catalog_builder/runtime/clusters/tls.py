@@ -1,0 +1,84 @@
+"""Encrypted and authenticated connections between driver, scheduler and workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distributed.security import Security
+
+from catalog_builder.config import ClusterSettings
+from catalog_builder.errors import ConfigError
+
+CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.pem", "cert.pem", "key.pem"
+
+
+def local_security(settings: ClusterSettings) -> Security | None:
+    """Return what a cluster of this machine encrypts with; None where it does not.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing, the key is open to others, or ``cryptography`` is not installed.
+    """
+    if settings.tls is False:
+        return None
+    if settings.tls is not True:
+        return _from_folder(settings.tls)
+    try:
+        return Security.temporary()  # a self-signed certificate, kept in memory
+    except ImportError:
+        raise ConfigError(
+            "--tls true makes a temporary certificate, which needs the package cryptography.",
+            "Install `catalog-builder[tls]`, or give a folder with certificates.",
+        ) from None
+
+
+def client_security(settings: ClusterSettings) -> Security | None:
+    """Return what a client of somebody else's scheduler identifies itself with.
+
+    Raises
+    ------
+    ConfigError
+        If address and setting contradict each other, or the certificates are not usable.
+    """
+    encrypted = settings.kind.startswith("tls://")
+    if settings.tls is False:
+        # Dask's own configuration may hold the certificates.
+        return None
+    if not encrypted:
+        raise ConfigError(
+            f"--tls is given, but {settings.kind} is an address without encryption.",
+            "Give the scheduler's tls:// address.",
+        )
+    if settings.tls is True:
+        raise ConfigError(
+            f"A temporary certificate is unknown to the scheduler at {settings.kind}.",
+            f"Give the folder of {CA_FILE}, {CERTIFICATE_FILE} and {KEY_FILE} with --tls.",
+        )
+    return _from_folder(settings.tls)
+
+
+def _from_folder(folder: Path) -> Security:
+    for name in (CA_FILE, CERTIFICATE_FILE, KEY_FILE):
+        if not (folder / name).is_file():
+            raise ConfigError(
+                f"--tls {folder}: there is no {name}.",
+                f"The folder must hold {CA_FILE}, {CERTIFICATE_FILE} and {KEY_FILE}.",
+            )
+    key = folder / KEY_FILE
+    mode = key.stat().st_mode & 0o777
+    if mode & 0o077:
+        raise ConfigError(
+            f"{key} can be read by others (mode {mode:04o}).", f"Run `chmod 600 {key}`."
+        )
+    authority, certificate = str(folder / CA_FILE), str(folder / CERTIFICATE_FILE)
+    return Security(
+        require_encryption=True,
+        tls_ca_file=authority,
+        tls_client_cert=certificate,
+        tls_client_key=str(key),
+        tls_scheduler_cert=certificate,
+        tls_scheduler_key=str(key),
+        tls_worker_cert=certificate,
+        tls_worker_key=str(key),
+    )

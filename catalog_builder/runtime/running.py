@@ -1,0 +1,74 @@
+"""Which tasks are being worked on: a mark beside the receipts while a worker is at it.
+
+Marks are for people (``status``, warnings of a stall) and never proof of anything: a killed worker
+leaves its mark, and the next attempt writes over it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog_builder.runtime.workdir import Workdir, remove_tree
+
+
+class Mark(BaseModel):
+    """A task, and who has been at it since when (seconds since 1970)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    task: str
+    host: str
+    pid: int
+    since: float
+
+    @property
+    def in_words(self) -> str:
+        """Say who is at what for how long."""
+        seconds = max(0.0, time.time() - self.since)
+        return f"{self.stage}/{self.task} for {seconds:.0f} s, process {self.pid} on {self.host}"
+
+
+@contextmanager
+def mark(workdir: Workdir, stage: str, task: str) -> Iterator[None]:
+    """Mark a task as being worked on."""
+    file = workdir.running / stage / f"{task}.json"
+    content = Mark(
+        stage=stage, task=task, host=socket.gethostname(), pid=os.getpid(), since=time.time()
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # Plainly written, not atomically: whoever reads half a mark passes over it.
+    file.write_text(content.model_dump_json(), encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def running(workdir: Workdir) -> list[Mark]:
+    """Return the marks, longest at work first."""
+    marks = (_read(file) for file in workdir.running.glob("*/*.json"))
+    return sorted((found for found in marks if found is not None), key=lambda each: each.since)
+
+
+def clear(workdir: Workdir, stage: str | None = None, task: str | None = None) -> None:
+    """Remove the mark of one task, or all that an earlier run left."""
+    if stage is None:
+        remove_tree(workdir.running)
+    else:
+        (workdir.running / stage / f"{task}.json").unlink(missing_ok=True)
+
+
+def _read(file: Path) -> Mark | None:
+    try:
+        return Mark.model_validate(json.loads(file.read_bytes()))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+        return None
