@@ -134,7 +134,8 @@ class _FillingBlock:
 
     @property
     def is_full(self) -> bool:
-        return self.n_rows == self.reader.block_rows
+        # Of a file in which every row is bad, too, no more than a block is held.
+        return max(self.n_rows, len(self.rejects)) >= self.reader.block_rows
 
     @property
     def n_read(self) -> int:
@@ -146,7 +147,7 @@ class _FillingBlock:
         tokens, token_ends = reader.tokens, reader.token_ends
         rejects = reader.reject_table
         why = rows.REJECTS_FULL
-        while why == rows.REJECTS_FULL:
+        while why == rows.REJECTS_FULL and not self.is_full:
             why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
                 text.buffer.ctypes.data, text.start, text.parsable, reader.fields, tokens,
                 token_ends,
