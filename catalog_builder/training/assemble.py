@@ -64,6 +64,14 @@ def assemble_training(
         If there are too few labelled stars for a split.
     """
     counts = [partition.rows for partition in partitions]
+    if sum(counts) == 0:
+        raise InputError(
+            "None of the label survey's stars that pass its cuts has usable spectra in this"
+            " archive.",
+            "Check that the survey's ids are of this release, give another survey with --labels,"
+            " loosen its cuts in schemas/labels, or predict with a model trained elsewhere"
+            " (--model).",
+        )
     writer = TrainingWriter(out, sum(counts), settings.chunk_rows)
     split_counts = dict.fromkeys(Split, 0)
     for chunk in plan_chunks(counts, settings.chunk_rows):

@@ -1,4 +1,4 @@
-"""A bad file is used as far as it is good, or not at all; it is named, and everything else stays."""
+"""A bad file is used as far as it is good, or not at all; it is named, and all else stays."""
 
 import gzip
 import os

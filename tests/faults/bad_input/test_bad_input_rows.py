@@ -126,8 +126,7 @@ def test_a_row_without_an_id_was_asked_for_by_nobody_knows_whom(bench, value):
 
 
 def set_of(text, lost):
-    ids = {value for value in text.column("source_id")[1:]}
-    return {int(value) for value in ids} - {lost}
+    return {int(value) for value in text.column("source_id")[1:]} - {lost}
 
 
 @pytest.mark.parametrize("table", [RVS, XP, SAMPLED])
