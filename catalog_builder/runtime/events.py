@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -81,6 +81,8 @@ class Events:
                 self._file.write(line + "\n")
                 self._file.flush()
             except OSError as error:
+                with suppress(OSError):  # closing tries to write once more
+                    self._file.close()
                 self._file = None
                 self._print(f"warning: the log cannot be written ({error.strerror})", "yellow")
 

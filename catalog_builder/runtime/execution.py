@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from asyncio import CancelledError
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dask.bag
 from distributed import Client, as_completed
+from distributed.client import FutureCancelledError
 
 from catalog_builder.errors import ClusterError
 from catalog_builder.runtime.lock import token_of
@@ -57,16 +59,16 @@ def _run_side_by_side(
     del futures
     for future in completed:
         task = task_of[future.key]
-        if future.status == "finished":
+        try:
             yield from future.result()
-        elif future.status == "error":
-            yield Failure(task, future.exception())
-        else:  # cancelled: the client lost its scheduler
-            raise ClusterError(
+        except (CancelledError, FutureCancelledError):
+            raise ClusterError(  # the client has lost its scheduler
                 f"{stage.name}: the scheduler at {client._scheduler_identity.get('address')} is"
                 " lost.",
                 "Give the same command again, with a running scheduler: what is done is kept.",
-            )
+            ) from None
+        except Exception as error:  # noqa: BLE001 - whatever a task raised belongs to the task
+            yield Failure(task, error)
         future.release()
 
 

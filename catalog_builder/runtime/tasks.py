@@ -127,6 +127,9 @@ def run_task(
 ) -> Receipt:
     """Do one task and write its receipt; called on a worker.
 
+    A task that has a valid receipt by now is not done again: a scheduler repeats a finished task
+    when its worker dies before the driver has heard of it.
+
     Parameters
     ----------
     stage, context, workdir, task
@@ -145,6 +148,9 @@ def run_task(
     """
     begin = time.monotonic()
     file = workdir.receipt_file(task.stage, task.name)
+    _, receipt = find_receipt(file, workdir.root, task.stage, task.name, task.key)
+    if receipt is not None:
+        return receipt
     previous = read_receipt(file) if file.exists() else None
     with running.mark(workdir, task.stage, task.name):
         outcome = stage.work(context, task)

@@ -2,7 +2,7 @@
 
 Loaded by the fault suite alone (``DASK_DISTRIBUTED__WORKER__PRELOAD``): the program itself has no
 such hook. The first task of the stage in ``HOLD_STAGE`` that comes to its receipt creates the file
-in ``HOLD_FLAG`` and waits there to be killed.
+in ``HOLD_FLAG``, with its process id in it, and waits there to be killed.
 """
 
 import os
@@ -27,7 +27,8 @@ def dask_setup(worker):
 
 def _first(flag):
     try:
-        flag.touch(exist_ok=False)
+        with flag.open("x") as file:
+            file.write(str(os.getpid()))
     except FileExistsError:
         return False
     return True

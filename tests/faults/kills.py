@@ -198,7 +198,7 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
                 alive = [orphan for orphan in orphans if orphan.is_running()]
                 _expect(not alive, f"workers outlive their driver: {alive}", log)
             else:
-                _kill(_worker_at_work(workdir, driver.pid))
+                _kill(_worker_at_work(workdir, driver.pid, flag))
                 code = driver.wait(PATIENCE)
                 _expect(code == 0, f"the driver ended with {code} without a worker", log)
         read_status(workdir)
@@ -258,7 +258,7 @@ def _await_moment(
     """Wait until the run is where it is to be killed; say where that is."""
     stages = STEPS[kill.step]
     if kill.before_receipt:
-        _wait_for(flag.exists, driver)
+        _wait_for(lambda: flag.exists() and flag.read_text() != "", driver)
         return f"{kill.before_receipt}: data written, receipt not"
 
     def begun() -> bool:
@@ -274,7 +274,9 @@ def _await_moment(
     return f"{delay:.1f} s in, {at_work}"
 
 
-def _worker_at_work(workdir: Path, driver: int) -> int:
+def _worker_at_work(workdir: Path, driver: int, flag: Path) -> int:
+    if flag.exists():
+        return int(flag.read_text())
     workers = {child.pid for child in _children(driver) if "spawn_main" in " ".join(_line(child))}
     marked = [mark.pid for mark in running(Workdir(workdir)) if mark.pid in workers]
     return (marked or sorted(workers))[0]
