@@ -50,7 +50,7 @@ class XpBand:
         knots, table = self.error_knots, self.log_error
         i = np.clip(np.searchsorted(knots, level) - 1, 0, len(knots) - 2)
         part = (level - knots[i]) / (knots[i + 1] - knots[i])
-        # Held below the faintest knot (read noise), a constant share of the flux above the brightest.
+        # Below the faintest knot, its errors (read noise); above the brightest, a constant share.
         part = np.clip(part, 0.0, 1.0)[:, None]
         beyond = np.maximum(level - knots[-1], 0.0)[:, None]
         return np.asarray(10.0 ** ((1.0 - part) * table[i] + part * table[i + 1] + beyond))

@@ -73,7 +73,7 @@ def surface_spectra(star: Stars) -> tuple[Float, Float]:
 
 
 def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Observed:
-    """Observe a block of stars."""
+    """Observe a block of stars; a wart that turns out impossible is taken from the truth."""
     n = len(star)
     ln_flux, window = surface_spectra(star)
     wavelength = emulator.load().sed_wavelength
@@ -90,6 +90,8 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
     sig_to_noise = np.minimum(sig_to_noise, 600.0 * transits)
     none = star.wart == "no_spectrum"
     published = (sig_to_noise >= MINIMUM_SIG_TO_NOISE) & ~none
+    # A star too faint for an RVS spectrum keeps its XP spectrum: it cannot have the other alone.
+    star.wart = np.where((star.wart == "rvs_only") & ~published, "", star.wart)
     rows = np.flatnonzero(published)
     slope = _window_slope(wavelength, flux)
     rvs_flux, rvs_error = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)

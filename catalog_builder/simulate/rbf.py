@@ -26,8 +26,9 @@ class Metric:
     ----------
     kernel : {"cubic", "quintic"}
         r^3 with a linear tail, or r^5 with a quadratic tail.
-    cool_stretch : float
-        Extra stretch of 5040 K / Teff beyond 1.15 (below 4380 K), where molecules appear.
+    cool_stretch, cool_onset, cool_width : float
+        Extra slope of the coordinate beyond an onset in 5040 K / Teff, where molecules appear, and
+        the width over which it sets in.
     metallicity_scale : float
         Coordinate exp(a [M/H]) / a: lines grow with abundance, not with its logarithm.
     matrix : tuple of float
@@ -38,6 +39,8 @@ class Metric:
 
     kernel: Kernel
     cool_stretch: float
+    cool_onset: float
+    cool_width: float
     metallicity_scale: float
     ridge: float
     matrix: tuple[float, ...]
@@ -45,7 +48,8 @@ class Metric:
     def coordinates(self, labels: Float) -> Float:
         """Return coordinates (n, 5) of labels (n, 5): Teff, log g, [M/H], [alpha/M], microturb."""
         theta = 5040.0 / labels[:, 0]
-        theta = theta + self.cool_stretch * 0.05 * np.log1p(np.exp((theta - 1.15) / 0.05))
+        beyond = np.log1p(np.exp((theta - self.cool_onset) / self.cool_width))
+        theta = theta + self.cool_stretch * self.cool_width * beyond
         a = self.metallicity_scale
         unit = np.column_stack(
             [

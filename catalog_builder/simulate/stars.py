@@ -108,7 +108,8 @@ def alpha(rng: np.random.Generator, population: NDArray[np.int_], m_h: Float) ->
     """Draw [alpha/M] along the two sequences of the disc and the plateau and knee of the halo."""
     noise = rng.standard_normal(len(m_h))
     thin = 0.025 - 0.12 * np.clip(m_h, -0.8, 0.25) + 0.020 * noise
-    thick = 0.255 - 0.19 * np.clip(m_h + 0.75, 0.0, 0.9) + 0.025 * noise
+    above = np.clip(m_h + 0.65, 0.0, 0.95)
+    thick = 0.285 - 0.05 * above - 0.18 * above**2 + 0.025 * noise
     halo = 0.25 - 0.17 * np.clip(m_h + 1.6, 0.0, 0.9) + 0.045 * noise
     return np.asarray(np.clip(np.choose(population, [thin, thick, halo]), -0.10, 0.41))
 

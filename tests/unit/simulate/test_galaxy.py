@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,8 @@ from catalog_builder.simulate import census, galaxy
 
 def test_galactic_coordinates_of_known_places():
     # Galactic centre and north galactic pole.
-    l, b = galaxy.galactic(np.array([266.40499, 192.85948]), np.array([-28.93617, 27.12825]))
-    assert min(l[0], 360.0 - l[0]) < 1e-3
+    lon, b = galaxy.galactic(np.array([266.40499, 192.85948]), np.array([-28.93617, 27.12825]))
+    assert min(lon[0], 360.0 - lon[0]) < 1e-3
     assert abs(b[0]) < 1e-3
     assert b[1] == pytest.approx(90.0, abs=1e-3)
 
@@ -22,8 +24,8 @@ def test_ecliptic_latitude_of_the_pole_and_the_equinox():
 
 
 def test_extinction_grows_with_distance_and_towards_the_plane():
-    l, d = np.full(3, 90.0), np.array([0.5, 2.0, 2.0])
-    near, far, high = galaxy.extinction(l, np.array([0.0, 0.0, 45.0]), d)
+    lon, d = np.full(3, 90.0), np.array([0.5, 2.0, 2.0])
+    near, far, high = galaxy.extinction(lon, np.array([0.0, 0.0, 45.0]), d)
     assert 0.2 < near < 0.6
     assert far > 2.0 * near
     assert high < 0.3 * far
@@ -40,7 +42,7 @@ def test_partition_ranges_cover_the_sky_once():
     ranges = census.partition_ranges(20, 8)
     assert ranges[0][0] == 0
     assert ranges[-1][1] == 12 * 4**8 - 1
-    assert all(b[0] == a[1] + 1 for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(b[0] == a[1] + 1 for a, b in pairwise(ranges))
     # Crowded ranges are small: equal numbers, not equal areas.
     sizes = [last - first + 1 for first, last in ranges]
     assert max(sizes) > 2 * min(sizes)

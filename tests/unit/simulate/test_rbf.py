@@ -13,7 +13,7 @@ UPPER = np.array([7400.0, 5.0, 0.5, 0.4, 2.5])
 
 
 def _metric(kernel):
-    return Metric(kernel, 0.1, 0.1, -12.0, (0.0,) * 15)
+    return Metric(kernel, 0.1, 1.15, 0.05, 0.1, -12.0, (0.0,) * 15)
 
 
 def _labels(n, seed=0):

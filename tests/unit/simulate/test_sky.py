@@ -160,3 +160,16 @@ def test_settings_that_make_no_sense_are_refused(sky, tmp_path):
         simulate("dr3", 500, 1, tmp_path / "a", apogee_share=2.0)
     with pytest.raises(ConfigError, match="not an empty folder"):
         simulate("dr3", 500, 1, sky[0])
+
+
+def test_what_a_star_has_agrees_with_its_warts(sky):
+    out, _ = sky
+    truth = read_truth(out / "truth")
+    has_rvs, has_xp = truth["has_rvs"].to_numpy(), truth["has_xp_continuous"].to_numpy()
+    for name, expected in (
+        ("rvs_only", has_rvs & ~has_xp),
+        ("xp_only", has_xp & ~has_rvs),
+        ("no_spectrum", ~has_xp & ~has_rvs),
+    ):
+        named = truth["wart"].str.split("+").list.contains(name).to_numpy()
+        np.testing.assert_array_equal(named, expected, err_msg=name)
