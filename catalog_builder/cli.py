@@ -70,6 +70,13 @@ VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
 ]
 Cluster = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Where the work runs.")]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        metavar="true|FOLDER",
+        help="Encrypt the cluster: a temporary certificate, or a folder of ca, cert and key .pem.",
+    ),
+]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; by default one for each core.")
 ]
@@ -112,6 +119,7 @@ def _step_command(name: str) -> Callable[..., None]:
         version: VersionName = None,
         cluster: Cluster = None,
         workers: Workers = None,
+        tls: Tls = None,
         ranges: Ranges = None,
         dry_run: DryRun = False,
         print_config: PrintConfig = False,
@@ -131,6 +139,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 "version": version,
                 "cluster.kind": cluster,
                 "cluster.workers": workers,
+                "cluster.tls": tls,
                 "ranges": ranges,
             },
         )
@@ -146,6 +155,99 @@ def _step_command(name: str) -> Callable[..., None]:
 
 for _name, _help in _HELP.items():
     app.command(_name, help=_help)(_step_command(_name))
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="New folder for the archive.")],
+    release: Annotated[str, typer.Option(help="Release whose formats are written.")] = "dr3",
+    stars: Annotated[int, typer.Option(min=100, help="Stars of the sky.")] = 6000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 1,
+    workers: Workers = None,
+) -> None:
+    """Write a simulated sky with known truth, in the archive's own files and formats."""
+    import tempfile
+
+    from catalog_builder.config import ClusterSettings
+    from catalog_builder.runtime.clusters import open_cluster
+    from catalog_builder.runtime.workdir import Workdir
+    from catalog_builder.simulate.sky import simulate as simulate_sky
+
+    with (
+        tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
+        open_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as client,
+    ):
+        made = simulate_sky(release, stars, seed, out, client)
+    rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
+    typer.echo(
+        f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
+        f"{rows}\nArchive: {out}; its truth: {out / 'truth'}"
+    )
+
+
+@app.command()
+def fetch(
+    out: Annotated[Path, typer.Option(help="Folder of the archive on disk.")],
+    release: Annotated[str, typer.Option(help="Release to fetch.")] = "dr3",
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", help="Only this table; may be given several times."),
+    ] = None,
+    ranges: Ranges = None,
+    survey: Annotated[
+        str | None, typer.Option("--labels", metavar="SURVEY", help="Also this survey's file.")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(metavar="URL", help="A mirror in place of the published address.")
+    ] = None,
+    listing: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where the mirror lists its files.")
+    ] = None,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="Accept a server without encryption.")
+    ] = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
+    """Bring an archive to disk: resumed, verified, only the tables and ranges asked for."""
+    from dask.utils import format_bytes
+
+    from catalog_builder.archive.fetch.driver import fetch_archive, plan_fetch
+    from catalog_builder.archive.release import load_release
+    from catalog_builder.labels.survey import load_survey
+    from catalog_builder.runtime.events import Events
+
+    settings = load_config(config, assignments or [], {}).fetch
+    spec, labels = load_release(release), load_survey(survey) if survey else None
+    what = {"tables": tables, "ranges": ranges or (), "root": root, "listing": listing}
+    plan = plan_fetch(spec, labels, out, settings=settings, allow_http=allow_http, **what)
+    typer.echo(
+        f"{plan.n_files} files, {format_bytes(plan.n_bytes)}; {format_bytes(plan.bytes_there)}"
+        f" of them are in {out}."
+    )
+    if dry_run:
+        return
+    events = Events(None, verbosity=-int(quiet))
+    with events.meter("fetch", total=plan.n_bytes) as meter:
+        done = 0
+
+        def on_progress(received: int, _total: int) -> None:
+            nonlocal done
+            meter.advance(received - done)
+            done = received
+
+        report = fetch_archive(
+            spec,
+            labels,
+            out,
+            settings=settings,
+            allow_http=allow_http,
+            on_progress=on_progress,
+            **what,
+        )
+    typer.echo(report.to_text())
 
 
 @app.command()
@@ -256,14 +358,14 @@ def _run(
     name: str, config: RunConfig, dry_run: bool, verbosity: int, *, retry_quarantined: bool
 ) -> None:
     # Imported here: torch and Dask take seconds, and --help should not.
-    from catalog_builder.pipeline import STEPS
+    from catalog_builder.pipeline import steps_of
     from catalog_builder.runs import plan_in_words, run_steps
 
-    wanted = STEPS if name == "run" else (name,)
+    wanted = steps_of(config) if name == "run" else (name,)
     if dry_run:
         typer.echo(plan_in_words(config))
         return
-    typer.echo(run_steps(config, wanted, verbosity, retry_quarantined=retry_quarantined))
+    run_steps(config, wanted, verbosity, retry_quarantined=retry_quarantined, echo=typer.echo)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 
@@ -46,6 +47,17 @@ class ClusterSettings(Section):
     )
     attempts: int = Field(
         3, ge=1, description="How often a task that kills its worker is tried before quarantine."
+    )
+    tls: bool | Path = Field(
+        False,
+        description="Encrypted connections: `true` (a temporary certificate for a local cluster),"
+        " or a folder that holds ca.pem, cert.pem and key.pem.",
+    )
+    stall_seconds: float = Field(
+        1800.0, gt=0.0, description="A warning is given when nothing is finished for so long."
+    )
+    performance_report: bool = Field(
+        True, description="Save the Dask performance report of each run beside its log."
     )
 
 
@@ -116,10 +128,20 @@ class PublishSettings(Section):
     )
 
 
+class DemoSettings(Section):
+    """The sky that a `-demo` release simulates."""
+
+    stars: int = Field(6000, ge=100, description="Stars of the simulated sky.")
+    seed: int = Field(1, ge=0, description="Seed of the simulated sky.")
+
+
 class RunConfig(Section):
     """All settings of a run."""
 
-    release: str = Field("dr3", description="A name in `schemas/releases`, or a YAML file.")
+    release: str = Field(
+        "dr3",
+        description="A name in `schemas/releases` or a YAML file; NAME-demo simulates its archive.",
+    )
     archive: str | None = Field(None, description="Path or URL of the archive.")
     labels: str | None = Field(
         None,
@@ -152,6 +174,8 @@ class RunConfig(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     predict: PredictSettings = Field(default_factory=PredictSettings)
+    fetch: FetchSettings = Field(default_factory=FetchSettings)
+    demo: DemoSettings = Field(default_factory=DemoSettings)
     publish: PublishSettings = Field(default_factory=PublishSettings)
 
     @field_validator("ranges", mode="before")

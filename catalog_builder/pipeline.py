@@ -40,6 +40,13 @@ from catalog_builder.training import stage as teaching
 STEPS = ("ingest", "training-set", "train", "predict", "publish")
 
 
+def steps_of(config: RunConfig) -> tuple[str, ...]:
+    """Return the steps of a whole run; with a model given there is nothing to learn."""
+    if config.model_path is None:
+        return STEPS
+    return tuple(step for step in STEPS if step not in ("training-set", "train"))
+
+
 @dataclass(frozen=True)
 class Model:
     """A model directory, and what is known of it."""

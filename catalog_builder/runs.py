@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from catalog_builder.config import RunConfig
@@ -13,7 +13,10 @@ from catalog_builder.planning import make_plan
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.lock import driver_lock
-from catalog_builder.runtime.workdir import Workdir, write_atomically
+from catalog_builder.runtime.redaction import redact_json
+from catalog_builder.runtime.signals import termination_as_interrupt
+from catalog_builder.runtime.workdir import Workdir, write_json
+from catalog_builder.simulate.demo import compare_with_truth, is_demo, simulated
 
 LABEL_UNITS = {"teff": " K", "logg": "", "m_h": "", "alpha_m": "", "fe_h": ""}
 
@@ -24,8 +27,9 @@ def run_steps(
     verbosity: int = 0,
     *,
     retry_quarantined: bool = False,
-) -> str:
-    """Complete steps of a run and return its closing lines.
+    echo: Callable[[str], None] = print,
+) -> None:
+    """Complete steps of a run, and say at the end what was made, where, how good, and how fast.
 
     Raises
     ------
@@ -35,25 +39,33 @@ def run_steps(
     begin = time.monotonic()
     workdir = Workdir(config.workdir.absolute())
     workdir.create()
-    with driver_lock(workdir.lock_file):
+    with termination_as_interrupt(), driver_lock(workdir.lock_file):
         events = Events(workdir.logs, verbosity)
         try:
             with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
+                demo = is_demo(config)
+                if demo:
+                    events.say(f"Simulating a sky of {config.demo.stars} stars ...")
+                    config = simulated(config, workdir.root, lambda: driver.client)
                 pipeline = Pipeline(config, driver, wanted)
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
                 events.say(plan.headline())
-                write_atomically(
-                    workdir.root / "config.json", config.model_dump_json(indent=1).encode()
-                )
+                settings = redact_json(config.model_dump(mode="json"), paths=False)
+                write_json(workdir.root / "config.json", settings)
                 events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
                 for step in wanted:
                     pipeline.complete(step)
-                lines = closing_lines(pipeline, driver, time.monotonic() - begin)
+                echo(closing_lines(pipeline, driver, time.monotonic() - begin))
                 events.record("end", executed=dict(driver.executed), seconds=pipeline.seconds)
+                if demo and "publish" in wanted:
+                    sealed = workdir.root / pipeline.catalogue.output
+                    compare_with_truth(sealed, workdir.root / "archive", echo)
+        except BaseException as error:
+            events.record_error(error)
+            raise
         finally:
             events.close()
-    return lines
 
 
 def plan_in_words(config: RunConfig) -> str:
@@ -64,6 +76,8 @@ def plan_in_words(config: RunConfig) -> str:
     ResourceError
         If it cannot fit.
     """
+    if is_demo(config):
+        return f"A sky of {config.demo.stars} stars is simulated, then run on."
     workdir = Workdir(config.workdir.absolute())
     events = Events(None, verbosity=-1)
     with Driver(config, workdir, events) as driver:

@@ -18,11 +18,14 @@ from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
+from catalog_builder.report.page import make_report
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.schema import CatalogSchema
+
+REPORT_NAME = "report.html"
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
             export_fits(
                 building / STORE_NAME, building / FITS_NAME, context.schema, _cards(context)
             )
+        make_report(building / STORE_NAME, context.record, context.schema, building / REPORT_NAME)
         seal(building, folder, context.record, context.schema)
     else:
         point_latest(folder)

@@ -14,9 +14,10 @@ from catalog_builder.config import ClusterSettings
 from catalog_builder.runtime.clusters.tls import local_security
 from catalog_builder.runtime.workdir import Workdir
 
-#: One thread for each library that would start as many as there are cores: workers x threads must
-#: not exceed the cores.
-SINGLE_THREAD = {
+#: Environment of a worker. One thread for each library that would start as many as there are cores:
+#: workers x threads must not exceed the cores. And freed memory goes back to the system (glibc).
+WORKER_ENVIRONMENT = {
+    "MALLOC_TRIM_THRESHOLD_": "65536",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -45,7 +46,13 @@ def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]
     options = {
         "temporary-directory": str(scratch),
         "distributed.scheduler.allowed-failures": settings.attempts - 1,
-        "distributed.nanny.pre-spawn-environ": SINGLE_THREAD,
+        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        # Workers hold no results that could be spilled, and one that pauses would wait for ever:
+        # above its limit it is restarted, and the task tried again.
+        "distributed.worker.memory.target": False,
+        "distributed.worker.memory.spill": False,
+        "distributed.worker.memory.pause": False,
+        "distributed.worker.memory.terminate": 0.95,
     }
     with (
         dask.config.set(options),
