@@ -181,8 +181,9 @@ def _check_block(block, before, table, block_rows):
 def _count_rows(text):
     """Count the rows of a table independently: lines after the names that are not empty."""
     lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
-    lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
-    names = next(n for n, line in enumerate(lines) if line.strip() and not line.startswith(b"#"))
+    # The reader takes a byte order mark before any line of the header for none.
+    heads = [line.removeprefix(b"\xef\xbb\xbf") for line in lines]
+    names = next(n for n, line in enumerate(heads) if line.strip() and not line.startswith(b"#"))
     return sum(1 for line in lines[names + 1 :] if line)
 
 
