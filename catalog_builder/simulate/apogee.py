@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.labels.survey import LABEL_NAMES, LabelSurvey
+from catalog_builder.simulate.galaxy import radial_velocity
 from catalog_builder.simulate.observed import Observed
 from catalog_builder.simulate.truth import LABEL_LIMITS, Stars, add_wart
 
@@ -77,7 +78,7 @@ def observe(
     brightness = 10.0 ** (-0.17 * (seen.magnitudes[chosen, 0] - 12.0))
     rows["SNR"] = 130.0 * brightness * np.exp(0.3 * rng.standard_normal(len(chosen)))
     rows["SNR"] = np.clip(rows["SNR"], 35.0, 1500.0)
-    rows["VHELIO_AVG"] = 35.0 * np.sin(np.deg2rad(2.0 * star.l[chosen]))
+    rows["VHELIO_AVG"] = radial_velocity(star.l[chosen])
     rows["VSCATTER"] = np.abs(rng.normal(0.05, 0.05, len(chosen)))
     rows["GAIAEDR3_SOURCE_ID"] = star.source_id[chosen]
 

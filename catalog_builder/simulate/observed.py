@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.simulate import emulator, instrument, photometry, rvs, stars, xp
-from catalog_builder.simulate.galaxy import ecliptic_latitude
+from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
 from catalog_builder.simulate.truth import Stars
 
 Float = NDArray[np.float64]
@@ -191,6 +191,8 @@ def _rvs_spectra(
         # The rest frame is as good as the radial velocity.
         rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows]),
     )
+    if release.rvs.frame == "barycentric":
+        frame = frame + radial_velocity(star.l[rows])
     broadening = rvs.Broadening(star.vsini[rows], star.macroturbulence[rows], frame)
     flux = rvs.observe(window[rows], wavelength, broadening)
     active = anomaly == "calcium_emission"
@@ -200,7 +202,7 @@ def _rvs_spectra(
     flux = _normalise(rng, flux, samples, grvs[rows], slope[rows], release)
     tilted = np.flatnonzero(anomaly == "wrong_normalisation")
     flux[tilted] *= _bad_continuum(rng, samples, len(tilted))
-    added, error = rvs.noise(rng, flux, sig_to_noise[rows])
+    added, error = rvs.noise(rng, flux, sig_to_noise[rows], release.rvs.grid.step)
     published = flux.astype(np.float32) + added
     rvs.spikes(rng, published, np.flatnonzero(anomaly == "cosmic_spikes"))
     rvs.empty_edges(rng, published, error)

@@ -147,7 +147,9 @@ class _Writers:
             # What the release has and the simulation does not know is null.
             values = block.get(canonical)
             by_file_name[column.name] = _unknown(n, column) if values is None else values
-        self.files[table].write(by_file_name, replaced)
+        names = {canonical: column.name for canonical, column in self.columns[table]}
+        texts = {names[column]: text for column, text in replaced.items() if column in names}
+        self.files[table].write(by_file_name, texts)
 
     def finish(self, plan: PartitionPlan) -> PartitionReceipt:
         checksums: dict[str, dict[str, str]] = {}
@@ -183,15 +185,13 @@ def _block(
     seen = observe(rng, star, release)
     survey = load_survey(plan.survey)
     rows, star.wart = apogee.observe(rng, star, seen, survey, plan.apogee_share)
-    continuous = release.xp.continuous if release.xp is not None else None
     contents: dict[TableName, tables.Block] = {
         "gaia_source": tables.gaia_source(star, seen, release),
         "rvs_mean_spectrum": tables.rvs_mean_spectrum(star, seen),
         "xp_continuous_mean_spectrum": tables.xp_continuous(star, seen),
+        "xp_sampled_mean_spectrum": tables.xp_sampled(star, seen),
         "astrophysical_parameters": tables.astrophysical_parameters(rng, star, seen),
     }
-    if continuous is not None:
-        contents["xp_sampled_mean_spectrum"] = tables.xp_sampled(star, seen, continuous.basis)
     damage = _damage(plan, contents, star) if first else {}
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))

@@ -12,8 +12,7 @@ from catalog_builder.simulate.line_profiles import convolve_velocity
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-#: The archive's samples: index range within the emulator's wider grid is found by wavelength.
-SAMPLE_STEP = 0.01  # nm
+SAMPLE_STEP = 0.01  # nm, of the emulator and of DR3
 DETECTOR_PIXEL = 0.0245  # nm
 #: Paschen lines 12 to 17 [vacuum nm], the only strong features of hot stars in the window, and
 #: their depths relative to the first.
@@ -84,12 +83,15 @@ def constant(rng: np.random.Generator, flux: Float, wavelength: Float, slope: Fl
     return np.asarray(shaped / np.median(shaped, axis=1, keepdims=True))
 
 
-def noise(rng: np.random.Generator, flux: Float, sig_to_noise: Float) -> tuple[Float32, Float32]:
+def noise(
+    rng: np.random.Generator, flux: Float, sig_to_noise: Float, step: float = SAMPLE_STEP
+) -> tuple[Float32, Float32]:
     """Noise and its error estimate for spectra (n, w), correlated as the detector pixel implies.
 
     The flux of a sample is interpolated between detector pixels of 0.0245 nm, so white noise per
     pixel reaches samples of 0.01 nm through a triangle of that half width; the lag-one correlation
-    is about 0.9. `sig_to_noise` is the median over samples of flux / flux_error.
+    is about 0.9. `step` is that of the samples, in nm. `sig_to_noise` is the median over samples of
+    flux / flux_error.
     """
     n, width = flux.shape
     # Photon noise follows the square root of the flux; read noise puts a floor under it.
@@ -97,7 +99,7 @@ def noise(rng: np.random.Generator, flux: Float, sig_to_noise: Float) -> tuple[F
     error = shape / sig_to_noise[:, None]
     error *= (np.median(flux / error, axis=1) / sig_to_noise)[:, None]
 
-    offsets = np.arange(-3, 4) * SAMPLE_STEP / DETECTOR_PIXEL
+    offsets = np.arange(-3, 4) * step / DETECTOR_PIXEL
     kernel: Float = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
     white = rng.standard_normal((n, width + len(kernel) - 1), dtype=np.float32)

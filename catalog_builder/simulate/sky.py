@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dask.bag
+import numpy as np
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.errors import ConfigError
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.simulate import apogee, census, layout
+from catalog_builder.simulate import apogee, census, instrument, layout, xp
 from catalog_builder.simulate.partition import (
     PartitionPlan,
     PartitionReceipt,
@@ -82,6 +83,7 @@ def plan_sky(
             "Give a share between 0 and 0.5.",
         )
     spec = load_release(release)
+    _check_xp(spec)
     ranges = census.partition_ranges(
         max(_MIN_PARTITIONS, round(stars / _STARS_PER_PARTITION)), spec.partition.healpix_level
     )
@@ -103,6 +105,22 @@ def plan_sky(
         )
         for index, (first, last) in enumerate(ranges)
     ]
+
+
+def _check_xp(release: ReleaseSpec) -> None:
+    """Refuse a release whose XP spectra are not those of the simulated instrument, DR3's."""
+    if release.xp is None:
+        return
+    samples = len(instrument.load().wavelength)
+    same_grid = np.array_equal(release.xp.sampled_grid.wavelengths(), instrument.load().wavelength)
+    continuous = release.xp.continuous
+    known = continuous is None or continuous.basis == xp.BASIS
+    if not (same_grid and known):
+        raise ConfigError(
+            f"The XP spectra of release {release.name} are not {samples} samples at 336-1020 nm "
+            f"with the matrices {xp.BASIS}, and no others can be simulated.",
+            "Leave XP out of a copy of the description, or give it DR3's.",
+        )
 
 
 def _mistakes(

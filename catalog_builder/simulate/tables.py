@@ -11,7 +11,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.xp import SampledSpectra
 from catalog_builder.simulate import instrument, xp
-from catalog_builder.simulate.galaxy import ecliptic_latitude
+from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
 from catalog_builder.simulate.observed import Observed
 from catalog_builder.simulate.truth import Stars
 
@@ -58,7 +58,7 @@ def gaia_source(star: Stars, seen: Observed, release: ReleaseSpec) -> Block:
         # Riello et al. 2021, A&A 649, A3, table 2: the median for blue stars, linear beyond.
         "phot_bp_rp_excess_factor": 1.154 + 0.034 * (bp - rp),
         "bp_rp": bp - rp,
-        "radial_velocity": np.where(has_rvs, 35.0 * np.sin(np.deg2rad(2.0 * star.l)), np.nan),
+        "radial_velocity": np.where(has_rvs, radial_velocity(star.l), np.nan),
         "rv_method_used": np.ma.array(np.where(seen.grvs < 12.0, 1, 2), mask=~has_rvs),
         "rv_expected_sig_to_noise": seen.sig_to_noise,
         "vbroad": np.where(has_rvs & (seen.grvs < 12.0), np.hypot(star.vsini, 5.0), np.nan),
@@ -131,10 +131,10 @@ def xp_continuous(star: Stars, seen: Observed) -> Block:
     return block
 
 
-def xp_sampled(star: Stars, seen: Observed, basis: str) -> Block:
+def xp_sampled(star: Stars, seen: Observed) -> Block:
     """Columns of the sampled XP spectra, made from the same coefficients."""
     rows = np.flatnonzero(seen.has_xp_sampled)
-    spectra: SampledSpectra = xp.sampled(_rows(seen.bp, rows), _rows(seen.rp, rows), basis)
+    spectra: SampledSpectra = xp.sampled(_rows(seen.bp, rows), _rows(seen.rp, rows))
     return _common(star, rows, "xp_sampled_mean_spectrum") | {
         "flux": spectra.flux,
         "flux_error": spectra.flux_error,

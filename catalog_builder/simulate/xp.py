@@ -13,6 +13,9 @@ from catalog_builder.simulate import instrument
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
+#: The matrices of the simulated instrument, which is DR3's.
+BASIS = "xp_dr3"
+
 
 @dataclass(frozen=True)
 class BandCoefficients:
@@ -78,8 +81,8 @@ def coefficients(
     )
 
 
-def sampled(bp: BandCoefficients, rp: BandCoefficients, basis: str) -> SampledSpectra:
+def sampled(bp: BandCoefficients, rp: BandCoefficients) -> SampledSpectra:
     """Sample both bands on the archive's grid, errors from the full covariance."""
     return sample_continuous(
-        (bp.values, bp.errors, bp.correlations), (rp.values, rp.errors, rp.correlations), basis
+        (bp.values, bp.errors, bp.correlations), (rp.values, rp.errors, rp.correlations), BASIS
     )

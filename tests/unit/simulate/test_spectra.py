@@ -101,7 +101,7 @@ def test_coefficients_return_the_spectrum_they_were_made_from():
     rng = np.random.default_rng(0)
     flux = _solar_flux(0.03)
     band = {name: xp.coefficients(rng, flux, np.ones(1), name) for name in instrument.BANDS}
-    sampled = xp.sampled(band["bp"], band["rp"], "xp_dr3")
+    sampled = xp.sampled(band["bp"], band["rp"])
     wavelength = instrument.load().wavelength
     inside = (wavelength >= 400.0) & (wavelength <= 900.0)
     ratio = sampled.flux[:, inside] / flux[:, inside] - 1.0
@@ -142,4 +142,4 @@ def test_sampled_errors_come_from_the_same_function_as_in_the_pipeline():
     again = sample_continuous(
         (bp.values, bp.errors, bp.correlations), (rp.values, rp.errors, rp.correlations), "xp_dr3"
     )
-    np.testing.assert_array_equal(xp.sampled(bp, rp, "xp_dr3").flux_error, again.flux_error)
+    np.testing.assert_array_equal(xp.sampled(bp, rp).flux_error, again.flux_error)
