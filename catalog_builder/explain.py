@@ -144,7 +144,7 @@ def _row(group: zarr.Group, source_id: int) -> list[str]:
     place = _find(np.asarray(group["source_id"][:]), source_id)  # type: ignore[index]
     if place is None:
         return ["  has no row"]
-    values = {name: array[place] for name, array in group.arrays()}
+    values = {name: np.asarray(array[place])[()] for name, array in group.arrays()}
     schema = CatalogSchema.load()
     lines = list(_labels(values, schema))
     words = flag_words(int(values["flags"]), schema.flags)

@@ -36,8 +36,15 @@ from catalog_builder.runtime.tasks import Stage, Task
 from catalog_builder.schema import CatalogSchema
 from catalog_builder.training import stage as teaching
 
-#: The steps in order; each is also a command.
-STEPS = ("ingest", "training-set", "train", "predict", "publish")
+#: The steps in order, each also a command, and what it makes: a property of the pipeline.
+_MAKES = {
+    "ingest": "features",
+    "training-set": "training",
+    "train": "model",
+    "predict": "predictions",
+    "publish": "catalogue",
+}
+STEPS = tuple(_MAKES)
 
 
 def steps_of(config: RunConfig) -> tuple[str, ...]:
@@ -195,13 +202,7 @@ class Pipeline:
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made."""
-        return {
-            "ingest": lambda: self.features,
-            "training-set": lambda: self.training,
-            "train": lambda: self.model,
-            "predict": lambda: self.predictions,
-            "publish": lambda: self.catalogue,
-        }[step]()
+        return getattr(self, _MAKES[step])
 
     def _step(
         self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None

@@ -1,0 +1,100 @@
+"""Commands that look: at a run, a catalogue, a source, this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog_builder.cli.app import app
+from catalog_builder.cli.options import AsJson, Cluster, WorkdirPath
+from catalog_builder.errors import StoreError
+
+
+@app.command()
+def status(workdir: WorkdirPath = None, as_json: AsJson = False) -> None:
+    """Say how far a run is: tasks and rows per step, rejects, failures, catalogues."""
+    from catalog_builder.runtime.status import read_status
+
+    found = read_status(workdir or Path("catalog-workdir"))
+    typer.echo(found.to_json() if as_json else found.to_text())
+
+
+@app.command()
+def validate(
+    path: Annotated[Path, typer.Argument(help="Folder of a sealed catalogue, or of a release.")],
+) -> None:
+    """Check a sealed catalogue: schema, digests, FITS against zarr, order, accounting."""
+    from catalog_builder.catalog.validate import validate_catalog
+    from catalog_builder.errors import CatalogueError
+
+    findings = validate_catalog(path)
+    for finding in findings:
+        typer.echo(str(finding))
+    if findings:
+        raise CatalogueError(
+            f"{path} is not valid: {len(findings)} findings.",
+            "Restore it from a copy, or publish it again under another --version.",
+        )
+    typer.echo(f"{path} is valid.")
+
+
+@app.command()
+def explain(
+    source_id: Annotated[int, typer.Argument(help="Gaia source id.")], workdir: WorkdirPath = None
+) -> None:
+    """Say everything that is known of one source: files, rejects, features, labels, flags."""
+    from catalog_builder.explain import explain as explain_source
+
+    typer.echo(explain_source(workdir or Path("catalog-workdir"), source_id))
+
+
+@app.command()
+def clean(
+    workdir: WorkdirPath = None,
+    intermediate: Annotated[
+        bool,
+        typer.Option(help="Also features, training set and predictions; models are kept."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove what no sealed catalogue needs, after saying what that is."""
+    from dask.utils import format_bytes
+
+    from catalog_builder.runtime.cleaning import find_surplus, remove
+    from catalog_builder.runtime.lock import driver_lock
+    from catalog_builder.runtime.workdir import Workdir
+
+    place = Workdir((workdir or Path("catalog-workdir")).absolute())
+    if not place.receipts.is_dir():
+        raise StoreError(f"{place.root} is not a workdir of catalog-builder.", "Check --workdir.")
+    with driver_lock(place.lock_file):
+        surplus = find_surplus(place, intermediate=intermediate)
+        for item in surplus:
+            typer.echo(f"{format_bytes(item.size):>12}  {item.path}  ({item.reason})")
+        total = format_bytes(sum(item.size for item in surplus))
+        if not surplus:
+            typer.echo("Nothing to remove.")
+        elif yes or typer.confirm(f"Remove {total}?"):
+            remove(surplus)
+            typer.echo(f"Removed {total}.")
+
+
+@app.command()
+def describe() -> None:
+    """Print the catalogue's schema in words: columns, units, nulls, flags."""
+    from catalog_builder.schema import CatalogSchema
+
+    typer.echo(CatalogSchema.load().describe())
+
+
+@app.command()
+def doctor(workdir: WorkdirPath = None, cluster: Cluster = None) -> None:
+    """Say what works here: versions, cores, devices, memory, disk, cluster."""
+    from catalog_builder.runtime.doctor import examine
+
+    report = examine(workdir or Path("catalog-workdir"), cluster or "local")
+    typer.echo(report.text)
+    if report.error is not None:
+        raise report.error

@@ -1,0 +1,67 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Release = Annotated[
+    str | None,
+    typer.Option(help="Release description: a name in schemas/releases (dr3) or a YAML file."),
+]
+Archive = Annotated[
+    str | None,
+    typer.Option(metavar="PATH|URL", help="The archive: a folder, or a URL that fsspec opens."),
+]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|URL", help="The label survey's file; else looked for in the archive."
+    ),
+]
+WorkdirPath = Annotated[
+    Path | None, typer.Option(help="Folder that holds all that is made [catalog-workdir].")
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML.")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as model.members=8."),
+]
+ModelPath = Annotated[
+    Path | None,
+    typer.Option("--model", help="Predict with this model directory; nothing is trained."),
+]
+VersionName = Annotated[
+    str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
+]
+Cluster = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Where the work runs.")]
+Tls = Annotated[
+    str | None,
+    typer.Option(
+        metavar="true|FOLDER",
+        help="Encrypt the cluster: a temporary certificate, or a folder of ca, cert and key .pem.",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes; by default one for each core.")
+]
+Ranges = Annotated[
+    list[str] | None,
+    typer.Option(metavar="START-STOP", help="Only these partitions; may be given several times."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan, and whether it fits; do nothing.")
+]
+PrintConfig = Annotated[
+    bool, typer.Option("--print-config", help="Print the resolved settings as YAML; do nothing.")
+]
+RetryQuarantined = Annotated[
+    bool, typer.Option("--retry-quarantined", help="Try again what was given up.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]

@@ -1,0 +1,102 @@
+"""`run`, and each of its steps alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from catalog_builder.cli.app import app
+from catalog_builder.cli.options import (
+    Archive,
+    Assignments,
+    Cluster,
+    ConfigFile,
+    DryRun,
+    Labels,
+    ModelPath,
+    PrintConfig,
+    Quiet,
+    Ranges,
+    Release,
+    RetryQuarantined,
+    Tls,
+    Verbose,
+    VersionName,
+    WorkdirPath,
+    Workers,
+)
+from catalog_builder.config import RunConfig, load_config, to_yaml
+
+_HELP = {
+    "run": "Do all steps, from the archive to a sealed catalogue.",
+    "ingest": "Turn archive partitions into features: one zarr store for each.",
+    "training-set": "Join labels to features, split by star, fit the scaling.",
+    "train": "Train the ensemble and calibrate it.",
+    "predict": "Predict every source, with uncertainties and flags.",
+    "publish": "Write, export, verify and seal the catalogue.",
+}
+
+
+def _step_command(name: str) -> Callable[..., None]:
+    def command(
+        release: Release = None,
+        archive: Archive = None,
+        labels: Labels = None,
+        workdir: WorkdirPath = None,
+        config: ConfigFile = None,
+        assignments: Assignments = None,
+        model: ModelPath = None,
+        version: VersionName = None,
+        cluster: Cluster = None,
+        workers: Workers = None,
+        tls: Tls = None,
+        ranges: Ranges = None,
+        dry_run: DryRun = False,
+        print_config: PrintConfig = False,
+        retry_quarantined: RetryQuarantined = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        settings = load_config(
+            config,
+            assignments or [],
+            {
+                "release": release,
+                "archive": archive,
+                "labels": labels,
+                "workdir": None if workdir is None else str(workdir),
+                "model_path": None if model is None else str(model),
+                "version": version,
+                "cluster.kind": cluster,
+                "cluster.workers": workers,
+                "cluster.tls": tls,
+                "ranges": ranges,
+            },
+        )
+        if print_config:
+            typer.echo(to_yaml(settings), nl=False)
+            return
+        verbosity = int(verbose) - int(quiet)
+        _run(name, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
+
+    command.__doc__ = _HELP[name]
+    return command
+
+
+for _name, _help in _HELP.items():
+    app.command(_name, help=_help)(_step_command(_name))
+
+
+def _run(
+    name: str, config: RunConfig, dry_run: bool, verbosity: int, *, retry_quarantined: bool
+) -> None:
+    # Imported here: torch and Dask take seconds, and --help should not.
+    from catalog_builder.pipeline import steps_of
+    from catalog_builder.runs import plan_in_words, run_steps
+
+    wanted = steps_of(config) if name == "run" else (name,)
+    if dry_run:
+        typer.echo(plan_in_words(config))
+        return
+    run_steps(config, wanted, verbosity, retry_quarantined=retry_quarantined, echo=typer.echo)
