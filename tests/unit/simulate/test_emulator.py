@@ -17,7 +17,7 @@ def test_held_out_errors_are_within_what_the_docs_promise():
     median, tail = about["rvs"]["held_out_rms_percent"]
     assert median <= 0.075
     assert tail <= 0.36
-    median, tail = about["sed"]["held_out_rms_percent_warm"]
+    median, tail = about["sed"]["held_out_rms_percent_trusted"]
     assert median <= 0.5
     assert tail <= 2.5
 
