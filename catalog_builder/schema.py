@@ -28,6 +28,7 @@ from catalog_builder.errors import ConfigError
 from catalog_builder.resources import schemas_dir
 
 LABELS: Final = ("teff", "logg", "m_h", "alpha_m", "fe_h")
+MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
 _DTYPE: Final = re.compile(r"int64|float64|float32|bool|str[1-9][0-9]*")
 _LOG: Final = re.compile(r"log\((.+)\)")
 

@@ -74,16 +74,13 @@ def refuse_if_changed(file: FileRef) -> None:
             f"{file.url} is gone since the run was planned: {error}.", _RUN_AGAIN
         ) from error
     now = FileRef(file.url, int(info.get("size") or 0), modification_time(info))
-    for what, before, after in (
-        ("size", file.size, now.size),
-        ("modification time", file.mtime, now.mtime),
-    ):
-        if None not in (before, after) and before != after:
-            raise InputError(
-                f"{file.url} changed while it was read: its {what} was {before} when the run was"
-                f" planned, and is {after}.",
-                _RUN_AGAIN,
-            )
+    touched = None not in (file.mtime, now.mtime) and file.mtime != now.mtime
+    if touched or file.size != now.size:
+        what = f"was written to ({now.size} bytes instead of {file.size})"
+        raise InputError(
+            f"{file.url} changed while it was read: it {what} since the run was planned.",
+            _RUN_AGAIN,
+        )
 
 
 _RUN_AGAIN = "Let the archive come to rest, then give the same command again."

@@ -138,7 +138,7 @@ def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFol
     for folder in spec.folders:
         path = f"{root.rstrip('/')}/{folder}"
         listing = _list(filesystem, path)
-        chosen = _choose_files(listing, spec, release)
+        chosen = choose_files(listing, spec, release)
         if not chosen:
             continue
         present = {_base_name(entry) for entry in listing}
@@ -181,7 +181,7 @@ def _list(filesystem: Any, path: str) -> list[dict[str, Any]]:
         ) from error
 
 
-def _choose_files(
+def choose_files(
     listing: Iterable[dict[str, Any]], spec: TableSpec, release: ReleaseSpec
 ) -> dict[tuple[int, int], tuple[str, dict[str, Any]]]:
     """Pick one file per range: where there are several formats, the one preferred."""
@@ -234,7 +234,7 @@ def _refuse_overlaps(
 def _select(
     partitions: list[Partition], ranges: Sequence[str], release: ReleaseSpec
 ) -> list[Partition]:
-    wanted = [_parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
+    wanted = [parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
     if not wanted:
         return partitions
     selected = [
@@ -250,7 +250,14 @@ def _select(
     return selected
 
 
-def _parse_range(text: str) -> tuple[int, int]:
+def parse_range(text: str) -> tuple[int, int]:
+    """Return the inclusive pixel numbers of ``000000-003111``, or of one pixel, ``3111``.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither.
+    """
     match = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", text)
     start = int(match[1]) if match else 0
     stop = int(match[2] or match[1]) if match else -1

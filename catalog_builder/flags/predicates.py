@@ -14,9 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.errors import ConfigError
-from catalog_builder.schema import LABELS
-
-MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
+from catalog_builder.schema import LABELS, MODALITIES
 
 Bools = NDArray[np.bool_]
 Range = tuple[float, float]

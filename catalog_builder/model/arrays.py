@@ -16,7 +16,7 @@ from catalog_builder.errors import ModelError
 Block = Mapping[str, NDArray[np.generic]]
 
 LABELS = schema.LABELS
-MODALITIES = ("rvs", "xp", "photometry", "parallax")
+MODALITIES = schema.MODALITIES
 
 
 class Split(IntEnum):

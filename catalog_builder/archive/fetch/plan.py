@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from catalog_builder.archive.fetch.client import Client, TransientError
 from catalog_builder.archive.fetch.listing import RemoteFile, is_plain_name, list_folder
-from catalog_builder.archive.layout import _choose_files, _parse_range
+from catalog_builder.archive.layout import choose_files, parse_range
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import ChecksumRule, TableName
 from catalog_builder.errors import ConfigError, InputError
@@ -188,7 +188,7 @@ def _plan_table(
     for folder in spec.folders:
         remote = {file.name: file for file in list_folder(client, listing, folder)}
         entries = [{"name": name, "type": "file"} for name in sorted(remote)]
-        chosen = _choose_files(entries, spec, release)
+        chosen = choose_files(entries, spec, release)
         if not chosen:
             continue
 
@@ -223,7 +223,7 @@ def _place(
 
 def _select(release: ReleaseSpec, folders: list[Folder], ranges: Sequence[str]) -> list[Folder]:
     """Keep the files that overlap one of the ranges."""
-    wanted = [_parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
+    wanted = [parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
     if not wanted:
         return folders
     selected = [
