@@ -88,8 +88,15 @@ class Pipeline:
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
-        """The label survey's description."""
-        return load_survey(self.config.training.survey)
+        """The label survey's description; its Gaia identifiers must be those of the archive."""
+        survey = load_survey(self.config.training.survey)
+        if survey.source_id_release != self.release.name:
+            raise ConfigError(
+                f"{survey.title} carries identifiers of release {survey.source_id_release}, the"
+                f" archive is {self.release.name}: an identifier is no key in another release.",
+                "Take a model trained on its own release with --model.",
+            )
+        return survey
 
     @functools.cached_property
     def archive(self) -> str:
