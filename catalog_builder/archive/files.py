@@ -75,12 +75,13 @@ def refuse_if_changed(file: FileRef) -> None:
         ) from error
     now = FileRef(file.url, int(info.get("size") or 0), modification_time(info))
     touched = None not in (file.mtime, now.mtime) and file.mtime != now.mtime
-    if touched or file.size != now.size:
-        what = f"was written to ({now.size} bytes instead of {file.size})"
-        raise InputError(
-            f"{file.url} changed while it was read: it {what} since the run was planned.",
-            _RUN_AGAIN,
-        )
+    if file.size != now.size:
+        how = f"it had {file.size} bytes when the run was planned, and has {now.size}"
+    elif touched:
+        how = "it was written to since the run was planned"
+    else:
+        return
+    raise InputError(f"{file.url} changed while it was read: {how}.", _RUN_AGAIN)
 
 
 _RUN_AGAIN = "Let the archive come to rest, then give the same command again."

@@ -76,7 +76,8 @@ class Archive:
         self.root = root
         self.release = load_release("dr3")
         names = sorted(path.name for path in (root / "gdr3" / GAIA).glob("*.csv.gz"))
-        self.first, self.second = (name[len("GaiaSource_") : -len(".csv.gz")] for name in names)
+        self.partitions = [name[len("GaiaSource_") : -len(".csv.gz")] for name in names]
+        self.first, self.second, *_ = self.partitions
 
     def path(self, table, partition=None):
         spec = self.release.tables[table]
@@ -234,6 +235,11 @@ def cluster():
         dashboard_address="127.0.0.1:0",
     ) as local:
         yield local.scheduler_address
+
+
+@pytest.fixture(scope="session")
+def open_archive():
+    return Archive
 
 
 @pytest.fixture(scope="session")

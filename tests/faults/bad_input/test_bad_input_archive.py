@@ -152,7 +152,7 @@ def test_a_file_replaced_after_planning(bench):
 def test_a_file_that_grew_after_planning(bench):
     content = bench.archive.path(GAIA).read_bytes()
     error = ingest_and_change(bench, lambda: bench.archive.write(GAIA, content * 2))
-    assert "its size was" in error.problem
+    assert "bytes when the run was planned, and has" in error.problem
 
 
 def test_a_file_removed_after_planning(bench):
