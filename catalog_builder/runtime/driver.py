@@ -21,7 +21,7 @@ from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.stall import StallWatch, last_epoch
 from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, review
-from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.runtime.workdir import Workdir, remove_unfinished
 
 
 class Driver:
@@ -64,7 +64,9 @@ class Driver:
         if self._client is None:
             settings = self.config.cluster
             self.events.say(f"Opening a cluster ({settings.kind}) ...", detail=True)
-            running.clear(self.workdir)  # marks of workers that an earlier run lost
+            # What an earlier run's killed workers left.
+            running.clear(self.workdir)
+            remove_unfinished(self.workdir.receipts)
             self._client = self._stack.enter_context(open_cluster(settings, self.workdir))
             if settings.performance_report:
                 file = self.workdir.logs / f"performance-{self.events.run}.html"

@@ -7,10 +7,10 @@ stale one is), and an inventory of the output's files (so a damaged output is).
 
 from __future__ import annotations
 
-import hashlib
+import base64
 import json
 import os
-from collections.abc import Iterator
+import zlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class Receipt(BaseModel):
     output: str = Field(description="Path of the output, relative to the workdir.")
     pattern: str = Field(description="Which files of the output are this task's own.")
     output_digest: str = Field(description="Digest of the data in the output.")
-    inventory: str = Field(description="Digest of the names and sizes of the output's files.")
+    inventory: str = Field(description="Sizes and names of the output's files, packed.")
     notes: dict[str, Any] = {}
     seconds: float
     digest: str = ""
@@ -115,16 +115,16 @@ def find_receipt(
         return TaskState.DAMAGED_RECEIPT, None
     if receipt.key != key:
         return TaskState.STALE, None
-    if inventory_of(root / receipt.output, receipt.pattern) != receipt.inventory:
+    if not is_intact(root / receipt.output, receipt.pattern, receipt.inventory):
         return TaskState.DAMAGED_OUTPUT, None
     return TaskState.DONE, receipt
 
 
 def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
-    """Return a digest of the relative names and sizes of a file, or of the files of a folder.
+    """Return the sizes and names of a file, or of the files of a folder, packed into a string.
 
-    It finds what is missing, truncated or added without reading the data; what it cannot find (a
-    flipped byte) the checksums inside the stores find when they are read.
+    Packed is the list, not a digest of it: so that :func:`is_intact` need not search the folders
+    for their files. A run's start looks at every output there is.
 
     Parameters
     ----------
@@ -132,32 +132,39 @@ def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
         A file or a folder.
     pattern : str
         Glob of the files below a folder; where many tasks write one store, each has its own.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
     """
     if path.is_file():
-        files = [(path.name, path.stat().st_size)]
-    elif pattern == EVERYTHING:
-        files = sorted(_walk(str(path), f"{path.name}/"))
+        sizes = {"": path.stat().st_size}
     else:
-        files = sorted(
-            (found.relative_to(path.parent).as_posix(), found.stat().st_size)
-            for found in path.glob(pattern)
-            if found.is_file()
-        )
-    lines = "".join(f"{name}\0{size}\n" for name, size in files)
-    return hashlib.sha256(lines.encode()).hexdigest()[:32]
+        found = (file for file in path.glob(pattern) if file.is_file())
+        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
+    if not sizes and not path.exists():
+        raise FileNotFoundError(path)
+    lines = "\n".join(f"{size} {name}" for name, size in sorted(sizes.items()))
+    return base64.b64encode(zlib.compress(lines.encode(), level=6)).decode()
 
 
-def _walk(folder: str, prefix: str) -> Iterator[tuple[str, int]]:
-    """Yield the files below a folder with their sizes: a run's start does this for every output.
+def is_intact(path: Path, pattern: str, inventory: str) -> bool:
+    """Say whether an output has the files, of the sizes, that its inventory lists.
 
-    ``os.scandir`` knows files from folders without a system call each, unlike ``Path.glob``.
+    It finds what is missing or truncated, and additions to the output's own folder, without
+    reading the data; what it cannot find (a flipped byte) the checksums inside the stores find
+    when they are read.
     """
     try:
-        entries = list(os.scandir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path, f"{prefix}{entry.name}/")
-        elif entry.is_file():
-            yield f"{prefix}{entry.name}", entry.stat().st_size
+        lines = zlib.decompress(base64.b64decode(inventory, validate=True)).decode().split("\n")
+        sizes = {name: int(size) for size, _, name in (line.partition(" ") for line in lines)}
+        root = str(path)
+        for name, size in sizes.items():
+            if os.stat(f"{root}/{name}" if name else root).st_size != size:  # noqa: PTH116 - speed
+                return False
+        if pattern != EVERYTHING or "" in sizes:
+            return True
+        return set(os.listdir(root)) == {name.partition("/")[0] for name in sizes}  # noqa: PTH208
+    except (OSError, ValueError, zlib.error):
+        return False

@@ -64,9 +64,9 @@ class StageStatus:
         What workers are at.
     failed, quarantined : dict of str to str
         Task to reason.
-    rejected : Counter
+    rejected : dict of str to int
         Sources by reason.
-    rejected_rows : Counter
+    rejected_rows : dict of str to int
         Rows of tables that were left out, by reason and table; their source may have made it
         without them.
     seconds : float
@@ -88,8 +88,8 @@ class StageStatus:
     quarantined: dict[str, str] = field(default_factory=dict)
     rows_in: int = 0
     rows_out: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    rejected_rows: Counter[str] = field(default_factory=Counter)
+    rejected: dict[str, int] = field(default_factory=dict)
+    rejected_rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     rate: float | None = None
     seconds_left: float | None = None
@@ -160,7 +160,7 @@ def read_status(root: Path) -> RunStatus:
             for (stage, task), record in given_up.items()
             if stage == name and plan.get(task, record.key) == record.key
         }
-        status.running = [asdict_of(mark) for mark in marks if mark.stage == name]
+        status.running = [_facts_of(mark) for mark in marks if mark.stage == name]
         _judge(status, last, alive=driver is not None)
         stages.append(status)
         if name == "ingest":
@@ -179,12 +179,6 @@ def read_status(root: Path) -> RunStatus:
     )
 
 
-def asdict_of(mark: Mark) -> dict[str, Any]:
-    """Return a mark without its stage, with the seconds it has stood."""
-    facts = mark.model_dump(exclude={"stage", "since"})
-    return {**facts, "seconds": round(max(0.0, time.time() - mark.since), 1)}
-
-
 def _stages(workdir: Workdir, last: LastRun) -> list[str]:
     names = {path.name for path in workdir.receipts.glob("*")} | planned_stages(workdir)
     names |= last.stages.keys()
@@ -194,7 +188,9 @@ def _stages(workdir: Workdir, last: LastRun) -> list[str]:
 def _stage(workdir: Workdir, name: str, last: LastRun) -> tuple[StageStatus, list[Receipt]]:
     plan = read_plan(workdir, name)
     status = StageStatus(name, planned=None if plan is None else len(plan))
-    counted = []
+    counted: list[Receipt] = []
+    rejected: Counter[str] = Counter()
+    rows: Counter[str] = Counter()
     for task, receipt in _receipts(workdir.receipts / name):
         if receipt is None:
             status.damaged.append(task)
@@ -202,9 +198,10 @@ def _stage(workdir: Workdir, name: str, last: LastRun) -> tuple[StageStatus, lis
             status.stale += 1
         else:
             counted.append(receipt)
-            status.rejected.update(receipt.rejected)
+            rejected.update(receipt.rejected)
             for table, reasons in receipt.notes.get("row_rejects", {}).items():
-                status.rejected_rows.update({f"{r} in {table}": n for r, n in reasons.items()})
+                rows.update({f"{reason} in {table}": n for reason, n in reasons.items()})
+    status.rejected, status.rejected_rows = dict(rejected), dict(rows)
     status.done = len(counted)
     status.rows_in = sum(receipt.rows_in for receipt in counted)
     status.rows_out = sum(receipt.rows_out for receipt in counted)
@@ -254,3 +251,9 @@ def _stalled(workdir: Workdir, last: LastRun) -> float | None:
         return None
     silent = time.time() - max(last.moment, last_epoch(workdir))
     return round(silent) if silent > last.stall_seconds else None
+
+
+def _facts_of(mark: Mark) -> dict[str, Any]:
+    """Return a mark without its stage, with the seconds that it has stood."""
+    facts = mark.model_dump(exclude={"stage", "since"})
+    return {**facts, "seconds": round(max(0.0, time.time() - mark.since), 1)}

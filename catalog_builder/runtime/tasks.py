@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +102,10 @@ class Failure:
         return "".join(traceback.format_exception(self.error))
 
 
+#: Threads that look up receipts and outputs.
+LOOKERS = 8
+
+
 @dataclass(frozen=True)
 class Review:
     """What the receipts say of a stage's tasks, by name."""
@@ -111,14 +116,19 @@ class Review:
 
 def review(workdir: Workdir, tasks: Iterable[Task]) -> Review:
     """Look up every task's receipt and output: resume is the plan minus the valid receipts."""
-    found = Review({}, {})
-    for task in tasks:
+
+    def look_up(task: Task) -> tuple[Task, TaskState, Receipt | None]:
         file = workdir.receipt_file(task.stage, task.name)
-        state, receipt = find_receipt(file, workdir.root, task.stage, task.name, task.key)
-        if receipt is None:
-            found.todo[task.name] = state
-        else:
-            found.done[task.name] = receipt
+        return task, *find_receipt(file, workdir.root, task.stage, task.name, task.key)
+
+    found = Review({}, {})
+    # Threads, because on a network's file system this is waiting for answers.
+    with ThreadPoolExecutor(LOOKERS) as pool:
+        for task, state, receipt in pool.map(look_up, tasks):
+            if receipt is None:
+                found.todo[task.name] = state
+            else:
+                found.done[task.name] = receipt
     return found
 
 

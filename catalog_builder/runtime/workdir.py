@@ -113,6 +113,12 @@ def write_json(path: Path, content: Any) -> None:
     write_atomically(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers of small files left: temporaries that never got their name."""
+    for temporary in folder.glob("*/.*.json.*"):
+        temporary.unlink(missing_ok=True)
+
+
 def remove_tree(path: Path) -> None:
     """Remove a file or folder of the workdir if it is there."""
     if path.is_dir() and not path.is_symlink():

@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.runtime.receipts import inventory_of, read_receipt
+from catalog_builder.runtime.receipts import is_intact, read_receipt
 from catalog_builder.runtime.running import running
 from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.workdir import Workdir
@@ -230,8 +230,8 @@ def differences(reference: Path, workdir: Path) -> list[str]:
         receipt = read_receipt(file)
         if receipt is None:
             found.append(f"{file} is damaged")
-        elif receipt.stage != "publish-chunks" and receipt.inventory != inventory_of(
-            workdir / receipt.output, receipt.pattern
+        elif receipt.stage != "publish-chunks" and not is_intact(
+            workdir / receipt.output, receipt.pattern, receipt.inventory
         ):
             found.append(f"the output of {file} is not what it says")
     names = [

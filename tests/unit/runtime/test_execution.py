@@ -74,6 +74,7 @@ def test_a_new_output_replaces_the_old_one(workdir):
 
 def test_rows_that_do_not_balance_are_a_defect(workdir):
     def work(context, task):
+        (workdir.root / "rows").mkdir()
         return Outcome(3, 1, "rows", "digest", rejected={"x": 1})
 
     with pytest.raises(RuntimeError, match="do not balance"):
