@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
+from threadpoolctl import threadpool_limits
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
