@@ -118,7 +118,7 @@ class Pipeline:
         settings = self.config.ingest
         context = ingesting.IngestContext(self.workdir, self.release, settings)
         tasks = ingesting.plan(self.partitions, self.release, settings)
-        if self.driver.retry_quarantined:
+        if self.driver.retry_quarantined and "ingest" in self.wanted:
             ingesting.forget_incomplete(self.workdir, tasks)
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
         out = given_up(self.workdir, tasks)

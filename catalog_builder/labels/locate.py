@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fsspec
 
-from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.files import FileRef, modification_time
 from catalog_builder.errors import InputError
 from catalog_builder.labels.survey import LabelSurvey
 
@@ -31,7 +31,7 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
         filesystem, path = fsspec.url_to_fs(url)
         if filesystem.isfile(path):
             info = filesystem.info(path)
-            return FileRef(url, size=int(info["size"]), mtime=info.get("mtime"))
+            return FileRef(url, size=int(info["size"]), mtime=modification_time(info))
     raise InputError(
         f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
         "Give it with --labels.",

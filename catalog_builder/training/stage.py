@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catalog_builder.archive.layout import FileRef, Partition
+from catalog_builder.archive.files import FileRef, refuse_if_changed
+from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.labels.survey import LabelSurvey
@@ -31,6 +32,7 @@ def _read_labels(context: TrainingContext, task: Task) -> Outcome:
     file: FileRef = task.payload["file"]
     out = context.workdir.new_output("labels", context.survey.name)
     survey = collect_labels(file, context.survey)
+    refuse_if_changed(file)
     digest = write_arrays(out, survey.columns)
     return Outcome(
         rows_in=survey.rows_in,

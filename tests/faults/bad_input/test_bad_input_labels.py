@@ -1,11 +1,20 @@
 """A label survey's file that is wrong: refused by name; what is ingested stays."""
 
+import os
+
 import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
 
+from catalog_builder.config import TrainingSettings
+from catalog_builder.errors import InputError
+from catalog_builder.labels.locate import find_survey
+from catalog_builder.labels.survey import load_survey
 from catalog_builder.resources import schemas_dir
+from catalog_builder.runtime.tasks import run_task
+from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.training import stage as teaching
 
 
 @pytest.fixture
@@ -96,6 +105,17 @@ def test_labels_of_other_stars(bench, labels):
 
     rewrite(labels, shift)
     refuse(bench, "None of the", "has usable spectra", "--labels")
+
+
+def test_a_label_file_that_changes_while_it_is_read(bench, labels):
+    survey = load_survey("apogee-dr17")
+    workdir = Workdir(bench.workdir)
+    context = teaching.TrainingContext(workdir, survey, TrainingSettings(), seed=0)
+    (task,) = teaching.plan_labels(find_survey(survey, str(labels), ""), survey)
+    os.utime(labels, (0, 0))
+    with pytest.raises(InputError, match="changed while it was read") as refusal:
+        run_task(teaching.LABELS, context, workdir, task)
+    assert labels.name in refusal.value.problem
 
 
 def test_no_star_passes_the_cuts(bench, labels):
