@@ -1,0 +1,74 @@
+"""What was wrong with the input, summed up for RELEASE.json."""
+
+import pytest
+from pydantic import ValidationError
+
+from catalog_builder.catalog.incidents import collect_incidents
+from catalog_builder.catalog.release_json import Incidents, ReleaseRecord
+from catalog_builder.runtime.receipts import Receipt
+
+RECORD = {
+    "catalogue": "a catalogue",
+    "release": "dr3",
+    "version": "1.0",
+    "schema_version": "1",
+    "schema_digest": "s",
+    "software": {},
+    "model_digest": "m",
+    "config_digest": "c",
+    "inputs": {},
+    "columns": {},
+    "manifest": "f",
+    "metrics": {},
+    "accounting": {"requested": 0, "published": 0},
+}
+
+
+def receipt(**notes):
+    return Receipt(
+        stage="ingest",
+        task="a",
+        stage_version=1,
+        key="k",
+        rows_in=0,
+        rows_out=0,
+        output="o",
+        pattern="*",
+        output_digest="d",
+        inventory="i",
+        notes=notes,
+        seconds=0,
+    )
+
+
+def test_partitions_are_summed_up():
+    cut = {"table": "rvs", "reason": "truncated_file", "detail": "it is cut off"}
+    receipts = [
+        receipt(row_rejects={"rvs": {"bad_number": 2}}, cell_nulls={"gaia.ra": 1}),
+        receipt(row_rejects={"rvs": {"bad_number": 1, "all_nan_spectrum": 4}}, cell_nulls={}),
+        receipt(file_rejects={"file.csv.gz": cut}, cell_nulls={"gaia.ra": 5}),
+    ]
+    found = collect_incidents(receipts, {"b": "/data/dr3/b.csv.gz changed"}, "/data/dr3/")
+    assert found == {
+        "partitions": {"b": "b.csv.gz changed"},
+        "files": {"file.csv.gz": cut},
+        "rows": {"rvs": {"all_nan_spectrum": 4, "bad_number": 3}},
+        "cells": {"gaia.ra": 6},
+    }
+    assert Incidents.model_validate(found).files["file.csv.gz"].reason == "truncated_file"
+
+
+def test_incidents_are_sealed_and_their_absence_leaves_old_seals_as_they_were():
+    old = ReleaseRecord.model_validate(RECORD)
+    clean = ReleaseRecord.model_validate({**RECORD, "incidents": collect_incidents([], {}, "/a")})
+    bad = ReleaseRecord.model_validate({**RECORD, "incidents": {"cells": {"gaia.ra": 1}}})
+    assert len({record.expected_seal() for record in (old, clean, bad)}) == 3
+    # Made before the field existed; a sealed catalogue stays valid.
+    assert old.expected_seal() == (
+        "1bbfd41430b4a9cfc7dd06a96c98561a2920957a95ff56d5f8cf5b96d7ba2432"
+    )
+
+
+def test_an_unknown_kind_of_incident_is_refused():
+    with pytest.raises(ValidationError):
+        ReleaseRecord.model_validate({**RECORD, "incidents": {"weather": {}}})
