@@ -30,9 +30,10 @@ def main() -> None:
         if error.way_out:
             console.print(f"  -> {error.way_out}", markup=False)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        console.print("Interrupted; the same command goes on from here.", markup=False)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # Typer turns Ctrl-C into this
+            console.print("Interrupted; the same command goes on from here.", markup=False)
+        raise
     except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
         console.print(
             f"This is a defect of catalog-builder: {type(error).__name__}: {error}",

@@ -130,6 +130,15 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, **threads, **more}
 
 
+def holding(stage: str, flag: Path) -> dict[str, str]:
+    """Return the environment of a run that is held before a stage's first receipt."""
+    return environment(
+        DASK_DISTRIBUTED__WORKER__PRELOAD=str(HERE / "hold_receipt.py"),
+        HOLD_STAGE=stage,
+        HOLD_FLAG=str(flag),
+    )
+
+
 @contextmanager
 def started(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
     """Start a process, and leave none of it and of its children behind."""
@@ -167,12 +176,7 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
     flag = workdir.with_suffix(".held")
     env = environment()
     if kill.before_receipt:
-        preload = str(HERE / "hold_receipt.py")
-        env = environment(
-            DASK_DISTRIBUTED__WORKER__PRELOAD=preload,
-            HOLD_STAGE=kill.before_receipt,
-            HOLD_FLAG=str(flag),
-        )
+        env = holding(kill.before_receipt, flag)
     log = workdir.with_suffix(".log")
     if kill.victim == "scheduler":
         folder = workdir.with_suffix(".cluster")

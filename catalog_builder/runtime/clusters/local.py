@@ -11,6 +11,7 @@ import dask
 from distributed import Client, LocalCluster
 
 from catalog_builder.config import ClusterSettings
+from catalog_builder.runtime.clusters import worker_setup
 from catalog_builder.runtime.clusters.tls import local_security
 from catalog_builder.runtime.workdir import Workdir
 
@@ -47,7 +48,12 @@ def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]
     security = local_security(settings)
     scratch = workdir.scratch
     scratch.mkdir(parents=True, exist_ok=True)
+    preload = dask.config.get("distributed.worker.preload", None) or []
     options = {
+        "distributed.worker.preload": [
+            *([preload] if isinstance(preload, str) else preload),
+            worker_setup.__name__,
+        ],
         "temporary-directory": str(scratch),
         "distributed.scheduler.allowed-failures": settings.attempts - 1,
         "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
