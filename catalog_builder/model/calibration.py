@@ -62,8 +62,10 @@ def sigma_scales(
     Returns
     -------
     numpy.ndarray
-        (regimes, 5). A regime with too few stars has the factor of all stars of its kind (with,
-        or without RVS), and where these are too few as well that of all stars, else 1.
+        (regimes, 5). A regime with fewer stars than `min_regime_stars` has the factor of all stars
+        of its kind (with, or without RVS). The kinds differ more than the regimes of one, so a
+        quarter of that number is enough for a kind of its own; below it all stars share one
+        factor, and where these are fewer still it is 1.
     """
     with np.errstate(invalid="ignore"):
         needed = np.sqrt(np.maximum(residual**2 - np.nan_to_num(label_error) ** 2, 0.0)) / sigma
@@ -74,10 +76,14 @@ def sigma_scales(
     for number in range(len(names)):
         same_kind = without_rvs == (number >= first_without)
         for column in range(len(LABELS)):
-            for stars in (regime == number, same_kind, np.ones_like(same_kind)):
+            for stars, least in (
+                (regime == number, settings.min_regime_stars),
+                (same_kind, settings.min_regime_stars // 4),
+                (np.ones_like(same_kind), settings.min_regime_stars // 4),
+            ):
                 values = needed[stars, column]
                 values = values[np.isfinite(values)]
-                if len(values) >= settings.min_regime_stars:
+                if len(values) >= least:
                     scales[number, column] = np.quantile(values, ONE_SIGMA)
                     break
     return np.maximum(scales, _SMALLEST_SCALE)

@@ -1,6 +1,7 @@
 """From archive to sealed catalogue, on a real cluster: what is in it, and what a rerun does."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import warnings
@@ -96,17 +97,17 @@ def test_a_changed_file_changes_its_partition_and_makes_a_new_version(
     (first,) = sealed(fresh)
 
     folder = changed / "gdr3" / "gaia_source"
-    (folder / "_MD5SUM.txt").unlink()  # else the file would be rejected: its checksum is wrong
     file = sorted(folder.glob("*.csv.gz"))[2]
-    text = gzip.decompress(file.read_bytes()).decode()
-    *lines, _ = text.splitlines()
+    *lines, _ = gzip.decompress(file.read_bytes()).decode().splitlines()
+    before = hashlib.md5(file.read_bytes()).hexdigest()
     file.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+    after = hashlib.md5(file.read_bytes()).hexdigest()
+    listed = (folder / "_MD5SUM.txt").read_text()
+    assert before in listed
+    (folder / "_MD5SUM.txt").write_text(listed.replace(before, after))
 
     executed = site.run(fresh, **given, archive=str(changed))
-    assert executed["predict"] == 1
-    assert executed["publish"] == 1
-    assert executed["ingest"] >= 1
-    assert "train" not in executed
+    assert executed == {"ingest": 1, "predict": 1, "publish-chunks": 1, "publish": 1}
     (second,) = set(sealed(fresh)) - {first}
     assert validate_catalog(first) == []
     lost = set(open_catalog(first).source_id.values) - set(open_catalog(second).source_id.values)
