@@ -45,8 +45,7 @@ def run_steps(
             with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
                 demo = is_demo(config)
                 if demo:
-                    events.say(f"Simulating a sky of {config.demo.stars} stars ...")
-                    config = simulated(config, workdir.root, lambda: driver.client)
+                    config = simulated(config, workdir.root, lambda: driver.client, events.say)
                 pipeline = Pipeline(config, driver, wanted)
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()

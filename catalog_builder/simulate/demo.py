@@ -22,7 +22,9 @@ def is_demo(config: RunConfig) -> bool:
     return config.release.endswith(SUFFIX)
 
 
-def simulated(config: RunConfig, workdir: Path, client: Callable[[], Client]) -> RunConfig:
+def simulated(
+    config: RunConfig, workdir: Path, client: Callable[[], Client], say: Callable[[str], None]
+) -> RunConfig:
     """Simulate the archive of a demonstration, unless an earlier run did, and point the run at it.
 
     Parameters
@@ -33,6 +35,8 @@ def simulated(config: RunConfig, workdir: Path, client: Callable[[], Client]) ->
         The sky goes into ``archive`` below it.
     client : callable
         Returns a Dask client; called only when there is something to simulate.
+    say : callable
+        Told when there is.
 
     Returns
     -------
@@ -44,6 +48,7 @@ def simulated(config: RunConfig, workdir: Path, client: Callable[[], Client]) ->
     release = config.release.removesuffix(SUFFIX)
     archive = workdir / "archive"
     if not archive.exists():
+        say(f"Simulating a sky of {config.demo.stars} stars ...")
         unfinished = workdir / ".archive.partial"
         remove_tree(unfinished)
         simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
