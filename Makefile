@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit docs clean
+.PHONY: demo test lint unit faults docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -19,6 +19,10 @@ lint: $(VENV)/.installed
 
 unit: $(VENV)/.installed
 	$(BIN)/pytest
+
+# Twenty kills at random times, each followed by the same command: some 15 minutes.
+faults: $(VENV)/.installed
+	$(BIN)/python tests/faults/kills.py
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

@@ -9,7 +9,7 @@ from catalog_builder.runtime.lock import driver_lock, token_of
 from catalog_builder.runtime.receipts import read_receipt
 from catalog_builder.runtime.running import mark, running
 from catalog_builder.runtime.tasks import Outcome, Stage, Task, review, run_task
-from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.runtime.workdir import Workdir, remove_unfinished
 
 TASK = Task("s", "a", "k")
 
@@ -87,3 +87,12 @@ def test_a_receipt_says_nothing_of_its_time(workdir):
     content = json.loads(workdir.receipt_file("s", "a").read_text())
     assert read_receipt(workdir.receipt_file("s", "a")).digest == content["digest"]
     assert not {"time", "host", "pid", "user"} & content.keys()
+
+
+def test_what_a_killed_writer_left_is_swept(workdir):
+    run_task(stage_that(workdir), None, workdir, TASK)
+    receipt = workdir.receipt_file("s", "a")
+    torn = receipt.with_name(f".{receipt.name}.0123abcd")
+    torn.write_text(receipt.read_text()[:20])
+    remove_unfinished(workdir.receipts)
+    assert list(receipt.parent.iterdir()) == [receipt]
