@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from distributed import Client, performance_report
@@ -50,4 +50,5 @@ def _save(
     except Exception as error:  # noqa: BLE001 - as above
         warn(f"no performance report: {error}")
     finally:
-        raw.unlink(missing_ok=True)
+        with suppress(OSError):
+            raw.unlink()

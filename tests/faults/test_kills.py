@@ -16,7 +16,7 @@ def test_the_same_command_goes_on_after_a_kill(
     kills, bench, tmp_path, step, victim, before_receipt
 ):
     kill = kills.Kill(step, victim, seed=time.time_ns(), before_receipt=before_receipt)
-    made = kills.experiment(bench, kill, tmp_path / "work")
+    made = kills.experiment(bench, kill, tmp_path / "work")  # a dead driver's lock, too
     assert made["findings"] == [], f"seed {kill.seed}, {made['moment']}"
 
 

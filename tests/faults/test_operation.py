@@ -81,15 +81,6 @@ def test_ctrl_c_reaches_driver_and_workers_and_ends_cleanly(going_on, tmp_path):
     assert not (workdir / "driver.lock").exists()
 
 
-def test_a_dead_drivers_lock_is_taken_over(kills, bench, going_on):
-    workdir, process = going_on
-    process.kill()
-    process.wait()
-    assert (workdir / "driver.lock").exists()
-    kills.finish(bench.command(workdir))
-    assert kills.differences(bench.reference, workdir) == []
-
-
 def test_logs_and_records_hold_no_home_and_no_environment(bench):
     home = f"{Path.home()}/"
     for file in [
