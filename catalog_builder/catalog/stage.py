@@ -14,6 +14,7 @@ from catalog_builder.catalog.fits_export import export_fits
 from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.seal import point_latest, seal
+from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
@@ -87,15 +88,14 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
             )
         make_report(building / STORE_NAME, context.record, context.schema, building / REPORT_NAME)
         seal(building, folder, context.record, context.schema)
-    else:
-        point_latest(folder)
-    # A catalogue that a killed run sealed before its receipt was written is taken as it is.
-    sealed = read_release(folder)
-    if sealed.seal != sealed.expected_seal():
+    elif findings := validate_catalog(folder):
         raise CatalogueError(
-            f"{folder} stands in the way and its RELEASE.json is damaged.",
+            f"{folder} stands in the way and is damaged: {findings[0]}.",
             "See `catalog-builder validate`, then remove the folder or choose another --version.",
         )
+    else:  # a killed run sealed it before the receipt was written
+        point_latest(folder)
+    sealed = read_release(folder)
     return Outcome(
         rows_in=sealed.accounting.requested,
         rows_out=sealed.accounting.published,

@@ -17,7 +17,8 @@ from catalog_builder.cli import steps  # noqa: F401 - importing a room registers
 # isort: split
 from catalog_builder.cli import archives, looking  # noqa: F401 - in the order of --help
 from catalog_builder.cli.app import app
-from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.errors import CatalogBuilderError, StoreError
+from catalog_builder.runtime.redaction import redact_credentials
 
 
 def main() -> None:
@@ -26,10 +27,15 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except CatalogBuilderError as error:
-        console.print(f"error: {error.problem}", style="red", markup=False)
+        console.print(f"error: {redact_credentials(error.problem)}", style="red", markup=False)
         if error.way_out:
-            console.print(f"  -> {error.way_out}", markup=False)
+            console.print(f"  -> {redact_credentials(error.way_out)}", markup=False)
         sys.exit(error.exit_code)
+    except OSError as error:  # a disk that fills up under the driver's own files, say
+        where = f": {error.filename}" if error.filename else ""
+        console.print(f"error: {error.strerror or error}{where}.", style="red", markup=False)
+        console.print("  -> Mend it and give the same command again.", markup=False)
+        sys.exit(StoreError.exit_code)
     except SystemExit as end:
         if end.code == 130:  # Typer turns Ctrl-C into this
             console.print("Interrupted; the same command goes on from here.", markup=False)

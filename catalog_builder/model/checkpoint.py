@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 
 from catalog_builder.errors import ModelError
+from catalog_builder.runtime.workdir import write_atomically
 
 _HEAD = "document"
 
@@ -24,7 +24,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[s
     """Write tensors and a JSON document to one safetensors file, atomically."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     head = json.dumps(document, allow_nan=False)
-    write_bytes(path, save(plain, metadata={_HEAD: head}))
+    write_atomically(path, save(plain, metadata={_HEAD: head}))
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -58,21 +58,10 @@ def file_digest(path: Path) -> str:
         ) from error
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, finds either the old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write one JSON document per line, atomically."""
     lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-    write_bytes(path, lines.encode())
+    write_atomically(path, lines.encode())
 
 
 def pack(

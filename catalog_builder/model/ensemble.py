@@ -20,7 +20,7 @@ from catalog_builder.model.calibration import (
     regimes,
     sigma_scales,
 )
-from catalog_builder.model.checkpoint import file_digest, read_tensors, write_bytes
+from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
 from catalog_builder.model.estimator import Estimator, Prediction, build_network
 from catalog_builder.model.fit import LOG, WEIGHTS
@@ -34,6 +34,7 @@ from catalog_builder.model.inputs import (
 )
 from catalog_builder.model.sample import label_stars, trainable, trained_names
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.runtime.workdir import write_atomically
 
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 
@@ -210,7 +211,7 @@ def _write(document: ModelDocument, members: Sequence[Path], out: Path) -> None:
     for number, (member, weights) in enumerate(zip(members, document.weights, strict=True)):
         shutil.copyfile(member / WEIGHTS, partial / weights.file)
         shutil.copyfile(member / LOG, partial / f"member-{number:02d}.training.jsonl")
-    write_bytes(partial / MODEL_JSON, document.to_bytes())
+    write_atomically(partial / MODEL_JSON, document.to_bytes())
     partial.replace(out)
 
 
