@@ -19,8 +19,8 @@ def configuration() -> str:
     return (
         "# Configuration\n\n"
         "Every setting with its default, as `catalog-builder run --print-config` prints it. Give\n"
-        "your own in a YAML file with `--config FILE`, one at a time with `--set key=value`, or by\n"
-        "the options of `run`; the later in this list win. An unknown key is an error.\n\n"
+        "your own in a YAML file with `--config FILE`, one at a time with `--set key=value`, or\n"
+        "by the options of `run`; the later in this list win. An unknown key is an error.\n\n"
         f"```yaml\n{to_yaml(RunConfig())}```\n"
     )
 
