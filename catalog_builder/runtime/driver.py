@@ -20,7 +20,7 @@ from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.stall import StallWatch, last_epoch
-from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, review
+from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
 from catalog_builder.runtime.workdir import Workdir, remove_unfinished
 
 
@@ -204,12 +204,9 @@ def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseExc
     first = failures[0]
     if not (first.lost_worker or isinstance(first.error, CatalogBuilderError | OSError)):
         return first.error  # its traceback helps whoever mends it
-    listed = "; ".join(f"{failure.task.name}: {failure.reason}" for failure in failures[:5])
-    more = f"; and {len(failures) - 5} more" if len(failures) > 5 else ""
-    problem = (
-        f"{stage.name}: {len(failures)} of {planned} tasks failed, the others are done."
-        f" {listed}{more}"
-    )
+    done = ", the others are done" if len(failures) < planned else ""
+    reasons = grouped({failure.task.name: failure.reason for failure in failures})
+    problem = f"{stage.name}: {len(failures)} of {planned} tasks failed{done}. {'; '.join(reasons)}"
     way_out = "Mend the cause and give the same command again: what is done is kept."
     if isinstance(first.error, CatalogBuilderError):
         return type(first.error)(problem, way_out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from catalog_builder.runtime.tasks import grouped
+
 if TYPE_CHECKING:
     from catalog_builder.runtime.status import RunStatus, StageStatus
 
@@ -74,9 +76,7 @@ def _remarks(stage: StageStatus) -> Iterator[str]:
 
 
 def _named(what: str, tasks: dict[str, str]) -> Iterator[str]:
-    yield from (f"{what}: {task}: {reason}" for task, reason in list(tasks.items())[:NAMED])
-    if len(tasks) > NAMED:
-        yield f"{what}: and {len(tasks) - NAMED} more (--json lists all)"
+    yield from (f"{what}: {line}" for line in grouped(tasks, NAMED))
 
 
 def _examples(status: RunStatus) -> Iterator[str]:

@@ -204,3 +204,15 @@ def _refuse_if_superseded(workdir: Workdir, task: Task, token: str | None) -> No
             f" taken over {workdir.root}.",
             "Nothing is to be done: the other driver does this task itself.",
         )
+
+
+def grouped(reasons: Mapping[str, str], most: int = 5) -> list[str]:
+    """Return tasks with their reasons in words, tasks of one reason together, at most so many."""
+    tasks_of: dict[str, list[str]] = {}
+    for task, reason in sorted(reasons.items()):
+        tasks_of.setdefault(reason, []).append(task)
+    lines = []
+    for reason, tasks in list(tasks_of.items())[:most]:
+        more = f" and {len(tasks) - 3} more" if len(tasks) > 3 else ""
+        lines.append(f"{', '.join(tasks[:3])}{more}: {reason}")
+    return [*lines, *([f"and {len(tasks_of) - most} more reasons"] if len(tasks_of) > most else [])]
