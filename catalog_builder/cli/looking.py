@@ -16,9 +16,10 @@ from catalog_builder.errors import StoreError
 def status(workdir: WorkdirPath = None, as_json: AsJson = False) -> None:
     """Say how far a run is: tasks and rows per step, rejects, failures, catalogues."""
     from catalog_builder.runtime.status import read_status
+    from catalog_builder.runtime.status_text import in_words
 
     found = read_status(workdir or Path("catalog-workdir"))
-    typer.echo(found.to_json() if as_json else found.to_text())
+    typer.echo(found.to_json() if as_json else in_words(found))
 
 
 @app.command()
@@ -92,7 +93,7 @@ def describe() -> None:
 @app.command()
 def doctor(workdir: WorkdirPath = None, cluster: Cluster = None) -> None:
     """Say what works here: versions, cores, devices, memory, disk, cluster."""
-    from catalog_builder.runtime.doctor import examine
+    from catalog_builder.doctor import examine
 
     report = examine(workdir or Path("catalog-workdir"), cluster or "local")
     typer.echo(report.text)

@@ -129,12 +129,6 @@ class RunStatus:
         """Return everything as JSON."""
         return json.dumps(asdict(self), indent=1)
 
-    def to_text(self) -> str:
-        """Return everything as a table."""
-        from catalog_builder.runtime.status_text import in_words
-
-        return in_words(self)
-
 
 def read_status(root: Path) -> RunStatus:
     """Read the state of a workdir.

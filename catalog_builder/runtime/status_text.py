@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from catalog_builder.runtime.status import RunStatus, StageStatus
 from catalog_builder.runtime.tasks import grouped
-
-if TYPE_CHECKING:
-    from catalog_builder.runtime.status import RunStatus, StageStatus
 
 #: Failed or quarantined tasks that are named, of each stage.
 NAMED = 5

@@ -17,7 +17,7 @@ from catalog_builder.runtime.plans import read_plan, write_plan
 from catalog_builder.runtime.quarantine import give_up
 from catalog_builder.runtime.running import mark
 from catalog_builder.runtime.status import read_status
-from catalog_builder.runtime.status_text import duration
+from catalog_builder.runtime.status_text import duration, in_words
 from catalog_builder.runtime.tasks import Outcome, Stage, Task, run_task
 from catalog_builder.runtime.workdir import Workdir
 
@@ -95,7 +95,7 @@ def test_a_run_that_is_going_on(half_done):
     assert stage.seconds_left == pytest.approx(40, rel=0.1)  # 4 left, one in 10 s
     assert len(stage.slowest) == 3
     assert status.stalled_seconds is None
-    text = status.to_text()
+    text = in_words(status)
     for words in ("running, process", "3/8", "1 running", "no such file", "it killed its worker"):
         assert words in text
     assert json.loads(status.to_json())["stages"][0]["done"] == 3
@@ -105,7 +105,7 @@ def test_a_run_that_stands_still(half_done):
     hold_lock(half_done)
     log(half_done, (100, {"event": "stage", "stage": "ingest", "stall_seconds": 60}))
     assert read_status(half_done.root).stalled_seconds == pytest.approx(100, abs=3)
-    assert "nothing was finished for" in read_status(half_done.root).to_text()
+    assert "nothing was finished for" in in_words(read_status(half_done.root))
 
 
 def test_a_run_that_failed(half_done):
@@ -116,7 +116,7 @@ def test_a_run_that_failed(half_done):
     assert status.stages[0].state == "failed"
     assert status.stages[0].running == []
     assert status.last_error == "All is lost. Run."
-    assert "not running" in status.to_text()
+    assert "not running" in in_words(status)
 
 
 def test_receipts_of_another_plan_do_not_count(half_done):
@@ -167,7 +167,7 @@ def test_any_damage_leaves_a_status(half_done, seed):
                 path.write_text(rng.choice(["[]", "null", "1", '{"a": 1}', '"x"', "\n\n"]))
         status = read_status(copy)
         assert json.loads(status.to_json())["workdir"] == str(copy)
-        assert status.to_text()
+        assert in_words(status)
     shutil.rmtree(copy)
 
 
