@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from catalog_builder.archive.fetch.settings import FetchSettings
@@ -59,6 +60,12 @@ class ClusterSettings(Section):
     performance_report: bool = Field(
         True, description="Save the Dask performance report of each run beside its log."
     )
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_a_size(cls, value: str) -> str:
+        parse_bytes(value)
+        return value
 
 
 class IngestSettings(Section):
@@ -163,11 +170,10 @@ class RunConfig(Section):
         description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`).",
     )
     seed: int = Field(
-        42, ge=0, description="Seed of the split, the initial weights and the batches."
+        42, ge=0, lt=2**63, description="Seed of the split, the initial weights and the batches."
     )
-    device: str = Field(
-        "auto",
-        description="Where training runs: `auto` (a GPU if the worker has one), `cpu`, `cuda`.",
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where training runs; `auto` takes a GPU if the worker has one."
     )
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     ingest: IngestSettings = Field(default_factory=IngestSettings)
@@ -181,7 +187,7 @@ class RunConfig(Section):
     @field_validator("ranges", mode="before")
     @classmethod
     def _accept_one_range(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | int) else value
+        return (str(value),) if isinstance(value, str | int) else value
 
 
 def digest_json(value: Any) -> str:

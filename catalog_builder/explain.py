@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import zarr
+from pydantic import ValidationError
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog.layout import STORE_NAME
@@ -78,7 +79,13 @@ def _release_of(workdir: Workdir) -> ReleaseSpec:
         raise StoreError(
             f"{workdir.root} is not a workdir of catalog-builder.", "Give it with --workdir."
         ) from None
-    return load_release(RunConfig.model_validate_json(text).release)
+    try:
+        return load_release(RunConfig.model_validate_json(text).release)
+    except ValidationError:
+        raise StoreError(
+            f"{workdir.root / 'config.json'} is damaged or of another version of the program.",
+            "Give the run's command again: it writes the file anew.",
+        ) from None
 
 
 def _partition_of(workdir: Workdir, pixel: int) -> str | None:
@@ -125,7 +132,12 @@ def _features(
 def _prediction(workdir: Workdir, partition: str, source_id: int) -> list[str]:
     receipt = _receipt(workdir, "predict", partition)
     if receipt is None:
-        return ["not predicted yet"]
+        given_up = [
+            f"not predicted: {record.reason}"
+            for record in all_given_up(workdir)
+            if (record.stage, record.task) == ("predict", partition)
+        ]
+        return given_up or ["not predicted yet"]
     group = zarr.open_group(workdir.root / receipt.output, mode="r")
     return ["prediction", *_row(group, source_id)]
 

@@ -22,7 +22,7 @@ from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
-from catalog_builder.errors import ConfigError
+from catalog_builder.errors import ClusterError, ConfigError
 from catalog_builder.features import stage as ingesting
 from catalog_builder.features.limits import refuse_bad_input
 from catalog_builder.inference import stage as predicting
@@ -61,6 +61,8 @@ class Model:
     path: Path
     digest: str
     metrics: dict[str, Any]
+    #: Acknowledgement owed to the label survey it was trained on.
+    credit: str
 
 
 class Pipeline:
@@ -85,6 +87,8 @@ class Pipeline:
         #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
         self.given_up: dict[str, str] = {}
+        #: Receipts of label surveys that this run learnt from.
+        self.taught: list[Receipt] = []
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
@@ -138,6 +142,7 @@ class Pipeline:
         (labels,) = step(
             teaching.LABELS, context, teaching.plan_labels(self._label_file(), self.survey)
         )
+        self.taught = [labels]
         plan = teaching.plan_match(self.partitions, features, labels, self.release)
         matches = step(teaching.MATCH, context, plan)
         plan = teaching.plan_assemble(features, matches, self.survey, settings, self.config.seed)
@@ -155,14 +160,24 @@ class Pipeline:
             settings,
             self.config.seed,
             self.config.device,
-            {"release": self.release.name, "survey": self.survey.name, "seed": self.config.seed},
+            {
+                "release": self.release.name,
+                "survey": self.survey.name,
+                "credit": self.survey.credit,
+                "seed": self.config.seed,
+            },
         )
         step = functools.partial(self._step, "train")
         plan = learning.plan_members(training, settings, self.config.seed)
         members = step(learning.MEMBER, context, plan)
         plan = learning.plan_assemble(training, members, settings)
         (made,) = step(learning.ASSEMBLE, context, plan)
-        return Model(self.workdir.root / made.output, made.output_digest, made.notes["metrics"])
+        return Model(
+            self.workdir.root / made.output,
+            made.output_digest,
+            made.notes["metrics"],
+            self.survey.credit,
+        )
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -181,18 +196,20 @@ class Pipeline:
         """Publish: the catalogue's chunks, its exports, its seal."""
         predictions, model, settings = self.predictions, self.model, self.config.publish
         books = publishing.accounting(self.features, self.census, predictions)
+        self._refuse_lost_predictions(books)
+        inputs = provenance.input_digests([*self.features, *self.taught])
         edition = publishing.edition_of(
             predictions,
             books,
+            inputs,
             model.digest,
             self.schema,
             settings,
             self.release.name,
             self.config.version,
         )
-        context = publishing.PublishContext(
-            self.workdir, self.schema, settings, edition, self._record(edition.name, books)
-        )
+        record = self._record(edition.name, books, inputs)
+        context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
         step = functools.partial(self._step, "publish")
         plan = publishing.plan_seal(edition)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
@@ -206,6 +223,13 @@ class Pipeline:
         return sealed
 
     # --- how -------------------------------------------------------------------------------------
+
+    def check_settings(self) -> None:
+        """Find out what is wrong with the model or the labels given before days of ingest."""
+        if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
+            _ = self.model
+        elif "training-set" in self.wanted:
+            self._label_file()
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made."""
@@ -235,12 +259,22 @@ class Pipeline:
             for name, incident in receipt.notes.get("file_rejects", {}).items():
                 self.driver.events.warn(f"{name}: {incident['reason']} ({incident['detail']})")
 
-    def _record(self, edition: str, books: dict[str, Any]) -> dict[str, Any]:
+    def _refuse_lost_predictions(self, books: dict[str, Any]) -> None:
+        lost = books["rejected"].get("prediction_failed", 0)
+        limit = self.config.ingest.max_rejected
+        if lost > limit * books["requested"]:
+            raise ClusterError(
+                f"{lost} of {books['requested']} sources could not be predicted, more than the"
+                f" share of {limit:g} that ingest.max_rejected allows.",
+                "`catalog-builder status` gives the reasons; mend them (more memory, say) and give"
+                " the command with --retry-quarantined.",
+            )
+
+    def _record(
+        self, edition: str, books: dict[str, Any], inputs: dict[str, str]
+    ) -> dict[str, Any]:
         """Return the facts of RELEASE.json that are not read from the files."""
         model = self.model
-        owed = [self.release.credit]
-        if self.config.model_path is None:
-            owed.append(self.survey.credit)
         return {
             "catalogue": f"catalog-builder {self.release.title}",
             "release": self.release.name,
@@ -248,11 +282,11 @@ class Pipeline:
             "software": provenance.software_versions(),
             "model_digest": model.digest,
             "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
-            "inputs": provenance.input_digests(self.features),
+            "inputs": inputs,
             "metrics": model.metrics,
             "accounting": books,
             "incidents": collect_incidents(self.features, self.given_up, self.archive),
-            "acknowledgements": tuple(owed),
+            "acknowledgements": tuple(filter(None, (self.release.credit, model.credit))),
         }
 
 
@@ -263,4 +297,6 @@ _SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publis
 def _given_model(path: Path) -> Model:
     from catalog_builder.model.ensemble import Estimator, read_metrics
 
-    return Model(path, Estimator.load(path).digest, read_metrics(path))
+    estimator = Estimator.load(path)
+    credit = str(estimator.document.provenance.get("credit", ""))
+    return Model(path, estimator.digest, read_metrics(path), credit)

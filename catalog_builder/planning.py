@@ -19,6 +19,7 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.errors import ResourceError
 from catalog_builder.runtime.clusters.local import available_cores
+from catalog_builder.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
     from catalog_builder.pipeline import Pipeline
@@ -80,7 +81,8 @@ class Plan:
         ResourceError
             Naming what is too small, and the setting that helps.
         """
-        if self.memory_needed > self.memory_limit:
+        # Workers that somebody else started have limits of their own.
+        if self.memory_machine is not None and self.memory_needed > self.memory_limit:
             raise ResourceError(
                 f"A worker needs about {format_bytes(self.memory_needed)}, its limit is"
                 f" {format_bytes(self.memory_limit)}.",
@@ -124,6 +126,8 @@ def make_plan(pipeline: Pipeline) -> Plan:
     while not existing.exists():
         existing = existing.parent
     local = config.cluster.kind == "local"
+    disk = sum(STORE_BYTES.get(table, 0) * count for table, count in driving.items())
+    disk += SOURCE_BYTES * max(driving.values())
     return Plan(
         partitions=len(partitions),
         files=sum(len(refs) for refs in files.values()),
@@ -133,10 +137,16 @@ def make_plan(pipeline: Pipeline) -> Plan:
         memory_needed=BASE_MEMORY + BLOCK_COPIES * config.ingest.block_rows * block,
         memory_limit=parse_bytes(config.cluster.memory_limit),
         memory_machine=psutil.virtual_memory().total if local else None,
-        disk_needed=sum(STORE_BYTES.get(table, 0) * count for table, count in driving.items())
-        + SOURCE_BYTES * max(driving.values()),
+        disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
     )
+
+
+def _share_to_do(pipeline: Pipeline) -> float:
+    """Return the share of partitions whose stores are not in the workdir yet."""
+    workdir = Workdir(pipeline.config.workdir.absolute())
+    files = (workdir.receipt_file("ingest", part.name) for part in pipeline.partitions)
+    return sum(not file.exists() for file in files) / len(pipeline.partitions)
 
 
 def _row_bytes(table: TableSpec) -> int:

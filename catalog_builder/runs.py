@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from catalog_builder.config import RunConfig
@@ -47,6 +48,7 @@ def run_steps(
                 if demo:
                     config = simulated(config, workdir.root, lambda: driver.client, events.say)
                 pipeline = Pipeline(config, driver, wanted)
+                pipeline.check_settings()
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
                 events.say(plan.headline())
@@ -59,7 +61,7 @@ def run_steps(
                 events.record("end", executed=dict(driver.executed), seconds=pipeline.seconds)
                 if demo and "publish" in wanted:
                     sealed = workdir.root / pipeline.catalogue.output
-                    compare_with_truth(sealed, workdir.root / "archive", echo)
+                    compare_with_truth(sealed, Path(pipeline.archive), echo)
         except BaseException as error:
             events.record_error(error)
             raise

@@ -159,7 +159,7 @@ class ReleaseSpec(Description):
         See the classes of these fields.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
     credit: str
     reference_epoch: float

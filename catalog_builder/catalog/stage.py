@@ -113,6 +113,7 @@ SEAL = Stage("publish", version=1, work=_seal)
 def edition_of(
     predictions: Sequence[Receipt],
     books: Mapping[str, Any],
+    inputs: Mapping[str, str],
     model_digest: str,
     schema: CatalogSchema,
     settings: PublishSettings,
@@ -124,6 +125,7 @@ def edition_of(
         "version": [CHUNKS.version, SEAL.version],
         "rows": [receipt.output_digest for receipt in predictions],
         "accounting": books,
+        "inputs": dict(inputs),
         "model": model_digest,
         "schema": schema.digest,
         "settings": settings.model_dump(mode="json"),

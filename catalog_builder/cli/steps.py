@@ -99,4 +99,14 @@ def _run(
     if dry_run:
         typer.echo(plan_in_words(config))
         return
-    run_steps(config, wanted, verbosity, retry_quarantined=retry_quarantined, echo=typer.echo)
+    run_steps(
+        config,
+        wanted,
+        verbosity,
+        retry_quarantined=retry_quarantined,
+        echo=_silent if verbosity < 0 else typer.echo,
+    )
+
+
+def _silent(text: str) -> None:
+    del text

@@ -45,7 +45,7 @@ SPECTRA: dict[str, dict[str, tuple[str, int]]] = {
 }
 
 #: A flipped bit is found on reading (crc32c); shuffled zstd halves float spectra at little cost.
-_COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
+COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
 
 
 class ArrayDigest:
@@ -79,7 +79,7 @@ class _Appender:
                 shape=(0, samples),
                 chunks=(chunk, samples),
                 dtype=dtype,
-                compressors=_COMPRESSORS,
+                compressors=COMPRESSORS,
                 dimension_names=(dimension, f"{dimension}_wavelength"),
             )
             for name, (dtype, samples) in arrays.items()
@@ -143,7 +143,7 @@ class FeatureWriter:
                 # Columns are small: one chunk holds those of a whole DR3 partition.
                 chunks=(max(1, min(len(values), 1 << 20)),),
                 dtype=values.dtype,
-                compressors=_COMPRESSORS,
+                compressors=COMPRESSORS,
                 dimension_names=(dimension,),
             )
             array[:] = values

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec
 
-from catalog_builder.features.store import ArrayDigest
+from catalog_builder.features.store import COMPRESSORS, ArrayDigest
 from catalog_builder.schema import CatalogSchema
 
 #: Rows per chunk: a multiple of every sensible batch size, so that batches fill whole chunks.
@@ -30,7 +29,7 @@ class RowWriter:
                 shape=(rows,),
                 chunks=(max(1, min(rows, CHUNK_ROWS)),),
                 dtype=column.numpy_dtype,
-                compressors=(BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec()),
+                compressors=COMPRESSORS,
                 dimension_names=("source",),
             )
             for column in schema.columns

@@ -28,7 +28,13 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
     """
     candidates = [given] if given else [f"{archive.rstrip('/')}/{name}" for name in survey.files]
     for url in candidates:
-        filesystem, path = fsspec.url_to_fs(url)
+        try:
+            filesystem, path = fsspec.url_to_fs(url)
+        except (ValueError, ImportError, OSError) as error:
+            raise InputError(
+                f"The label file {url} cannot be opened: {error}.",
+                "Give a path, or a URL whose file system is installed.",
+            ) from error
         if filesystem.isfile(path):
             info = filesystem.info(path)
             return FileRef(url, size=int(info["size"]), mtime=modification_time(info))

@@ -141,7 +141,7 @@ class LabelSurvey(Description):
         Where the file is published.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
     credit: str
     source_id_release: str

@@ -74,7 +74,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 
 MEMBER = Stage("train", version=1, work=_train_member, prefers="GPU")
-ASSEMBLE = Stage("model", version=2, work=_assemble)
+ASSEMBLE = Stage("model", version=2, work=_assemble, keeps_previous=True)
 
 
 def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
@@ -82,7 +82,7 @@ def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[
     shared = {
         "version": MEMBER.version,
         "training": training.output_digest,
-        "settings": settings.model_dump(mode="json", exclude={"members"}),
+        "settings": settings.training(),
         "seed": seed,
     }
     return [

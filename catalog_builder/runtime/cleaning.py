@@ -37,7 +37,8 @@ def find_surplus(workdir: Workdir, *, intermediate: bool = False) -> list[Surplu
     found = [
         Surplus(path, _size(path), "left by an attempt that no receipt names")
         for path in _outputs(workdir)
-        if path not in wanted
+        # A finished model stays: sealed catalogues name it, and other runs may predict with it.
+        if path not in wanted and not (path / "model.json").is_file()
     ]
     found += [
         Surplus(path, _size(path), "a catalogue that was never sealed")

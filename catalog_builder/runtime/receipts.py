@@ -12,10 +12,10 @@ import json
 import os
 import zlib
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catalog_builder.config import digest_json
 from catalog_builder.runtime.workdir import write_json
@@ -54,6 +54,14 @@ class Receipt(BaseModel):
     notes: dict[str, Any] = {}
     seconds: float
     digest: str = ""
+
+    @field_validator("output")
+    @classmethod
+    def _stays_in_the_workdir(cls, value: str) -> str:
+        path = PurePosixPath(value)
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError("an output lies inside the workdir")
+        return value
 
     def sealed(self) -> Receipt:
         """Return the receipt with its own digest filled in."""

@@ -71,6 +71,8 @@ class Stage:
     prefers: str = ""
     #: Whether a run goes on without a task of it whose input is at fault or that kills its worker.
     expendable: bool = False
+    #: Whether an earlier output of a task stays when a new one is made, because others may use it.
+    keeps_previous: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,8 @@ def run_task(
         receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
         _refuse_if_superseded(workdir, task, token)
         write_receipt(file, receipt)
-    if previous is not None and previous.output != receipt.output:
+    superseded = previous is not None and previous.output != receipt.output
+    if previous is not None and superseded and not stage.keeps_previous:
         remove_tree(workdir.root / previous.output)
     return receipt
 

@@ -32,7 +32,7 @@ def simulated(
     config : RunConfig
         With a release such as ``dr3-demo``.
     workdir : Path
-        The sky goes into ``archive`` below it.
+        The sky goes into a folder ``archive-...`` below it.
     client : callable
         Returns a Dask client; called only when there is something to simulate.
     say : callable
@@ -46,7 +46,8 @@ def simulated(
     from catalog_builder.simulate.sky import simulate
 
     release = config.release.removesuffix(SUFFIX)
-    archive = workdir / "archive"
+    # Another sky is another folder: an old one is never taken for it.
+    archive = workdir / f"archive-{release}-{config.demo.stars}-{config.demo.seed}"
     if not archive.exists():
         say(f"Simulating a sky of {config.demo.stars} stars ...")
         unfinished = workdir / ".archive.partial"

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.features.store import ArrayDigest, FeatureStore
+from catalog_builder.features.store import COMPRESSORS, ArrayDigest, FeatureStore
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:
             shape=values.shape,
             chunks=tuple(max(1, n) for n in values.shape),
             dtype=values.dtype,
+            compressors=COMPRESSORS,
         )
         array[...] = values
         digest = ArrayDigest(name, values.dtype.str)

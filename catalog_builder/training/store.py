@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
-from catalog_builder.features.store import SPECTRA, ArrayDigest, Block
+from catalog_builder.features.store import COMPRESSORS, SPECTRA, ArrayDigest, Block
 from catalog_builder.model.inputs import LABELS, Scaling, TrainingArrays
 
 #: Units and words of the arrays of a training store; spectra and labels have a second dimension.
@@ -83,6 +83,7 @@ class TrainingWriter:
             shape=(self._rows, *values.shape[1:]),
             chunks=(max(1, min(self._chunk_rows, self._rows)), *values.shape[1:]),
             dtype=values.dtype,
+            compressors=COMPRESSORS,
             dimension_names=dimensions,
             attributes={k: v for k, v in (("units", units), ("long_name", words)) if v},
         )

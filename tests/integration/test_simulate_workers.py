@@ -22,7 +22,7 @@ def test_bytes_do_not_depend_on_the_number_of_workers(tmp_path):
         out = tmp_path / str(workers)
         with (
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=workers, threads_per_worker=1, dashboard_address="127.0.0.1:0"
             ) as cluster,
             Client(cluster) as client,
         ):
