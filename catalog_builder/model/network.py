@@ -219,22 +219,39 @@ class HybridNet(nn.Module):
             (b, 20).
         """
         usable = self.usable(present)
-        hidden: Tensor = self.presence(usable.to(torch.float32))
+        return self.answer(self.embed(columns, usable), usable, generator)
+
+    def embed(self, columns: Mapping[str, Tensor], usable: Tensor) -> dict[str, Tensor]:
+        """Return what each branch makes of its input, (b, width); 0 where it is not `usable`."""
+        embedded: dict[str, Tensor] = {}
         if "rvs" in self.branches:
             # Convolutions are most of the cost: only stars that have a spectrum go through them.
             rows = torch.nonzero(usable[:, 0])[:, 0]
+            embedded["rvs"] = columns["rvs"].new_zeros(len(usable), self.presence.out_features)
             if len(rows):
                 spectra = self.branches["rvs"](columns["rvs"][rows], columns["rvs_class"][rows])
-                hidden = hidden.index_add(0, rows, spectra)
+                embedded["rvs"] = embedded["rvs"].index_add(0, rows, spectra)
         if "xp" in self.branches:
-            hidden = hidden + self.branches["xp"](columns["xp"]) * usable[:, 1:2]
+            embedded["xp"] = self.branches["xp"](columns["xp"]) * usable[:, 1:2]
         shown = {
             "photometry": usable[:, 2:3],
             "parallax": usable[:, 3:4],
             "luminosity": usable[:, 2:3] & usable[:, 3:4],
         }
         for name in self._tables():
-            hidden = hidden + self.branches[name](columns[name]) * shown[name]
+            embedded[name] = self.branches[name](columns[name]) * shown[name]
+        return embedded
+
+    def answer(
+        self, embedded: Mapping[str, Tensor], usable: Tensor, generator: Generator | None = None
+    ) -> Tensor:
+        """Return means and Cholesky elements, (b, 20), from what the branches made.
+
+        Embeddings left out, with `usable` to match, hide an input without the cost of a branch.
+        """
+        hidden: Tensor = self.presence(usable.to(torch.float32))
+        for values in embedded.values():
+            hidden = hidden + values
         for block in self.trunk:
             hidden = block(hidden, generator)
         out: Tensor = self.head(self.normalise(hidden))

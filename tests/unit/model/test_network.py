@@ -55,6 +55,19 @@ def test_every_present_input_has_influence(sky, scaling, settings):
         assert (after != before).any(dim=1).all(), name
 
 
+@pytest.mark.parametrize("shown", ["rvs", "xp"])
+def test_an_answer_from_one_embedding_is_that_of_a_star_with_one_input(
+    shown, sky, scaling, settings
+):
+    network = build(settings, MODALITIES)
+    stars = Stars.from_block(sky.block).take(slice(0, 16))
+    columns = network_columns(stars, scaling, MODALITIES)
+    embedded = network.embed(columns, torch.ones(16, 4, dtype=torch.bool))
+    usable = torch.tensor([name == shown for name in MODALITIES]).expand(16, 4)
+    alone = network.answer({shown: embedded[shown]}, usable)
+    torch.testing.assert_close(alone, network(columns, usable))
+
+
 def test_a_network_without_inputs_is_refused(settings):
     with pytest.raises(ModelError, match="cannot be built for the inputs"):
         HybridNet(settings, ())
