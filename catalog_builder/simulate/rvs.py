@@ -91,24 +91,31 @@ def noise(
     The flux of a sample is interpolated between detector pixels of 0.0245 nm, so white noise per
     pixel reaches samples of 0.01 nm through a triangle of that half width; the lag-one correlation
     is about 0.9. `step` is that of the samples, in nm. `sig_to_noise` is the median over samples of
-    flux / flux_error.
-    """
-    n, width = flux.shape
-    # Photon noise follows the square root of the flux; read noise puts a floor under it.
-    shape = np.sqrt(0.75 * np.clip(flux, 0.02, None) + 0.25)
-    error = shape / sig_to_noise[:, None]
-    error *= (np.median(flux / error, axis=1) / sig_to_noise)[:, None]
+    flux / error before the noise, and of published flux / published error after it.
 
+    The published errors come from the published flux, as a pipeline's do. Made from the exact flux
+    they would be a copy of the spectrum without noise, and a network would read its labels there.
+    """
+    error = _photon_errors(flux, sig_to_noise)
     offsets = np.arange(-3, 4) * step / DETECTOR_PIXEL
     kernel: Float = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
+    n, width = flux.shape
     white = rng.standard_normal((n, width + len(kernel) - 1), dtype=np.float32)
     correlated = np.zeros((n, width), dtype=np.float32)
     for k, weight in enumerate(kernel):
         correlated += np.float32(weight) * white[:, k : k + width]
     # Published errors are right to some 5 % only; `sig_to_noise` is made of the published ones.
     wobble = 1.0 + 0.05 * rng.standard_normal((n, 1))
-    return (error * wobble * correlated).astype(np.float32), error.astype(np.float32)
+    added = error * wobble * correlated
+    published = _photon_errors(flux + added, sig_to_noise)
+    return added.astype(np.float32), published.astype(np.float32)
+
+
+def _photon_errors(flux: Float, sig_to_noise: Float) -> Float:
+    """Errors (n, w) whose median of flux / error is the S/N; photon noise over a read-out floor."""
+    shape = np.sqrt(0.75 * np.clip(flux, 0.02, None) + 0.25)
+    return np.asarray(shape * (np.median(flux / shape, axis=1) / sig_to_noise)[:, None])
 
 
 def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None:

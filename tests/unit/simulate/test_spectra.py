@@ -48,11 +48,24 @@ def test_noise_is_correlated_and_has_the_published_signal_to_noise():
     wanted = np.full(200, 20.0)
     noise, error = rvs.noise(rng, flux, wanted)
     assert np.corrcoef(noise[:, :-1].ravel(), noise[:, 1:].ravel())[0, 1] > 0.5
-    np.testing.assert_allclose(np.median(flux / error, axis=1), wanted, rtol=1e-5)
+    published = flux + noise
+    np.testing.assert_allclose(np.median(published / error, axis=1), wanted, rtol=1e-5)
     pull = noise / error
     assert np.std(pull) == pytest.approx(1.0, abs=0.05)
     # Beyond the detector pixel the noise is independent.
     assert abs(np.corrcoef(noise[:, :-8].ravel(), noise[:, 8:].ravel())[0, 1]) < 0.02
+
+
+def test_errors_do_not_hold_the_spectrum_without_its_noise():
+    rng = np.random.default_rng(0)
+    line = 1.0 - 0.4 * np.exp(-(((SAMPLES - 854.4) / 0.1) ** 2))
+    flux = np.repeat(line[None], 50, axis=0)
+    noise, error = rvs.noise(rng, flux, np.full(50, 15.0))
+    # What the errors say of the flux, sample by sample, is as noisy as the flux itself.
+    implied = (error / error.mean(axis=1, keepdims=True)) ** 2
+    noisy = flux + noise
+    away = np.abs(SAMPLES - 854.4) > 1.0
+    assert np.corrcoef(implied[:, away].ravel(), noisy[:, away].ravel())[0, 1] > 0.9
 
 
 def test_normalisation_by_a_constant_sets_the_median_to_one():
