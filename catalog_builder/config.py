@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -28,44 +28,6 @@ class Section(BaseModel):
     """A part of the configuration: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ClusterSettings(Section):
-    """Where the work runs."""
-
-    kind: str = Field(
-        "local", description="`local`, or the address of a running scheduler (tcp:// or tls://)."
-    )
-    workers: int | None = Field(
-        None, ge=1, description="Worker processes; by default one per core of this machine."
-    )
-    memory_limit: str = Field(
-        "2GiB", description="Memory of each local worker, above which Dask restarts it."
-    )
-    dashboard_address: str = Field(
-        "127.0.0.1:0",
-        description="Where the Dask dashboard listens; loopback unless told otherwise.",
-    )
-    attempts: int = Field(
-        3, ge=1, description="How often a task that kills its worker is tried before quarantine."
-    )
-    tls: bool | Path = Field(
-        False,
-        description="Encrypted connections: `true` (a temporary certificate for a local cluster),"
-        " or a folder that holds ca.pem, cert.pem and key.pem.",
-    )
-    stall_seconds: float = Field(
-        1800.0, gt=0.0, description="A warning is given when nothing is finished for so long."
-    )
-    performance_report: bool = Field(
-        True, description="Save the Dask performance report of each run beside its log."
-    )
-
-    @field_validator("memory_limit")
-    @classmethod
-    def _is_a_size(cls, value: str) -> str:
-        parse_bytes(value)
-        return value
 
 
 class IngestSettings(Section):

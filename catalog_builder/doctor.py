@@ -10,11 +10,11 @@ from pathlib import Path
 import psutil
 from dask.utils import format_bytes
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import CatalogBuilderError
 from catalog_builder.provenance import software_versions
-from catalog_builder.runtime.clusters import open_cluster
 from catalog_builder.runtime.clusters.local import available_cores
+from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.workdir import Workdir
 
 #: Below this a DR3-sized partition may not fit a worker (docs/design.md).
@@ -29,7 +29,7 @@ class Report:
     error: CatalogBuilderError | None
 
 
-def examine(workdir: Path, cluster: str) -> Report:
+def examine(workdir: Path, settings: ClusterSettings) -> Report:
     """Try the workdir and the cluster, and look at versions, devices, memory and disk."""
     lines = [f"Python     {sys.version.split()[0]} on {platform.system()} {platform.machine()}"]
     lines += [f"{name:<10} {found}" for name, found in software_versions().items()]
@@ -53,14 +53,11 @@ def examine(workdir: Path, cluster: str) -> Report:
         lines.append(
             f"workdir    {workdir}: {format_bytes(psutil.disk_usage(str(place.root)).free)} free"
         )
-        with open_cluster(
-            ClusterSettings(kind=cluster, workers=1 if cluster == "local" else None), place
-        ) as client:
-            workers = client.scheduler_info(n_workers=-1)["workers"].values()
-            gpus = sum("GPU" in worker["resources"] for worker in workers)
-            lines.append(
-                f"cluster    {cluster}: {len(workers)} workers, {gpus} with the resource GPU"
-            )
+        for finding in make_cluster(settings, place).check():
+            lines.append(f"cluster    {finding.text}")
+            if finding.error is not None:
+                error = error or finding.error
+                lines.append(f"           will not work: {finding.error}")
         if not existed:
             _leave_no_trace(place)
     except CatalogBuilderError as found:

@@ -11,6 +11,7 @@ from typing import Any
 from catalog_builder.config import RunConfig
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
+from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.lock import driver_lock
@@ -70,7 +71,7 @@ def run_steps(
 
 
 def plan_in_words(config: RunConfig) -> str:
-    """Return the plan of a run: partitions, bytes, rows, memory, disk.
+    """Return the plan of a run: partitions, bytes, rows, memory, disk, what would be submitted.
 
     Raises
     ------
@@ -83,8 +84,9 @@ def plan_in_words(config: RunConfig) -> str:
     events = Events(None, verbosity=-1)
     with Driver(config, workdir, events) as driver:
         plan = make_plan(Pipeline(config, driver))
+        submitted = make_cluster(config.cluster, workdir, events).describe()
     plan.refuse_if_it_cannot_fit()
-    return plan.in_words()
+    return "\n\n".join(filter(None, (plan.in_words(), submitted)))
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

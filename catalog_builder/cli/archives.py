@@ -34,16 +34,16 @@ def simulate(
     """Write a simulated sky with known truth, in the archive's own files and formats."""
     import tempfile
 
-    from catalog_builder.config import ClusterSettings
-    from catalog_builder.runtime.clusters import open_cluster
+    from catalog_builder.runtime.clusters.registry import make_cluster
+    from catalog_builder.runtime.clusters.settings import ClusterSettings
     from catalog_builder.runtime.workdir import Workdir
     from catalog_builder.simulate.sky import simulate as simulate_sky
 
     with (
         tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
-        open_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as client,
+        make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,
     ):
-        made = simulate_sky(release, stars, seed, out, client)
+        made = simulate_sky(release, stars, seed, out, cluster.client)
     rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
     typer.echo(
         f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"

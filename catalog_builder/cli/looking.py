@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from catalog_builder.cli.app import app
-from catalog_builder.cli.options import AsJson, Cluster, WorkdirPath
+from catalog_builder.cli.options import (
+    AsJson,
+    Assignments,
+    Cluster,
+    ConfigFile,
+    Tls,
+    WorkdirPath,
+)
 from catalog_builder.errors import StoreError
 
 
@@ -91,11 +98,27 @@ def describe() -> None:
 
 
 @app.command()
-def doctor(workdir: WorkdirPath = None, cluster: Cluster = None) -> None:
+def doctor(
+    workdir: WorkdirPath = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    cluster: Cluster = None,
+    tls: Tls = None,
+) -> None:
     """Say what works here: versions, cores, devices, memory, disk, cluster."""
+    from catalog_builder.config import load_config
     from catalog_builder.doctor import examine
 
-    report = examine(workdir or Path("catalog-workdir"), cluster or "local")
+    options = {
+        "workdir": None if workdir is None else str(workdir),
+        "cluster.kind": cluster,
+        "cluster.tls": tls,
+    }
+    settings = load_config(config, assignments or [], options)
+    found = settings.cluster
+    if found.kind == "local":  # one worker shows as much as many
+        found = found.model_copy(update={"workers": 1})
+    report = examine(settings.workdir, found)
     typer.echo(report.text)
     if report.error is not None:
         raise report.error

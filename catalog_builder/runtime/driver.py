@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,8 @@ from distributed import Client, WorkerPlugin
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogBuilderError, ClusterError, InputError, StoreError
 from catalog_builder.runtime import quarantine, running
-from catalog_builder.runtime.clusters import open_cluster
+from catalog_builder.runtime.clusters.protocol import Cluster
+from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.execution import execute
 from catalog_builder.runtime.performance import saved_report
@@ -45,7 +46,7 @@ class Driver:
         self.retry_quarantined = retry_quarantined
         self.executed: Counter[str] = Counter()
         self._stack = ExitStack()
-        self._client: Client | None = None
+        self._cluster: Cluster | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -61,20 +62,34 @@ class Driver:
     @property
     def client(self) -> Client:
         """The client of the cluster, opened on first use."""
-        if self._client is None:
+        return self.cluster.client
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster, opened on first use."""
+        if self._cluster is None:
             settings = self.config.cluster
             self.events.say(f"Opening a cluster ({settings.kind}) ...", detail=True)
             # What an earlier run's killed workers left.
             running.clear(self.workdir)
             remove_unfinished(self.workdir.receipts)
-            self._client = self._stack.enter_context(open_cluster(settings, self.workdir))
+            cluster = make_cluster(settings, self.workdir, self.events)
+            self._cluster = self._stack.enter_context(cluster)
+            self._stack.callback(self._tell_losses)
             if settings.performance_report:
                 file = self.workdir.logs / f"performance-{self.events.run}.html"
-                self._stack.enter_context(saved_report(self._client, file, self.events.warn))
-            dashboard = self._client.dashboard_link
+                self._stack.enter_context(saved_report(cluster.client, file, self.events.warn))
+            dashboard = cluster.client.dashboard_link
             self.events.say(f"Dask dashboard: {dashboard}")
             self.events.record("cluster", kind=settings.kind, dashboard=dashboard)
-        return self._client
+        return self._cluster
+
+    def _tell_losses(self) -> None:
+        losses = self.cluster.losses()
+        if losses:
+            self.events.record("losses", **losses)
+            told = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in losses.items())
+            self.events.say(f"Cluster: {told}.")
 
     def complete(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None = None
@@ -144,12 +159,11 @@ class Driver:
     def _execute(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None
     ) -> dict[str, Receipt]:
-        client = self.client
-        if plugin is not None:
-            client.register_plugin(plugin)
+        cluster = self.cluster
         done: dict[str, Receipt] = {}
         failures: list[Failure] = []
         with (
+            cluster.offering(stage.prefers) as client,
             self.events.meter(stage.name, total=len(tasks)) as meter,
             StallWatch(
                 self.config.cluster.stall_seconds,
@@ -157,7 +171,9 @@ class Driver:
                 lambda: last_epoch(self.workdir),
             ) as watch,
         ):
-            for result in execute(client, stage, context, self.workdir, tasks):
+            if plugin is not None:
+                client.register_plugin(plugin)
+            for result in self._results(client, stage, context, tasks):
                 watch.beat()
                 if isinstance(result, Failure):
                     self._note_failure(stage, result, failures)
@@ -170,6 +186,16 @@ class Driver:
         if failures:
             raise _summary(stage, failures, len(tasks))
         return done
+
+    def _results(
+        self, client: Client, stage: Stage, context: Any, tasks: Sequence[Task]
+    ) -> Iterator[Receipt | Failure]:
+        try:
+            yield from execute(client, stage, context, self.workdir, tasks)
+        except ClusterError:
+            if self.cluster.failure is not None:  # it knows better why the scheduler is gone
+                raise self.cluster.failure from None
+            raise
 
     def _note_failure(self, stage: Stage, failure: Failure, failures: list[Failure]) -> None:
         running.clear(self.workdir, stage.name, failure.task.name)

@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from distributed import Client
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import ClusterError
+from catalog_builder.runtime.clusters.protocol import Cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.clusters.tls import client_security
 
 CONNECT_SECONDS = 20
 
 
-@contextmanager
-def open_client(settings: ClusterSettings) -> Iterator[Client]:
-    """Connect to a scheduler and wait for its first worker.
+class SomebodyElses(Cluster):
+    """A scheduler that is running already, with workers of its own."""
 
-    Raises
-    ------
-    ConfigError
-        If address and encryption contradict each other.
-    ClusterError
-        If no scheduler answers or it has no worker.
-    """
-    security = client_security(settings)
-    # What goes wrong is reported by the driver, in words; Dask would log tracebacks.
-    with silence_logging_cmgr(logging.CRITICAL), _connect(settings, security) as client:
+    def open(self) -> Client:
+        """Connect to the scheduler and wait for its first worker.
+
+        Raises
+        ------
+        ConfigError
+            If address and encryption contradict each other.
+        ClusterError
+            If no scheduler answers or it has no worker.
+        """
+        security = client_security(self.settings)
+        # What goes wrong is reported by the driver, in words; Dask would log tracebacks.
+        self.stack.enter_context(silence_logging_cmgr(logging.CRITICAL))
+        client = self.stack.enter_context(_connect(self.settings, security))
         try:
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
         except TimeoutError:
             raise ClusterError(
-                f"The scheduler at {settings.kind} has no worker.", "Start workers, then try again."
+                f"The scheduler at {self.settings.kind} has no worker.",
+                "Start workers, then try again.",
             ) from None
-        yield client
+        return client
 
 
 def _connect(settings: ClusterSettings, security: Security | None) -> Client:

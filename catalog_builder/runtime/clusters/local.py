@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import dask
 from distributed import Client, LocalCluster
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.runtime.clusters import worker_setup
+from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.tls import local_security
-from catalog_builder.runtime.workdir import Workdir
 
 #: Environment of a worker. One thread for each library that would start as many as there are cores:
 #: workers x threads must not exceed the cores. Freed memory goes back to the system (glibc), but
@@ -36,50 +33,61 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
-def open_client(settings: ClusterSettings, workdir: Workdir) -> Iterator[Client]:
-    """Start a local cluster and yield a client of it; both are closed at the end.
+#: Workers hold no results that could be spilled, and one that pauses would wait for ever: above its
+#: limit it is restarted, and the task tried again.
+WORKER_MEMORY: dict[str, float | bool] = {
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": 0.95,
+}
 
-    Raises
-    ------
-    ConfigError
-        If encryption is asked for and cannot be had.
-    """
-    security = local_security(settings)
-    scratch = workdir.scratch
-    scratch.mkdir(parents=True, exist_ok=True)
-    preload = dask.config.get("distributed.worker.preload", None) or []
-    options = {
-        "distributed.worker.preload": [
-            *([preload] if isinstance(preload, str) else preload),
-            worker_setup.__name__,
-        ],
-        "temporary-directory": str(scratch),
-        "distributed.scheduler.allowed-failures": settings.attempts - 1,
-        "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
-        # Workers hold no results that could be spilled, and one that pauses would wait for ever:
-        # above its limit it is restarted, and the task tried again.
-        "distributed.worker.memory.target": False,
-        "distributed.worker.memory.spill": False,
-        "distributed.worker.memory.pause": False,
-        "distributed.worker.memory.terminate": 0.95,
-    }
-    with (
-        dask.config.set(options),
-        LocalCluster(
-            n_workers=settings.workers or available_cores(),
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=settings.memory_limit,
-            dashboard_address=settings.dashboard_address,
-            # A worker's own page shows code and data too: it stays on this machine as well.
-            worker_dashboard_address="127.0.0.1:0",
-            host="127.0.0.1",
-            protocol="tcp://" if security is None else "tls://",
-            security=security,
-            # A failed task is reported by the driver, in words; Dask would print its traceback.
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+
+class LocalMachine(Cluster):
+    """Worker processes on this machine, reachable from nowhere else."""
+
+    def open(self) -> Client:
+        """Start the workers.
+
+        Raises
+        ------
+        ConfigError
+            If encryption is asked for and cannot be had.
+        """
+        settings = self.settings
+        security = local_security(settings)
+        scratch = self.workdir.scratch
+        scratch.mkdir(parents=True, exist_ok=True)
+        preload = dask.config.get("distributed.worker.preload", None) or []
+        options = {
+            **WORKER_MEMORY,
+            "distributed.worker.preload": [
+                *([preload] if isinstance(preload, str) else preload),
+                worker_setup.__name__,
+            ],
+            "temporary-directory": str(scratch),
+            "distributed.scheduler.allowed-failures": settings.attempts - 1,
+            "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
+        }
+        self.stack.enter_context(dask.config.set(options))
+        self._cluster = self.stack.enter_context(
+            LocalCluster(
+                n_workers=settings.workers or available_cores(),
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=settings.memory_limit,
+                dashboard_address=settings.dashboard_address,
+                # A worker's own page shows code and data too: it stays on this machine as well.
+                worker_dashboard_address="127.0.0.1:0",
+                host="127.0.0.1",
+                protocol="tcp://" if security is None else "tls://",
+                security=security,
+                # A failed task is reported by the driver, in words; Dask would print its traceback.
+                silence_logs=logging.CRITICAL,
+            )
+        )
+        return self.stack.enter_context(Client(self._cluster))
+
+    def scale(self, workers: int) -> None:
+        """Start or end workers until there are so many."""
+        self._cluster.scale(workers)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from distributed.security import Security
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import ConfigError
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 
 CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.pem", "cert.pem", "key.pem"
 
@@ -23,14 +26,8 @@ def local_security(settings: ClusterSettings) -> Security | None:
     if settings.tls is False:
         return None
     if settings.tls is not True:
-        return _from_folder(settings.tls)
-    try:
-        return Security.temporary()  # a self-signed certificate, kept in memory
-    except ImportError:
-        raise ConfigError(
-            "--tls true makes a temporary certificate, which needs the package cryptography.",
-            "Install `catalog-builder[tls]`, or give a folder with certificates.",
-        ) from None
+        return security_of(settings.tls)
+    return _temporary()  # kept in memory
 
 
 def client_security(settings: ClusterSettings) -> Security | None:
@@ -55,10 +52,56 @@ def client_security(settings: ClusterSettings) -> Security | None:
             f"A temporary certificate is unknown to the scheduler at {settings.kind}.",
             f"Give the folder of {CA_FILE}, {CERTIFICATE_FILE} and {KEY_FILE} with --tls.",
         )
-    return _from_folder(settings.tls)
+    return security_of(settings.tls)
 
 
-def _from_folder(folder: Path) -> Security:
+@contextmanager
+def run_certificates(settings: ClusterSettings, folder: Path) -> Iterator[Path]:
+    """Yield the folder of the certificates of one run: those given, or new ones made in `folder`.
+
+    New ones serve this run alone: whoever has the key is taken for the driver. They can be read by
+    their owner only, and are gone at the end.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`local_security`.
+    """
+    if not isinstance(settings.tls, bool):
+        security_of(settings.tls)
+        yield settings.tls
+        return
+    made = _temporary().get_tls_config_for_role("scheduler")
+    folder.mkdir(mode=0o700, parents=True)
+    try:
+        files = {CA_FILE: "ca_file", CERTIFICATE_FILE: "cert", KEY_FILE: "key"}
+        for name, part in files.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_text(made[part], encoding="ascii")
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary() -> Security:
+    """Return a self-signed certificate, its own authority."""
+    try:
+        return Security.temporary()
+    except ImportError:
+        raise ConfigError(
+            "A temporary certificate needs the package cryptography.",
+            "Install `catalog-builder[tls]`, or give a folder with certificates by --tls.",
+        ) from None
+
+
+def security_of(folder: Path) -> Security:
+    """Return what the certificates of a folder allow: to be driver, scheduler or worker.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or the key is open to others.
+    """
     for name in (CA_FILE, CERTIFICATE_FILE, KEY_FILE):
         if not (folder / name).is_file():
             raise ConfigError(

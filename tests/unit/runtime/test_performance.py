@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import ClusterError, InputError
-from catalog_builder.runtime.clusters import open_cluster
+from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.workdir import Workdir
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    with open_cluster(ClusterSettings(workers=1), Workdir(tmp_path_factory.mktemp("w"))) as found:
-        yield found
+    with make_cluster(ClusterSettings(workers=1), Workdir(tmp_path_factory.mktemp("w"))) as found:
+        yield found.client
 
 
 def test_the_report_is_saved_whole_and_without_the_home(client, tmp_path):

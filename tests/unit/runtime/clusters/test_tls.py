@@ -7,10 +7,15 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from catalog_builder.config import ClusterSettings
 from catalog_builder.errors import ClusterError, ConfigError
-from catalog_builder.runtime.clusters import open_cluster
-from catalog_builder.runtime.clusters.tls import client_security, local_security
+from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
+from catalog_builder.runtime.clusters.tls import (
+    client_security,
+    local_security,
+    run_certificates,
+    security_of,
+)
 from catalog_builder.runtime.workdir import Workdir
 
 pytest.importorskip("cryptography")
@@ -56,7 +61,8 @@ def settings(**given) -> ClusterSettings:
 
 
 def test_a_temporary_certificate_encrypts_and_keeps_strangers_out(tmp_path):
-    with open_cluster(settings(tls=True), Workdir(tmp_path)) as client:
+    with make_cluster(settings(tls=True), Workdir(tmp_path)) as cluster:
+        client = cluster.client
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
         assert client.submit(sum, [1, 2]).result(timeout=30) == 3
@@ -67,7 +73,7 @@ def test_a_temporary_certificate_encrypts_and_keeps_strangers_out(tmp_path):
         for refused in ({"kind": plain}, {"kind": address}, {"kind": address, "tls": stranger}):
             with (
                 pytest.raises(ClusterError, match="No scheduler answers"),
-                open_cluster(settings(**refused), Workdir(tmp_path)),
+                make_cluster(settings(**refused), Workdir(tmp_path)),
             ):
                 pass
 
@@ -84,15 +90,16 @@ def test_certificates_of_a_folder_open_a_scheduler_elsewhere(tmp_path):
             host="127.0.0.1",
             security=security,
         ) as cluster,
-        open_cluster(
+        make_cluster(
             settings(kind=cluster.scheduler_address, tls=folder), Workdir(tmp_path)
-        ) as client,
+        ) as opened,
     ):
-        assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert opened.client.submit(sum, [1, 2]).result(timeout=30) == 3
 
 
 def test_nothing_listens_beyond_this_machine(tmp_path):
-    with open_cluster(settings(), Workdir(tmp_path)) as client:
+    with make_cluster(settings(), Workdir(tmp_path)) as cluster:
+        client = cluster.client
         assert client.dashboard_link.startswith("http://127.0.0.1:")
         me = psutil.Process()
         family = [me, *me.children(recursive=True)]
@@ -135,3 +142,22 @@ def test_contradictions_are_refused(kind, message):
 def test_without_tls_there_is_none():
     assert local_security(settings()) is None
     assert client_security(settings(kind="tcp://127.0.0.1:1")) is None
+
+
+def test_certificates_of_a_run_are_its_owners_and_gone_at_the_end(tmp_path):
+    folder = tmp_path / "cluster" / "tls"
+    with run_certificates(settings(), folder) as made:
+        assert made == folder
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        assert modes == {"ca.pem": 0o600, "cert.pem": 0o600, "key.pem": 0o600}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        security_of(folder)
+    assert not folder.exists()
+
+
+def test_given_certificates_are_used_where_they_lie_and_stay(tmp_path):
+    given = write_certificates(tmp_path / "given")
+    with run_certificates(settings(tls=given), tmp_path / "unused") as folder:
+        assert folder == given
+    assert len(list(given.iterdir())) == 3
+    assert not (tmp_path / "unused").exists()

@@ -1,0 +1,50 @@
+"""The kinds of clusters, by the name that `--cluster` takes."""
+
+from __future__ import annotations
+
+import importlib
+
+from catalog_builder.errors import ConfigError
+from catalog_builder.runtime.clusters.protocol import Cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.workdir import Workdir
+
+_ROOM = "catalog_builder.runtime.clusters"
+
+#: Kind: module and class. A module is imported when its kind is asked for, because what it needs
+#: may be an extra that is not installed.
+KINDS = {
+    "local": (f"{_ROOM}.local", "LocalMachine"),
+}
+#: An address, such as tls://10.0.0.1:8786, is a kind as well.
+_ADDRESS = (f"{_ROOM}.address", "SomebodyElses")
+
+
+def make_cluster(
+    settings: ClusterSettings, workdir: Workdir, events: Events | None = None
+) -> Cluster:
+    """Return the cluster of the settings, not opened yet; without `events` it is silent.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown or needs a package that is not installed.
+    """
+    kind = settings.kind
+    module, name = _ADDRESS if "://" in kind else KINDS.get(kind, ("", ""))
+    if not module:
+        raise ConfigError(
+            f"--cluster {kind!r} is not known.",
+            f"Use {', '.join(f'`{known}`' for known in KINDS)} or a scheduler's address such as"
+            " tcp://10.0.0.1:8786.",
+        )
+    try:
+        found: type[Cluster] = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"--cluster {kind} needs the package {missing.name}.",
+            "Install `catalog-builder[hpc]` for batch systems, `catalog-builder[kubernetes]` for"
+            " Kubernetes.",
+        ) from None
+    return found(settings, workdir, events or Events(None, verbosity=-1))
