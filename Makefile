@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults docs clean
+.PHONY: demo test lint unit faults bench docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -23,6 +23,12 @@ unit: $(VENV)/.installed
 # Twenty kills at random times, each followed by the same command: some 15 minutes.
 faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
+
+# Ratios to physical limits and to other programs, some 15 minutes; ONLY=rvs runs those of that name
+# and writes no page. One thread for each library: rates are per core.
+bench: $(VENV)/.installed
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 NUMBA_NUM_THREADS=1 \
+	$(BIN)/pytest tests/benchmarks --bench docs --bench-only '$(ONLY)' -q --capture no --timeout 1800
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

@@ -1,0 +1,154 @@
+"""Ingest beside the physical limit, inflating the same files with isal, and beside astropy.
+
+The whole of it counts: inflating, parsing, bringing to the model's grid, masking, the digest of
+what was made, and the zarr store. Comparing the archive's checksums is measured apart: MD5 alone
+takes more than half as long as inflating.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from isal import igzip
+
+from catalog_builder.archive.layout import Partition, list_partitions
+from catalog_builder.archive.readers import read_blocks
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.archive.tables import TableName
+from catalog_builder.config import IngestSettings
+from catalog_builder.features.ingest import ingest_partition
+from tests.benchmarks.measure import Bench, Run
+
+#: astropy is given this many rows: it needs half a millisecond for each.
+ASTROPY_ROWS = 200
+
+
+@pytest.fixture(scope="module")
+def release() -> ReleaseSpec:
+    return load_release("dr3")
+
+
+@pytest.fixture(scope="module")
+def partition(sky: Path, release: ReleaseSpec) -> Partition:
+    (partition,) = list_partitions(str(sky), release)
+    return partition
+
+
+def inflate(*urls: str) -> None:
+    for url in urls:
+        with igzip.open(url, "rb") as text:
+            while text.read(1 << 20):
+                pass
+
+
+def count(partition: Partition, table: TableName, release: ReleaseSpec) -> int:
+    return sum(block.n_rows for block in read_blocks(partition.files[table], table, release))
+
+
+def ingest(
+    partition: Partition, tables: list[TableName], release: ReleaseSpec, out: Path, **settings: Any
+) -> float:
+    part = replace(partition, files={table: partition.files[table] for table in tables})
+    begin = time.process_time()
+    ingest_partition(part, release, IngestSettings(**settings), out)
+    seconds = time.process_time() - begin
+    shutil.rmtree(out)
+    return seconds
+
+
+def with_astropy(file: Path) -> list[Any]:
+    """Read a table as its users do today; astropy parses the lists in Python, row by row."""
+    table = Table.read(file, format="ascii.ecsv")
+    return [np.stack(list(table[name])) for name in table.colnames if table[name].dtype.kind == "O"]
+
+
+def excerpt(source: Path, rows: int, out: Path) -> Path:
+    """Copy the header and the first rows of a table, packed as the archive does."""
+    with igzip.open(source, "rt") as text, gzip.open(out, "wt", compresslevel=6) as file:
+        left = rows + 1
+        for line in text:
+            file.write(line)
+            left -= not line.startswith("#")
+            if left == 0:
+                return out
+    return out
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "least"),
+    [
+        ("rvs", "rvs_mean_spectrum", 0.5),
+        ("xp-continuous", "xp_continuous_mean_spectrum", 0.5),
+        ("xp-sampled", "xp_sampled_mean_spectrum", None),
+    ],
+)
+def test_ingest(
+    name: str,
+    table: TableName,
+    least: float | None,
+    bench: Bench,
+    partition: Partition,
+    release: ReleaseSpec,
+    tmp_path: Path,
+) -> None:
+    stars = count(partition, table, release)
+    few = excerpt(Path(partition.files[table].url), ASTROPY_ROWS, tmp_path / "few.ecsv.gz")
+    tables: list[TableName] = [table, "gaia_source"]
+
+    def whole(*, verify: bool) -> Callable[[], float]:
+        return lambda: ingest(
+            partition, tables, release, tmp_path / "out.zarr", verify_checksums=verify
+        )
+
+    isal = Run("isal", lambda: inflate(partition.files[table].url), stars)
+    bench.compare(
+        f"parse-{name}",
+        "inflate and parse",
+        Run("read_blocks", lambda: count(partition, table, release), stars),
+        [isal],
+        unit="stars/s",
+    )
+    bench.compare(
+        f"ingest-{name}",
+        "inflate, parse, resample, mask, write",
+        Run("ingest", whole(verify=False), stars),
+        [
+            replace(isal, at_least=least),
+            Run("astropy", lambda: with_astropy(few), ASTROPY_ROWS, at_least=20.0),
+            Run("with MD5", whole(verify=True), stars),
+        ],
+        unit="stars/s",
+    )
+
+
+def test_join(bench: Bench, partition: Partition, release: ReleaseSpec, tmp_path: Path) -> None:
+    """All tables of a partition at once, joined by source id."""
+    tables: list[TableName] = [
+        "rvs_mean_spectrum",
+        "xp_continuous_mean_spectrum",
+        "xp_sampled_mean_spectrum",
+        "gaia_source",
+    ]
+    stars = count(partition, "xp_continuous_mean_spectrum", release)
+    bench.compare(
+        "ingest-join",
+        "RVS, XP continuous, XP sampled and gaia_source of one partition",
+        Run(
+            "ingest",
+            lambda: ingest(
+                partition, tables, release, tmp_path / "out.zarr", verify_checksums=False
+            ),
+            stars,
+        ),
+        [Run("isal", lambda: inflate(*(partition.files[table].url for table in tables)), stars)],
+        unit="stars/s",
+    )
