@@ -118,7 +118,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
 def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
     """Return the test metrics of a model as a small table."""
     rows = metrics["as_observed"]["all"]
-    lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   2 sigma"]
+    lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   in 95 %"]
     for label, unit in LABEL_UNITS.items():
         values = rows.get(label) or {}
         stars = int(values.get("stars", 0) or 0)

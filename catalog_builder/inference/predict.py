@@ -103,6 +103,7 @@ def _labels(prediction: Prediction) -> Columns:
     for i, label in enumerate(LABELS):
         columns[label] = prediction.mean[:, i]
         columns[f"e_{label}"] = prediction.sigma[:, i]
+        columns[f"e95_{label}"] = prediction.interval95[:, i]
         columns[f"e_{label}_aleatoric"] = prediction.sigma_aleatoric[:, i]
         columns[f"e_{label}_epistemic"] = prediction.sigma_epistemic[:, i]
     return columns

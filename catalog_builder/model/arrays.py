@@ -62,7 +62,10 @@ class TrainingArrays:
 
     def subset(self, split: Split) -> TrainingArrays:
         """Return the stars of one split, in the order they have here."""
-        rows = np.flatnonzero(self.split == split)
+        return self.take(np.flatnonzero(self.split == split))
+
+    def take(self, rows: NDArray[np.intp]) -> TrainingArrays:
+        """Return the stars of some rows."""
         return TrainingArrays(
             block={name: values[rows] for name, values in self.block.items()},
             labels=self.labels[rows],

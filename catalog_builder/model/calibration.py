@@ -1,157 +1,214 @@
-"""Sigma made honest on stars that trained nothing, and the measures of how good the labels are."""
+"""Sigma and the 95 % interval, made honest on stars that trained nothing.
+
+The networks' covariance says which stars are uncertain; how uncertain is measured. For every subset
+of the inputs the calibration stars are predicted with the other inputs hidden, and two factors on
+the networks' sigma are fitted per label: one that makes it cover 68.3 % of the stars, and one that
+makes 1.96 of it cover 95 %. Residuals of real labels have longer tails than a Gaussian, so the two
+differ. Each factor is a product of smooth curves in S/N (or G), the predicted Teff and metallicity,
+and sigma itself, fitted in turn until the share covered is right along each of them.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from catalog_builder.model.inputs import LABELS, Block
-from catalog_builder.model.settings import ModelSettings
+from catalog_builder.model.inputs import LABELS, MODALITIES, Block
+from catalog_builder.model.metrics import GAUSSIAN_95
 
 Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+#: What a factor depends on, in the order of the columns of `coordinates`.
+COORDINATES = ("brightness", "teff", "metallicity", "sigma")
+#: Key of the correction for subsets of the inputs that no calibration star has.
+ANY_INPUTS = "any"
 
 # Share of a Gaussian within 1 sigma.
 ONE_SIGMA = 0.682689492137086
-# 1.4826 x the median absolute deviation is the standard deviation of a Gaussian.
-MAD_TO_SIGMA = 1.482602218505602
-# Where label errors explain all scatter the scale could be 0; no sigma is believed below this.
-_SMALLEST_SCALE = 0.1
+_LEVELS = ((ONE_SIGMA, 1.0), (0.95, GAUSSIAN_95))
+_MOST_KNOTS = 8
+_ROUNDS = 12
+# Fewer stars than this fix no quantile of 95 %.
+_LEAST_STARS = 40
+# Where label errors explain all scatter the factor could be 0; no sigma is believed below this.
+_SMALLEST, _LARGEST = np.log(0.1), np.log(100.0)
 
 
-def regime_names(settings: ModelSettings) -> list[str]:
-    """Return the names of the calibration regimes, in the order of `regimes`."""
-    rvs = _bin_names("rvs_spec_sig_to_noise", settings.rvs_snr_edges)
-    bright = _bin_names("phot_g_mean_mag", settings.g_edges)
-    return [*(f"with RVS, {name}" for name in rvs), *(f"without RVS, {name}" for name in bright)]
+class Curve(BaseModel):
+    """The logarithm of a factor along one coordinate: straight lines between knots."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.knots) != len(self.values) or list(self.knots) != sorted(self.knots):
+            raise ValueError("a curve needs as many values as knots, and knots in order")
+        return self
+
+    def __call__(self, coordinate: Array) -> Array:
+        """Return the curve at n coordinates, 0 where they are NaN or there are no knots."""
+        if not self.knots:
+            return np.zeros(len(coordinate))
+        found = np.interp(coordinate, self.knots, self.values)
+        return np.where(np.isfinite(coordinate), found, 0.0)
 
 
-def regimes(
-    block: Block, used_rvs: NDArray[np.bool_], settings: ModelSettings
-) -> NDArray[np.int64]:
-    """Return each star's calibration regime, (n,): by RVS S/N, or by G where RVS was not used.
+class Factor(BaseModel):
+    """A factor on sigma: a constant and one curve per coordinate, all in logarithms."""
 
-    Stars whose S/N or G is not known belong to the last bin of their kind, *unknown*.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    constant: float = 0.0
+    curves: tuple[Curve, ...] = ()
+
+    def __call__(self, coordinates: Array) -> Array:
+        """Return the factor (n,) at coordinates (n, 4)."""
+        total = np.full(len(coordinates), self.constant)
+        for curve, coordinate in zip(self.curves, coordinates.T, strict=False):
+            total += curve(coordinate)
+        factor: Array = np.exp(np.clip(total, _SMALLEST, _LARGEST))
+        return factor
+
+
+class LabelFactors(BaseModel):
+    """The factors of one label: on sigma, and on 1.96 sigma for the 95 % interval."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sigma: Factor = Factor()
+    interval95: Factor = Factor()
+
+
+Calibration = Mapping[str, tuple[LabelFactors, ...]]
+
+
+def inputs_key(used: NDArray[np.bool_]) -> str:
+    """Return the name of one subset of the inputs, (4,), in a calibration."""
+    return "+".join(name for name, has in zip(MODALITIES, used, strict=True) if has)
+
+
+def coordinates(block: Block, mean: Array, sigma: Array, used: Bools) -> Array:
+    """Return what the factors of each label depend on, (5, n, 4), in the order of `COORDINATES`.
+
+    Parameters
+    ----------
+    block : mapping of str to numpy.ndarray
+        Feature block of n stars.
+    mean, sigma : numpy.ndarray
+        (n, 5) predicted labels, and sigma before calibration in the labels' units.
+    used : numpy.ndarray
+        (n, 4) bool. Brightness is log10(S/N) of stars whose RVS spectrum was used, G of others.
     """
-    snr = _bins(block["rvs_spec_sig_to_noise"], settings.rvs_snr_edges)
-    bright = _bins(block["phot_g_mean_mag"], settings.g_edges)
-    return np.where(used_rvs, snr, len(settings.rvs_snr_edges) + 2 + bright)
+    snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log_snr = np.where(snr > 0, np.log10(snr), np.nan)
+        log_sigma = np.log(sigma)
+    brightness = np.where(used[:, 0], log_snr, np.asarray(block["phot_g_mean_mag"], np.float64))
+    m_h, fe_h = mean[:, LABELS.index("m_h")], mean[:, LABELS.index("fe_h")]
+    shared = np.stack([brightness, mean[:, 0], np.where(np.isfinite(m_h), m_h, fe_h)], axis=1)
+    each = [np.column_stack([shared, column]) for column in log_sigma.T]
+    return np.where(np.isfinite(each), each, np.nan)
 
 
-def sigma_scales(
-    residual: Array,
-    sigma: Array,
-    label_error: Array,
-    regime: NDArray[np.int64],
-    settings: ModelSettings,
-) -> Array:
-    """Return the factor on sigma per regime and label that makes 68.3 % of stars lie within it.
+def factors(calibration: Calibration, used: Bools, places: Array) -> tuple[Array, Array]:
+    """Return the factors on sigma and on 1.96 sigma, (n, 5) each.
 
-    A star lies within sqrt((s sigma)^2 + e^2) of its label just when s exceeds its own
-    sqrt(max(residual^2 - e^2, 0)) / sigma: the factor is the 0.683 quantile of that, exact for the
-    calibration stars and blind to the size of outliers.
+    Parameters
+    ----------
+    calibration : mapping of str to tuple of LabelFactors
+        From `calibrate`.
+    used : numpy.ndarray
+        (n, 4) bool, inputs used.
+    places : numpy.ndarray
+        (5, n, 4), from `coordinates`.
+    """
+    on_sigma, on_interval = np.ones((2, len(used), len(LABELS)))
+    for subset in np.unique(used, axis=0):
+        rows = (used == subset).all(axis=1)
+        of_subset = calibration.get(inputs_key(subset)) or calibration.get(ANY_INPUTS, ())
+        for column, label in enumerate(of_subset):
+            on_sigma[rows, column] = label.sigma(places[column][rows])
+            on_interval[rows, column] = label.interval95(places[column][rows])
+    return on_sigma, on_interval
+
+
+def fit_label_factors(
+    residual: Array, sigma: Array, label_error: Array, places: Array, least: int
+) -> LabelFactors:
+    """Fit the factors of one label and one subset of the inputs.
+
+    A star lies within k sqrt((f sigma)^2 + e^2) of its label just when f exceeds its own
+    sqrt(max((residual / k)^2 - e^2, 0)) / sigma: the factor is a quantile of that, exact for the
+    calibration stars and blind to how far off the outliers are.
 
     Parameters
     ----------
     residual, sigma, label_error : numpy.ndarray
-        (n, 5); NaN residuals are left out.
-    regime : numpy.ndarray
-        (n,), from `regimes`.
+        (n,); stars with a NaN residual are left out.
+    places : numpy.ndarray
+        (n, 4), this label's part of `coordinates`.
+    least : int
+        Stars per knot of a curve.
 
     Returns
     -------
-    numpy.ndarray
-        (regimes, 5). A regime with fewer stars than `min_regime_stars` has the factor of all stars
-        of its kind (with, or without RVS). The kinds differ more than the regimes of one, so a
-        quarter of that number is enough for a kind of its own; below it all stars share one
-        factor, and where these are fewer still it is 1.
+    LabelFactors
+        Factors of 1 where there are fewer than 40 stars.
     """
-    with np.errstate(invalid="ignore"):
-        needed = np.sqrt(np.maximum(residual**2 - np.nan_to_num(label_error) ** 2, 0.0)) / sigma
-    first_without = len(settings.rvs_snr_edges) + 2
-    names = regime_names(settings)
-    scales = np.ones((len(names), len(LABELS)))
-    without_rvs = regime >= first_without
-    for number in range(len(names)):
-        same_kind = without_rvs == (number >= first_without)
-        for column in range(len(LABELS)):
-            for stars, least in (
-                (regime == number, settings.min_regime_stars),
-                (same_kind, settings.min_regime_stars // 4),
-                (np.ones_like(same_kind), settings.min_regime_stars // 4),
-            ):
-                values = needed[stars, column]
-                values = values[np.isfinite(values)]
-                if len(values) >= least:
-                    scales[number, column] = np.quantile(values, ONE_SIGMA)
-                    break
-    return np.maximum(scales, _SMALLEST_SCALE)
+    fitted = []
+    for share, width in _LEVELS:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            square = np.maximum((residual / width) ** 2 - np.nan_to_num(label_error) ** 2, 0.0)
+            needed = np.log(np.sqrt(square) / sigma)
+        known = ~np.isnan(needed)
+        fitted.append(_fit(np.clip(needed[known], _SMALLEST, None), places[known], share, least))
+    return LabelFactors(sigma=fitted[0], interval95=fitted[1])
 
 
-def label_metrics(
-    mean: Array, sigma: Array, labels: Array, label_error: Array
-) -> dict[str, dict[str, float | int]]:
-    """Return how predictions compare with labels, per label.
-
-    Returns
-    -------
-    dict
-        For each label with a star: ``stars``, ``robust_scatter`` (1.4826 x the median absolute
-        deviation about the median), ``bias`` (median difference), ``rmse``, and the share of
-        stars within 1 and 2 of sqrt(sigma^2 + e_label^2), ``coverage_68`` and ``coverage_95``,
-        for which a Gaussian has 0.683 and 0.954. Units are those of the labels.
-    """
-    metrics: dict[str, dict[str, float | int]] = {}
-    for column, name in enumerate(LABELS):
-        difference = mean[:, column] - labels[:, column]
-        known = np.isfinite(difference)
-        if not known.any():
-            continue
-        d = difference[known]
-        error = np.nan_to_num(label_error[known, column])
-        distance = np.abs(d) / np.hypot(sigma[known, column], error)
-        metrics[name] = {
-            "stars": int(known.sum()),
-            "robust_scatter": float(MAD_TO_SIGMA * np.median(np.abs(d - np.median(d)))),
-            "bias": float(np.median(d)),
-            "rmse": float(np.sqrt(np.mean(d**2))),
-            "coverage_68": float(np.mean(distance <= 1.0)),
-            "coverage_95": float(np.mean(distance <= 2.0)),
-        }
-    return metrics
+def _fit(needed: Array, places: Array, share: float, least: int) -> Factor:
+    """Fit log factors such that `share` of the stars need no more, along every coordinate."""
+    if len(needed) < _LEAST_STARS:
+        return Factor()
+    bins = [_bins(coordinate, least) for coordinate in places.T]
+    heights = [np.zeros(len(knots)) for knots, _ in bins]
+    constant = float(np.quantile(needed, share))
+    for _ in range(_ROUNDS):
+        for axis, (_, members) in enumerate(bins):
+            rest = needed - _total(constant, bins, heights, places)
+            heights[axis] += [np.quantile(rest[rows], share) for rows in members]
+        constant += float(np.quantile(needed - _total(constant, bins, heights, places), share))
+    curves = [
+        Curve(knots=tuple(knots.tolist()), values=tuple(height.tolist()))
+        for (knots, _), height in zip(bins, heights, strict=True)
+    ]
+    return Factor(constant=constant, curves=tuple(curves))
 
 
-def metrics_by_regime(
-    mean: Array,
-    sigma: Array,
-    labels: Array,
-    label_error: Array,
-    regime: NDArray[np.int64],
-    *,
-    settings: ModelSettings,
-) -> dict[str, Any]:
-    """Return `label_metrics` of each regime that has stars, by its name."""
-    result = {}
-    for number, name in enumerate(regime_names(settings)):
-        stars = regime == number
-        if stars.any():
-            result[name] = label_metrics(
-                mean[stars],
-                sigma[stars],
-                labels[stars],
-                label_error[stars],
-            )
-    return result
+_Bins = tuple[Array, list[NDArray[np.intp]]]
 
 
-def _bins(values: NDArray[np.generic], edges: tuple[float, ...]) -> NDArray[np.int64]:
-    numbers = np.asarray(values, dtype=np.float64)
-    found = np.searchsorted(np.array(edges), numbers, side="right")
-    return np.where(np.isfinite(numbers), found, len(edges) + 1)
+def _bins(coordinate: Array, least: int) -> _Bins:
+    """Cut stars in bins of equal number: the median of each, and who is in it."""
+    order = np.argsort(coordinate, kind="stable")[: int(np.isfinite(coordinate).sum())]
+    count = min(_MOST_KNOTS, len(order) // least)
+    if count < 2:
+        return np.empty(0), []
+    members = np.array_split(order, count)
+    return np.array([np.median(coordinate[rows]) for rows in members]), members
 
 
-def _bin_names(quantity: str, edges: tuple[float, ...]) -> list[str]:
-    inner = [f"{edges[i]:g} <= {quantity} < {edges[i + 1]:g}" for i in range(len(edges) - 1)]
-    outer = (f"{quantity} < {edges[0]:g}", f"{quantity} >= {edges[-1]:g}")
-    return [outer[0], *inner, outer[1], f"{quantity} unknown"]
+def _total(constant: float, bins: list[_Bins], heights: list[Array], places: Array) -> Array:
+    total = np.full(len(places), constant)
+    for (knots, _), height, coordinate in zip(bins, heights, places.T, strict=True):
+        if len(knots):
+            found = np.interp(coordinate, knots, height)
+            total += np.where(np.isfinite(coordinate), found, 0.0)
+    return total

@@ -10,10 +10,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from catalog_builder.errors import ModelError
+from catalog_builder.model.calibration import LabelFactors
 from catalog_builder.model.settings import ModelSettings
 
 MODEL_JSON = "model.json"
-FORMAT = "catalog-builder model, layout 1"
+FORMAT = "catalog-builder model, layout 2"
 
 
 class Weights(BaseModel):
@@ -44,10 +45,8 @@ class ModelDocument(BaseModel):
         The same of G [mag] and of the corrected parallax [mas].
     scaling : dict
         `Scaling.to_json`.
-    regimes : tuple of str
-        Names of the calibration regimes.
-    sigma_scale : tuple
-        Factor on sigma, (regimes, 5).
+    calibration : dict
+        Factors on sigma per label, for every subset of the inputs.
     training_digest, source_id_digest : str
         SHA-256 of the training arrays, and of the fit stars' source ids in order.
     metrics : dict
@@ -72,8 +71,7 @@ class ModelDocument(BaseModel):
     g_range: tuple[float, float] | None
     parallax_range: tuple[float, float] | None
     scaling: dict[str, list[float]]
-    regimes: tuple[str, ...]
-    sigma_scale: tuple[tuple[float, ...], ...]
+    calibration: dict[str, tuple[LabelFactors, ...]]
     training_digest: str
     source_id_digest: str
     metrics: dict[str, Any]

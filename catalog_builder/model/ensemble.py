@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,11 @@ from torch import Tensor
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.calibration import (
-    label_metrics,
-    metrics_by_regime,
-    regime_names,
-    regimes,
-    sigma_scales,
+    ANY_INPUTS,
+    LabelFactors,
+    coordinates,
+    fit_label_factors,
+    inputs_key,
 )
 from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
@@ -26,12 +28,14 @@ from catalog_builder.model.estimator import Estimator, Prediction, build_network
 from catalog_builder.model.fit import LOG, WEIGHTS
 from catalog_builder.model.inputs import (
     LABELS,
+    MODALITIES,
     Block,
     Scaling,
     Split,
     TrainingArrays,
     presence,
 )
+from catalog_builder.model.metrics import label_metrics, metrics_by_regime, regimes
 from catalog_builder.model.sample import label_stars, trainable, trained_names
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.workdir import write_atomically
@@ -86,7 +90,6 @@ def assemble(
     }
     files = [member / WEIGHTS for member in members]
     tensors = [_member_weights(file, expected) for file in files]
-    regime_count = len(regime_names(settings))
     fit = data.subset(Split.FIT)
     draft = ModelDocument(
         settings=settings,
@@ -102,8 +105,7 @@ def assemble(
         g_range=_range(fit.block["phot_g_mean_mag"]),
         parallax_range=_range(fit.block["parallax_corrected"]),
         scaling=scaling.to_json(),
-        regimes=tuple(regime_names(settings)),
-        sigma_scale=((1.0,) * len(LABELS),) * regime_count,
+        calibration={},
         training_digest=training_digest,
         source_id_digest=_digest_of_ids(fit.block),
         metrics={},
@@ -116,8 +118,8 @@ def assemble(
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
-    scales = _calibrate(Estimator(networks, draft), data.subset(Split.CALIBRATION))
-    calibrated = draft.model_copy(update={"sigma_scale": tuple(map(tuple, scales.tolist()))})
+    calibration = _calibrate(Estimator(networks, draft), data.subset(Split.CALIBRATION))
+    calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated), data.subset(Split.TEST))
     measured = calibrated.model_copy(update={"metrics": metrics})
     document = measured.model_copy(update={"digest": measured.content_digest()})
@@ -142,62 +144,114 @@ def _member_weights(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor
     return tensors
 
 
-def _calibrate(estimator: Estimator, data: TrainingArrays) -> Array:
-    """Return the factor on sigma per regime and label."""
-    settings = estimator.document.settings
+def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[LabelFactors, ...]]:
+    """Return the factors on sigma of every subset of the inputs that calibration stars have."""
     if not len(data):
         raise ModelError(
             "The training sample has no calibration stars.",
             "Use a larger training sample or other split shares.",
         )
-    residuals, sigmas, errors, regime = [], [], [], []
-    for view, block in _views(data.block, estimator).items():
-        prediction = estimator.predict(block, settings.validation_batch_size)
-        residual = prediction.mean - data.labels
-        if view == "without_rvs":
-            # Stars that never had RVS were counted as observed.
-            residual[~presence(data.block)[:, 0]] = np.nan
-        residuals.append(residual)
-        sigmas.append(prediction.sigma)
-        errors.append(data.label_error.astype(np.float64))
-        regime.append(regimes(block, prediction.inputs_used[:, 0], settings))
-    return sigma_scales(
-        np.concatenate(residuals),
-        np.concatenate(sigmas),
-        np.concatenate(errors),
-        np.concatenate(regime),
-        settings,
-    )
+    seen = [
+        _Seen.of(estimator, data.take(rows), shown) for shown, rows in _subsets(data, estimator)
+    ]
+    least = estimator.document.settings.min_regime_stars
+    fitted = {inputs_key(one.used[0]): one.fit(least) for one in seen}
+    # Shared factors serve the subsets of the inputs that no calibration star has.
+    return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(least)}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Calibration stars as predicted from one subset of their inputs, before calibration."""
+
+    residual: Array
+    sigma: Array
+    label_error: Array
+    places: Array
+    used: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, estimator: Estimator, data: TrainingArrays, shown: NDArray[np.bool_]) -> Self:
+        block = _hide(data.block, ~shown)
+        predicted = estimator.predict(block, estimator.document.settings.validation_batch_size)
+        return cls(
+            residual=predicted.mean - data.labels,
+            sigma=predicted.sigma,
+            label_error=data.label_error.astype(np.float64),
+            places=coordinates(block, predicted.mean, predicted.sigma, predicted.inputs_used),
+            used=predicted.inputs_used,
+        )
+
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        return cls(
+            residual=np.concatenate([part.residual for part in parts]),
+            sigma=np.concatenate([part.sigma for part in parts]),
+            label_error=np.concatenate([part.label_error for part in parts]),
+            places=np.concatenate([part.places for part in parts], axis=1),
+            used=np.concatenate([part.used for part in parts]),
+        )
+
+    def fit(self, least: int) -> tuple[LabelFactors, ...]:
+        return tuple(
+            fit_label_factors(
+                self.residual[:, column],
+                self.sigma[:, column],
+                self.label_error[:, column],
+                self.places[column],
+                least,
+            )
+            for column in range(len(LABELS))
+        )
+
+
+def _subsets(
+    data: TrainingArrays, estimator: Estimator
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
+    """Yield each subset of the inputs, (4,) bool, with the rows of the stars that have it."""
+    usable = np.array([name in estimator.document.trained_inputs for name in MODALITIES])
+    has = presence(data.block) & usable
+    for choice in product((True, False), repeat=int(usable.sum())):
+        shown = np.zeros(len(MODALITIES), dtype=bool)
+        shown[usable] = choice
+        rows = np.flatnonzero(has[:, shown].all(axis=1))
+        if shown.any() and rows.size:
+            yield shown, rows
 
 
 def _measure(estimator: Estimator, data: TrainingArrays) -> dict[str, Any]:
-    """Return the metrics of the test stars, as observed and without RVS."""
+    """Return the metrics of the test stars, as observed and without each of their inputs."""
     settings = estimator.document.settings
     labels, errors = data.labels.astype(np.float64), data.label_error.astype(np.float64)
     metrics: dict[str, Any] = {}
     for view, block in _views(data.block, estimator).items():
         prediction = estimator.predict(block, settings.validation_batch_size)
+        known = (prediction.mean, prediction.sigma, prediction.interval95, labels, errors)
         regime = regimes(block, prediction.inputs_used[:, 0], settings)
         metrics[view] = {
-            "all": label_metrics(prediction.mean, prediction.sigma, labels, errors),
-            "by_regime": metrics_by_regime(
-                prediction.mean, prediction.sigma, labels, errors, regime, settings=settings
-            ),
+            "all": label_metrics(*known),
+            "by_regime": metrics_by_regime(*known, regime, settings=settings),
         }
     return metrics
 
 
 def _views(block: Block, estimator: Estimator) -> dict[str, Block]:
-    """Return the stars as observed and, if the model uses more than RVS, without their RVS.
+    """Return the stars as observed, and without each input of those that the model uses.
 
-    Most stars of a survey have no RVS spectrum while labelled ones often do: the second view
-    calibrates and measures what such stars get.
+    Most stars of a survey have no RVS spectrum while labelled ones often do: such views measure
+    what those stars get.
     """
     views: dict[str, Block] = {"as_observed": block}
     inputs = estimator.document.trained_inputs
-    if "rvs" in inputs and len(inputs) > 1:
-        views["without_rvs"] = {**block, "has_rvs": np.zeros_like(block["has_rvs"])}
+    for name in inputs if len(inputs) > 1 else ():
+        views[f"without_{name}"] = _hide(block, np.array([name == other for other in MODALITIES]))
     return views
+
+
+def _hide(block: Block, hidden: NDArray[np.bool_]) -> Block:
+    """Return the stars without the inputs marked in `hidden`, (4,)."""
+    gone = [f"has_{name}" for name, away in zip(MODALITIES, hidden, strict=True) if away]
+    return {**block, **{name: np.zeros_like(block[name]) for name in gone}}
 
 
 def _write(document: ModelDocument, members: Sequence[Path], out: Path) -> None:

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.calibration import regime_names, regimes
+from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import ModelDocument, read_document
 from catalog_builder.model.fit import torch_threads
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
 from catalog_builder.model.loss import mean_and_cholesky
+from catalog_builder.model.metrics import GAUSSIAN_95
 from catalog_builder.model.network import HybridNet
 
 Array = NDArray[np.float64]
@@ -36,6 +37,9 @@ class Prediction:
     sigma_aleatoric, sigma_epistemic : numpy.ndarray
         (n, 5), the part that the data leave open and the part that the members disagree on;
         calibrated alike, so that their squares add up to that of `sigma`.
+    interval95 : numpy.ndarray
+        (n, 5), half width of the interval that holds the truth in 95 % of cases, calibrated by
+        itself: errors have longer tails than a Gaussian's.
     correlation : numpy.ndarray
         (n, 5, 5), of the labels' errors.
     inputs_used : numpy.ndarray
@@ -46,6 +50,7 @@ class Prediction:
     sigma: Array
     sigma_aleatoric: Array
     sigma_epistemic: Array
+    interval95: Array
     correlation: Array
     inputs_used: NDArray[np.bool_]
 
@@ -70,7 +75,6 @@ class Estimator:
     ) -> None:
         self._networks = [network.to(device).eval() for network in networks]
         self._scaling = Scaling.from_json(document.scaling)
-        self._sigma_scale = np.array(document.sigma_scale, dtype=np.float64)
         self._untrained = np.array([name not in document.trained_labels for name in LABELS])
         self._device = device
         self.document = document
@@ -150,27 +154,30 @@ class Estimator:
 
     def _predict_batch(self, block: Block) -> Prediction:
         mean, aleatoric, epistemic, used = self._mixture(block)
-        regime = regimes(block, used[:, 0], self.document.settings)
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
         mean[:, 0] = np.exp(mean[:, 0])
         unit[:, 0] *= mean[:, 0]
-        factor = unit * self._sigma_scale[regime]
-        variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
-        from_data, from_members = (np.sqrt(variance) * factor for variance in variances)
+        unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
+        mean[unknown] = np.nan
         covariance = aleatoric + epistemic
         deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        places = coordinates(block, mean, deviation * unit, used)
+        on_sigma, on_interval = factors(self.document.calibration, used, places)
+        variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
+        from_data, from_members = (np.sqrt(part) * unit * on_sigma for part in variances)
+        interval95 = GAUSSIAN_95 * deviation * unit * on_interval
         correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
-        unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
-        for values in (mean, from_data, from_members):
+        for values in (from_data, from_members, interval95):
             values[unknown] = np.nan
         return Prediction(
             mean=mean,
             sigma=np.hypot(from_data, from_members),
             sigma_aleatoric=from_data,
             sigma_epistemic=from_members,
+            interval95=interval95,
             correlation=correlation,
             inputs_used=used,
         )
@@ -222,10 +229,8 @@ def _check_contents(path: Path, document: ModelDocument) -> None:
     unknown = [*document.trained_labels, *document.trained_inputs]
     if not set(unknown) <= {*LABELS, *MODALITIES} or not document.trained_inputs:
         raise ModelError(f"{path} was trained on unknown inputs or labels: {unknown}.", again)
-    shape = np.shape(document.sigma_scale)
-    names = regime_names(document.settings)
-    if list(document.regimes) != names or shape != (len(names), len(LABELS)):
-        raise ModelError(f"{path} is calibrated in regimes that its settings do not name.", again)
+    if any(len(labels) != len(LABELS) for labels in document.calibration.values()):
+        raise ModelError(f"{path} is not calibrated for {len(LABELS)} labels.", again)
     if not document.weights:
         raise ModelError(f"{path} has no members.", again)
 
@@ -233,4 +238,4 @@ def _check_contents(path: Path, document: ModelDocument) -> None:
 def _nothing() -> Prediction:
     row = np.empty((0, len(LABELS)))
     square = np.empty((0, len(LABELS), len(LABELS)))
-    return Prediction(row, row, row, row, square, np.empty((0, len(MODALITIES)), dtype=bool))
+    return Prediction(row, row, row, row, row, square, np.empty((0, len(MODALITIES)), dtype=bool))

@@ -86,15 +86,16 @@ class ModelSettings(BaseModel):
     min_regime_stars: int = Field(
         200,
         ge=10,
-        description="Calibration stars below which a regime shares the sigma scale of its inputs.",
+        description="Calibration stars per knot of the curves that scale sigma; with fewer than "
+        "twice as many for a subset of the inputs it is scaled by one number.",
     )
     rvs_snr_edges: tuple[float, ...] = Field(
         (15.0, 25.0, 50.0, 100.0),
-        description="RVS S/N that separate the calibration regimes of stars with RVS.",
+        description="RVS S/N that separate the regimes in which test stars with RVS are measured.",
     )
     g_edges: tuple[float, ...] = Field(
         (11.0, 13.0, 14.0, 15.0, 16.0, 17.0),
-        description="G magnitudes that separate the calibration regimes of stars without RVS.",
+        description="G magnitudes that separate the regimes of test stars without RVS.",
     )
 
     def training(self) -> dict[str, object]:

@@ -87,10 +87,10 @@ def _test(record: Record, schema: CatalogSchema) -> str:
         Html("<em>Robust scatter</em>"),
         " is 1.4826 times the median absolute deviation about the median; ",
         Html("<em>bias</em>"),
-        " the median; coverage is the share of stars whose difference is smaller than one and two"
-        " times √(σ² + σ²",
+        " the median; coverage is the share of stars whose difference is smaller than √(σ² + σ²",
         Html("<sub>label</sub>"),
-        "), which honest Gaussian uncertainties bring to 68.3 and 95.4 %.",
+        "), and smaller than the 95 % interval widened likewise: honest uncertainties bring them"
+        " to 68.3 and 95 %.",
     )
     return f"{words}\n{tables.metrics(record, schema)}"
 

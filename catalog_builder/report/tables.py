@@ -25,6 +25,9 @@ from catalog_builder.schema import LABELS, CatalogSchema
 _VIEWS: Final = {
     "as_observed": "with all inputs they have",
     "without_rvs": "with their RVS spectra withheld",
+    "without_xp": "with their XP spectra withheld",
+    "without_photometry": "with their photometry withheld",
+    "without_parallax": "with their parallaxes withheld",
 }
 
 _DIGITS: Final = (*LABELS, "phot_g_mean_mag", "parallax")
@@ -189,7 +192,7 @@ def _overall(words: str, measured: Mapping[str, Any], schema: CatalogSchema) -> 
         )
     head = (
         "Label", "Unit", "Stars", "Robust scatter", "Bias", "RMSE",
-        "Within 1 σ (68.3 %)", "Within 2 σ (95.4 %)",
+        "Within 1 σ (68.3 %)", "In the 95 % interval",
     )  # fmt: skip
     return table(f"Test stars{f', {words}' if words else ''}", head, rows, words=2)
 

@@ -31,7 +31,7 @@ class LabelScore:
     bias, scatter : float
         Median of catalogue minus truth, and 1.4826 times the median absolute deviation from it.
     coverage_68, coverage_95 : float
-        Share of stars whose truth lies within 1 and within 1.96 of the catalogue's sigma.
+        Share of stars whose truth lies within sigma and within the 95 % interval.
     """
 
     name: str
@@ -135,6 +135,9 @@ def score(
     known = known_ids[at] == source_id
     values = {name: catalogue[name].values[rows].astype(np.float64) for name in LABEL_NAMES}
     sigmas = {name: catalogue[f"e_{name}"].values[rows].astype(np.float64) for name in LABEL_NAMES}
+    widths = {
+        name: catalogue[f"e95_{name}"].values[rows].astype(np.float64) for name in LABEL_NAMES
+    }
     empty = np.all([np.isnan(value) for value in values.values()], axis=0)
     flagged = ((catalogue["flags"].values[rows] & bits) != 0) | empty
     anomaly = true["anomaly"].to_numpy()[at]
@@ -143,7 +146,8 @@ def score(
     labels = []
     for name in LABEL_NAMES:
         right = true[name].to_numpy()[at].astype(np.float64)
-        labels.append(score_label(name, (values[name] - right)[ordinary], sigmas[name][ordinary]))
+        difference = (values[name] - right)[ordinary]
+        labels.append(score_label(name, difference, sigmas[name][ordinary], widths[name][ordinary]))
     classes = sorted(set(true["anomaly"].to_list()))
     anomalies = [score_anomaly(name, flagged[known & (anomaly == name)]) for name in classes]
     return SkyScore(
@@ -155,11 +159,14 @@ def score(
 
 
 def score_label(
-    name: str, difference: NDArray[np.float64], sigma: NDArray[np.float64]
+    name: str,
+    difference: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    interval95: NDArray[np.float64],
 ) -> LabelScore:
     """Score differences (n,) from the truth with their errors (n,); nulls are left out."""
     usable = np.isfinite(difference) & np.isfinite(sigma)
-    d, s = difference[usable], sigma[usable]
+    d, s, width = difference[usable], sigma[usable], interval95[usable]
     if len(d) == 0:
         return LabelScore(name, 0, np.nan, np.nan, np.nan, np.nan)
     bias = float(np.median(d))
@@ -169,7 +176,7 @@ def score_label(
         bias=bias,
         scatter=float(1.4826 * np.median(np.abs(d - bias))),
         coverage_68=float(np.mean(np.abs(d) <= s)),
-        coverage_95=float(np.mean(np.abs(d) <= 1.96 * s)),
+        coverage_95=float(np.mean(np.abs(d) <= width)),
     )
 
 

@@ -1,58 +1,124 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from pydantic import ValidationError
 
 from catalog_builder.model.calibration import (
-    label_metrics,
-    regime_names,
-    regimes,
-    sigma_scales,
+    ANY_INPUTS,
+    Curve,
+    Factor,
+    LabelFactors,
+    coordinates,
+    factors,
+    fit_label_factors,
+    inputs_key,
 )
+from catalog_builder.model.metrics import GAUSSIAN_95, label_metrics, regime_names, regimes
 from catalog_builder.model.settings import ModelSettings
 
-SETTINGS = ModelSettings(min_regime_stars=100)
+SETTINGS = ModelSettings()
+STARS = 40_000
 
 
-def test_scaled_sigma_covers_heteroscedastic_errors_in_every_regime():
+def places_of(rng: np.random.Generator, sigma: np.ndarray) -> np.ndarray:
+    brightness = rng.uniform(1.0, 2.5, len(sigma))
+    teff, metallicity = rng.uniform(3500, 7000, len(sigma)), rng.uniform(-2, 0.5, len(sigma))
+    return np.column_stack([brightness, teff, metallicity, np.log(sigma)])
+
+
+def within(residual, half_width, error, width):
+    return np.abs(residual) <= np.hypot(half_width, width * error)
+
+
+def test_factors_cover_long_tailed_errors_along_every_coordinate():
     rng = np.random.default_rng(5)
-    stars = 40_000
-    regime = rng.integers(0, 3, stars)
-    true_sigma = rng.lognormal(size=(stars, 5))
-    # Sigma is wrong by a factor that depends on the regime; labels have errors of their own.
-    claimed = true_sigma / np.array([0.5, 1.3, 4.0])[regime][:, None]
-    error = rng.uniform(0.1, 1.0, size=(stars, 5))
-    residual = rng.normal(size=(stars, 5)) * np.hypot(true_sigma, error)
-    half = np.arange(stars) < stars // 2
-    scales = sigma_scales(residual[half], claimed[half], error[half], regime[half], SETTINGS)
-    np.testing.assert_allclose(scales[:3], [[0.5] * 5, [1.3] * 5, [4.0] * 5], rtol=0.06)
-    calibrated = claimed[~half] * scales[regime[~half]]
-    within = np.abs(residual[~half]) <= np.hypot(calibrated, error[~half])
-    np.testing.assert_allclose(within.mean(axis=0), 0.683, atol=0.015)
+    true = rng.lognormal(size=STARS)
+    # Sigma is wrong by factors that depend on S/N, Teff and on sigma; labels have their own errors.
+    claimed = true**0.8
+    places = places_of(rng, claimed)
+    claimed = claimed / np.exp(0.5 * (places[:, 0] - 1.7) + (places[:, 1] - 5000.0) / 3000.0)
+    places[:, 3] = np.log(claimed)
+    error = rng.uniform(0.1, 1.0, STARS)
+    residual = rng.standard_t(4, STARS) * true + rng.normal(size=STARS) * error
+    half = np.arange(STARS) < STARS // 2
+    fit = fit_label_factors(residual[half], claimed[half], error[half], places[half], 200)
+    test = ~half
+    sigma = claimed[test] * fit.sigma(places[test])
+    interval = GAUSSIAN_95 * claimed[test] * fit.interval95(places[test])
+    covered = within(residual[test], sigma, error[test], 1.0)
+    covered_95 = within(residual[test], interval, error[test], GAUSSIAN_95)
+    assert abs(covered.mean() - 0.683) < 0.012
+    assert abs(covered_95.mean() - 0.95) < 0.006
+    for coordinate in places[test].T:
+        third = np.digitize(coordinate, np.quantile(coordinate, [1 / 3, 2 / 3]))
+        for number in range(3):
+            assert abs(covered[third == number].mean() - 0.683) < 0.025
+            assert abs(covered_95[third == number].mean() - 0.95) < 0.015
+    # Longer tails than a Gaussian: the 95 % interval is wider than 1.96 sigma.
+    assert np.median(interval / sigma) > 1.05 * GAUSSIAN_95
 
 
-def test_a_regime_with_few_stars_takes_the_scale_of_its_kind():
+def test_few_stars_have_one_number_and_none_leave_sigma_as_it_is():
     rng = np.random.default_rng(6)
-    without = len(SETTINGS.rvs_snr_edges) + 2
-    regime = np.repeat([0, 1, without], [1000, 5, 1000])
-    true = np.where(regime < without, 2.0, 5.0)[:, None]
-    residual = rng.normal(size=(len(regime), 5)) * true
-    scales = sigma_scales(residual, np.ones_like(residual), 0 * residual, regime, SETTINGS)
-    np.testing.assert_allclose(scales[:without], 2.0, rtol=0.15)
-    np.testing.assert_allclose(scales[without:], 5.0, rtol=0.15)
-
-
-def test_no_calibration_star_leaves_sigma_as_it_is():
-    nothing = np.full((10, 5), np.nan)
-    scales = sigma_scales(nothing, nothing, nothing, np.zeros(10, dtype=np.int64), SETTINGS)
-    assert (scales == 1.0).all()
+    sigma = np.ones(150)
+    places = places_of(rng, sigma)
+    residual = 2.0 * rng.normal(size=150)
+    one = fit_label_factors(residual, sigma, 0 * sigma, places, 100)
+    found = one.sigma(places)
+    assert np.ptp(found) == 0.0
+    assert abs(found[0] - 2.0) < 0.5
+    residual[10:] = np.nan
+    assert fit_label_factors(residual, sigma, 0 * sigma, places, 100) == LabelFactors()
 
 
 def test_label_errors_that_explain_all_scatter_do_not_make_sigma_zero():
-    residual = np.full((500, 5), 0.1)
-    scales = sigma_scales(
-        residual, np.ones_like(residual), np.ones_like(residual), np.zeros(500, int), SETTINGS
+    sigma = np.ones(500)
+    places = places_of(np.random.default_rng(7), sigma)
+    fit = fit_label_factors(np.full(500, 0.1), sigma, sigma, places, 100)
+    assert (fit.sigma(places) > 0).all()
+    assert (fit.interval95(places) > 0).all()
+
+
+def test_unknown_coordinates_are_scaled_by_the_constant():
+    factor = Factor(constant=np.log(2.0), curves=(Curve(knots=(1.0, 2.0), values=(0.0, 1.0)),))
+    nowhere = np.full((1, 4), np.nan)
+    np.testing.assert_allclose(factor(nowhere), 2.0)
+    np.testing.assert_allclose(factor(np.full((1, 4), 1.5)), 2.0 * np.exp(0.5))
+    np.testing.assert_allclose(factor(np.full((1, 4), 99.0)), 2.0 * np.e)
+
+
+def test_every_subset_of_the_inputs_has_its_own_factors_and_others_share():
+    def doubled(times: float) -> tuple[LabelFactors, ...]:
+        return (LabelFactors(sigma=Factor(constant=np.log(times))),) * 5
+
+    used = np.array([[True, True, False, False], [False, True, False, False], [False] * 4])
+    calibration = {"rvs+xp": doubled(2.0), ANY_INPUTS: doubled(3.0)}
+    assert inputs_key(used[0]) == "rvs+xp"
+    on_sigma, on_interval = factors(calibration, used, np.zeros((5, 3, 4)))
+    np.testing.assert_allclose(on_sigma, np.repeat([[2.0], [3.0], [3.0]], 5, axis=1))
+    np.testing.assert_allclose(on_interval, 1.0)
+    np.testing.assert_allclose(factors({}, used, np.zeros((5, 3, 4)))[0], 1.0)
+
+
+def test_coordinates_are_snr_with_rvs_and_g_without():
+    block = {
+        "rvs_spec_sig_to_noise": np.array([100.0, 0.0, 100.0]),
+        "phot_g_mean_mag": np.array([12.0, 13.0, 14.0]),
+    }
+    mean = np.array([[5000.0, 4.0, np.nan, 0.1, -0.5]] * 3)
+    used = np.array([[True] * 4, [True] * 4, [False] * 4])
+    found = coordinates(block, mean, np.ones((3, 5)), used)
+    assert found.shape == (5, 3, 4)
+    np.testing.assert_allclose(
+        found[0], [[2, 5000, -0.5, 0], [np.nan, 5000, -0.5, 0], [14, 5000, -0.5, 0]]
     )
-    assert (scales > 0).all()
+
+
+@pytest.mark.parametrize("values", [(1.0,), (1.0, np.nan)])
+def test_a_damaged_curve_is_refused(values):
+    with pytest.raises(ValidationError):
+        Curve(knots=(0.0, 1.0), values=values)
 
 
 def test_regimes_split_by_rvs_snr_else_by_g():
@@ -76,7 +142,9 @@ def test_metrics_of_a_known_scatter():
     labels = np.full((20_000, 5), np.nan)
     labels[:, 0] = rng.normal(5000.0, 500.0, 20_000)
     mean = labels + 10.0 + 50.0 * rng.normal(size=labels.shape)
-    metrics = label_metrics(mean, np.full_like(labels, 50.0), labels, np.zeros_like(labels))
+    metrics = label_metrics(
+        mean, np.full_like(labels, 50.0), np.full_like(labels, 100.0), labels, 0 * labels
+    )
     assert list(metrics) == ["teff"]
     teff = metrics["teff"]
     assert teff["stars"] == 20_000
@@ -84,3 +152,4 @@ def test_metrics_of_a_known_scatter():
     np.testing.assert_allclose(teff["bias"], 10.0, atol=1.5)
     np.testing.assert_allclose(teff["rmse"], np.hypot(50.0, 10.0), rtol=0.03)
     np.testing.assert_allclose(teff["coverage_68"], 0.67, atol=0.02)
+    np.testing.assert_allclose(teff["coverage_95"], 0.949, atol=0.01)

@@ -156,7 +156,8 @@ def test_the_document_says_what_the_model_knows(estimator, sky):
     assert estimator.g_range == (g.min(), g.max())
     parallax = fit.block["parallax_corrected"]
     assert estimator.parallax_range == (parallax.min(), parallax.max())
-    assert set(document.metrics) == {"as_observed", "without_rvs"}
+    inputs = ("rvs", "xp", "photometry", "parallax")
+    assert set(document.metrics) == {"as_observed", *(f"without_{name}" for name in inputs)}
 
 
 def test_without_rvs_stars_are_calibrated_by_magnitude(estimator, sky):
@@ -194,7 +195,7 @@ class TestDamage:
     def test_a_changed_number_in_the_document(self, copy):
         file = copy / "model.json"
         document = json.loads(file.read_text())
-        document["sigma_scale"][0][0] *= 0.5
+        document["calibration"]["any"][0]["sigma"]["constant"] += 0.5
         file.write_text(json.dumps(document))
         self.refuse(copy, "does not match its own digest")
 

@@ -35,6 +35,7 @@ def _catalogue(frame, sigma=0.1, inflate=1.0, bias=0.0):
         noise = sigma * rng.standard_normal(n)
         columns[name] = frame[name].to_numpy() + bias + np.where(hot, 5.0, noise)
         columns[f"e_{name}"] = np.full(n, sigma * inflate)
+        columns[f"e95_{name}"] = 1.96 * columns[f"e_{name}"]
     return xr.Dataset({name: ("row", values) for name, values in columns.items()})
 
 

@@ -1,0 +1,108 @@
+"""The measures of how good the labels are, in all and per regime of S/N or brightness."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.model.inputs import LABELS, Block
+from catalog_builder.model.settings import ModelSettings
+
+Array = NDArray[np.float64]
+
+# 95 % of a Gaussian lie within so many standard deviations.
+GAUSSIAN_95 = 1.959963984540054
+# 1.4826 x the median absolute deviation is the standard deviation of a Gaussian.
+MAD_TO_SIGMA = 1.482602218505602
+
+
+def regime_names(settings: ModelSettings) -> list[str]:
+    """Return the names of the calibration regimes, in the order of `regimes`."""
+    rvs = _bin_names("rvs_spec_sig_to_noise", settings.rvs_snr_edges)
+    bright = _bin_names("phot_g_mean_mag", settings.g_edges)
+    return [*(f"with RVS, {name}" for name in rvs), *(f"without RVS, {name}" for name in bright)]
+
+
+def regimes(
+    block: Block, used_rvs: NDArray[np.bool_], settings: ModelSettings
+) -> NDArray[np.int64]:
+    """Return each star's calibration regime, (n,): by RVS S/N, or by G where RVS was not used.
+
+    Stars whose S/N or G is not known belong to the last bin of their kind, *unknown*.
+    """
+    snr = _bins(block["rvs_spec_sig_to_noise"], settings.rvs_snr_edges)
+    bright = _bins(block["phot_g_mean_mag"], settings.g_edges)
+    return np.where(used_rvs, snr, len(settings.rvs_snr_edges) + 2 + bright)
+
+
+def label_metrics(
+    mean: Array, sigma: Array, interval95: Array, labels: Array, label_error: Array
+) -> dict[str, dict[str, float | int]]:
+    """Return how predictions compare with labels, per label.
+
+    Returns
+    -------
+    dict
+        For each label with a star: ``stars``, ``robust_scatter`` (1.4826 x the median absolute
+        deviation about the median), ``bias`` (median difference), ``rmse``, ``coverage_68``, the
+        share of stars within sqrt(sigma^2 + e_label^2), and ``coverage_95``, the share within
+        the 95 % interval widened by 1.96 e_label in quadrature. Units are those of the labels.
+    """
+    metrics: dict[str, dict[str, float | int]] = {}
+    for column, name in enumerate(LABELS):
+        difference = mean[:, column] - labels[:, column]
+        known = np.isfinite(difference)
+        if not known.any():
+            continue
+        d = difference[known]
+        error = np.nan_to_num(label_error[known, column])
+        within_68 = np.abs(d) <= np.hypot(sigma[known, column], error)
+        within_95 = np.abs(d) <= np.hypot(interval95[known, column], GAUSSIAN_95 * error)
+        metrics[name] = {
+            "stars": int(known.sum()),
+            "robust_scatter": float(MAD_TO_SIGMA * np.median(np.abs(d - np.median(d)))),
+            "bias": float(np.median(d)),
+            "rmse": float(np.sqrt(np.mean(d**2))),
+            "coverage_68": float(np.mean(within_68)),
+            "coverage_95": float(np.mean(within_95)),
+        }
+    return metrics
+
+
+def metrics_by_regime(
+    mean: Array,
+    sigma: Array,
+    interval95: Array,
+    labels: Array,
+    label_error: Array,
+    regime: NDArray[np.int64],
+    *,
+    settings: ModelSettings,
+) -> dict[str, Any]:
+    """Return `label_metrics` of each regime that has stars, by its name."""
+    result = {}
+    for number, name in enumerate(regime_names(settings)):
+        stars = regime == number
+        if stars.any():
+            result[name] = label_metrics(
+                mean[stars],
+                sigma[stars],
+                interval95[stars],
+                labels[stars],
+                label_error[stars],
+            )
+    return result
+
+
+def _bins(values: NDArray[np.generic], edges: tuple[float, ...]) -> NDArray[np.int64]:
+    numbers = np.asarray(values, dtype=np.float64)
+    found = np.searchsorted(np.array(edges), numbers, side="right")
+    return np.where(np.isfinite(numbers), found, len(edges) + 1)
+
+
+def _bin_names(quantity: str, edges: tuple[float, ...]) -> list[str]:
+    inner = [f"{edges[i]:g} <= {quantity} < {edges[i + 1]:g}" for i in range(len(edges) - 1)]
+    outer = (f"{quantity} < {edges[0]:g}", f"{quantity} >= {edges[-1]:g}")
+    return [outer[0], *inner, outer[1], f"{quantity} unknown"]
