@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults bench docs clean
+.PHONY: demo test lint unit faults bench test-kubernetes docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -29,6 +29,12 @@ faults: $(VENV)/.installed
 bench: $(VENV)/.installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 NUMBA_NUM_THREADS=1 \
 	$(BIN)/pytest tests/benchmarks --bench docs --bench-only '$(ONLY)' -q --capture no --timeout 1800
+
+# The manifests, strictly, and the Dask operator on an emulated Kubernetes (which needs root).
+test-kubernetes: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	    --requirement tests/kubernetes/requirements.txt
+	$(BIN)/pytest tests/kubernetes
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

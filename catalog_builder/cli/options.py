@@ -53,6 +53,10 @@ Ranges = Annotated[
     list[str] | None,
     typer.Option(metavar="START-STOP", help="Only these partitions; may be given several times."),
 ]
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="STEP", help="`run` stops after this step: `--until training-set`."),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan, and whether it fits; do nothing.")
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -21,12 +21,14 @@ from catalog_builder.cli.options import (
     Release,
     RetryQuarantined,
     Tls,
+    Until,
     Verbose,
     VersionName,
     WorkdirPath,
     Workers,
 )
 from catalog_builder.config import RunConfig, load_config, to_yaml
+from catalog_builder.errors import ConfigError
 
 _HELP = {
     "run": "Do all steps, from the archive to a sealed catalogue.",
@@ -52,6 +54,7 @@ def _step_command(name: str) -> Callable[..., None]:
         workers: Workers = None,
         tls: Tls = None,
         ranges: Ranges = None,
+        until: Until = None,
         dry_run: DryRun = False,
         print_config: PrintConfig = False,
         retry_quarantined: RetryQuarantined = False,
@@ -78,7 +81,8 @@ def _step_command(name: str) -> Callable[..., None]:
             typer.echo(to_yaml(settings), nl=False)
             return
         verbosity = int(verbose) - int(quiet)
-        _run(name, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
+        wanted = _wanted(name, settings, until)
+        _run(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
 
     command.__doc__ = _HELP[name]
     return command
@@ -88,14 +92,32 @@ for _name, _help in _HELP.items():
     app.command(_name, help=_help)(_step_command(_name))
 
 
-def _run(
-    name: str, config: RunConfig, dry_run: bool, verbosity: int, *, retry_quarantined: bool
-) -> None:
-    # Imported here: torch and Dask take seconds, and --help should not.
+def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
+    # Imported here, and below: torch and Dask take seconds, and --help should not.
     from catalog_builder.pipeline import steps_of
+
+    if name != "run":
+        if until is not None:
+            raise ConfigError(f"--until is for `run`; {name} is one step.", "Leave it out.")
+        return (name,)
+    steps = steps_of(config)
+    if until is None:
+        return steps
+    if until not in steps:
+        raise ConfigError(f"--until {until}: no such step here.", f"Steps: {', '.join(steps)}.")
+    return steps[: steps.index(until) + 1]
+
+
+def _run(
+    wanted: Sequence[str],
+    config: RunConfig,
+    dry_run: bool,
+    verbosity: int,
+    *,
+    retry_quarantined: bool,
+) -> None:
     from catalog_builder.runs import plan_in_words, run_steps
 
-    wanted = steps_of(config) if name == "run" else (name,)
     if dry_run:
         typer.echo(plan_in_words(config))
         return

@@ -16,6 +16,7 @@ _ROOM = "catalog_builder.runtime.clusters"
 #: may be an extra that is not installed.
 KINDS = {
     "local": (f"{_ROOM}.local", "LocalMachine"),
+    "kubernetes": (f"{_ROOM}.kubernetes", "OperatorCluster"),
 }
 #: An address, such as tls://10.0.0.1:8786, is a kind as well.
 _ADDRESS = (f"{_ROOM}.address", "SomebodyElses")

@@ -8,6 +8,24 @@ from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
+class KubernetesSettings(BaseModel):
+    """A driver in a pod, beside a cluster of the Dask operator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start_seconds: float = Field(
+        1800.0,
+        gt=0.0,
+        description="Seconds that the driver waits for the scheduler and its first worker: nodes"
+        " may have to start, and images to come.",
+    )
+    manifests: Path | None = Field(
+        None,
+        description="Overlay such as deploy/kubernetes/overlays/cpu, for --dry-run to print and"
+        " `doctor` to check from outside.",
+    )
+
+
 class ClusterSettings(BaseModel):
     """What all kinds of clusters share; each kind that needs more has a section of its own."""
 
@@ -40,6 +58,8 @@ class ClusterSettings(BaseModel):
     performance_report: bool = Field(
         True, description="Save the Dask performance report of each run beside its log."
     )
+
+    kubernetes: KubernetesSettings = Field(default_factory=KubernetesSettings)
 
     @field_validator("memory_limit")
     @classmethod

@@ -1,0 +1,24 @@
+"""Which steps a command completes."""
+
+import pytest
+
+from catalog_builder.cli.steps import _wanted
+from catalog_builder.config import RunConfig
+from catalog_builder.errors import ConfigError
+
+
+def test_a_run_stops_after_the_step_it_is_told():
+    assert _wanted("run", RunConfig(), "training-set") == ("ingest", "training-set")
+    assert _wanted("run", RunConfig(), None)[-1] == "publish"
+
+
+def test_a_step_that_is_not_part_of_the_run_is_refused():
+    with pytest.raises(ConfigError, match="no such step"):
+        _wanted("run", RunConfig(), "trian")
+    with pytest.raises(ConfigError, match="ingest, predict, publish"):
+        _wanted("run", RunConfig(model_path="model"), "train")
+
+
+def test_one_step_has_no_until():
+    with pytest.raises(ConfigError, match="one step"):
+        _wanted("ingest", RunConfig(), "train")
