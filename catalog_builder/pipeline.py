@@ -87,8 +87,9 @@ class Pipeline:
         #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
         self.given_up: dict[str, str] = {}
-        #: Receipts of label surveys that this run learnt from.
+        #: Receipts of label surveys that this run learnt from, and of their stars by partition.
         self.taught: list[Receipt] = []
+        self.matches: list[Receipt] = []
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
@@ -144,8 +145,10 @@ class Pipeline:
         )
         self.taught = [labels]
         plan = teaching.plan_match(self.partitions, features, labels, self.release)
-        matches = step(teaching.MATCH, context, plan)
-        plan = teaching.plan_assemble(features, matches, self.survey, settings, self.config.seed)
+        self.matches = step(teaching.MATCH, context, plan)
+        plan = teaching.plan_assemble(
+            features, self.matches, self.survey, settings, self.config.seed
+        )
         (training,) = step(teaching.ASSEMBLE, context, plan)
         return training
 
@@ -285,7 +288,9 @@ class Pipeline:
             "inputs": inputs,
             "metrics": model.metrics,
             "accounting": books,
-            "incidents": collect_incidents(self.features, self.given_up, self.archive),
+            "incidents": collect_incidents(
+                self.features, self.given_up, self.archive, self.taught, self.matches
+            ),
             "acknowledgements": tuple(filter(None, (self.release.credit, model.credit))),
         }
 

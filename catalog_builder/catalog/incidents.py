@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from catalog_builder.runtime.receipts import Receipt
 
 
 def collect_incidents(
-    features: Iterable[Receipt], given_up: Mapping[str, str], archive: str
+    features: Iterable[Receipt],
+    given_up: Mapping[str, str],
+    archive: str,
+    labels: Sequence[Receipt] = (),
+    matches: Iterable[Receipt] = (),
 ) -> dict[str, Any]:
-    """Sum up what the receipts of ingest tell of bad input.
+    """Sum up what the receipts of ingest and of the training set tell of bad input.
 
     Parameters
     ----------
@@ -23,6 +27,10 @@ def collect_incidents(
     archive : str
         Root of the archive, left out of the reasons: a catalogue names no folder of the machine
         it was made on.
+    labels : sequence of Receipt
+        Of the label survey that was learnt from, if one was.
+    matches : iterable of Receipt
+        Of its stars in each partition.
 
     Returns
     -------
@@ -32,9 +40,11 @@ def collect_incidents(
     files: dict[str, dict[str, str]] = {}
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     cells: Counter[str] = Counter()
+    absent: Counter[str] = Counter()
     for receipt in features:
         files.update(receipt.notes.get("file_rejects", {}))
         cells.update(receipt.notes.get("cell_nulls", {}))
+        absent.update(receipt.notes.get("absent", {}))
         for table, reasons in receipt.notes.get("row_rejects", {}).items():
             rows[table].update(reasons)
     root = f"{archive.rstrip('/')}/"
@@ -43,4 +53,16 @@ def collect_incidents(
         "files": dict(sorted(files.items())),
         "rows": {table: dict(sorted(counts.items())) for table, counts in sorted(rows.items())},
         "cells": dict(sorted(cells.items())),
+        "absent": dict(sorted(absent.items())),
+        "labels": _label_books(labels[0], matches) if labels else None,
+    }
+
+
+def _label_books(labels: Receipt, matches: Iterable[Receipt]) -> dict[str, Any]:
+    return {
+        "survey": labels.task,
+        "rows": labels.rows_in,
+        "rejected": dict(sorted(labels.rejected.items())),
+        "nulls": dict(sorted(labels.notes.get("label_nulls", {}).items())),
+        "without_spectrum": sum(match.rows_in - match.rows_out for match in matches),
     }

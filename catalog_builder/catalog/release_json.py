@@ -53,6 +53,32 @@ class FileIncident(BaseModel):
     detail: str
 
 
+class LabelBooks(BaseModel):
+    """What became of the rows of the label survey that was learnt from.
+
+    Attributes
+    ----------
+    survey : str
+        Name of its description.
+    rows : int
+        Rows of its file.
+    rejected : dict of str to int
+        Rows left out, by the first cut that rejects them.
+    nulls : dict of str to int
+        Labels of the other rows that are null: by cut, or ``<label>_missing`` in the file.
+    without_spectrum : int
+        Stars with labels for whom the archive has no usable spectrum.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    survey: str
+    rows: int = Field(ge=0)
+    rejected: dict[str, int]
+    nulls: dict[str, int]
+    without_spectrum: int = Field(ge=0)
+
+
 class Incidents(BaseModel):
     """What was wrong with the input, at its grain.
 
@@ -67,6 +93,10 @@ class Incidents(BaseModel):
         are not the rejected sources of the accounting.
     cells : dict of str to int
         Bad cells that became null, by ``table.column``.
+    absent : dict of str to int, optional
+        Spectra that the source table announces and no file holds, by table.
+    labels : LabelBooks, optional
+        Of the label survey; none where the model was given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +105,8 @@ class Incidents(BaseModel):
     files: dict[str, FileIncident] = Field(default_factory=dict)
     rows: dict[str, dict[str, int]] = Field(default_factory=dict)
     cells: dict[str, int] = Field(default_factory=dict)
+    absent: dict[str, int] | None = None
+    labels: LabelBooks | None = None
 
 
 class ReleaseRecord(BaseModel):
@@ -133,8 +165,11 @@ class ReleaseRecord(BaseModel):
     def expected_seal(self) -> str:
         """Return what ``seal`` must be."""
         content = self.model_dump(exclude={"seal"})
-        if self.incidents is None:  # records from before there was this field
+        # Records from before there were these fields keep their seals.
+        if self.incidents is None:
             del content["incidents"]
+        else:
+            content["incidents"] = self.incidents.model_dump(exclude_none=True)
         return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
     def to_json(self) -> str:

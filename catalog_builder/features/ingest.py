@@ -8,7 +8,7 @@ its columns of scalars (some 30 MB for the largest of DR3).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from catalog_builder.config import IngestSettings
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import PartitionReader
 from catalog_builder.features.sources import complete_sources, first_of_each, look_up_sources
-from catalog_builder.features.spectra import SPECTRA_TABLES, convert
+from catalog_builder.features.spectra import ANNOUNCED_BY, SPECTRA_TABLES, convert
 from catalog_builder.features.store import FeatureWriter
 
 
@@ -130,7 +130,7 @@ class _PartitionIngest:
 
     def _look_up(self, wanted: Ids) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         table, reason = self.release.source_table, RejectReason.NO_GAIA_SOURCE_ROW
-        blocks = self.reader.blocks(table) if self.reader.has(table) else iter(())
+        blocks = self._note_announced(table) if self.reader.has(table) else iter(())
         columns, found = look_up_sources(wanted, blocks, self.release, self.ledger)
         if self.reader.has(table):
             # Who is not found in a file that gave not all its rows is lost through that file.
@@ -138,6 +138,15 @@ class _PartitionIngest:
         strangers = wanted[~found]
         self.ledger.reject(table, reason, strangers, np.full(strangers.size, -1))
         return columns, found
+
+    def _note_announced(self, table: TableName) -> Iterator[Block]:
+        """Yield the source table's rows, and note whom it says to have which spectra."""
+        for block in self.reader.blocks(table):
+            for spectra, column in ANNOUNCED_BY.items():
+                if column in block.columns:
+                    ids = block.columns["source_id"][block.columns[column]]
+                    self.ledger.announce(spectra, ids)
+            yield block
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
         pixel = ids >> self.release.partition.source_id_shift

@@ -49,8 +49,8 @@ class Ledger:
 
     def __init__(self, tables: Sequence[str], driving_tables: Sequence[str]) -> None:
         self._places = {table: place for place, table in enumerate(tables)}
-        self._driving = frozenset(driving_tables)
-        self._requested: list[Ids] = []
+        self._requested: dict[str, list[Ids]] = {table: [] for table in driving_tables}
+        self._announced: dict[str, list[Ids]] = {table: [] for table in driving_tables}
         self._rejected: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
         self._row_counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._examples: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -62,12 +62,17 @@ class Ledger:
     @property
     def requested(self) -> Ids:
         """Source ids that have a row in a driving table, sorted, each once."""
-        return unique(self._requested)
+        return unique([ids for parts in self._requested.values() for ids in parts])
 
     def request(self, table: str, ids: Ids) -> None:
         """Note who has a row in a table; only driving tables ask for anybody."""
-        if table in self._driving:
-            self._requested.append(ids)
+        if table in self._requested:
+            self._requested[table].append(ids)
+
+    def announce(self, table: str, ids: Ids) -> None:
+        """Note who should have a row in a driving table, by what the source table says."""
+        if table in self._announced and ids.size:
+            self._announced[table].append(ids)
 
     def reject(self, table: str, reason: RejectReason, ids: Ids, rows: NDArray[np.int64]) -> None:
         """Note rows of a table as unusable; `rows` are their numbers in the file, -1 for none."""
@@ -92,7 +97,7 @@ class Ledger:
             np.array([reject.row for reject in named]),
         )
         self._row_counts[table].update(reject.reason.value for reject in rejects)
-        if table in self._driving:
+        if table in self._requested:
             self.nameless.update(
                 reject.reason.value for reject in rejects if reject.source_id is None
             )
@@ -133,8 +138,16 @@ class Ledger:
             counts.update(dict(zip(map(str, REASONS), numbers.tolist(), strict=True)))
         return dict(sorted((+counts).items()))
 
+    def absent(self) -> dict[str, int]:
+        """Count the announced sources that no row of a table names, by table."""
+        counts = {
+            table: np.setdiff1d(unique(ids), unique(self._requested[table])).size
+            for table, ids in self._announced.items()
+        }
+        return {table: count for table, count in sorted(counts.items()) if count}
+
     def notes(self) -> dict[str, Any]:
-        """Return what else a receipt should say: rejected rows, nulled cells, bad files."""
+        """Return what else a receipt should say: rejected rows, nulled cells, bad files ..."""
         return {
             "rows_read": dict(sorted(self.rows_read.items())),
             "row_rejects": {
@@ -144,6 +157,7 @@ class Ledger:
             "examples": self._examples,
             "cell_nulls": dict(sorted(self.cell_nulls.items())),
             "file_rejects": dict(sorted(self.files.items())),
+            "absent": self.absent(),
         }
 
     def _append(self, table: str, reasons: NDArray[Any], ids: Ids, rows: NDArray[np.int64]) -> None:

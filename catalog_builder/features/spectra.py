@@ -31,6 +31,13 @@ SPECTRA_TABLES: tuple[tuple[TableName, str], ...] = (
     (XP_SAMPLED, "xp"),
 )
 
+#: Columns of the source table that say who has a row in these tables.
+ANNOUNCED_BY: dict[TableName, str] = {
+    RVS: "has_rvs",
+    XP_CONTINUOUS: "has_xp_continuous",
+    XP_SAMPLED: "has_xp_sampled",
+}
+
 
 @dataclass(frozen=True)
 class Converted:

@@ -38,7 +38,8 @@ class LabelBlock:
     rejected : dict of str to int
         Rows left out, by the first cut that rejects them.
     label_nulls : dict of str to int
-        Labels of the n stars that became null, by cut.
+        Labels of the n stars that became null, by cut; and those that the file has not,
+        as ``<label>_missing``.
     """
 
     source_id: NDArray[np.int64]
@@ -157,9 +158,11 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
     source_id = np.where(key.null, 0, key.values).astype(np.int64)
     snr = _floats(raw[survey.sig_to_noise], survey)
     labels, errors = _labels(survey, raw)
+    label_nulls = {
+        f"{name}_missing": np.isnan(labels[:, LABEL_NAMES.index(name)]) for name in survey.labels
+    }
     keep = source_id > 0
     rejected = Counter({NO_SOURCE_ID: int((~keep).sum())})
-    label_nulls: dict[str, NDArray[np.int64]] = {}
     for cut in survey.cuts:
         if cut.column not in raw:
             continue
@@ -170,7 +173,7 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
             continue
         places = [LABEL_NAMES.index(name) for name in cut.rejects]
         lost = failed[:, None] & np.isfinite(labels[:, places])
-        label_nulls[cut.name] = lost.sum(axis=1)
+        label_nulls[cut.name] = lost
         labels[failed[:, None] & np.isin(np.arange(len(LABEL_NAMES)), places)] = np.nan
     empty = ~np.isfinite(labels).any(axis=1)
     rejected[NO_LABEL] += int((empty & keep).sum())

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.simulate import emulator, instrument, photometry, rvs, stars, xp
 from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
-from catalog_builder.simulate.truth import Stars
+from catalog_builder.simulate.truth import Stars, keep_visible_anomalies
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -78,18 +78,17 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
     ln_flux, window = surface_spectra(star)
     wavelength = emulator.load().sed_wavelength
     flux = photometry.received(ln_flux, stars.radius(star.mass, star.logg), star.distance, star.a_0)
+    transits = np.clip(rng.gamma(9.0, 1.0 / 9.0, n), 0.4, 3.0)
+    none = star.wart == "no_spectrum"
+    alone = _sig_to_noise(instrument.grvs_magnitude(wavelength, flux), transits)
+    published = (alone >= MINIMUM_SIG_TO_NOISE) & ~none
+    keep_visible_anomalies(star, published)
+    # A companion adds light: whose spectrum is published without it has one with it, too.
     window, flux = _add_companions(rng, star, window, flux)
     at_xp = photometry.sampled_flux(flux, wavelength)
     magnitudes = instrument.load().magnitudes(at_xp)
     grvs = instrument.grvs_magnitude(wavelength, flux)
-    transits = np.clip(rng.gamma(9.0, 1.0 / 9.0, n), 0.4, 3.0)
-
-    sig_to_noise = (
-        _SIG_TO_NOISE_12 * 10.0 ** (_SIG_TO_NOISE_SLOPE * (grvs - 12.0)) * np.sqrt(transits)
-    )
-    sig_to_noise = np.minimum(sig_to_noise, 600.0 * transits)
-    none = star.wart == "no_spectrum"
-    published = (sig_to_noise >= MINIMUM_SIG_TO_NOISE) & ~none
+    sig_to_noise = _sig_to_noise(grvs, transits)
     # A star too faint for an RVS spectrum keeps its XP spectrum: it cannot have the other alone.
     star.wart = np.where((star.wart == "rvs_only") & ~published, "", star.wart)
     rows = np.flatnonzero(published)
@@ -127,6 +126,11 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
         bp=bp,
         rp=rp,
     )
+
+
+def _sig_to_noise(grvs: Float, transits: Float) -> Float:
+    typical = _SIG_TO_NOISE_12 * 10.0 ** (_SIG_TO_NOISE_SLOPE * (grvs - 12.0))
+    return np.minimum(typical * np.sqrt(transits), 600.0 * transits)
 
 
 def _measure_magnitudes(rng: np.random.Generator, exact: Float, transits: Float) -> Float:

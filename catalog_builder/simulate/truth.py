@@ -32,6 +32,8 @@ ANOMALIES: Final = {
     "cosmic_spikes": 0.006,
 }
 OUTSIDE_LABELS: Final = "outside_labels"
+#: Of these nothing shows without an RVS spectrum: only stars that have one keep them.
+_IN_RVS_ONLY: Final = tuple(name for name in ANOMALIES if name != "hot_star")
 #: No star beyond these gets APOGEE labels: Teff [K], log g, [M/H].
 LABEL_LIMITS: Final = {"teff": (3650.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2.45, 0.5)}
 #: Share of stars with each defect of the input.
@@ -184,10 +186,21 @@ def _anomalies(rng: np.random.Generator, teff: Float, logg: Float, m_h: Float) -
     names = np.array(["", *ANOMALIES])
     shares = np.array(list(ANOMALIES.values()))
     drawn = rng.choice(names, len(teff), p=[1.0 - shares.sum(), *shares])
+    return np.where((drawn == "") & _outside_labels(teff, logg, m_h), OUTSIDE_LABELS, drawn)
+
+
+def _outside_labels(teff: Float, logg: Float, m_h: Float) -> Bool:
     outside = np.zeros(len(teff), dtype=bool)
     for values, (low, high) in zip((teff, logg, m_h), LABEL_LIMITS.values(), strict=True):
         outside |= (values < low) | (values > high)
-    return np.where(outside & (drawn == ""), OUTSIDE_LABELS, drawn)
+    return outside
+
+
+def keep_visible_anomalies(star: Stars, has_rvs: Bool) -> None:
+    """Take from stars without an RVS spectrum what only such a spectrum could show, in place."""
+    unseen = np.isin(star.anomaly, _IN_RVS_ONLY) & ~has_rvs
+    instead = np.where(_outside_labels(star.teff, star.logg, star.m_h), OUTSIDE_LABELS, "")
+    star.anomaly = np.where(unseen, instead, star.anomaly)
 
 
 def _warts(rng: np.random.Generator, n: int) -> Text:

@@ -47,7 +47,7 @@ class Site:
 @pytest.fixture(scope="session")
 def archive(tmp_path_factory):
     out = tmp_path_factory.mktemp("sky") / "archive"
-    simulate("dr3", 1500, 11, out)
+    simulate("dr3", 1500, 12, out)
     return out
 
 

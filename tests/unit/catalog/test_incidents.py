@@ -54,8 +54,28 @@ def test_partitions_are_summed_up():
         "files": {"file.csv.gz": cut},
         "rows": {"rvs": {"all_nan_spectrum": 4, "bad_number": 3}},
         "cells": {"gaia.ra": 6},
+        "absent": {},
+        "labels": None,
     }
     assert Incidents.model_validate(found).files["file.csv.gz"].reason == "truncated_file"
+
+
+def test_what_is_absent_and_what_became_of_the_labels_is_told():
+    labels = receipt(label_nulls={"teff_bad": 2}).model_copy(
+        update={"task": "survey", "rows_in": 9, "rows_out": 6, "rejected": {"low_snr": 3}}
+    )
+    matches = [receipt().model_copy(update={"rows_in": 3, "rows_out": n}) for n in (1, 3)]
+    features = [receipt(absent={"xp": 4, "rvs": 1}), receipt(absent={"xp": 2}), receipt()]
+    found = collect_incidents(features, {}, "/a", [labels], matches)
+    assert found["absent"] == {"rvs": 1, "xp": 6}
+    assert found["labels"] == {
+        "survey": "survey",
+        "rows": 9,
+        "rejected": {"low_snr": 3},
+        "nulls": {"teff_bad": 2},
+        "without_spectrum": 2,
+    }
+    assert Incidents.model_validate(found).labels is not None
 
 
 def test_incidents_are_sealed_and_their_absence_leaves_old_seals_as_they_were():
@@ -63,9 +83,12 @@ def test_incidents_are_sealed_and_their_absence_leaves_old_seals_as_they_were():
     clean = ReleaseRecord.model_validate({**RECORD, "incidents": collect_incidents([], {}, "/a")})
     bad = ReleaseRecord.model_validate({**RECORD, "incidents": {"cells": {"gaia.ra": 1}}})
     assert len({record.expected_seal() for record in (old, clean, bad)}) == 3
-    # Made before the field existed; a sealed catalogue stays valid.
+    # Made before the fields existed; a sealed catalogue stays valid.
     assert old.expected_seal() == (
         "1bbfd41430b4a9cfc7dd06a96c98561a2920957a95ff56d5f8cf5b96d7ba2432"
+    )
+    assert bad.expected_seal() == (
+        "651e222ee67bd1b398ecb860f6f220431692634a535d2af41902229e17f24188"
     )
 
 

@@ -45,6 +45,17 @@ def test_a_source_lost_without_a_reason_is_a_defect():
         books.reasons_of(ids(7), books.rejected_rows())
 
 
+def test_announced_sources_without_a_row_are_absent():
+    books = ledger()
+    books.request(RVS, ids(1, 2))
+    books.announce(RVS, ids(2, 3))
+    books.announce(RVS, ids(3, 4))
+    books.announce("gaia_source", ids(9))  # nobody is asked for there
+    assert books.notes()["absent"] == {RVS: 2}
+    assert books.requested.tolist() == [1, 2]
+    assert ledger().absent() == {}
+
+
 def test_rows_without_an_id_count_where_somebody_asked():
     books = ledger()
     for table in TABLES:

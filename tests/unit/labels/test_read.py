@@ -58,6 +58,7 @@ def test_a_good_star(path):
 @pytest.mark.parametrize("null", [np.nan, -9999.0, np.inf])
 def test_null_labels_and_errors(path, null):
     block = read_one(path, [{"M_H": null}, {"TEFF_ERR": null}, {"LOGG_ERR": 0.0}])
+    assert block.label_nulls == {"m_h_missing": 1}
     assert np.isnan(block.labels).tolist()[0] == [False, False, True, False, False]
     assert np.isnan(block.label_error).tolist() == np.isnan(block.labels).tolist()
     assert block.label_error[1, 0] == SURVEY.labels["teff"].error_if_missing
