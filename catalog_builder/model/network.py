@@ -49,6 +49,19 @@ class Whitening(nn.Module):
         return _SQUASH * torch.asinh(centred @ self.axes / _SQUASH)
 
 
+class FlatConvolution(nn.Conv1d):
+    """A convolution of spectra that are images one sample high, (b, channels, 1, samples).
+
+    With the channels side by side in memory, a layout that torch has in two dimensions only, the
+    four of the RVS branch take 0.7 of the time. One input channel would gain nothing.
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (b, channels, 1, samples), in the layout of the images."""
+        stride, padding = (1, *self.stride), (0, *map(int, self.padding))
+        return functional.conv2d(images, self.weight[:, :, None], self.bias, stride, padding)
+
+
 class RvsBranch(nn.Module):
     """RVS spectrum by two ways, whitened components and convolutions, (b, 2, 800) -> (b, width)."""
 
@@ -58,7 +71,7 @@ class RvsBranch(nn.Module):
         self.components = nn.Linear(settings.rvs_components, settings.width)
         channels = (2, *settings.rvs_channels)
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(channels[i], channels[i + 1], kernel, _STRIDE, padding=kernel // 2)
+            FlatConvolution(channels[i], channels[i + 1], kernel, _STRIDE, padding=kernel // 2)
             for i, kernel in enumerate(_KERNELS)
         )
         samples = N_PIXELS // _STRIDE ** len(_KERNELS)
@@ -70,12 +83,14 @@ class RvsBranch(nn.Module):
         depth, trust = spectra[:, 0], spectra[:, 1]
         # A masked sample is as deep as the mean spectrum there: it says nothing.
         centred = (depth - self.whitening.centre) * (trust > 0)
-        hidden = torch.stack([centred, trust], dim=1)
+        hidden = torch.stack([centred, trust], dim=2)[:, None].permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             hidden = functional.silu(convolution(hidden))
+        # The layer `out` as a convolution of one position, which takes the samples as they lie.
+        kernel = self.out.weight.view(-1, *hidden.shape[1:])
         embedded: Tensor = (
             self.components(self.whitening(centred))
-            + self.out(hidden.flatten(1))
+            + functional.conv2d(hidden, kernel, self.out.bias).flatten(1)
             + self.normalisation(told)
         )
         return embedded
@@ -225,12 +240,7 @@ class HybridNet(nn.Module):
         """Return what each branch makes of its input, (b, width); 0 where it is not `usable`."""
         embedded: dict[str, Tensor] = {}
         if "rvs" in self.branches:
-            # Convolutions are most of the cost: only stars that have a spectrum go through them.
-            rows = torch.nonzero(usable[:, 0])[:, 0]
-            embedded["rvs"] = columns["rvs"].new_zeros(len(usable), self.presence.out_features)
-            if len(rows):
-                spectra = self.branches["rvs"](columns["rvs"][rows], columns["rvs_class"][rows])
-                embedded["rvs"] = embedded["rvs"].index_add(0, rows, spectra)
+            embedded["rvs"] = self._embed_rvs(columns, usable[:, 0])
         if "xp" in self.branches:
             embedded["xp"] = self.branches["xp"](columns["xp"]) * usable[:, 1:2]
         shown = {
@@ -241,6 +251,19 @@ class HybridNet(nn.Module):
         for name in self._tables():
             embedded[name] = self.branches[name](columns[name]) * shown[name]
         return embedded
+
+    def _embed_rvs(self, columns: Mapping[str, Tensor], usable: Tensor) -> Tensor:
+        spectra, told, branch = columns["rvs"], columns["rvs_class"], self.branches["rvs"]
+        if spectra.device.type != "cpu":
+            # To count the spectra would stall a GPU, and costs it more than to embed them all.
+            masked: Tensor = branch(spectra, told) * usable[:, None]
+            return masked
+        # Convolutions are most of the cost: only stars that have a spectrum go through them.
+        rows = torch.nonzero(usable)[:, 0]
+        embedded = spectra.new_zeros(len(usable), self.presence.out_features)
+        if not len(rows):
+            return embedded
+        return embedded.index_add(0, rows, branch(spectra[rows], told[rows]))
 
     def answer(
         self, embedded: Mapping[str, Tensor], usable: Tensor, generator: Generator | None = None
