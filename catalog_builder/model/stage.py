@@ -73,7 +73,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=1, work=_train_member, prefers="GPU")
+MEMBER = Stage("train", version=2, work=_train_member, prefers="GPU")
 ASSEMBLE = Stage("model", version=3, work=_assemble, keeps_previous=True)
 
 

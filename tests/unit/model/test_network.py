@@ -9,7 +9,7 @@ import torch
 from catalog_builder.errors import ModelError
 from catalog_builder.model.augment import add_noise, hide_inputs
 from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
-from catalog_builder.model.network import OUTPUTS, HybridNet
+from catalog_builder.model.network import OUTPUTS, FlatConvolution, HybridNet
 
 SUBSETS = [s for size in range(1, 5) for s in combinations(MODALITIES, size)]
 
@@ -100,3 +100,27 @@ def test_noise_spares_the_share_it_is_told_to_spare(sky):
     touched = (noisy.xp_flux != stars.xp_flux).any(dim=1)
     assert float(touched.float().mean()) == pytest.approx(0.3, abs=0.06)
     assert np.array_equal(touched, (noisy.rvs_flux != stars.rvs_flux).any(dim=1))
+
+
+def test_flat_convolutions_are_those_of_one_dimension():
+    generator = torch.Generator().manual_seed(5)
+    layer = FlatConvolution(2, 4, 9, 2, padding=4)
+    spectra = torch.randn(8, 800, 2, generator=generator)
+    found = layer(spectra[:, None].permute(0, 3, 1, 2))
+    expected = torch.nn.functional.conv1d(spectra.mT, layer.weight, layer.bias, 2, 4)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found[:, :, 0], expected)
+
+
+def test_the_last_layer_of_the_rvs_branch_reads_samples_as_flattened(sky, scaling, settings):
+    branch = build(settings, ("rvs",)).branches["rvs"]
+    stars = Stars.from_block(sky.block).take(slice(0, 16))
+    spectra = network_columns(stars, scaling, ("rvs",))["rvs"]
+    hidden = spectra
+    for layer in branch.convolutions:
+        hidden = torch.nn.functional.silu(
+            torch.nn.functional.conv1d(hidden, layer.weight, layer.bias, 2, layer.padding)
+        )
+    # Neither whitening axes nor offsets are set yet: the convolutions are all there is.
+    expected = branch.out(hidden.flatten(1))
+    torch.testing.assert_close(branch(spectra, torch.zeros(16, 2)), expected)
