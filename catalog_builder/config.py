@@ -146,6 +146,21 @@ class RunConfig(Section):
     demo: DemoSettings = Field(default_factory=DemoSettings)
     publish: PublishSettings = Field(default_factory=PublishSettings)
 
+    @model_validator(mode="after")
+    def _a_gpu_can_be_had(self) -> RunConfig:
+        if self.device == "cuda" and self.cluster.submits and not self.cluster.offers_gpu:
+            raise ValueError(
+                f"device is cuda, but cluster.{self.cluster.kind} does not say where a GPU is to be"
+                " had (gpu_queue)"
+            )
+        return self
+
+    @property
+    def training_device(self) -> str:
+        """The device of training: where a GPU is asked for, only `gpu_fallback` allows a CPU."""
+        must = self.cluster.offers_gpu and not self.cluster.gpu_fallback
+        return "cuda" if self.device == "auto" and must else self.device
+
     @field_validator("ranges", mode="before")
     @classmethod
     def _accept_one_range(cls, value: Any) -> Any:

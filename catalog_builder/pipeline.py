@@ -162,7 +162,7 @@ class Pipeline:
             self.workdir,
             settings,
             self.config.seed,
-            self.config.device,
+            self.config.training_device,
             {
                 "release": self.release.name,
                 "survey": self.survey.name,
@@ -173,6 +173,8 @@ class Pipeline:
         step = functools.partial(self._step, "train")
         plan = learning.plan_members(training, settings, self.config.seed)
         members = step(learning.MEMBER, context, plan)
+        if self.config.cluster.offers_gpu and any(m.notes.get("device") == "cpu" for m in members):
+            self.driver.events.warn("training ran on a CPU (gpu_fallback): no GPU came or worked")
         plan = learning.plan_assemble(training, members, settings)
         (made,) = step(learning.ASSEMBLE, context, plan)
         return Model(

@@ -50,7 +50,7 @@ class Plan:
     rows: Mapping[str, int]
     workers: int
     memory_needed: int
-    memory_limit: int
+    memory_limit: int | None
     memory_machine: int | None
     disk_needed: int
     disk_free: int
@@ -65,11 +65,11 @@ class Plan:
     def in_words(self) -> str:
         """Return the plan as lines."""
         rows = "\n".join(f"  {table:<28} about {count:>12,}" for table, count in self.rows.items())
+        limit = "" if self.memory_limit is None else f" of its {format_bytes(self.memory_limit)}"
         return (
             f"Partitions: {self.partitions} ({self.files} files, {format_bytes(self.bytes_in)})\n"
             f"Rows:\n{rows}\n"
-            f"Workers: {self.workers}, each needs about {format_bytes(self.memory_needed)} of its"
-            f" {format_bytes(self.memory_limit)}\n"
+            f"Workers: {self.workers}, each needs about {format_bytes(self.memory_needed)}{limit}\n"
             f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
         )
 
@@ -82,7 +82,7 @@ class Plan:
             Naming what is too small, and the setting that helps.
         """
         # Workers that somebody else started have limits of their own.
-        if self.memory_machine is not None and self.memory_needed > self.memory_limit:
+        if self.memory_limit is not None and self.memory_needed > self.memory_limit:
             raise ResourceError(
                 f"A worker needs about {format_bytes(self.memory_needed)}, its limit is"
                 f" {format_bytes(self.memory_limit)}.",
@@ -126,6 +126,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
     while not existing.exists():
         existing = existing.parent
     local = config.cluster.kind == "local"
+    somebody_elses = "://" in config.cluster.kind
     disk = sum(STORE_BYTES.get(table, 0) * count for table, count in driving.items())
     disk += SOURCE_BYTES * max(driving.values())
     return Plan(
@@ -135,7 +136,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         rows={str(table): count for table, count in rows.items()},
         workers=config.cluster.workers or available_cores(),
         memory_needed=BASE_MEMORY + BLOCK_COPIES * config.ingest.block_rows * block,
-        memory_limit=parse_bytes(config.cluster.memory_limit),
+        memory_limit=None if somebody_elses else parse_bytes(config.cluster.memory_limit),
         memory_machine=psutil.virtual_memory().total if local else None,
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,

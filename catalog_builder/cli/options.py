@@ -38,7 +38,10 @@ ModelPath = Annotated[
 VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
 ]
-Cluster = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Where the work runs.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option(metavar="local|slurm|pbs|kubernetes|ADDRESS", help="Where the work runs."),
+]
 Tls = Annotated[
     str | None,
     typer.Option(

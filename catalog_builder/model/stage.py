@@ -37,6 +37,7 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
     data, scaling = load_training(root / task.payload["training"])
     # The folder's name holds the key: a killed training finds its checkpoint there and goes on.
     out = context.workdir.models / "members" / f"{task.name}-{task.key[:12]}"
+    device = _device(context.device)
     result = fit_member(
         data,
         scaling,
@@ -44,14 +45,18 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
         member=task.payload["member"],
         seed=context.seed,
         out=out,
-        device=_device(context.device),
+        device=device,
     )
     return Outcome(
         rows_in=len(data),
         rows_out=len(data),
         output=str(out.relative_to(root)),
         output_digest=result.digest,
-        notes={"epochs": result.epochs, "validation_loss": result.validation_loss},
+        notes={
+            "epochs": result.epochs,
+            "validation_loss": result.validation_loss,
+            "device": device,
+        },
     )
 
 

@@ -160,10 +160,11 @@ class Driver:
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None
     ) -> dict[str, Receipt]:
         cluster = self.cluster
+        wanted = "" if self.config.device == "cpu" else stage.prefers
         done: dict[str, Receipt] = {}
         failures: list[Failure] = []
         with (
-            cluster.offering(stage.prefers) as client,
+            cluster.offering(wanted) as client,
             self.events.meter(stage.name, total=len(tasks)) as meter,
             StallWatch(
                 self.config.cluster.stall_seconds,
@@ -191,6 +192,8 @@ class Driver:
         self, client: Client, stage: Stage, context: Any, tasks: Sequence[Task]
     ) -> Iterator[Receipt | Failure]:
         try:
+            if self.cluster.failure is not None:
+                raise self.cluster.failure
             yield from execute(client, stage, context, self.workdir, tasks)
         except ClusterError:
             if self.cluster.failure is not None:  # it knows better why the scheduler is gone

@@ -16,6 +16,8 @@ _ROOM = "catalog_builder.runtime.clusters"
 #: may be an extra that is not installed.
 KINDS = {
     "local": (f"{_ROOM}.local", "LocalMachine"),
+    "slurm": (f"{_ROOM}.slurm", "SlurmCluster"),
+    "pbs": (f"{_ROOM}.pbs", "PbsCluster"),
     "kubernetes": (f"{_ROOM}.kubernetes", "OperatorCluster"),
 }
 #: An address, such as tls://10.0.0.1:8786, is a kind as well.

@@ -7,6 +7,8 @@ from pathlib import Path
 from dask.utils import parse_bytes
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from catalog_builder.runtime.clusters.batch_settings import PbsSettings, SlurmSettings
+
 
 class KubernetesSettings(BaseModel):
     """A driver in a pod, beside a cluster of the Dask operator."""
@@ -32,10 +34,15 @@ class ClusterSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str = Field(
-        "local", description="`local`, or the address of a running scheduler (tcp:// or tls://)."
+        "local",
+        description="`local`, `slurm`, `pbs`, `kubernetes`, or the address of a running scheduler"
+        " (tcp:// or tls://).",
     )
     workers: int | None = Field(
-        None, ge=1, description="Worker processes; by default one per core of this machine."
+        None,
+        ge=1,
+        description="Worker processes; by default one per core of this machine. A batch system has"
+        " to be told.",
     )
     memory_limit: str = Field(
         "2GiB", description="Memory of each worker, above which Dask restarts it."
@@ -50,7 +57,12 @@ class ClusterSettings(BaseModel):
     tls: bool | Path = Field(
         False,
         description="Encrypted connections: `true` (a temporary certificate for a local cluster),"
-        " or a folder that holds ca.pem, cert.pem and key.pem.",
+        " or a folder that holds ca.pem, cert.pem and key.pem; beyond one machine they are always"
+        " encrypted, by a certificate made for the run if none is given.",
+    )
+    gpu_fallback: bool = Field(
+        False,
+        description="Where a GPU is asked for and none comes or works, train on a CPU and warn.",
     )
     stall_seconds: float = Field(
         1800.0, gt=0.0, description="A warning is given when nothing is finished for so long."
@@ -59,6 +71,8 @@ class ClusterSettings(BaseModel):
         True, description="Save the Dask performance report of each run beside its log."
     )
 
+    slurm: SlurmSettings = Field(default_factory=SlurmSettings)
+    pbs: PbsSettings = Field(default_factory=PbsSettings)
     kubernetes: KubernetesSettings = Field(default_factory=KubernetesSettings)
 
     @field_validator("memory_limit")
@@ -66,3 +80,16 @@ class ClusterSettings(BaseModel):
     def _is_a_size(cls, value: str) -> str:
         parse_bytes(value)
         return value
+
+    @property
+    def submits(self) -> bool:
+        """Whether workers are submitted to somebody who may keep them waiting."""
+        return self.kind in ("slurm", "pbs")
+
+    @property
+    def offers_gpu(self) -> bool:
+        """Whether the settings of this kind name where a GPU is to be had for training."""
+        return any(
+            self.kind == kind and section.gpu_queue is not None
+            for kind, section in (("slurm", self.slurm), ("pbs", self.pbs))
+        )

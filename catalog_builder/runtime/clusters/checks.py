@@ -1,0 +1,105 @@
+"""What ``doctor`` finds out about a batch system before anything is submitted."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+from dask.utils import format_bytes, parse_bytes
+
+from catalog_builder.errors import CatalogBuilderError, ConfigError
+from catalog_builder.runtime.clusters.protocol import Finding
+from catalog_builder.runtime.clusters.tls import local_security, security_of
+
+if TYPE_CHECKING:
+    from catalog_builder.runtime.clusters.batch import BatchCluster
+
+#: File systems that other machines cannot see.
+_OWN = frozenset({"btrfs", "ext2", "ext3", "ext4", "overlay", "ramfs", "tmpfs", "xfs", "zfs"})
+
+
+def check_batch(cluster: BatchCluster) -> list[Finding]:
+    """Look at commands, jobs, memory, network, folders and certificates."""
+    looks: list[Callable[[BatchCluster], Iterator[str]]] = [
+        _commands,
+        _memory,
+        _network,
+        _folders,
+        _certificates,
+        _jobs,
+    ]
+    findings: list[Finding] = []
+    for look in looks:
+        try:
+            findings += [Finding(text) for text in look(cluster)]
+        except CatalogBuilderError as error:
+            findings.append(Finding(look.__name__.strip("_"), error))
+    return findings
+
+
+def _commands(cluster: BatchCluster) -> Iterator[str]:
+    cluster.queue.require()
+    yield f"{cluster.settings.kind}: {', '.join(cluster.queue.commands)} are there"
+
+
+def _memory(cluster: BatchCluster) -> Iterator[str]:
+    job, worker = cluster.memory_of_job(), parse_bytes(cluster.settings.memory_limit)
+    if job <= worker:
+        raise ConfigError(
+            f"A job has {format_bytes(job)}, its worker's limit is {format_bytes(worker)}: the"
+            " batch system would kill it before Dask notices.",
+            f"Raise cluster.{cluster.settings.kind}.job_memory or lower cluster.memory_limit.",
+        )
+    yield f"{format_bytes(job)} for a job, {format_bytes(worker)} of them for its worker"
+
+
+def _network(cluster: BatchCluster) -> Iterator[str]:
+    interface = cluster.batch.interface
+    if interface is None:
+        yield "the scheduler listens where the default route is (set `interface` for another)"
+        return
+    if interface not in psutil.net_if_addrs():
+        raise ConfigError(
+            f"There is no network interface {interface!r}.",
+            f"This machine has {', '.join(sorted(psutil.net_if_addrs()))}.",
+        )
+    yield f"the scheduler listens on {interface}"
+
+
+def _folders(cluster: BatchCluster) -> Iterator[str]:
+    python = Path(cluster.batch.python or sys.executable)
+    for name, path in (
+        ("workdir", cluster.workdir.root),
+        ("certificates and scripts", cluster.folder),
+        ("Python", python),
+    ):
+        kind = _file_system(path)
+        warning = ": can compute nodes see it?" if kind in _OWN else ""
+        yield f"{name} {path} on {kind}{warning}"
+
+
+def _file_system(path: Path) -> str:
+    """Return the type of the file system that holds a path, which need not exist."""
+    mounts = {part.mountpoint: part.fstype for part in psutil.disk_partitions(all=True)}
+    for parent in (path.absolute(), *path.absolute().parents):
+        if str(parent) in mounts:
+            return mounts[str(parent)]
+    return "an unknown file system"
+
+
+def _certificates(cluster: BatchCluster) -> Iterator[str]:
+    tls = cluster.settings.tls
+    if isinstance(tls, Path):
+        security_of(tls)
+        yield f"certificates of {tls}"
+        return
+    local_security(cluster.settings.model_copy(update={"tls": True}))
+    yield "certificates are made for each run, for their owner's eyes only"
+
+
+def _jobs(cluster: BatchCluster) -> Iterator[str]:
+    for group, queue in cluster.tested():
+        yield f"a {group} job would be accepted by {queue or 'the default queue'}"
