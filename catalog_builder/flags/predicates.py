@@ -36,6 +36,9 @@ class FlagContext:
         Smallest and largest training label; a label that was not trained may be absent.
     g_range, parallax_range : (float, float), optional
         The same for the training stars' G in mag and parallax in mas; None if none had any.
+    distances : mapping of str to ndarray of float, shape (n,)
+        How unlike the training stars, by the name of the distance, in units of its limit; NaN
+        where there was nothing to test.
     """
 
     mean: NDArray[np.floating[Any]]
@@ -44,6 +47,7 @@ class FlagContext:
     label_range: Mapping[str, Range] = field(default_factory=dict)
     g_range: Range | None = None
     parallax_range: Range | None = None
+    distances: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
 
 Predicate = Callable[..., Bools]
@@ -82,6 +86,18 @@ def rvs_low_snr(context: FlagContext, *, threshold: float) -> Bools:
     return low
 
 
+def beyond_limit(context: FlagContext, *, distance: str) -> Bools:
+    """Tell where a distance to the training stars is beyond its limit; untested is not beyond."""
+    if distance not in context.distances:
+        raise ConfigError(
+            f"flags.yaml asks for the distance {distance!r}, which is none of "
+            f"{', '.join(context.distances)}.",
+            "Correct the parameters of the bit.",
+        )
+    beyond: Bools = context.distances[distance] > 1.0
+    return beyond
+
+
 def label_not_available(context: FlagContext, *, label: str) -> Bools:
     """Tell where a label is null."""
     null: Bools = ~np.isfinite(_label(context, label))
@@ -102,6 +118,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         g_outside_range,
         parallax_outside_range,
         rvs_low_snr,
+        beyond_limit,
         label_not_available,
         not_predicted,
     )

@@ -16,6 +16,7 @@ from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import LABELS, CatalogSchema
 
 Columns = dict[str, NDArray[Any]]
@@ -81,6 +82,8 @@ def catalogue_columns(
         What to return, with dtypes.
     """
     made = {**_labels(prediction), **_correlations(prediction)}
+    distances = dict(zip(DISTANCES, prediction.distances.T, strict=True))
+    made |= distances
     made["bp_rp"] = block["phot_bp_mean_mag"] - block["phot_rp_mean_mag"]
     context = FlagContext(
         mean=prediction.mean,
@@ -89,6 +92,7 @@ def catalogue_columns(
         label_range=estimator.label_range,
         g_range=estimator.g_range,
         parallax_range=estimator.parallax_range,
+        distances=distances,
     )
     made["flags"] = compute_flags(context, schema.flags)
     source: Mapping[str, NDArray[Any]] = {**block, **made}

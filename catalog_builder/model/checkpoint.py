@@ -22,9 +22,14 @@ _HEAD = "document"
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
     """Write tensors and a JSON document to one safetensors file, atomically."""
+    write_atomically(path, tensor_bytes(tensors, document))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> bytes:
+    """Return the content of the file that `write_tensors` writes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    head = json.dumps(document, allow_nan=False)
-    write_atomically(path, save(plain, metadata={_HEAD: head}))
+    content: bytes = save(plain, metadata={_HEAD: json.dumps(document, allow_nan=False)})
+    return content
 
 
 def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:

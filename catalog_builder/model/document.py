@@ -14,11 +14,11 @@ from catalog_builder.model.calibration import LabelFactors
 from catalog_builder.model.settings import ModelSettings
 
 MODEL_JSON = "model.json"
-FORMAT = "catalog-builder model, layout 2"
+FORMAT = "catalog-builder model, layout 3"
 
 
 class Weights(BaseModel):
-    """One file of weights."""
+    """One file of arrays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,6 +55,8 @@ class ModelDocument(BaseModel):
         Given by the caller.
     weights : tuple of Weights
         The members' files.
+    selection : Weights
+        The file of the tests of strangeness.
     digest : str
         SHA-256 of all the above.
     """
@@ -77,6 +79,7 @@ class ModelDocument(BaseModel):
     metrics: dict[str, Any]
     provenance: dict[str, Any]
     weights: tuple[Weights, ...]
+    selection: Weights
     digest: str = ""
 
     def content_digest(self) -> str:

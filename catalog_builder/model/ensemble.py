@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
+from catalog_builder.model.answers import Contradictions
 from catalog_builder.model.calibration import (
     ANY_INPUTS,
     LabelFactors,
@@ -35,14 +36,18 @@ from catalog_builder.model.inputs import (
     TrainingArrays,
     presence,
 )
+from catalog_builder.model.limits import fit_selection
 from catalog_builder.model.metrics import label_metrics, metrics_by_regime, regimes
 from catalog_builder.model.sample import label_stars, trainable, trained_names
+from catalog_builder.model.selection import Selection
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.workdir import write_atomically
 
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 
 Array = NDArray[np.float64]
+
+_SELECTION = "selection.safetensors"
 
 
 def assemble(
@@ -114,6 +119,7 @@ def assemble(
             Weights(file=f"member-{number:02d}.safetensors", sha256=file_digest(file))
             for number, file in enumerate(files)
         ),
+        selection=Weights(file=_SELECTION, sha256=""),
     )
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
@@ -121,9 +127,11 @@ def assemble(
     calibration = _calibrate(Estimator(networks, draft), data.subset(Split.CALIBRATION))
     calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated), data.subset(Split.TEST))
-    measured = calibrated.model_copy(update={"metrics": metrics})
+    selection = _select(Estimator(networks, calibrated), data).to_bytes()
+    tests = Weights(file=_SELECTION, sha256=hashlib.sha256(selection).hexdigest())
+    measured = calibrated.model_copy(update={"metrics": metrics, "selection": tests})
     document = measured.model_copy(update={"digest": measured.content_digest()})
-    _write(document, members, out)
+    _write(document, members, selection, out)
     return document.digest
 
 
@@ -219,6 +227,15 @@ def _subsets(
             yield shown, rows
 
 
+def _select(estimator: Estimator, data: TrainingArrays) -> Selection:
+    settings = estimator.document.settings
+
+    def answers(block: Block) -> Contradictions:
+        return estimator.contradictions(block, settings.validation_batch_size)
+
+    return fit_selection(answers, data, settings)
+
+
 def _measure(estimator: Estimator, data: TrainingArrays) -> dict[str, Any]:
     """Return the metrics of the test stars, as observed and without each of their inputs."""
     settings = estimator.document.settings
@@ -254,7 +271,7 @@ def _hide(block: Block, hidden: NDArray[np.bool_]) -> Block:
     return {**block, **{name: np.zeros_like(block[name]) for name in gone}}
 
 
-def _write(document: ModelDocument, members: Sequence[Path], out: Path) -> None:
+def _write(document: ModelDocument, members: Sequence[Path], selection: bytes, out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         if read_document(out).digest == document.digest:
             return
@@ -265,6 +282,7 @@ def _write(document: ModelDocument, members: Sequence[Path], out: Path) -> None:
     for number, (member, weights) in enumerate(zip(members, document.weights, strict=True)):
         shutil.copyfile(member / WEIGHTS, partial / weights.file)
         shutil.copyfile(member / LOG, partial / f"member-{number:02d}.training.jsonl")
+    write_atomically(partial / document.selection.file, selection)
     write_atomically(partial / MODEL_JSON, document.to_bytes())
     partial.replace(out)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,14 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
+from catalog_builder.model.answers import Contradictions, conflict, disagreement
 from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
-from catalog_builder.model.document import ModelDocument, read_document
+from catalog_builder.model.document import ModelDocument, Weights, read_document
 from catalog_builder.model.fit import torch_threads
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.metrics import GAUSSIAN_95
 from catalog_builder.model.network import HybridNet
+from catalog_builder.model.selection import DISTANCES, Selection
 
 Array = NDArray[np.float64]
 
@@ -44,6 +47,9 @@ class Prediction:
         (n, 5, 5), of the labels' errors.
     inputs_used : numpy.ndarray
         (n, 4) bool, in the order of `MODALITIES`.
+    distances : numpy.ndarray
+        (n, 5), how unlike the training stars, in the order of `selection.DISTANCES`; above 1 is
+        beyond the limit, NaN is not tested.
     """
 
     mean: Array
@@ -53,6 +59,17 @@ class Prediction:
     interval95: Array
     correlation: Array
     inputs_used: NDArray[np.bool_]
+    distances: Array
+
+
+class Mixture(NamedTuple):
+    """The members' answers together, on the scale of the network, and against each other."""
+
+    mean: Array
+    aleatoric: Array
+    epistemic: Array
+    used: NDArray[np.bool_]
+    contradictions: Contradictions
 
 
 class Estimator:
@@ -66,16 +83,25 @@ class Estimator:
         The members.
     document : ModelDocument
         What they are.
+    selection : Selection, optional
+        Tests of strangeness, on the same device; without it no star is tested.
     device : str
         Where torch computes.
     """
 
     def __init__(
-        self, networks: Sequence[HybridNet], document: ModelDocument, device: str = "cpu"
+        self,
+        networks: Sequence[HybridNet],
+        document: ModelDocument,
+        selection: Selection | None = None,
+        device: str = "cpu",
     ) -> None:
         self._networks = [network.to(device).eval() for network in networks]
         self._scaling = Scaling.from_json(document.scaling)
         self._untrained = np.array([name not in document.trained_labels for name in LABELS])
+        known = [LABELS.index(name) for name in document.trained_labels]
+        self._trained = torch.tensor(known, device=device)
+        self._selection = selection or Selection({}, {}, {})
         self._device = device
         self.document = document
 
@@ -92,15 +118,11 @@ class Estimator:
         _check_contents(path, document)
         networks = []
         for weights in document.weights:
-            file = path / weights.file
-            if file_digest(file) != weights.sha256:
-                raise ModelError(
-                    f"{file} is not the file that model.json describes: its digest differs.",
-                    "Copy the model directory again from where it was made, or train again.",
-                )
+            file = _checked(path, weights)
             tensors, _ = read_tensors(file)
             networks.append(build_network(file, tensors, document))
-        return cls(networks, document, device)
+        selection = Selection.load(_checked(path, document.selection), device)
+        return cls(networks, document, selection, device)
 
     @property
     def digest(self) -> str:
@@ -140,11 +162,7 @@ class Estimator:
         ModelError
             If an input that is said to be present is not finite.
         """
-        stars = len(block["source_id"])
-        parts = [
-            self._predict_batch({name: v[start : start + batch_size] for name, v in block.items()})
-            for start in range(0, stars, batch_size)
-        ]
+        parts = [self._predict_batch(part) for part in _batches(block, batch_size)]
         if not parts:
             return _nothing()
         names = Prediction.__dataclass_fields__
@@ -152,8 +170,23 @@ class Estimator:
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
         )
 
+    def contradictions(self, block: Block, batch_size: int) -> Contradictions:
+        """Return what the networks say against each other about a feature block's stars."""
+        with torch.no_grad(), torch_threads(self.document.settings.threads):
+            parts = [
+                self._mixture(self._stars(part)).contradictions
+                for part in _batches(block, batch_size)
+            ]
+        return Contradictions(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+    def _stars(self, block: Block) -> Stars:
+        return Stars.from_block(block, self._device, self.document.trained_inputs)
+
     def _predict_batch(self, block: Block) -> Prediction:
-        mean, aleatoric, epistemic, used = self._mixture(block)
+        with torch.no_grad(), torch_threads(self.document.settings.threads):
+            stars = self._stars(block)
+            mean, aleatoric, epistemic, used, contradictions = self._mixture(stars)
+            distances = self._selection.distances(stars, contradictions)
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
@@ -180,33 +213,46 @@ class Estimator:
             interval95=interval95,
             correlation=correlation,
             inputs_used=used,
+            distances=distances,
         )
 
-    def _mixture(self, block: Block) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
-        """Return the mixture's mean, the mean covariance, the members' scatter, inputs used."""
-        inputs = self.document.trained_inputs
+    def _mixture(self, stars: Stars) -> Mixture:
         means: list[Tensor] = []
         covariances: list[Tensor] = []
-        with torch.no_grad(), torch_threads(self.document.settings.threads):
-            stars = Stars.from_block(block, self._device, inputs)
-            columns = network_columns(stars, self._scaling, inputs)
-            used = self._networks[0].usable(stars.present)
-            for network in self._networks:
-                mean, cholesky = mean_and_cholesky(network(columns, stars.present).double())
-                means.append(mean)
-                covariances.append(cholesky @ cholesky.mT)
-            stacked = torch.stack(means)
-            mean = stacked.mean(dim=0)
-            deviation = stacked - mean
-            freedom = max(1, len(self._networks) - 1)
-            epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
-            aleatoric = torch.stack(covariances).mean(dim=0)
-        return (
+        columns = network_columns(stars, self._scaling, self.document.trained_inputs)
+        used = self._networks[0].usable(stars.present)
+        for number, network in enumerate(self._networks):
+            embedded = network.embed(columns, used)
+            mean, cholesky = mean_and_cholesky(network.answer(embedded, used).double())
+            means.append(mean)
+            covariances.append(cholesky @ cholesky.mT)
+            if number == 0:
+                # One member is enough for a test, and all would cost a tenth of the time.
+                chi_square = conflict(network, embedded, used, self._trained)
+        stacked = torch.stack(means)
+        mean = stacked.mean(dim=0)
+        deviation = stacked - mean
+        freedom = max(1, len(self._networks) - 1)
+        epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
+        aleatoric = torch.stack(covariances).mean(dim=0)
+        ratio = disagreement(aleatoric, epistemic, self._trained)
+        return Mixture(
             mean.cpu().numpy(),
             aleatoric.cpu().numpy(),
             epistemic.cpu().numpy(),
             used.cpu().numpy(),
+            Contradictions(chi_square.cpu().numpy(), ratio.cpu().numpy()),
         )
+
+
+def _checked(path: Path, weights: Weights) -> Path:
+    file = path / weights.file
+    if file_digest(file) != weights.sha256:
+        raise ModelError(
+            f"{file} is not the file that model.json describes: its digest differs.",
+            "Copy the model directory again from where it was made, or train again.",
+        )
+    return file
 
 
 def build_network(file: Path, tensors: dict[str, Tensor], document: ModelDocument) -> HybridNet:
@@ -235,7 +281,13 @@ def _check_contents(path: Path, document: ModelDocument) -> None:
         raise ModelError(f"{path} has no members.", again)
 
 
+def _batches(block: Block, size: int) -> Iterator[Block]:
+    for start in range(0, len(block["source_id"]), size):
+        yield {name: values[start : start + size] for name, values in block.items()}
+
+
 def _nothing() -> Prediction:
     row = np.empty((0, len(LABELS)))
     square = np.empty((0, len(LABELS), len(LABELS)))
-    return Prediction(row, row, row, row, row, square, np.empty((0, len(MODALITIES)), dtype=bool))
+    used = np.empty((0, len(MODALITIES)), dtype=bool)
+    return Prediction(row, row, row, row, row, square, used, np.empty((0, len(DISTANCES))))

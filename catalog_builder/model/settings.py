@@ -98,7 +98,20 @@ class ModelSettings(BaseModel):
         description="G magnitudes that separate the regimes of test stars without RVS.",
     )
 
+    false_flag_rate: float = Field(
+        0.01,
+        gt=0,
+        lt=0.5,
+        description="Share of ordinary stars that each test of strangeness may flag.",
+    )
+    map_stars: int = Field(
+        3000,
+        ge=100,
+        description="Training stars that mark out the space of each kind of spectra at most.",
+    )
+
     def training(self) -> dict[str, object]:
         """Return, as JSON types, the settings that the weights of a member depend on."""
         others = {"members", "min_regime_stars", "rvs_snr_edges", "g_edges"}
+        others |= {"false_flag_rate", "map_stars"}
         return self.model_dump(mode="json", exclude=others)

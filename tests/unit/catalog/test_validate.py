@@ -210,7 +210,7 @@ def test_changed_values_behind_intact_checksums(sealed):
         ("e_m_h_epistemic", 20, 0.0, "a sigma without a label"),
         ("corr_teff_logg", 1, -1.1, "a correlation outside -1 to 1"),
         ("teff", 22, np.inf, "infinite"),
-        ("flags", 9, 1 << 20, "an undeclared bit is set"),
+        ("flags", 9, 1 << 40, "an undeclared bit is set"),
         ("flags", 9, -1, "an undeclared bit is set"),
         ("source_id", 10, 0, "not larger than in the row before"),
     ],

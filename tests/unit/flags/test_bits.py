@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
+from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import LABELS, FlagSchema
 
 SCHEMA = FlagSchema.load()
@@ -33,6 +34,7 @@ def star(**changes):
         },
         g_range=(7.0, 14.0),
         parallax_range=(-0.1, 20.0),
+        distances={name: np.array([0.7]) for name in DISTANCES},
     )
     features = {**context.features, **changes.pop("features", {})}
     return replace(context, features=features, **changes)
@@ -56,6 +58,31 @@ def test_an_input_that_was_not_used(position):
     used[0, position] = False
     name = ("rvs_used", "xp_used", "photometry_used", "parallax_used")[position]
     assert words(star(inputs_used=used)) == USED - {name}
+
+
+STRANGE = {
+    "rvs_distance": "rvs_out_of_distribution",
+    "xp_distance": "xp_out_of_distribution",
+    "rvs_misfit": "rvs_unlike_any_star",
+    "input_conflict": "rvs_xp_conflict",
+    "member_disagreement": "ensemble_disagreement",
+}
+
+
+def test_every_distance_has_a_bit():
+    assert set(STRANGE) == set(DISTANCES)
+
+
+@pytest.mark.parametrize(("distance", "name"), STRANGE.items())
+@pytest.mark.parametrize(("value", "beyond"), [(1.0, False), (1.01, True), (NAN, False)])
+def test_a_distance_beyond_its_limit(distance, name, value, beyond):
+    distances = {**star().distances, distance: np.array([value])}
+    assert words(star(distances=distances)) == (USED | {name} if beyond else USED)
+
+
+def test_a_distance_that_nobody_measures_is_refused():
+    with pytest.raises(ConfigError, match="asks for the distance 'rvs_distance'"):
+        words(star(distances={}))
 
 
 @pytest.mark.parametrize("position", range(5))

@@ -220,3 +220,10 @@ class TestDamage:
         sealed = wider.model_copy(update={"digest": wider.content_digest()})
         (copy / MODEL_JSON).write_bytes(sealed.to_bytes())
         self.refuse(copy, "do not fit the network of model.json")
+
+    def test_one_changed_bit_of_the_tests(self, copy):
+        file = copy / "selection.safetensors"
+        content = bytearray(file.read_bytes())
+        content[-1] ^= 1
+        file.write_bytes(content)
+        self.refuse(copy, r"selection\.safetensors is not the file that model\.json describes")

@@ -1,0 +1,77 @@
+"""The tests of a model's selection, made from the training stars and set on stars kept back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from catalog_builder.model.answers import Contradictions
+from catalog_builder.model.gauge import Gauge
+from catalog_builder.model.inputs import Block, Split, Stars, TrainingArrays
+from catalog_builder.model.latent import Spectra, SpectrumModel
+from catalog_builder.model.residual import matched_filters
+from catalog_builder.model.selection import SPECTRA, WITHOUT_RVS, Place, Selection, spectra_of
+from catalog_builder.model.settings import ModelSettings
+
+# Components of each input, and the leading ones in which near training stars are looked for: the
+# faint ones hold details in which nobody is near anybody.
+_COMPONENTS = {"rvs": 40, "xp": 20}
+_LEADING = {"rvs": 12, "xp": 8}
+# Training spectra that the components are fitted to, at most: more would only cost memory.
+_FIT_STARS = 12_000
+# Spectra per component, and stars per gauge, below which there is no test.
+_STARS_PER_COMPONENT, _GAUGE_STARS = 10, 50
+_SEED = 18
+
+
+def fit_selection(
+    answers: Callable[[Block], Contradictions], data: TrainingArrays, settings: ModelSettings
+) -> Selection:
+    """Make the tests of a model.
+
+    Parameters
+    ----------
+    answers : callable
+        What the trained networks say against each other about a feature block's stars.
+    data : TrainingArrays
+        The fit stars make the spaces; the validation and calibration stars, which fitted nothing,
+        set the limits. Test stars are not looked at.
+    settings : ModelSettings
+        Rate of ordinary stars beyond each limit, and number of landmarks.
+    """
+    places: dict[str, Place] = {}
+    filters: dict[str, Tensor] = {}
+    for name in SPECTRA:
+        spectra = _training_spectra(data, name)
+        count = min(_COMPONENTS[name], len(spectra.flux) // _STARS_PER_COMPONENT)
+        if count < _LEADING[name]:
+            continue
+        model, components = SpectrumModel.fit(spectra, count)
+        chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
+        landmarks = components[chosen[: settings.map_stars], : _LEADING[name]].contiguous()
+        places[name] = Place(model, landmarks)
+        if name == "rvs":
+            filters = matched_filters(model, components, _SEED)
+    draft = Selection(places, filters, {})
+    kept_back = (data.split == Split.VALIDATION) | (data.split == Split.CALIBRATION)
+    held = {name: values[kept_back] for name, values in data.block.items()}
+    hidden = {**held, "has_rvs": np.zeros_like(held["has_rvs"])}
+    seen = draft.statistics(Stars.from_block(held), answers(held))
+    seen[WITHOUT_RVS] = draft.statistics(Stars.from_block(hidden), answers(hidden))[WITHOUT_RVS]
+    gauges = {
+        name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
+        for name, statistic in seen.items()
+        if len(statistic.rows) >= _GAUGE_STARS and statistic.values.any()
+    }
+    return Selection(places, filters, gauges)
+
+
+def _training_spectra(data: TrainingArrays, name: str) -> Spectra:
+    rows = np.flatnonzero((data.split == Split.FIT) & data.block[f"has_{name}"])
+    if len(rows) > _FIT_STARS:
+        rows = rows[np.linspace(0, len(rows) - 1, _FIT_STARS).astype(np.int64)]
+    block = {key: values[rows] for key, values in data.block.items()}
+    return spectra_of(Stars.from_block(block, spectra=(name,)), name)

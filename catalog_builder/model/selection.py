@@ -1,0 +1,176 @@
+"""How unlike the training stars a star is: distances, each in units of a calibrated limit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catalog_builder.model.answers import Contradictions
+from catalog_builder.model.checkpoint import group, read_tensors, tensor_bytes
+from catalog_builder.model.gauge import Gauge
+from catalog_builder.model.inputs import MODALITIES, Stars
+from catalog_builder.model.latent import Spectra, SpectrumModel, nearest
+from catalog_builder.model.residual import residual_statistics
+
+Array = NDArray[np.float64]
+
+#: What is measured of each star, in the order of `Strangeness.distances`; 1 is the limit.
+DISTANCES: Final = (
+    "rvs_distance",
+    "xp_distance",
+    "rvs_misfit",
+    "input_conflict",
+    "member_disagreement",
+)
+#: Gauge of the disagreement about stars whose RVS spectrum is absent.
+WITHOUT_RVS: Final = "member_disagreement_without_rvs"
+SPECTRA: Final = ("rvs", "xp")
+
+
+class Statistic(NamedTuple):
+    """Raw statistics of some stars.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (r,)
+        The stars.
+    values : ndarray, shape (r, m)
+        Positive; the larger, the odder.
+    noise : ndarray, shape (r,)
+        Of the spectrum that decides how large they may be.
+    """
+
+    rows: NDArray[np.int64]
+    values: Array
+    noise: Array
+
+
+@dataclass(frozen=True)
+class Place:
+    """The space of one input's spectra: components, and the training stars that mark it out.
+
+    Attributes
+    ----------
+    model : SpectrumModel
+    landmarks : Tensor
+        (m, l), leading components of ordinary training stars.
+    """
+
+    model: SpectrumModel
+    landmarks: Tensor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """All tests of a model; a test that could not be made for want of stars is absent.
+
+    Attributes
+    ----------
+    places : dict of str to Place
+        Per input, ``rvs`` and ``xp``.
+    filters : dict of str to Tensor
+        Of `residual_statistics`.
+    gauges : dict of str to Gauge
+        Per distance.
+    """
+
+    places: dict[str, Place]
+    filters: dict[str, Tensor]
+    gauges: dict[str, Gauge]
+
+    def distances(self, stars: Stars, answers: Contradictions) -> Array:
+        """Return `DISTANCES` of n stars, (n, 5), each over its limit; NaN where not tested."""
+        found = np.full((len(stars), len(DISTANCES)), np.nan)
+        for name, statistic in self.statistics(stars, answers).items():
+            if name in self.gauges and len(statistic.rows):
+                column = DISTANCES.index(name.removesuffix("_without_rvs"))
+                ratio = self.gauges[name].ratio(statistic.values, statistic.noise)
+                found[statistic.rows, column] = ratio
+        return found
+
+    def statistics(self, stars: Stars, answers: Contradictions) -> dict[str, Statistic]:
+        """Return the raw statistics of stars, by the name of their gauge."""
+        found: dict[str, Statistic] = {}
+        noise = {name: np.full(len(stars), np.nan) for name in SPECTRA}
+        for name, place in self.places.items():
+            rows = torch.nonzero(stars.present[:, MODALITIES.index(name)])[:, 0]
+            placed = place.model.place(spectra_of(stars, name).take(rows))
+            at, loud = rows.cpu().numpy(), _numbers(placed.noise)
+            noise[name][at] = loud
+            near = nearest(placed.components, place.landmarks).square[:, 1]
+            rest = (placed.components[:, place.landmarks.shape[1] :] ** 2).sum(dim=1)
+            columns = [near, rest]
+            if name == "rvs":
+                misfit = _numbers(residual_statistics(placed, self.filters))
+                found["rvs_misfit"] = Statistic(at, misfit, loud)
+            else:
+                # XP has no residual test of its own: its samples are few independent numbers.
+                columns.append((placed.residual**2).mean(dim=1))
+            found[f"{name}_distance"] = Statistic(at, _numbers(torch.stack(columns, dim=1)), loud)
+        found["input_conflict"] = _about(answers.conflict, noise["rvs"])
+        found["member_disagreement"] = _about(answers.disagreement, noise["rvs"])
+        absent = ~stars.present[:, MODALITIES.index("rvs")].cpu().numpy()
+        alone = np.where(absent, noise["xp"], np.nan)
+        found[WITHOUT_RVS] = _about(answers.disagreement, alone)
+        return found
+
+    def to_bytes(self) -> bytes:
+        """Return all arrays as the content of one safetensors file."""
+        tensors = {f"filters/{name}": tensor for name, tensor in self.filters.items()}
+        for name, place in self.places.items():
+            arrays = place.model.arrays() | {"landmarks": place.landmarks}
+            tensors |= {f"places/{name}/{key}": tensor for key, tensor in arrays.items()}
+        for name, gauge in self.gauges.items():
+            arrays = {key: torch.from_numpy(values) for key, values in gauge.arrays().items()}
+            tensors |= {f"gauges/{name}/{key}": tensor for key, tensor in arrays.items()}
+        return tensor_bytes(tensors, {})
+
+    @classmethod
+    def load(cls, path: Path, device: str = "cpu") -> Selection:
+        """Read a file of `to_bytes`.
+
+        Raises
+        ------
+        ModelError
+            If the file is absent or damaged.
+        """
+        tensors, _ = read_tensors(path, device)
+        places = {
+            name: Place(SpectrumModel.from_arrays(arrays), arrays["landmarks"])
+            for name, arrays in _by_name(tensors, "places").items()
+        }
+        gauges = {
+            name: Gauge.from_arrays({key: _numbers(values) for key, values in arrays.items()})
+            for name, arrays in _by_name(tensors, "gauges").items()
+        }
+        return cls(places, group(tensors, "filters"), gauges)
+
+
+def spectra_of(stars: Stars, name: str) -> Spectra:
+    """Return the spectra of one input, ``rvs`` or ``xp``, of all stars."""
+    if name == "rvs":
+        return Spectra(stars.rvs_flux, stars.rvs_flux_error, stars.rvs_mask)
+    everywhere = torch.ones_like(stars.xp_flux, dtype=torch.bool)
+    return Spectra(stars.xp_flux, stars.xp_flux_error, everywhere)
+
+
+def _by_name(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, dict[str, Tensor]]:
+    below = group(tensors, prefix)
+    names = sorted({name.split("/")[0] for name in below})
+    return {name: group(below, name) for name in names}
+
+
+def _about(values: Array, noise: Array) -> Statistic:
+    rows = np.flatnonzero(np.isfinite(values) & np.isfinite(noise))
+    return Statistic(rows, values[rows, None], noise[rows])
+
+
+def _numbers(values: Tensor) -> Array:
+    return values.double().cpu().numpy()
