@@ -1,0 +1,1 @@
+"""Science benchmarks: how good the labels are, measured where the truth is known."""

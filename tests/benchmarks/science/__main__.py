@@ -1,0 +1,65 @@
+"""Science benchmarks: ``python -m tests.benchmarks.science --workdir W --test-archive A --out D``.
+
+Each part writes ``D/results/<part>.json`` and is not repeated for the same model and test sky;
+``--docs`` makes ``docs/science.md`` and its figures from what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.config import digest_json
+from catalog_builder.runtime.workdir import write_json
+from tests.benchmarks.science import coverage, document
+from tests.benchmarks.science.context import Context
+
+#: Part -> what measures it.
+PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
+    "coverage": lambda context: coverage.measure(context.predictions),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the parts asked for, then make the document if asked to."""
+    asked = _parse(arguments)
+    context = Context(
+        asked.workdir, asked.test_archive, asked.out, workers=asked.workers, stars=asked.stars
+    )
+    for part in asked.parts.split(","):
+        _run(part, context)
+    if asked.docs is not None:
+        document.write(asked.out / "results", asked.docs)
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.science", description=__doc__)
+    parser.add_argument("--workdir", type=Path, required=True, help="run with a trained model")
+    parser.add_argument("--test-archive", type=Path, required=True, help="simulated, other seed")
+    parser.add_argument("--out", type=Path, required=True, help="predictions, results, log")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--stars", type=int, default=1000, help="per S/N bin of the limit")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the ingest")
+    parser.add_argument("--docs", type=Path, help="folder in which science.md is made")
+    asked = parser.parse_args(arguments)
+    unknown = set(asked.parts.split(",")) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return asked
+
+
+def _run(part: str, context: Context) -> None:
+    file = context.out / "results" / f"{part}.json"
+    key = digest_json([part, context.identity()])
+    if file.is_file() and json.loads(file.read_text())["key"] == key:
+        print(f"{part}: done before")
+        return
+    print(f"{part} ...", flush=True)
+    write_json(file, {"key": key, "about": context.about(), "result": PARTS[part](context)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Predictions of the test sky, as observed and with inputs hidden; made once per model."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalog_builder.features.store import Block
+from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.model.ensemble import Estimator
+from catalog_builder.model.inputs import LABELS, MODALITIES
+from catalog_builder.schema import CatalogSchema
+from tests.benchmarks.science.sky import RunOfModel, TestSky
+
+#: Name of a view -> the inputs that it hides.
+VIEWS: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "no_rvs": ("rvs",),
+    "no_xp": ("xp",),
+    "no_parallax": ("parallax",),
+    "no_photometry": ("photometry",),
+    "only_rvs": ("xp", "photometry", "parallax"),
+    "only_xp": ("rvs", "photometry", "parallax"),
+    "only_photometry": ("rvs", "xp", "parallax"),
+}
+_LOG = "test-openings.jsonl"
+
+
+def hide(block: Block, hidden: tuple[str, ...]) -> Block:
+    """Return the block with inputs said to be absent."""
+    absent = {f"has_{name}": np.zeros_like(block[f"has_{name}"]) for name in hidden}
+    return {**block, **absent}
+
+
+def predictions(sky: TestSky, run: RunOfModel, out: Path) -> pl.DataFrame:
+    """Return predictions of all views with the truth beside them, sorted by source_id.
+
+    The test sky is predicted once for each model digest, in a stream; each opening is logged in
+    ``test-openings.jsonl``.
+
+    Returns
+    -------
+    polars.DataFrame
+        For each view and label ``<view>.<label>`` and ``<view>.e_<label>``; ``flags``,
+        ``has_<input>``; ``true.<column>``.
+    """
+    file = out / f"predictions-{run.digest[:12]}.parquet"
+    if not file.is_file():
+        _predict(sky, run, file)
+        _log_opening(out / _LOG, run, sky)
+    truth = sky.truth().rename(lambda name: name if name == "source_id" else f"true.{name}")
+    return pl.read_parquet(file).join(truth, on="source_id", how="inner").sort("source_id")
+
+
+def _predict(sky: TestSky, run: RunOfModel, file: Path) -> None:
+    estimator = Estimator.load(run.model)
+    schema = CatalogSchema.load()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    writer: pq.ParquetWriter | None = None
+    try:
+        for block in sky.blocks():
+            table = _rows(estimator, schema, block)
+            writer = writer or pq.ParquetWriter(partial, table.schema)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+    partial.replace(file)
+
+
+def _rows(estimator: Estimator, schema: CatalogSchema, block: Block) -> pa.Table:
+    columns: dict[str, np.ndarray] = {
+        name: np.asarray(block[name])
+        for name in ("source_id", "rvs_spec_sig_to_noise", "phot_g_mean_mag", "parallax_error")
+    }
+    columns |= {f"has_{name}": np.asarray(block[f"has_{name}"]) for name in MODALITIES}
+    for view, hidden in VIEWS.items():
+        found = estimator.predict(hide(block, hidden), len(block["source_id"]))
+        for k, label in enumerate(LABELS):
+            columns[f"{view}.{label}"] = found.mean[:, k]
+            columns[f"{view}.e_{label}"] = found.sigma[:, k]
+        if view == "all":
+            columns["flags"] = catalogue_columns(block, found, estimator, schema)["flags"]
+    return pa.table(columns)
+
+
+def _log_opening(log: Path, run: RunOfModel, sky: TestSky) -> None:
+    about = json.loads((sky.archive / "truth" / "about.json").read_text())
+    entry = {
+        "opened": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
+        "model": run.digest,
+        "test_sky": {name: about[name] for name in ("release", "seed", "stars")},
+    }
+    with log.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
