@@ -64,8 +64,8 @@ def _coverage(result: dict[str, Any]) -> str:
     text = [
         "## Precision and coverage",
         "Bins are of predicted values. *Scatter* is 1.4826 MAD of predicted minus true, *bias*\n"
-        "its median. Coverage is the share of stars within 1 / within 1.96 of the catalogue's sigma,\n"
-        "in %, with half the width of its 95 % binomial interval; the aim is 68 +- 3 and 95 +- 2.",
+        "its median. Coverage is the share of stars within 1 / within 1.96 of the catalogue's\n"
+        "sigma, %, with half its 95 % binomial interval; the aim is 68 +- 3 and 95 +- 2.",
     ]
     for population in dict.fromkeys(row["population"] for row in result["bins"]):
         rows = [row for row in result["bins"] if row["population"] == population]
