@@ -19,7 +19,6 @@ from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
-from catalog_builder.report.page import make_report
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -78,6 +77,8 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
 
 
 def _seal(context: PublishContext, task: Task) -> Outcome:
+    from catalog_builder.report.page import make_report  # matplotlib
+
     del task
     folder = context.edition.folder(context.workdir)
     if not folder.exists():

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog_builder.config import PredictSettings, digest_json
-from catalog_builder.inference.predict import predict_partition
-from catalog_builder.inference.worker_model import worker_model
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
@@ -27,6 +25,10 @@ class PredictContext:
 
 
 def _work(context: PredictContext, task: Task) -> Outcome:
+    # torch takes seconds to import: the driver does without.
+    from catalog_builder.inference.predict import predict_partition
+    from catalog_builder.inference.worker_model import worker_model
+
     root = context.workdir.root
     estimator = worker_model(context.model, context.model_digest)
     out = context.workdir.new_output("predictions", task.name)

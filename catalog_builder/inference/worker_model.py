@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from distributed import Worker, WorkerPlugin
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.ensemble import Estimator
+
+if TYPE_CHECKING:
+    from catalog_builder.model.ensemble import Estimator
 
 
 class ModelPlugin(WorkerPlugin):  # type: ignore[misc] # Dask has no types
@@ -38,6 +41,8 @@ def worker_model(path: Path, digest: str) -> Estimator:
     ModelError
         If the model at `path` is damaged, or is another one than the plan's.
     """
+    from catalog_builder.model.ensemble import Estimator
+
     estimator = Estimator.load(path)
     if estimator.digest != digest:
         raise ModelError(

@@ -13,7 +13,6 @@ from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
-from catalog_builder.training.assemble import Matched, assemble_training
 from catalog_builder.training.labels import collect_labels
 from catalog_builder.training.match import match_partition, write_arrays
 
@@ -66,6 +65,9 @@ def _match(context: TrainingContext, task: Task) -> Outcome:
 
 
 def _assemble(context: TrainingContext, task: Task) -> Outcome:
+    # dask-ml and torch take seconds to import: the driver and most workers do without.
+    from catalog_builder.training.assemble import Matched, assemble_training
+
     root = context.workdir.root
     out = context.workdir.new_output("training", context.survey.name)
     partitions = [

@@ -198,7 +198,7 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
                 orphans = _children(driver.pid)
                 _kill(driver.pid)
                 driver.wait(PATIENCE)
-                psutil.wait_procs(orphans, timeout=30)
+                psutil.wait_procs(orphans, timeout=120)
                 alive = [orphan for orphan in orphans if orphan.is_running()]
                 _expect(not alive, f"workers outlive their driver: {alive}", log)
             else:

@@ -13,10 +13,11 @@ import pytest
 from catalog_builder.runtime.lock import holder
 
 STATUS = (sys.executable, "-m", "catalog_builder.cli", "status", "--workdir")
+PATIENCE = 240.0
 
 
-def wait_for(condition, process, seconds=120):
-    deadline = time.monotonic() + seconds
+def wait_for(condition, process):
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None, "the run ended too early"
         assert time.monotonic() < deadline
@@ -61,7 +62,7 @@ def test_a_second_driver_is_refused_and_a_stopped_one_lets_go(kills, bench, goin
     assert predict["running"]
 
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE) == 130
     assert "the same command goes on" in (tmp_path / "log").read_text()
     assert not (workdir / "driver.lock").exists()
     assert "not running" in ask([*STATUS, str(workdir)]).stdout
@@ -73,7 +74,7 @@ def test_a_second_driver_is_refused_and_a_stopped_one_lets_go(kills, bench, goin
 def test_ctrl_c_reaches_driver_and_workers_and_ends_cleanly(going_on, tmp_path):
     workdir, process = going_on
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 130
+    assert process.wait(PATIENCE) == 130
     log = (tmp_path / "log").read_text()
     assert "the same command goes on" in log
     assert "Traceback" not in log

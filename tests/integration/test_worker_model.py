@@ -33,7 +33,7 @@ def test_a_late_worker_has_the_model_before_its_first_task(finished):
     ):
         client.register_plugin(ModelPlugin(path, digest))
         cluster.scale(2)
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=240)
         assert sorted(client.run(models_in_memory).values()) == [1, 1]
 
 

@@ -224,7 +224,8 @@ class Workbench:
         return {record["task"]: record["reason"] for record in records}
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: an idle cluster draws from `random`, which Hypothesis does not suffer.
+@pytest.fixture(scope="package")
 def cluster():
     with LocalCluster(
         n_workers=1,
@@ -269,7 +270,7 @@ def archive(pristine, tmp_path):
     return copy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def clean_receipts(pristine, cluster, tmp_path_factory):
     """Receipts of the undamaged archive, by partition."""
     workdir = tmp_path_factory.mktemp("clean")

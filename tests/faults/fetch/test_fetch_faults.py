@@ -217,12 +217,12 @@ def test_a_silent_server_is_left(site: Any, fetch: Any, settings: Any, tmp_path:
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.send_body(data[:5000])
-        time.sleep(1.0)
+        handler.connection.recv(1)  # until the client hangs up
         handler.close_connection = True
 
     site.faults[site.source(0)] = [silent_halfway]
 
-    fetch(site, tmp_path, settings=settings.model_copy(update={"timeout_seconds": 0.4}))
+    fetch(site, tmp_path, settings=settings.model_copy(update={"timeout_seconds": 1.0}))
 
     assert site.is_whole(tmp_path)
 

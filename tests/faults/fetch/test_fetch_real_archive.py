@@ -111,7 +111,7 @@ def test_an_interrupt_stops_soon_and_the_rest_comes_later(real_site: Any, tmp_pa
     assert _run_until(real_site, tmp_path, 0.3 * total, signal.SIGINT) == 130
 
     assert real_site.total_served < 0.9 * total
-    assert time.monotonic() - asked < 20
+    assert time.monotonic() - asked < 60
     real_site.piece_pause = 0.0
     assert _start(real_site, tmp_path).wait(60) == 0
     assert real_site.is_whole(tmp_path)
@@ -152,9 +152,12 @@ def _run_until(site: Any, out: Path, n_bytes: float, kill: signal.Signals) -> in
         assert time.monotonic() < deadline
         time.sleep(0.001)
     process.send_signal(kill)
-    code = process.wait(30)
+    code = process.wait(60)
     # The server's threads notice.
-    time.sleep(0.1)
+    sent = -1
+    while sent != site.total_served:
+        sent = site.total_served
+        time.sleep(0.2)
     return code
 
 

@@ -167,9 +167,9 @@ def test_the_real_number_of_partitions_is_listed_quickly(dr3, tmp_path):
         folder.mkdir(parents=True)
         for k in range(3386):
             (folder / f"{table.stem}{232 * k:06d}-{232 * k + 231:06d}.csv.gz").touch()
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(list_partitions(str(tmp_path), dr3)) == 3386
-    assert time.perf_counter() - start < 5.0
+    assert time.process_time() - start < 5.0
 
 
 def test_real_archive(shared_data, dr3):

@@ -18,7 +18,7 @@ from pathlib import Path
 from catalog_builder.runtime.lock import driver_lock
 with driver_lock(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

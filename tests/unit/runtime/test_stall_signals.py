@@ -4,33 +4,63 @@ import os
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from catalog_builder.runtime import stall
 from catalog_builder.runtime.signals import termination_as_interrupt
 from catalog_builder.runtime.stall import StallWatch, last_epoch
 from catalog_builder.runtime.workdir import Workdir
 
 
-def test_silence_is_reported_once_and_again_after_a_sign_of_life():
+class Clock:
+    """Time that passes when a test says so; its watch looks at it every few milliseconds."""
+
+    def __init__(self, monkeypatch):
+        self.now, self.looks, self.sign = 1000.0, 0, 0.0
+        monkeypatch.setattr(stall, "time", SimpleNamespace(time=lambda: self.now))
+
+    def last_sign(self):
+        self.looks += 1
+        return self.sign
+
+    def pass_by(self, seconds):
+        """Let time pass, and the watch look at it twice."""
+        self.now += seconds
+        seen, patience = self.looks, time.monotonic() + 60
+        while self.looks < seen + 3:
+            assert time.monotonic() < patience
+            time.sleep(0.001)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+def test_silence_is_reported_once_and_again_after_a_sign_of_life(clock):
     told = []
-    with StallWatch(0.2, told.append) as watch:
-        time.sleep(0.7)
-        assert len(told) == 1
-        assert told[0] > 0.2
+    with StallWatch(0.02, told.append, clock.last_sign) as watch:
+        clock.pass_by(0.01)
+        assert told == []
+        clock.pass_by(0.05)
+        clock.pass_by(0.05)
+        assert told == [pytest.approx(0.06)]
         watch.beat()
-        time.sleep(0.7)
-    assert len(told) == 2
+        clock.pass_by(0.05)
+    assert told[1:] == [pytest.approx(0.05)]
 
 
-def test_beats_and_other_signs_of_life_prevent_a_report():
+def test_beats_and_other_signs_of_life_prevent_a_report(clock):
     told = []
-    with StallWatch(0.5, told.append, time.time):
-        time.sleep(0.9)
-    with StallWatch(1.0, told.append) as watch:
+    with StallWatch(0.02, told.append, clock.last_sign) as watch:
         for _ in range(4):
-            time.sleep(0.3)
             watch.beat()
+            clock.pass_by(0.009)
+        for _ in range(4):
+            clock.sign = clock.now
+            clock.pass_by(0.009)
     assert told == []
 
 

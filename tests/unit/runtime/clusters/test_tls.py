@@ -65,7 +65,7 @@ def test_a_temporary_certificate_encrypts_and_keeps_strangers_out(tmp_path):
         client = cluster.client
         address = client.scheduler.address
         assert address.startswith("tls://127.0.0.1:")
-        assert client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert client.submit(sum, [1, 2]).result(timeout=120) == 3
         (worker,) = client.scheduler_info()["workers"]
         assert worker.startswith("tls://127.0.0.1:")
         plain = address.replace("tls://", "tcp://")
@@ -94,7 +94,7 @@ def test_certificates_of_a_folder_open_a_scheduler_elsewhere(tmp_path):
             settings(kind=cluster.scheduler_address, tls=folder), Workdir(tmp_path)
         ) as opened,
     ):
-        assert opened.client.submit(sum, [1, 2]).result(timeout=30) == 3
+        assert opened.client.submit(sum, [1, 2]).result(timeout=120) == 3
 
 
 def test_nothing_listens_beyond_this_machine(tmp_path):
