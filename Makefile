@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults bench test-kubernetes docs clean
+.PHONY: demo test lint unit faults bench test-cluster test-kubernetes docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -35,6 +35,15 @@ test-kubernetes: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --requirement tests/kubernetes/requirements.txt
 	$(BIN)/pytest tests/kubernetes
+
+# A private Slurm on this machine: whole runs by Slurm and PBS through lost jobs and dead drivers. As
+# root on Debian it installs what it needs; where there is no Slurm the tests say why they skip.
+test-cluster: $(VENV)/.installed
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v slurmctld >/dev/null; then \
+	    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends \
+	      slurm-wlm munge slurm-wlm-torque; } >/dev/null || echo "Slurm cannot be installed."; \
+	fi
+	$(BIN)/pytest tests/cluster
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py

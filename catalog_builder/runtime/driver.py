@@ -79,7 +79,7 @@ class Driver:
             if settings.performance_report:
                 file = self.workdir.logs / f"performance-{self.events.run}.html"
                 self._stack.enter_context(saved_report(cluster.client, file, self.events.warn))
-            dashboard = cluster.client.dashboard_link
+            dashboard = cluster.dashboard
             self.events.say(f"Dask dashboard: {dashboard}")
             self.events.record("cluster", kind=settings.kind, dashboard=dashboard)
         return self._cluster

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 COMMANDS = ("munged", "slurmctld", "slurmd", "sbatch", "qsub")
-#: Node: Slurm's words for what it has. Two slots each, so that three CPU jobs need two nodes.
+#: Node: Slurm's words for what it has. One slot each, so that a third CPU job has to wait.
 NODES = {"cn1": "", "cn2": "", "gn1": " Gres=gpu:1"}
 MEMORY_MIB = 6000
 
@@ -74,7 +74,7 @@ def configuration(folder: Path, host: str, ports: list[int]) -> str:
     lines = [f"{name}={value}" for name, value in settings.items()]
     for (node, extra), port in zip(NODES.items(), node_ports, strict=True):
         lines.append(
-            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2"
+            f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1"
             f" RealMemory={MEMORY_MIB}{extra}"
         )
     lines += [

@@ -9,6 +9,7 @@ import functools
 import logging
 import secrets
 import shlex
+import socket
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dask
 from dask.utils import parse_bytes
@@ -105,7 +107,10 @@ class BatchCluster(Cluster):
         self.folder.mkdir(parents=True, exist_ok=True)
         folder = self.stack.enter_context(run_certificates(self.settings, self._certificates))
         self._certificates = folder
-        list(self.tested())
+        self.logs.mkdir(parents=True, exist_ok=True)
+        found = list(self.find_queues())
+        self.events.record("queues", found=found)
+        self._record([])
         self.stack.enter_context(leftovers.guarded(self._record_file()))
         client = self._start_scheduler(security_of(folder))
         self._fleet.groups = {
@@ -118,6 +123,16 @@ class BatchCluster(Cluster):
         self.events.say(f"Waiting for a worker: {workers} {self.settings.kind} jobs {self.name}.")
         self._wait_for(CPU)
         return client
+
+    @property
+    def dashboard(self) -> str:
+        """Address on this machine (Dask itself would name the scheduler's), and the way to it."""
+        # Somebody who chose an address other than loopback can reach it without a tunnel.
+        host = self.settings.dashboard_address.rpartition(":")[0] or socket.gethostname()
+        port = urlsplit(self.client.dashboard_link).port
+        tunnel = f"ssh -L 8787:{host}:{port} {socket.gethostname()}"
+        way = f" (`{tunnel}` brings it to localhost:8787)" if host == "127.0.0.1" else ""
+        return f"http://{host}:{port}/status{way}"
 
     def scale(self, workers: int) -> None:
         """Have so many CPU jobs; what is too many is cancelled, what is missing submitted."""
@@ -186,32 +201,49 @@ class BatchCluster(Cluster):
             )
         return self.settings.workers
 
-    def tested(self) -> Iterator[tuple[str, str | None]]:
-        """Have the batch system say now what it would refuse later; yield groups and queues.
+    def find_queues(self) -> Iterator[str]:
+        """Say what is known of the queues that jobs go to.
 
         Raises
         ------
         ClusterError
-            With its own words.
+            If one does not exist: the one for the GPU would be missed after days of work.
         """
-        groups = {CPU: self.batch.queue}
-        if self.batch.gpu_queue is not None:
-            groups[GPU] = self.batch.gpu_queue
-        self.logs.mkdir(parents=True, exist_ok=True)
-        for group, queue in groups.items():
-            script = self._write_script(f"{self.name}-{group}-test", group)
+        for group, queue in self.queues().items():
+            if queue is None:
+                yield f"{group} jobs go to the site's default"
+                continue
             try:
-                self.queue.test(script, queue)
+                yield f"{group} jobs go to {queue} ({self.queue.find(queue)})"
             except RefusedError as refused:
                 if group == GPU and self.settings.gpu_fallback:
                     continue  # said when training begins
                 raise ClusterError(
-                    f"A {group} job would be refused: {refused.problem}",
+                    f"No {group} job would be accepted: {refused.problem}",
                     f"Correct the section cluster.{self.settings.kind}; nothing was submitted.",
                 ) from None
+
+    def test_jobs(self) -> Iterator[str]:
+        """Say of each group whether its job could start on the machine as it is now.
+
+        Raises
+        ------
+        RefusedError
+            If one could not.
+        """
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for group in self.queues():
+            script = self._write_script(f"{self.name}-{group}-test", group)
+            try:
+                self.queue.test(script)
             finally:
                 script.unlink()
-            yield group, queue
+            yield f"a {group} job could start"
+
+    def queues(self) -> dict[str, str | None]:
+        """Return the queue of each group that there may be."""
+        gpu = self.batch.gpu_queue
+        return {CPU: self.batch.queue} | ({} if gpu is None else {GPU: gpu})
 
     def _write_script(self, worker: str, group: str) -> Path:
         path = self.logs / f"{worker}.sh"

@@ -29,6 +29,7 @@ def check_batch(cluster: BatchCluster) -> list[Finding]:
         _network,
         _folders,
         _certificates,
+        _queues,
         _jobs,
     ]
     findings: list[Finding] = []
@@ -100,6 +101,9 @@ def _certificates(cluster: BatchCluster) -> Iterator[str]:
     yield "certificates are made for each run, for their owner's eyes only"
 
 
+def _queues(cluster: BatchCluster) -> Iterator[str]:
+    yield from cluster.find_queues()
+
+
 def _jobs(cluster: BatchCluster) -> Iterator[str]:
-    for group, queue in cluster.tested():
-        yield f"a {group} job would be accepted by {queue or 'the default queue'}"
+    yield from cluster.test_jobs()

@@ -12,6 +12,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 from catalog_builder.runtime.clusters.queues import QUEUES, SilentError
 from catalog_builder.runtime.workdir import Workdir, write_json
 
+#: How long a submission may take that began before the driver died.
+STRAGGLER_SECONDS = 5.0
 _SUFFIX = ".run.json"
 
 
@@ -71,7 +74,8 @@ def tidy_up(file: Path) -> None:
     record = _read(file)
     if record is None:
         return
-    QUEUES[record["kind"]](record["name"]).cancel_all(record["jobs"])
+    queue = QUEUES[record["kind"]](record["name"])
+    queue.cancel_all(record["jobs"])
     certificates = Path(record["certificates"])
     if certificates.name == f"tls-{record['name']}":  # and nothing else, whatever the record says
         shutil.rmtree(certificates, ignore_errors=True)
@@ -102,7 +106,11 @@ def _read(file: Path) -> dict[str, Any] | None:
 def main(file: Path) -> None:
     """Wait for the end of the process that started this one, then tidy up after it."""
     sys.stdin.buffer.read()
+    record = _read(file)
     tidy_up(file)
+    if record is not None:  # a submission that was under way when the driver died ends later
+        time.sleep(STRAGGLER_SECONDS)
+        QUEUES[record["kind"]](record["name"]).cancel_all(record["jobs"])
 
 
 if __name__ == "__main__":

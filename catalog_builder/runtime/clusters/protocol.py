@@ -57,6 +57,11 @@ class Cluster(ABC):
         #: What :meth:`close` undoes, last first; :meth:`open` fills it.
         self.stack = ExitStack()
 
+    @property
+    def dashboard(self) -> str:
+        """Address of the Dask dashboard, for a person."""
+        return str(self.client.dashboard_link)
+
     @abstractmethod
     def open(self) -> Client:
         """Start or reach the cluster and return a client of it that has a worker.

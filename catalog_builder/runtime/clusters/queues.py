@@ -88,14 +88,24 @@ class BatchQueue(ABC):
         """
 
     @abstractmethod
-    def test(self, script: Path, queue: str | None) -> None:
-        """Find out, without submitting, whether a job would be taken.
+    def find(self, queue: str) -> str:
+        """Return what there is to know of a queue, in its own words.
 
         Raises
         ------
         RefusedError
-            If it would not.
+            If it does not exist.
         """
+
+    def test(self, script: Path) -> None:
+        """Find out, without submitting, whether a job could start on the machine as it is now.
+
+        Raises
+        ------
+        RefusedError
+            If it could not: also while its nodes are down, when it would only have to wait.
+        """
+        del script
 
     @abstractmethod
     def jobs(self, identifiers: Sequence[str]) -> dict[str, QueuedJob]:
@@ -153,9 +163,16 @@ class SlurmQueue(BatchQueue):
         """Submit by sbatch."""
         return _identifier(_taken(["sbatch", "--parsable", str(script)], script.parent))
 
-    def test(self, script: Path, queue: str | None) -> None:
-        """Ask ``sbatch --test-only``: partition, account, limits, memory, GPUs."""
-        del queue
+    def find(self, queue: str) -> str:
+        """Ask sinfo: nodes by state, time limit, memory and generic resources."""
+        command = ["sinfo", "--noheader", f"--partition={queue}"]
+        lines = _answer([*command, "--format=%D %t nodes, %l, %m MB, %G"]).splitlines()
+        if not lines:
+            raise RefusedError(f"There is no partition {queue!r}.")
+        return "; ".join(" ".join(line.split()) for line in lines)
+
+    def test(self, script: Path) -> None:
+        """Ask ``sbatch --test-only``: account, limits, memory, GPUs."""
         _taken(["sbatch", "--test-only", str(script)], script.parent)
 
     def jobs(self, identifiers: Sequence[str]) -> dict[str, QueuedJob]:
@@ -215,11 +232,12 @@ class PbsQueue(BatchQueue):
         """Submit by qsub."""
         return _identifier(_taken(["qsub", str(script)], script.parent))
 
-    def test(self, script: Path, queue: str | None) -> None:
-        """Ask whether the queue exists; PBS tells the rest when a job is submitted."""
-        del script
-        if queue is not None:
-            _taken(["qstat", "-Q", queue])
+    def find(self, queue: str) -> str:
+        """Ask ``qstat -Q``; PBS tells what is wrong with a job when it is submitted."""
+        line = _taken(["qstat", "-Q", queue]).strip().splitlines()
+        if not line or queue not in line[-1]:
+            raise RefusedError(f"There is no queue {queue!r}.")
+        return " ".join(line[-1].split())
 
     def jobs(self, identifiers: Sequence[str]) -> dict[str, QueuedJob]:
         """Ask ``qstat -f`` for these jobs; it fails for those that have ended, and goes on."""

@@ -35,7 +35,7 @@ class PaperQueue(BatchQueue):
         self.listed[str(self.serial)] = QueuedJob(JobState.WAITING, "Resources")
         return str(self.serial)
 
-    def test(self, script, queue):
+    def find(self, queue):
         raise NotImplementedError
 
     def jobs(self, identifiers):

@@ -1,0 +1,71 @@
+"""Whole runs on batch systems: whatever happens to their jobs, the catalogue is the same."""
+
+from tests.cluster.conftest import settings
+
+GPU = {"gpu_queue": "gpu", "gpu_cores": 1}
+
+
+def running(bed, partition="cpu"):
+    return [job for job, where, state in bed.jobs() if (where, state) == (partition, "RUNNING")]
+
+
+def pending(bed):
+    return [job for job, _, state in bed.jobs() if state == "PENDING"]
+
+
+def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is_the_same(
+    quiet_bed, run, reference
+):
+    bed = quiet_bed
+    # Workers live for some twenty seconds: their jobs come to the end of their time in every run.
+    short = {"walltime": "00:01:00", "lifetime_margin": 38.0, "lifetime_stagger": 4.0}
+    given = settings("slurm", workers=3, cluster={"gpu_fallback": True}, **short, **GPU)
+    made = run(given)
+
+    made.start().after(lambda: made.done("ingest") >= 2)
+    assert pending(bed), "three jobs for two slots"
+    keys = list(made.workdir.glob("cluster/tls-*"))
+    assert len(keys) == 1
+    made.kill()
+    bed.wait_until(lambda: not bed.jobs(), seconds=30)
+    bed.wait_until(lambda: not keys[0].exists(), seconds=30)
+    kept = made.done("ingest")
+
+    made.start().after(lambda: running(bed) and made.done("ingest") > kept)
+    bed.call("scancel", running(bed)[0])
+    bed.wait_until(lambda: pending(bed))
+    bed.call("scancel", pending(bed)[-1])
+    made.after(lambda: made.done("match") >= 1)
+    bed.call("scontrol", "update", "nodename=cn2", "state=drain", "reason=test")
+    made.after(lambda: running(bed, "gpu"))
+    made.end()
+
+    assert made.columns == reference
+    log = {event["event"]: event for event in made.log}
+    losses = log["losses"]
+    assert "CANCELLED" in losses["reasons"]
+    assert "lifetime over" in losses["reasons"]
+    assert losses["jobs_lost"] >= 3
+    assert losses["seconds_of_missing_workers"] > 0
+    assert "seconds of missing workers" in made.said
+    assert "was cancelled while it waited" in made.said
+    # The GPU is a fake: that training ended on a CPU is allowed by a setting, and said.
+    assert "training ran on a CPU (gpu_fallback)" in made.said
+    assert not bed.jobs()
+    assert not list(made.workdir.glob("cluster/*"))
+    assert_no_secret(made.workdir)
+
+
+def test_a_run_on_pbs_is_the_same(quiet_bed, run, reference):
+    made = run(settings("pbs", workers=2)).start()
+    made.after(lambda: running(quiet_bed))
+    made.end()
+    assert made.columns == reference
+    assert "No gpu_queue is set: training runs on the CPU workers." in made.said
+
+
+def assert_no_secret(workdir):
+    """Keys are neither in logs nor in job scripts, nor in what the catalogue says of its making."""
+    for path in workdir.rglob("*"):
+        if path.is_file() and path.suffix in (".json", ".jsonl", ".log", ".sh", ".html"):
+            assert "PRIVATE KEY" not in path.read_text(errors="replace"), path
