@@ -6,10 +6,10 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import GridSpec, NormalisationRule
+from catalog_builder.features.kernels import rebin
 
 #: Model grid: pixel centres in nm, vacuum, rest frame. The detector pixel is 0.0245 nm, so 0.03 nm
 #: keeps nearly all the information of the 0.01 nm samples of DR3.
@@ -36,11 +36,21 @@ class ResampledSpectra:
 
 @dataclass(frozen=True)
 class _Rebinning:
-    """Sparse operators from the native grid to the model grid."""
+    """Which native samples lie under each model pixel, and with which weights.
 
-    mean: scipy.sparse.csr_array
-    #: One operator per lag k, on products ``e[j] * e[j + k]`` of neighbouring errors.
-    variance: tuple[scipy.sparse.csr_array, ...]
+    Attributes
+    ----------
+    first : ndarray of int64, shape (800,)
+        The first sample of each pixel; the k - 1 after it are samples, too.
+    weights : ndarray of float64, shape (k, 800)
+        Overlap of sample and pixel, as a share of the pixel's width.
+    correlation : ndarray of float64, shape (k,)
+        Correlation of the errors of two samples by the distance of their numbers.
+    """
+
+    first: NDArray[np.int64]
+    weights: NDArray[np.float64]
+    correlation: NDArray[np.float64]
 
 
 def resample(
@@ -74,26 +84,23 @@ def resample(
     -------
     ResampledSpectra
     """
-    operators = _rebinning(grid)
-    # The archive marks samples without data by NaN, or by zero flux with zero error.
-    good = np.isfinite(flux) & np.isfinite(flux_error) & (flux_error > 0)
-    values = np.where(good, flux, 0).astype(np.float64)
-    errors = np.where(good, flux_error, 0).astype(np.float64)
-
-    coverage = _apply(operators.mean, good.astype(np.float64))
-    mask = coverage >= max(min_coverage, 1e-9)
-    norm = np.where(mask, coverage, 1.0)
-    mean = _apply(operators.mean, values) / norm
-    variance = np.zeros_like(mean)
-    for lag, operator in enumerate(operators.variance):
-        products = errors[:, : errors.shape[1] - lag] * errors[:, lag:]
-        variance += _apply(operator, products)
-    with np.errstate(over="ignore", under="ignore"):
-        mean32 = mean.astype(np.float32)
-        error32 = (np.sqrt(variance) / norm).astype(np.float32)
-    # Absurd numbers may leave the range of float32 where their mean does not.
-    mask &= np.isfinite(mean32) & np.isfinite(error32) & (error32 > 0)
-    return ResampledSpectra(np.where(mask, mean32, 0), np.where(mask, error32, 0), mask)
+    rebinning = _rebinning(grid)
+    shape = (len(flux), N_PIXELS)
+    spectra = ResampledSpectra(
+        np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.bool_)
+    )
+    rebin(
+        flux,
+        flux_error,
+        rebinning.first,
+        rebinning.weights,
+        rebinning.correlation,
+        max(min_coverage, 1e-9),
+        spectra.flux,
+        spectra.flux_error,
+        spectra.mask,
+    )
+    return spectra
 
 
 def normalisation_class(
@@ -120,22 +127,19 @@ def normalisation_class(
     return np.where(present, classes, ABSENT).astype(np.uint8)
 
 
-def _apply(operator: scipy.sparse.csr_array, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.ascontiguousarray((operator @ rows.T).T)
-
-
 @functools.lru_cache(maxsize=4)
 def _rebinning(grid: GridSpec) -> _Rebinning:
     native = grid.wavelengths()
     # Overlap of each native interval with each model interval, as a share of the model pixel.
     low = np.maximum.outer(WAVELENGTHS - PIXEL_WIDTH / 2, native - grid.step / 2)
     high = np.minimum.outer(WAVELENGTHS + PIXEL_WIDTH / 2, native + grid.step / 2)
-    weights = np.clip(high - low, 0, None) / PIXEL_WIDTH
-    weights[weights < 1e-9] = 0  # rounding of the interval ends
-    operators = []
-    for lag in range(int(np.ceil(DETECTOR_PIXEL / grid.step))):
-        correlation = 1 - lag * grid.step / DETECTOR_PIXEL
-        pairs = weights[:, : grid.count - lag] * weights[:, lag:]
-        # Each pair of different samples occurs twice in the quadratic form.
-        operators.append(scipy.sparse.csr_array(pairs * correlation * (1 if lag == 0 else 2)))
-    return _Rebinning(scipy.sparse.csr_array(weights), tuple(operators))
+    overlap = np.clip(high - low, 0, None) / PIXEL_WIDTH
+    overlap[overlap < 1e-9] = 0  # rounding of the interval ends
+    reached = overlap > 0
+    width = max(1, int(reached.sum(axis=1).max()))
+    # At the grid's end the first one is moved back, so that all k are samples.
+    first = np.minimum(reached.argmax(axis=1), native.size - width)
+    weights = np.ascontiguousarray(overlap[np.arange(N_PIXELS), first + np.arange(width)[:, None]])
+    lags = np.arange(width)
+    correlation = np.clip(1 - lags * grid.step / DETECTOR_PIXEL, 0, None)
+    return _Rebinning(first, weights, correlation)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.errors import ConfigError
+from catalog_builder.features.kernels import error_products
 
 #: The sampled grid, nm: 336 to 1020 in steps of 2.
 WAVELENGTHS: NDArray[np.float64] = np.arange(336.0, 1021.0, 2.0)
@@ -56,10 +57,14 @@ def sample_continuous(
         bands being independent. Published coefficient errors already include the
         ``standard_deviation`` of the fit.
     """
-    matrices = _matrices(basis)
-    with np.errstate(over="ignore", invalid="ignore"):  # such spectra are not usable
-        flux = bp[0] @ matrices["bp"] + rp[0] @ matrices["rp"]
-        variance = _variance(bp[1], bp[2], basis, "bp") + _variance(rp[1], rp[2], basis, "rp")
+    flux = np.zeros((len(bp[0]), N_SAMPLES))
+    variance = np.zeros_like(flux)
+    for band, (coefficients, errors, correlations) in (("bp", bp), ("rp", rp)):
+        form = _quadratic_form(basis, band)
+        with np.errstate(over="ignore", invalid="ignore"):  # such spectra are not usable
+            flux[:, form.samples] += coefficients @ form.matrix
+            variance[:, form.samples] += _variance(errors, correlations, form)
+            flux[~np.isfinite(coefficients).all(axis=1)] = np.nan
     return SampledSpectra(flux, np.sqrt(np.maximum(variance, 0)))
 
 
@@ -95,30 +100,60 @@ def scale_spectra(spectra: SampledSpectra, window: tuple[float, float]) -> Scale
     )
 
 
+@dataclass(frozen=True)
+class _QuadraticForm:
+    """What one band's coefficients and their errors are multiplied with.
+
+    Attributes
+    ----------
+    samples : slice
+        Where the band contributes: BP to 154 of the samples of DR3, RP to 193.
+    matrix : ndarray of shape (k, s)
+        Of the flux.
+    operator : ndarray of float32, shape (k + k(k-1)/2, s)
+        Of the products of errors, scaled so that uncorrelated unit errors give variance 1.
+    unit : ndarray of shape (s,)
+        That scale, (W m-2 nm-1)^2.
+    first, second : ndarray of int64, shape (k(k-1)/2,)
+        Which errors belong to a correlation.
+    """
+
+    samples: slice
+    matrix: NDArray[np.float64]
+    operator: NDArray[np.float32]
+    unit: NDArray[np.float64]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
 def _variance(
-    errors: NDArray[np.float32], correlations: NDArray[np.float32], basis: str, band: str
+    errors: NDArray[np.float32], correlations: NDArray[np.float32], form: _QuadraticForm
 ) -> NDArray[np.float64]:
     """Return the variance of each sample: ``diag(M^T D R D M)`` with ``D = diag(errors)``.
 
     The form is linear in the products of errors and correlations, so it is one matrix product for
-    all stars instead of one 55 x 55 product for each.
+    all stars instead of one 55 x 55 product for each. It is taken in float32, of errors divided by
+    the largest of each star: the sigmas agree with those of float64 to 1e-5 and better.
     """
-    operator, first, second = _quadratic_form(basis, band)
-    scale = errors.astype(np.float64)
-    diagonal = scale * scale
-    off_diagonal = scale[:, first] * scale[:, second] * correlations
-    k = scale.shape[1]
-    return diagonal @ operator[:k] + off_diagonal @ operator[k:]
+    products = np.empty((len(errors), len(form.operator)), np.float32)
+    largest = np.empty(len(errors))
+    error_products(errors, correlations, form.first, form.second, products, largest)
+    relative = (products @ form.operator).astype(np.float64)
+    return relative * form.unit * (largest * largest)[:, None]
 
 
 @functools.lru_cache(maxsize=8)
-def _quadratic_form(
-    basis: str, band: str
-) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]]:
-    matrix = _matrices(basis)[band]
+def _quadratic_form(basis: str, band: str) -> _QuadraticForm:
+    whole = _matrices(basis)[band]
+    reached = np.flatnonzero(whole.any(axis=0))
+    samples = slice(int(reached[0]), int(reached[-1]) + 1)
+    matrix = np.ascontiguousarray(whole[:, samples])
     first, second = np.tril_indices(matrix.shape[0], k=-1)
     operator = np.concatenate([matrix**2, 2 * matrix[first] * matrix[second]])
-    return operator, first, second
+    unit = (matrix**2).sum(axis=0)
+    unit[unit == 0] = 1.0
+    scaled = (operator / unit).astype(np.float32)
+    return _QuadraticForm(samples, matrix, scaled, unit, first, second)
 
 
 @functools.lru_cache(maxsize=4)

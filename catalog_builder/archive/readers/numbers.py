@@ -32,6 +32,7 @@ BAD: Final = 2
 WORD: Final = 3
 
 NEWLINE: Final = 10
+BLANK: Final = 32
 RETURN: Final = 13
 QUOTE: Final = 34
 COMMA: Final = 44
@@ -50,11 +51,11 @@ _EXACT_MANTISSA: Final = 1 << 53
 _ASCII_ZEROS = np.uint64(0x3030303030303030)
 _ABOVE_NINE = np.uint64(0x7676767676767676)
 _TOP_BITS = np.uint64(0x8080808080808080)
-_PAIRS = np.uint64(0x000000FF000000FF)
-_WEIGHTS_ODD = np.uint64((1_000_000 << 32) + 100)
-_WEIGHTS_EVEN = np.uint64((10_000 << 32) + 1)
+PAIRS = np.uint64(0x000000FF000000FF)
+WEIGHTS_ODD = np.uint64((1_000_000 << 32) + 100)
+WEIGHTS_EVEN = np.uint64((10_000 << 32) + 1)
 _FRACTION = np.uint64((1 << 52) - 1)
-_WHOLE_POWERS = np.array([10**power for power in range(9)], np.uint64)
+WHOLE_POWERS = np.array([10**power for power in range(16)], np.uint64)
 
 
 def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
@@ -73,7 +74,7 @@ def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
 
 
 _POWERS = _power_table()
-_EXACT_POWERS = np.array([10.0**power for power in range(_EXACT_POWER + 1)])
+EXACT_POWERS = np.array([10.0**power for power in range(_EXACT_POWER + 1)])
 
 
 @compiled
@@ -82,7 +83,7 @@ def decimal_to_float(mantissa: np.uint64, power: int) -> float:
     if mantissa < np.uint64(_EXACT_MANTISSA) and -_EXACT_POWER <= power <= _EXACT_POWER:
         # Signed, for that converts in one instruction.
         exact = float(np.int64(mantissa))
-        return float(exact / _EXACT_POWERS[-power] if power < 0 else exact * _EXACT_POWERS[power])
+        return float(exact / EXACT_POWERS[-power] if power < 0 else exact * EXACT_POWERS[power])
     if mantissa == np.uint64(0) or power < _MIN_POWER:
         return 0.0
     if power > _MAX_POWER:
@@ -142,9 +143,9 @@ def add_digits(text: int, at: int, mantissa: np.uint64) -> tuple[np.uint64, int]
         word <<= np.uint64(64 - 8 * count)
         word = word * np.uint64(10) + (word >> np.uint64(8))
         word = (
-            (word & _PAIRS) * _WEIGHTS_ODD + ((word >> np.uint64(16)) & _PAIRS) * _WEIGHTS_EVEN
+            (word & PAIRS) * WEIGHTS_ODD + ((word >> np.uint64(16)) & PAIRS) * WEIGHTS_EVEN
         ) >> np.uint64(32)
-        mantissa = mantissa * _WHOLE_POWERS[count] + word
+        mantissa = mantissa * WHOLE_POWERS[count] + word
         at += count
         # Asked of the next byte, not of the count: seven digits or eight is a coin toss, which
         # the processor would lose; nine are rare.

@@ -10,29 +10,30 @@ from typing import Any, Final
 
 import numpy as np
 
+from catalog_builder.archive.readers.lists import (
+    BAD_ELEMENT,
+    BAD_KEY,
+    GOOD,
+    MALFORMED,
+    WRONG_LENGTH,
+    parse_list,
+)
 from catalog_builder.archive.readers.numbers import (
     BAD,
     COMMA,
-    LETTER_E,
-    MAX_DIGITS,
     NEWLINE,
     OK,
-    POINT,
     QUOTE,
     RETURN,
-    WORD,
-    add_digits,
-    decimal_to_float,
     find_token,
-    parse_exponent,
     parse_integer,
-    parse_number,
     parse_value,
-    parse_word,
     skip_blanks,
     token_end,
 )
 from catalog_builder.archive.readers.words import compiled, load_byte
+
+__all__ = ["BAD_ELEMENT", "BAD_KEY", "GOOD", "MALFORMED", "WRONG_LENGTH", "parse_rows"]
 
 # What a field of the file is; the numbers are shared with the compiled code.
 SKIP: Final = 0
@@ -43,13 +44,6 @@ FLOAT64: Final = 4
 BOOLEAN: Final = 5
 ARRAY32: Final = 6
 ARRAY64: Final = 7
-
-# Why a row is rejected.
-GOOD: Final = 0
-MALFORMED: Final = 1
-BAD_KEY: Final = 2
-WRONG_LENGTH: Final = 3
-BAD_ELEMENT: Final = 4
 
 # Why the compiled code came back.
 NEEDS_TEXT: Final = 0
@@ -117,6 +111,7 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
     """
     n_fields = fields.shape[0]
     doubtful = np.zeros(n_fields, np.bool_)
+    marks = np.empty(fields[:, 2].max() + 1, np.int64)
     n_rejects = 0
     at = start
     while at < end:
@@ -146,6 +141,7 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
                 floats,
                 flat32,
                 flat64,
+                marks,
             )
             if field < n_fields and fields[field, 0] == KEY:
                 has_key, key = cause == GOOD, number
@@ -196,6 +192,7 @@ def _parse_field(
     floats: Any,
     flat32: Any,
     flat64: Any,
+    marks: Any,
 ) -> tuple[int, int, int]:
     """Parse one field; return GOOD or the reason, the position at its separator, and a number.
 
@@ -210,13 +207,13 @@ def _parse_field(
     cause, number = GOOD, 0
     if kind == ARRAY32:
         begin = slot + row * length
-        cause, at, number = _parse_array(
-            text, at, flat32[begin : begin + length], _FLOAT32_MAX, tokens[0], token_ends[0]
+        cause, at, number = parse_list(
+            text, at, flat32[begin : begin + length], _FLOAT32_MAX, tokens[0], token_ends[0], marks
         )
     elif kind == ARRAY64:
         begin = slot + row * length
-        cause, at, number = _parse_array(
-            text, at, flat64[begin : begin + length], np.inf, tokens[0], token_ends[0]
+        cause, at, number = parse_list(
+            text, at, flat64[begin : begin + length], np.inf, tokens[0], token_ends[0], marks
         )
     elif kind in (FLOAT32, FLOAT64):
         value, at, status = parse_value(text, at, tokens[0], token_ends[0])
@@ -300,62 +297,3 @@ def _separator(text: int, at: int) -> int:
         if load_byte(text, at) != RETURN or load_byte(text, at + 1) == NEWLINE:
             return at
         at += 1
-
-
-@compiled
-def _parse_array(
-    text: int, at: int, out: Any, largest: float, nulls: Any, null_ends: Any
-) -> tuple[int, int, int]:
-    """Parse a list in brackets or parentheses, or a null cell, into `out`; NaN where it is bad.
-
-    Elements may be padded with blanks. Returns GOOD or the reason, the position after the list,
-    and the number of elements.
-    """
-    opening = load_byte(text, at)
-    if opening not in (91, 40):
-        stop = token_end(text, at)
-        out[:] = np.nan
-        null = find_token(text, at, stop, nulls, null_ends) >= 0
-        return (GOOD if null else BAD_ELEMENT), stop, 0
-    closing = 93 if opening == 91 else 41
-    at = skip_blanks(text, at + 1)
-    count = 0
-    if load_byte(text, at) == closing:
-        out[:] = np.nan
-        return (GOOD if out.size == 0 else WRONG_LENGTH), at + 1, 0
-    while True:
-        at = skip_blanks(text, at)
-        # The short cut of nearly every element, 0.98716646 or 4.3616e-16: it halves the time, for
-        # few of the questions of the general case are asked.
-        digit = np.uint64(load_byte(text, at)) - np.uint64(48)
-        if digit < np.uint64(10) and load_byte(text, at + 1) == POINT and count < out.size:
-            mantissa, stop = add_digits(text, at + 2, digit)
-            power = at + 2 - stop
-            short = power > -MAX_DIGITS
-            if load_byte(text, stop) | 32 == LETTER_E:
-                shift, stop, good = parse_exponent(text, stop + 1)
-                power += shift
-                short = short and good
-            if load_byte(text, stop) == COMMA and short and abs(power) < 30:
-                out[count] = decimal_to_float(mantissa, power)
-                count += 1
-                at = stop + 1
-                continue
-        value, at, status = parse_number(text, at)
-        if status == WORD:
-            value, at, status = parse_word(text, at, nulls, null_ends)
-        if not abs(value) < largest and (status == BAD or (status == OK and abs(value) < np.inf)):
-            out[:] = np.nan
-            return BAD_ELEMENT, at, count
-        if count < out.size:
-            out[count] = value
-        count += 1
-        at = skip_blanks(text, at)
-        if load_byte(text, at) != COMMA:
-            break
-        at += 1
-    closed = load_byte(text, at) == closing
-    if closed and count == out.size:
-        return GOOD, at + 1, count
-    out[:] = np.nan
-    return (WRONG_LENGTH if closed else BAD_ELEMENT), at + closed, count

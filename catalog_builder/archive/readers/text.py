@@ -212,7 +212,7 @@ class _TextBuffer:
     def __init__(self, url: str) -> None:
         self.url = url
         self.pieces = read_pieces(url)
-        self.buffer = np.zeros(1 << 20, np.uint8)
+        self.buffer = _padded(1 << 20)
         self.start = 0
         self.end = 0
         #: Where the last complete line ends; 0 where there is none.
@@ -251,8 +251,8 @@ class _TextBuffer:
 
     def _make_room(self, kept: int, more: int) -> None:
         target = self.buffer
-        if kept + more + PADDING > target.size:
-            target = np.empty(max(2 * target.size, kept + more + PADDING), np.uint8)
+        if kept + more > target.size:
+            target = _padded(max(2 * target.size, kept + more))
         target[:kept] = self.buffer[self.start : self.end]
         self.buffer, self.start = target, 0
 
@@ -305,6 +305,11 @@ class _TextBuffer:
             if hits.size:
                 return begin + int(hits[0])
         return -1
+
+
+def _padded(size: int) -> NDArray[np.uint8]:
+    """Return a buffer with room for the parser's loads before and behind it."""
+    return np.zeros(size + 2 * PADDING, np.uint8)[PADDING:-PADDING]
 
 
 def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:

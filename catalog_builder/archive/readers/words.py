@@ -22,15 +22,19 @@ from numba.extending import intrinsic
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
-#: Bytes that must follow the last one at which a load may begin.
-PADDING: Final = 16
+#: Bytes that must follow the last one at which a load may begin, and precede the first: whole
+#: vectors are loaded, whatever part of them matters.
+PADDING: Final = 64
 
 _BYTE, _WORD, _DOUBLE_WORD = ir.IntType(8), ir.IntType(64), ir.IntType(128)
+_SIXTEEN_BYTES, _SIXTY_FOUR_BYTES = ir.VectorType(_BYTE, 16), ir.VectorType(_BYTE, 64)
 
 
 def _digest_sources() -> str:
     folder = Path(__file__).parent
-    sources = [(folder / f"{name}.py").read_bytes() for name in ("words", "numbers", "rows")]
+    sources = [
+        (folder / f"{name}.py").read_bytes() for name in ("words", "numbers", "lists", "rows")
+    ]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
 
@@ -110,3 +114,67 @@ def float_of_bits(_: Any, word: Any) -> tuple[Any, Any]:
         return builder.bitcast(arguments[0], ir.DoubleType())
 
     return types.float64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def other_bytes(_: Any, text: Any, at: Any) -> tuple[Any, Any]:
+    """Say which of the 16 bytes from a position on are no digits: bit k for the k-th."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values = _sixteen_digits(builder, arguments)
+        others = builder.icmp_unsigned(">", values, ir.Constant(_SIXTEEN_BYTES, [9] * 16))
+        return builder.zext(builder.bitcast(others, ir.IntType(16)), _WORD)
+
+    return types.uint64(types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_digits(_: Any, text: Any, at: Any, count: Any, target: Any) -> tuple[Any, Any]:
+    """Store the values of the last `count` of 16 digits at an address, zeros before them."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        values = _sixteen_digits(builder, arguments)
+        missing = builder.trunc(builder.sub(ir.Constant(_WORD, 16), arguments[2]), _BYTE)
+        numbers = ir.Constant(_SIXTEEN_BYTES, list(range(16)))
+        kept = builder.icmp_unsigned(">=", numbers, _splat(builder, missing, _SIXTEEN_BYTES))
+        values = builder.select(kept, values, ir.Constant(_SIXTEEN_BYTES, [0] * 16))
+        builder.store(values, builder.inttoptr(arguments[3], _SIXTEEN_BYTES.as_pointer())).align = 1
+        return ir.Constant(ir.IntType(8), 0)
+
+    return types.uint8(types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def find_bytes(_: Any, text: Any, at: Any, wanted: Any, other: Any) -> tuple[Any, Any]:
+    """Say which of the 64 bytes from a position on are one of two: bit k for the k-th."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        loaded = _load_wide(builder, arguments, _SIXTY_FOUR_BYTES)
+        found = [_equal(builder, loaded, byte) for byte in arguments[2:]]
+        return builder.bitcast(builder.or_(*found), _WORD)
+
+    return types.uint64(types.int64, types.int64, types.uint8, types.uint8), generate
+
+
+def _equal(builder: Any, loaded: Any, byte: Any) -> Any:
+    return builder.icmp_unsigned("==", loaded, _splat(builder, byte, _SIXTY_FOUR_BYTES))
+
+
+def _splat(builder: Any, byte: Any, kind: Any) -> Any:
+    one = builder.insert_element(
+        ir.Constant(kind, ir.Undefined), byte, ir.Constant(ir.IntType(32), 0)
+    )
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), [0] * kind.count)
+    return builder.shuffle_vector(one, one, zeros)
+
+
+def _sixteen_digits(builder: Any, arguments: Any) -> Any:
+    loaded = _load_wide(builder, arguments, _SIXTEEN_BYTES)
+    return builder.sub(loaded, ir.Constant(_SIXTEEN_BYTES, [ord("0")] * 16))
+
+
+def _load_wide(builder: Any, arguments: Any, kind: Any) -> Any:
+    place = builder.add(arguments[0], arguments[1])
+    value = builder.load(builder.inttoptr(place, kind.as_pointer()))
+    value.align = 1
+    return value
