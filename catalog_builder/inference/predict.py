@@ -89,6 +89,7 @@ def catalogue_columns(
     made = {**_labels(prediction), **_correlations(prediction)}
     distances = dict(zip(DISTANCES, prediction.distances.T, strict=True))
     made |= distances
+    made["rvs_map_x"], made["rvs_map_y"] = prediction.map_position.T
     made["bp_rp"] = block["phot_bp_mean_mag"] - block["phot_rp_mean_mag"]
     context = FlagContext(
         mean=prediction.mean,

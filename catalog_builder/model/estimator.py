@@ -48,8 +48,10 @@ class Prediction:
     inputs_used : numpy.ndarray
         (n, 4) bool, in the order of `MODALITIES`.
     distances : numpy.ndarray
-        (n, 5), how unlike the training stars, in the order of `selection.DISTANCES`; above 1 is
+        (n, 6), how unlike the training stars, in the order of `selection.DISTANCES`; above 1 is
         beyond the limit, NaN is not tested.
+    map_position : numpy.ndarray
+        (n, 2), on the map of the RVS training spectra, -1 to 1; NaN without an RVS spectrum.
     """
 
     mean: Array
@@ -60,6 +62,7 @@ class Prediction:
     correlation: Array
     inputs_used: NDArray[np.bool_]
     distances: Array
+    map_position: Array
 
 
 class Mixture(NamedTuple):
@@ -101,7 +104,7 @@ class Estimator:
         self._untrained = np.array([name not in document.trained_labels for name in LABELS])
         known = [LABELS.index(name) for name in document.trained_labels]
         self._trained = torch.tensor(known, device=device)
-        self._selection = selection or Selection({}, {}, {})
+        self._selection = selection or Selection()
         self._device = device
         self.document = document
 
@@ -186,7 +189,7 @@ class Estimator:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
             mean, aleatoric, epistemic, used, contradictions = self._mixture(stars)
-            distances = self._selection.distances(stars, contradictions)
+            strangeness = self._selection.judge(stars, contradictions)
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
@@ -213,7 +216,8 @@ class Estimator:
             interval95=interval95,
             correlation=correlation,
             inputs_used=used,
-            distances=distances,
+            distances=strangeness.distances,
+            map_position=strangeness.position,
         )
 
     def _mixture(self, stars: Stars) -> Mixture:
@@ -290,4 +294,5 @@ def _nothing() -> Prediction:
     row = np.empty((0, len(LABELS)))
     square = np.empty((0, len(LABELS), len(LABELS)))
     used = np.empty((0, len(MODALITIES)), dtype=bool)
-    return Prediction(row, row, row, row, row, square, used, np.empty((0, len(DISTANCES))))
+    strangeness = np.empty((0, len(DISTANCES))), np.empty((0, 2))
+    return Prediction(row, row, row, row, row, square, used, *strangeness)

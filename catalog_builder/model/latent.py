@@ -24,13 +24,13 @@ _CLIP = 5.0
 _ROUNDS = 2
 # Share of a component's variance that is believed to be signal where noise seems to explain all.
 _LEAST_SIGNAL = 1e-3
+# A component is real if its variance in other spectra is at least this share of that in its own.
+_SHARED = 0.75
 # A masked sample is filled with its reconstruction, which needs the components, which need it.
 _FILLS = 2
 _LEAST_SHAPE, _LEAST_ERROR = 1e-6, 1e-9
 # Squared distances below are rounding.
 _LEAST_SQUARE = 1e-4
-# Median of the square of a standard normal number.
-_MEDIAN_SQUARE = 0.4549364
 
 
 class Spectra(NamedTuple):
@@ -102,6 +102,15 @@ class SpectrumModel:
         """Fit the components to training spectra.
 
         Spectra far from ordinary, by residual or place, are left out in a second and third round.
+        Of the components, the leading ones that half of the spectra share with the other half are
+        kept: the others describe the noise of these very spectra.
+
+        Parameters
+        ----------
+        spectra : Spectra
+            Of the training stars.
+        components : int
+            At most.
 
         Returns
         -------
@@ -119,8 +128,25 @@ class SpectrumModel:
             noise = placed.noise.double().numpy()
             gauge = Gauge.fit(statistics, noise, rate=0.01)
             kept = torch.from_numpy((gauge.deviations(statistics, noise) < _CLIP).all(axis=1))
-            model = cls._fit_once(spectra.take(kept), components)
-        return model, model.place(spectra.take(kept)).components
+            spectra = spectra.take(kept)
+            model = cls._fit_once(spectra, components)
+        model = model._leading(cls._shared(spectra, components))
+        model = replace(model, scatter=model._scatter(spectra))
+        return model, model.place(spectra).components
+
+    @classmethod
+    def _shared(cls, spectra: Spectra, components: int) -> int:
+        """Return how many leading components are as strong in spectra that did not make them."""
+        rows = torch.arange(len(spectra.flux))
+        halves = [spectra.take(rows % 2 == half) for half in (0, 1)]
+        model = cls._fit_once(halves[0], components)
+        own, other = (model.place(half).components.var(dim=0) for half in halves)
+        alone = torch.nonzero(other < _SHARED * own)[:, 0]
+        return max(1, int(alone[0])) if len(alone) else components
+
+    def _leading(self, count: int) -> Self:
+        axes = self.axes[:, :count].contiguous()
+        return replace(self, axes=axes, deviations=self.deviations[:count].clone())
 
     @classmethod
     def _fit_once(cls, spectra: Spectra, components: int) -> Self:
@@ -146,8 +172,7 @@ class SpectrumModel:
         noise = (weight * level).sum() / total
         signal = torch.maximum(values - noise, _LEAST_SIGNAL * values).clamp_min(1e-12)
         parts = (centre, shape, vectors, signal.sqrt(), torch.zeros_like(centre))
-        model = cls(*(part.float().contiguous() for part in parts))
-        return replace(model, scatter=model._scatter(spectra))
+        return cls(*(part.float().contiguous() for part in parts))
 
     def _scatter(self, spectra: Spectra) -> Tensor:
         """Return (p,) what spectra deviate from their reconstruction beyond their noise.
@@ -160,12 +185,11 @@ class SpectrumModel:
         squares, known = [], []
         for rows in (order[:quarter], order[-quarter:]):
             part = spectra.take(rows)
-            raw = (self.place(part).residual * part.error) ** 2
-            squares.append(torch.where(part.mask, raw, torch.nan).nanmedian(dim=0).values)
-            known.append(torch.where(part.mask, part.error**2, torch.nan).nanmedian(dim=0).values)
-        left = (squares[1] / known[1]).clamp_max(_MEDIAN_SQUARE)
-        beyond = torch.nan_to_num(squares[0] - left * known[0]) / _MEDIAN_SQUARE
-        return beyond.clamp_min(0.0).sqrt()
+            count = part.mask.sum(dim=0).clamp_min(1)
+            squares.append(((self.place(part).residual * part.error) ** 2).sum(dim=0) / count)
+            known.append((part.error**2 * part.mask).sum(dim=0) / count)
+        left = (squares[1] / known[1].clamp_min(_LEAST_ERROR**2)).clamp_max(1.0)
+        return (squares[0] - left * known[0]).clamp_min(0.0).sqrt()
 
     def place(self, spectra: Spectra) -> Placed:
         """Place spectra among the components."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from catalog_builder.model.answers import Contradictions
 from catalog_builder.model.gauge import Gauge
 from catalog_builder.model.inputs import Block, Split, Stars, TrainingArrays
 from catalog_builder.model.latent import Spectra, SpectrumModel
+from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import matched_filters
 from catalog_builder.model.selection import SPECTRA, WITHOUT_RVS, Place, Selection, spectra_of
 from catalog_builder.model.settings import ModelSettings
@@ -19,7 +21,7 @@ from catalog_builder.model.settings import ModelSettings
 # Components of each input, and the leading ones in which near training stars are looked for: the
 # faint ones hold details in which nobody is near anybody.
 _COMPONENTS = {"rvs": 40, "xp": 20}
-_LEADING = {"rvs": 12, "xp": 8}
+_LEADING = {"rvs": 8, "xp": 8}
 # Training spectra that the components are fitted to, at most: more would only cost memory.
 _FIT_STARS = 12_000
 # Spectra per component, and stars per gauge, below which there is no test.
@@ -55,18 +57,20 @@ def fit_selection(
         places[name] = Place(model, landmarks)
         if name == "rvs":
             filters = matched_filters(model, components, _SEED)
-    draft = Selection(places, filters, {})
+    chart = SpectrumMap.fit(places["rvs"].landmarks, _SEED) if "rvs" in places else None
+    draft = Selection(places, filters, chart)
     kept_back = (data.split == Split.VALIDATION) | (data.split == Split.CALIBRATION)
     held = {name: values[kept_back] for name, values in data.block.items()}
     hidden = {**held, "has_rvs": np.zeros_like(held["has_rvs"])}
-    seen = draft.statistics(Stars.from_block(held), answers(held))
-    seen[WITHOUT_RVS] = draft.statistics(Stars.from_block(hidden), answers(hidden))[WITHOUT_RVS]
+    seen = draft.measure(Stars.from_block(held), answers(held)).statistics
+    blind = draft.measure(Stars.from_block(hidden), answers(hidden)).statistics
+    seen[WITHOUT_RVS] = blind[WITHOUT_RVS]
     gauges = {
         name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
         for name, statistic in seen.items()
         if len(statistic.rows) >= _GAUGE_STARS and statistic.values.any()
     }
-    return Selection(places, filters, gauges)
+    return replace(draft, gauges=gauges)
 
 
 def _training_spectra(data: TrainingArrays, name: str) -> Spectra:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +16,8 @@ from catalog_builder.model.answers import Contradictions
 from catalog_builder.model.checkpoint import group, read_tensors, tensor_bytes
 from catalog_builder.model.gauge import Gauge
 from catalog_builder.model.inputs import MODALITIES, Stars
-from catalog_builder.model.latent import Spectra, SpectrumModel, nearest
+from catalog_builder.model.latent import Nearest, Placed, Spectra, SpectrumModel, nearest
+from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import residual_statistics
 
 Array = NDArray[np.float64]
@@ -28,6 +29,7 @@ DISTANCES: Final = (
     "rvs_misfit",
     "input_conflict",
     "member_disagreement",
+    "rvs_map_distance",
 )
 #: Gauge of the disagreement about stars whose RVS spectrum is absent.
 WITHOUT_RVS: Final = "member_disagreement_without_rvs"
@@ -67,6 +69,28 @@ class Place:
     landmarks: Tensor
 
 
+class Measured(NamedTuple):
+    """Raw statistics of n stars by the name of their gauge, and their places on the map, (n, 2)."""
+
+    statistics: dict[str, Statistic]
+    position: Array
+
+
+class Strangeness(NamedTuple):
+    """How unlike the training stars n stars are.
+
+    Attributes
+    ----------
+    distances : ndarray of float64, shape (n, 6)
+        In the order of `DISTANCES`, each over its limit; NaN where not tested.
+    position : ndarray of float64, shape (n, 2)
+        On the map of the RVS spectra; NaN where there is no spectrum.
+    """
+
+    distances: Array
+    position: Array
+
+
 @dataclass(frozen=True)
 class Selection:
     """All tests of a model; a test that could not be made for want of stars is absent.
@@ -76,50 +100,59 @@ class Selection:
     places : dict of str to Place
         Per input, ``rvs`` and ``xp``.
     filters : dict of str to Tensor
-        Of `residual_statistics`.
+        Of `residual_statistics`; there whenever RVS has a place.
+    map : SpectrumMap, optional
+        Of the landmarks of RVS; there whenever RVS has a place.
     gauges : dict of str to Gauge
         Per distance.
     """
 
-    places: dict[str, Place]
-    filters: dict[str, Tensor]
-    gauges: dict[str, Gauge]
+    places: dict[str, Place] = field(default_factory=dict)
+    filters: dict[str, Tensor] = field(default_factory=dict)
+    map: SpectrumMap | None = None
+    gauges: dict[str, Gauge] = field(default_factory=dict)
 
-    def distances(self, stars: Stars, answers: Contradictions) -> Array:
-        """Return `DISTANCES` of n stars, (n, 5), each over its limit; NaN where not tested."""
-        found = np.full((len(stars), len(DISTANCES)), np.nan)
-        for name, statistic in self.statistics(stars, answers).items():
+    def judge(self, stars: Stars, answers: Contradictions) -> Strangeness:
+        """Measure stars in units of the limits."""
+        measured = self.measure(stars, answers)
+        distances = np.full((len(stars), len(DISTANCES)), np.nan)
+        for name, statistic in measured.statistics.items():
             if name in self.gauges and len(statistic.rows):
                 column = DISTANCES.index(name.removesuffix("_without_rvs"))
                 ratio = self.gauges[name].ratio(statistic.values, statistic.noise)
-                found[statistic.rows, column] = ratio
-        return found
+                distances[statistic.rows, column] = ratio
+        return Strangeness(distances, measured.position)
 
-    def statistics(self, stars: Stars, answers: Contradictions) -> dict[str, Statistic]:
-        """Return the raw statistics of stars, by the name of their gauge."""
+    def measure(self, stars: Stars, answers: Contradictions) -> Measured:
+        """Return the raw statistics of stars, and where they lie on the map."""
         found: dict[str, Statistic] = {}
         noise = {name: np.full(len(stars), np.nan) for name in SPECTRA}
+        position = np.full((len(stars), 2), np.nan)
         for name, place in self.places.items():
             rows = torch.nonzero(stars.present[:, MODALITIES.index(name)])[:, 0]
             placed = place.model.place(spectra_of(stars, name).take(rows))
-            at, loud = rows.cpu().numpy(), _numbers(placed.noise)
-            noise[name][at] = loud
-            near = nearest(placed.components, place.landmarks).square[:, 1]
-            rest = (placed.components[:, place.landmarks.shape[1] :] ** 2).sum(dim=1)
-            columns = [near, rest]
+            near = nearest(placed.components, place.landmarks)
+            at = rows.cpu().numpy()
+            noise[name][at] = _numbers(placed.noise)
+            values: dict[str, Tensor] = {}
+            latent = _latent(placed, near, place.landmarks.shape[1])
             if name == "rvs":
-                misfit = _numbers(residual_statistics(placed, self.filters))
-                found["rvs_misfit"] = Statistic(at, misfit, loud)
+                values["rvs_misfit"] = residual_statistics(placed, self.filters)
             else:
                 # XP has no residual test of its own: its samples are few independent numbers.
-                columns.append((placed.residual**2).mean(dim=1))
-            found[f"{name}_distance"] = Statistic(at, _numbers(torch.stack(columns, dim=1)), loud)
+                latent.append((placed.residual**2).mean(dim=1))
+            values[f"{name}_distance"] = torch.stack(latent, dim=1)
+            if name == "rvs" and self.map is not None:
+                on_map, values["rvs_map_distance"] = self.map.place(near)
+                position[at] = _numbers(on_map)
+            loud = noise[name][at]
+            found |= {key: Statistic(at, _numbers(one), loud) for key, one in values.items()}
         found["input_conflict"] = _about(answers.conflict, noise["rvs"])
         found["member_disagreement"] = _about(answers.disagreement, noise["rvs"])
         absent = ~stars.present[:, MODALITIES.index("rvs")].cpu().numpy()
         alone = np.where(absent, noise["xp"], np.nan)
         found[WITHOUT_RVS] = _about(answers.disagreement, alone)
-        return found
+        return Measured(found, position)
 
     def to_bytes(self) -> bytes:
         """Return all arrays as the content of one safetensors file."""
@@ -127,6 +160,8 @@ class Selection:
         for name, place in self.places.items():
             arrays = place.model.arrays() | {"landmarks": place.landmarks}
             tensors |= {f"places/{name}/{key}": tensor for key, tensor in arrays.items()}
+        if self.map is not None:
+            tensors |= {f"map/{key}": tensor for key, tensor in self.map.arrays().items()}
         for name, gauge in self.gauges.items():
             arrays = {key: torch.from_numpy(values) for key, values in gauge.arrays().items()}
             tensors |= {f"gauges/{name}/{key}": tensor for key, tensor in arrays.items()}
@@ -150,7 +185,9 @@ class Selection:
             name: Gauge.from_arrays({key: _numbers(values) for key, values in arrays.items()})
             for name, arrays in _by_name(tensors, "gauges").items()
         }
-        return cls(places, group(tensors, "filters"), gauges)
+        drawn = group(tensors, "map")
+        chart = SpectrumMap.from_arrays(drawn) if drawn else None
+        return cls(places, group(tensors, "filters"), chart, gauges)
 
 
 def spectra_of(stars: Stars, name: str) -> Spectra:
@@ -159,6 +196,14 @@ def spectra_of(stars: Stars, name: str) -> Spectra:
         return Spectra(stars.rvs_flux, stars.rvs_flux_error, stars.rvs_mask)
     everywhere = torch.ones_like(stars.xp_flux, dtype=torch.bool)
     return Spectra(stars.xp_flux, stars.xp_flux_error, everywhere)
+
+
+def _latent(placed: Placed, near: Nearest, leading: int) -> list[Tensor]:
+    """Return the statistics of a place, (n,) each: far from others, and odd in the other axes."""
+    columns = [near.square[:, 1]]
+    if placed.components.shape[1] > leading:
+        columns.append((placed.components[:, leading:] ** 2).sum(dim=1))
+    return columns
 
 
 def _by_name(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, dict[str, Tensor]]:

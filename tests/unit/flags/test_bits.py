@@ -66,6 +66,7 @@ STRANGE = {
     "rvs_misfit": "rvs_unlike_any_star",
     "input_conflict": "rvs_xp_conflict",
     "member_disagreement": "ensemble_disagreement",
+    "rvs_map_distance": "outside_rvs_map",
 }
 
 

@@ -77,7 +77,7 @@ def test_absent_inputs_are_not_tested(estimator, make_sky):
     block["has_rvs"], block["has_xp"] = np.arange(60) % 2 == 0, np.arange(60) % 3 == 0
     found = measured(estimator, block)
     rvs, xp = block["has_rvs"], block["has_xp"]
-    expected = {"rvs_distance": rvs, "rvs_misfit": rvs, "xp_distance": xp}
+    expected = {"rvs_distance": rvs, "rvs_misfit": rvs, "rvs_map_distance": rvs, "xp_distance": xp}
     expected |= {"input_conflict": rvs & xp, "member_disagreement": rvs | xp}
     for name, tested in expected.items():
         np.testing.assert_array_equal(np.isfinite(found[name]), tested, name)
