@@ -36,7 +36,8 @@ def batch(**given):
 
 def settings(kind, workers=1, *, cluster=None, **given):
     """Return the settings of a run on a batch system."""
-    shared = {"kind": kind, "workers": workers, "memory_limit": "1GiB", kind: batch(**given)}
+    section = "slurm" if kind == "srun" else kind
+    shared = {"kind": kind, "workers": workers, "memory_limit": "1GiB", section: batch(**given)}
     return {**QUICK, "cluster": {**shared, **(cluster or {})}}
 
 
@@ -91,6 +92,11 @@ class Run:
         (release,) = self.workdir.glob("catalogs/*/[!.]*/RELEASE.json")
         return json.loads(release.read_text())["columns"]
 
+    def digests(self, stage):
+        """Return the output digests of a stage's tasks."""
+        receipts = (self.workdir / "receipts" / stage).glob("*.json")
+        return {path.stem: json.loads(path.read_text())["output_digest"] for path in receipts}
+
     @property
     def log(self):
         files = sorted(self.workdir.glob("logs/run-*.jsonl"), key=lambda f: f.stat().st_mtime_ns)
@@ -137,10 +143,10 @@ def sky(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def reference(sky, tmp_path_factory):
-    """Return the digests of a run on this machine."""
+    """Return a run on this machine."""
     workdir = tmp_path_factory.mktemp("local") / "work"
     given = {**QUICK, "cluster": {"workers": 2, "memory_limit": "1GiB"}}
-    return Run(sky, workdir, given).start().end().columns
+    return Run(sky, workdir, given).start().end()
 
 
 @pytest.fixture

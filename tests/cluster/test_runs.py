@@ -1,8 +1,12 @@
 """Whole runs on batch systems: whatever happens to their jobs, the catalogue is the same."""
 
-from tests.cluster.conftest import settings
+import shlex
 
-GPU = {"gpu_queue": "gpu", "gpu_cores": 1}
+from catalog_builder.runtime.clusters import leftovers
+from catalog_builder.runtime.workdir import Workdir
+from tests.cluster.conftest import ROOT, Run, settings
+
+GPU = {"gpu_queue": "gpu", "gpu_cores": 1, "cpu_jobs_while_training": 1}
 
 
 def running(bed, partition="cpu"):
@@ -40,7 +44,7 @@ def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is
     made.after(lambda: running(bed, "gpu"))
     made.end()
 
-    assert made.columns == reference
+    assert made.columns == reference.columns
     log = {event["event"]: event for event in made.log}
     losses = log["losses"]
     assert "CANCELLED" in losses["reasons"]
@@ -60,8 +64,35 @@ def test_a_run_on_pbs_is_the_same(quiet_bed, run, reference):
     made = run(settings("pbs", workers=2)).start()
     made.after(lambda: running(quiet_bed))
     made.end()
-    assert made.columns == reference
+    assert made.columns == reference.columns
     assert "No gpu_queue is set: training runs on the CPU workers." in made.said
+
+
+def test_inside_a_job_workers_are_a_step_of_it(quiet_bed, sky, reference, tmp_path):
+    made = Run(sky, tmp_path / "work", settings("srun", workers=2))
+    script = tmp_path / "job.sh"
+    command = shlex.join([*made.command[:3], "ingest", *made.command[4:]])
+    script.write_text(f"#!/bin/bash\nexport PYTHONPATH={ROOT}\nexec {command}\n")
+    size = ("--ntasks=2", "--mem-per-cpu=1500M", "--time=5", f"--output={tmp_path}/said")
+    quiet_bed.call("sbatch", "--wait", *size, str(script), seconds=120)
+    assert made.digests("ingest") == reference.digests("ingest")
+    assert "Tasks carried out: 6 ingest." in (tmp_path / "said").read_text()
+    assert not list(made.workdir.glob("cluster/*"))
+
+
+def test_what_a_dead_driver_left_is_ended_by_the_next_one(quiet_bed, tmp_path):
+    workdir, said = Workdir(tmp_path), []
+    keys = tmp_path / "cluster" / "tls-cb-dead"
+    keys.mkdir(parents=True)
+    job = quiet_bed.call("sbatch", "--parsable", "-J", "cb-dead", "--wrap", "sleep 600").strip()
+    other = quiet_bed.call("sbatch", "--parsable", "-J", "cb-other", "--wrap", "sleep 600").strip()
+    file = leftovers.record_file(workdir, "cb-dead")
+    leftovers.write_record(file, "slurm", "cb-dead", [job], str(keys))
+    leftovers.cancel_earlier(workdir, said.append)
+    assert said == ["An earlier run was killed: its jobs cb-dead are ended."]
+    quiet_bed.wait_until(lambda: [found for found, _, _ in quiet_bed.jobs()] == [other])
+    assert not list((tmp_path / "cluster").iterdir())
+    quiet_bed.call("scancel", other)
 
 
 def assert_no_secret(workdir):

@@ -128,10 +128,15 @@ class Testbed:
             except (OSError, ValueError):
                 continue
 
-    def call(self, *command: str) -> str:
+    def call(self, *command: str, seconds: float = 30.0) -> str:
         """Run one of its commands and return what it says."""
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, timeout=30
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds,
         )
         if done.returncode != 0:
             raise RuntimeError(f"{' '.join(command)}: {done.stderr or done.stdout}")

@@ -61,6 +61,12 @@ class BatchSettings(BaseModel):
     gpu_walltime: str | None = Field(
         None, pattern=_WALLTIME, description="Time limit of the GPU job; by default `walltime`."
     )
+    cpu_jobs_while_training: int | None = Field(
+        None,
+        ge=1,
+        description="CPU jobs kept while the GPU job trains, the others are given back and asked"
+        " for again afterwards; null keeps all.",
+    )
     job_script_prologue: tuple[str, ...] = Field(
         (), description="Lines of a job before its worker starts, such as `module load python`."
     )
@@ -107,6 +113,14 @@ class BatchSettings(BaseModel):
     failed_starts: int = Field(
         3, ge=1, description="Jobs in a row that may end before they had a worker."
     )
+
+    @field_validator("walltime", "gpu_walltime", mode="before")
+    @classmethod
+    def _undo_yaml(cls, value: object) -> object:
+        # YAML 1.1 reads 12:00:00 as a number of base 60.
+        if isinstance(value, bool) or not isinstance(value, int):
+            return value
+        return f"{value // 3600:02d}:{value // 60 % 60:02d}:{value % 60:02d}"
 
     @field_validator("job_memory")
     @classmethod

@@ -75,6 +75,10 @@ class Group:
     gaps: list[float] = field(default_factory=list)
     failure: ClusterError | None = None
 
+    def forget_failures(self) -> None:
+        """Begin anew."""
+        self.failure, self.stillborn, self.refused, self.not_before = None, 0, 0, 0.0
+
     def ready(self) -> int:
         """Return how many of its workers are registered."""
         return sum(
@@ -146,12 +150,17 @@ class Fleet:
         if self.identifiers() != before:
             self.record(self.identifiers())
 
-    def give_back(self, group: Group) -> None:
-        """End all jobs of a group."""
-        group.wanted = 0
-        group.gaps.clear()
-        self.queue.cancel(group.jobs)
-        group.jobs.clear()
+    def scale(self, group: Group, wanted: int) -> None:
+        """Want so many jobs of a group, and end what is too many: first those that wait."""
+        group.wanted = wanted
+        order = sorted(group.jobs.values(), key=lambda job: job.registered is None, reverse=True)
+        surplus = [job.identifier for job in order[: max(0, len(order) - wanted)]]
+        if not surplus:
+            return
+        self.queue.cancel(surplus)
+        for identifier in surplus:
+            del group.jobs[identifier]
+        del group.gaps[wanted:]
         self.record(self.identifiers())
 
     # --- one round -------------------------------------------------------------------------------
@@ -182,6 +191,7 @@ class Fleet:
     def _welcome(self, group: Group, job: Job, now: float) -> None:
         if job.registered is None:
             group.stillborn = 0
+            self._warned.pop(f"waiting {group.name}", None)
             if group.gaps:
                 self.missing_seconds += now - group.gaps.pop(0)
         job.running_since = job.running_since or now

@@ -8,25 +8,23 @@ from typing import Any
 from dask_jobqueue.pbs import PBSJob
 
 from catalog_builder.runtime.clusters.batch import GPU, BatchCluster
-from catalog_builder.runtime.clusters.batch_settings import PbsSettings
+from catalog_builder.runtime.clusters.settings import ClusterSettings
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.workdir import Workdir
 
 
 class PbsCluster(BatchCluster):
     """Workers in jobs of PBS."""
 
-    @property
-    def batch(self) -> PbsSettings:
-        """The section `cluster.pbs`."""
-        return self.settings.pbs
+    def __init__(self, settings: ClusterSettings, workdir: Workdir, events: Events) -> None:
+        super().__init__(settings, workdir, events, settings.pbs)
 
-    def job_script(self, address: str, worker: str, group: str, options: dict[str, Any]) -> str:
+    def job_script(self, group: str, options: dict[str, Any]) -> str:
         """Return the script for qsub; output and errors go into one file beside it."""
-        batch = self.batch
+        batch = self.settings.pbs
         chosen = batch.gpu_resource_spec if group == GPU else batch.resource_spec
         directives = ["-j oe", *batch.job_extra_directives]
         job = PBSJob(
-            address,
-            name=worker,
             resource_spec=chosen or self._resources(group),
             job_extra_directives=[*directives, *(batch.gpu_directives if group == GPU else ())],
             **options,

@@ -18,6 +18,7 @@ KINDS = {
     "local": (f"{_ROOM}.local", "LocalMachine"),
     "slurm": (f"{_ROOM}.slurm", "SlurmCluster"),
     "pbs": (f"{_ROOM}.pbs", "PbsCluster"),
+    "srun": (f"{_ROOM}.srun", "SrunCluster"),
     "kubernetes": (f"{_ROOM}.kubernetes", "OperatorCluster"),
 }
 #: An address, such as tls://10.0.0.1:8786, is a kind as well.

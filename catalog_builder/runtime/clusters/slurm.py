@@ -8,24 +8,22 @@ from typing import Any
 from dask_jobqueue.slurm import SLURMJob
 
 from catalog_builder.runtime.clusters.batch import GPU, BatchCluster
-from catalog_builder.runtime.clusters.batch_settings import BatchSettings
+from catalog_builder.runtime.clusters.settings import ClusterSettings
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.workdir import Workdir
 
 
 class SlurmCluster(BatchCluster):
     """Workers in jobs of Slurm."""
 
-    @property
-    def batch(self) -> BatchSettings:
-        """The section `cluster.slurm`."""
-        return self.settings.slurm
+    def __init__(self, settings: ClusterSettings, workdir: Workdir, events: Events) -> None:
+        super().__init__(settings, workdir, events, settings.slurm)
 
-    def job_script(self, address: str, worker: str, group: str, options: dict[str, Any]) -> str:
+    def job_script(self, group: str, options: dict[str, Any]) -> str:
         """Return the script for sbatch; output and errors go into one file beside it."""
         batch = self.batch
-        directives = [f"-o {self.logs}/{worker}-%j.log", *batch.job_extra_directives]
+        directives = [f"-o {self.logs}/{options['name']}-%j.log", *batch.job_extra_directives]
         job = SLURMJob(
-            address,
-            name=worker,
             job_cpu=batch.gpu_cores if group == GPU else batch.cores,
             job_mem=f"{math.ceil(self.memory_of_job() / 2**20)}M",
             job_extra_directives=[*directives, *(batch.gpu_directives if group == GPU else ())],

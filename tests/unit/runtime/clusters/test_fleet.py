@@ -253,10 +253,21 @@ def test_a_job_that_can_never_start_ends_the_run_at_once(bench):
     assert "will never start: PartitionTimeLimit" in str(bench.group.failure)
 
 
+def test_of_too_many_jobs_those_that_wait_are_ended_first(bench):
+    bench.round()
+    bench.start("2")
+    bench.fleet.scale(bench.group, 1)
+    bench.round()
+    assert bench.living == ["2"]
+    bench.fleet.scale(bench.group, 2)
+    bench.round()
+    assert bench.living == ["2", "3"]
+
+
 def test_what_is_given_back_is_cancelled_and_not_replaced(bench):
     bench.round()
     bench.start("1", "2")
-    bench.fleet.give_back(bench.group)
+    bench.fleet.scale(bench.group, 0)
     bench.round()
     assert bench.living == []
     assert bench.records[-1] == []
