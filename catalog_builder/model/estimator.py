@@ -22,6 +22,7 @@ from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Sta
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.metrics import GAUSSIAN_95
 from catalog_builder.model.network import HybridNet
+from catalog_builder.model.packed import pack
 from catalog_builder.model.selection import DISTANCES, Selection
 
 Array = NDArray[np.float64]
@@ -83,7 +84,7 @@ class Estimator:
     Parameters
     ----------
     networks : sequence of HybridNet
-        The members.
+        The members; on a CPU they are packed, and then can no longer be trained or saved.
     document : ModelDocument
         What they are.
     selection : Selection, optional
@@ -99,7 +100,7 @@ class Estimator:
         selection: Selection | None = None,
         device: str = "cpu",
     ) -> None:
-        self._networks = [network.to(device).eval() for network in networks]
+        self.networks = [pack(network.to(device).eval()) for network in networks]
         self._scaling = Scaling.from_json(document.scaling)
         self._untrained = np.array([name not in document.trained_labels for name in LABELS])
         known = [LABELS.index(name) for name in document.trained_labels]
@@ -224,8 +225,8 @@ class Estimator:
         means: list[Tensor] = []
         covariances: list[Tensor] = []
         columns = network_columns(stars, self._scaling, self.document.trained_inputs)
-        used = self._networks[0].usable(stars.present)
-        for number, network in enumerate(self._networks):
+        used = self.networks[0].usable(stars.present)
+        for number, network in enumerate(self.networks):
             embedded = network.embed(columns, used)
             mean, cholesky = mean_and_cholesky(network.answer(embedded, used).double())
             means.append(mean)
@@ -236,7 +237,7 @@ class Estimator:
         stacked = torch.stack(means)
         mean = stacked.mean(dim=0)
         deviation = stacked - mean
-        freedom = max(1, len(self._networks) - 1)
+        freedom = max(1, len(self.networks) - 1)
         epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
         aleatoric = torch.stack(covariances).mean(dim=0)
         ratio = disagreement(aleatoric, epistemic, self._trained)

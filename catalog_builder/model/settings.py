@@ -57,7 +57,7 @@ class ModelSettings(BaseModel):
         60, ge=1, le=800, description="Principal components of the RVS spectra, whitened."
     )
     rvs_channels: tuple[int, int, int, int] = Field(
-        (16, 32, 64, 64), description="Filters of the four strided convolutions over the RVS."
+        (16, 32, 32, 32), description="Filters of the four strided convolutions over the RVS."
     )
     dropout: float = Field(0.25, ge=0, lt=1, description="Share of trunk units left out per step.")
     modality_dropout: float = Field(

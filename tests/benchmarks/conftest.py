@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,3 +96,19 @@ def _rows(text: bytes) -> bytes:
     """Return a table's text without its header: comments and the line of names."""
     names = text.index(b"\n", text.rindex(b"\n#") + 1) + 1
     return text[text.index(b"\n", names) + 1 :]
+
+
+@pytest.fixture(scope="session")
+def workdir(sky: Path) -> Path:
+    """A run over the sky: features, a training store, and a model of four members.
+
+    Each is trained for one epoch. What it then says is of no use, but takes as long as any other.
+    """
+    out = sky.with_name("workdir")
+    settings = ("model.epochs=1", "model.min_label_stars=50", "cluster.workers=1")
+    command = [sys.executable, "-m", "catalog_builder.cli", "run", "--release", "dr3"]
+    command += ["--archive", str(sky), "--workdir", str(out)]
+    for setting in settings:
+        command += ["--set", setting]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
