@@ -78,7 +78,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=2, work=_train_member, prefers="GPU")
+MEMBER = Stage("train", version=3, work=_train_member, prefers="GPU")
 ASSEMBLE = Stage("model", version=5, work=_assemble, keeps_previous=True)
 
 
