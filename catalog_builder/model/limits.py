@@ -26,6 +26,8 @@ _LEADING = {"rvs": 8, "xp": 8}
 _FIT_STARS = 12_000
 # Spectra per component, and stars per gauge, below which there is no test.
 _STARS_PER_COMPONENT, _GAUGE_STARS = 10, 50
+# Components above the noise, without which no map can be drawn.
+_DRAWN = 2
 _SEED = 18
 
 
@@ -52,6 +54,8 @@ def fit_selection(
         if count < _LEADING[name]:
             continue
         model, components = SpectrumModel.fit(spectra, count)
+        if components.shape[1] < _DRAWN:
+            continue
         chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
         landmarks = components[chosen[: settings.map_stars], : _LEADING[name]].contiguous()
         places[name] = Place(model, landmarks)

@@ -88,8 +88,8 @@ class Driver:
         losses = self.cluster.losses()
         if losses:
             self.events.record("losses", **losses)
-            told = ", ".join(f"{value} {name.replace('_', ' ')}" for name, value in losses.items())
-            self.events.say(f"Cluster: {told}.")
+            told = "; ".join(f"{name.replace('_', ' ')}: {value}" for name, value in losses.items())
+            self.events.say(f"Workers that were lost or replaced: {told}.")
 
     def complete(
         self, stage: Stage, context: Any, tasks: Sequence[Task], plugin: WorkerPlugin | None = None

@@ -49,7 +49,7 @@ def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is
     losses = log["losses"]
     assert "CANCELLED" in losses["reasons"]
     assert "lifetime over" in losses["reasons"]
-    assert losses["jobs_lost"] >= 3
+    assert losses["jobs_ended"] >= 3
     assert losses["seconds_of_missing_workers"] > 0
     assert "seconds of missing workers" in made.said
     assert "was cancelled while it waited" in made.said

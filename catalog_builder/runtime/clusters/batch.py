@@ -141,7 +141,7 @@ class BatchCluster(OverTls):
             return super().losses()
         return {
             "jobs_submitted": fleet.submitted,
-            "jobs_lost": fleet.lost.total(),
+            "jobs_ended": fleet.lost.total(),
             "reasons": ", ".join(f"{count} x {word}" for word, count in fleet.lost.items()),
             "seconds_of_missing_workers": round(fleet.missing_seconds),
             **super().losses(),
