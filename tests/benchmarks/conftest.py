@@ -26,7 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    benchmarks = [item for item in items if "bench" in getattr(item, "fixturenames", ())]
+    # The hook is shown the tests of all folders, of which some have a fixture of that name.
+    here = Path(__file__).parent
+    benchmarks = [
+        item
+        for item in items
+        if item.path.is_relative_to(here) and "bench" in getattr(item, "fixturenames", ())
+    ]
     if config.getoption("bench", None) is None:
         for item in benchmarks:
             item.add_marker(pytest.mark.skip(reason="a benchmark: make bench"))
