@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults bench test-cluster test-kubernetes docs clean
+.PHONY: demo test lint unit faults bench science test-cluster test-kubernetes docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -31,6 +31,14 @@ bench: $(VENV)/.installed
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 NUMBA_NUM_THREADS=1 \
 	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_ARENA_MAX=2 \
 	$(BIN)/pytest tests/benchmarks --bench docs --bench-only '$(ONLY)' -q --capture no --timeout 1800
+
+# How good the labels of a run on a simulated sky are, on a sky of another seed; it can be stopped
+# and goes on: make science WORKDIR=... TEST=... OUT=... [PARTS=coverage,limit] [STARS=1000]
+PARTS ?= coverage,limit,peers,evidence,galaxy
+STARS ?= 1000
+science: $(VENV)/.installed
+	$(BIN)/python -m tests.benchmarks.science --workdir '$(WORKDIR)' --test-archive '$(TEST)' \
+	    --out '$(OUT)' --parts '$(PARTS)' --stars '$(STARS)' --docs docs
 
 # The manifests, strictly, and the Dask operator on an emulated Kubernetes (which needs root).
 test-kubernetes: $(VENV)/.installed

@@ -14,20 +14,36 @@ from typing import Any
 
 from catalog_builder.config import digest_json
 from catalog_builder.runtime.workdir import write_json
-from tests.benchmarks.science import coverage, document
+from tests.benchmarks.science import coverage, document, evidence, galaxy, real
 from tests.benchmarks.science.context import Context
+from tests.benchmarks.science.limit import part as limit
+from tests.benchmarks.science.peers import part as peers
 
 #: Part -> what measures it.
 PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "coverage": lambda context: coverage.measure(context.predictions),
+    "limit": limit.measure,
+    "peers": peers.measure,
+    "evidence": evidence.measure,
+    "galaxy": galaxy.measure,
+    "real_stars": real.stars,
+    "real_split": real.split,
 }
+#: Parts that are done when nothing is said: all that a simulated sky is enough for.
+_USUAL = [part for part in PARTS if not part.startswith("real")]
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the parts asked for, then make the document if asked to."""
     asked = _parse(arguments)
     context = Context(
-        asked.workdir, asked.test_archive, asked.out, workers=asked.workers, stars=asked.stars
+        asked.workdir,
+        asked.test_archive,
+        asked.out,
+        workers=asked.workers,
+        stars=asked.stars,
+        real=asked.real,
+        real_workdir=asked.real_workdir,
     )
     for part in asked.parts.split(","):
         _run(part, context)
@@ -40,9 +56,11 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workdir", type=Path, required=True, help="run with a trained model")
     parser.add_argument("--test-archive", type=Path, required=True, help="simulated, other seed")
     parser.add_argument("--out", type=Path, required=True, help="predictions, results, log")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--parts", default=",".join(_USUAL), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--stars", type=int, default=1000, help="per S/N bin of the limit")
     parser.add_argument("--workers", type=int, default=1, help="processes of the ingest")
+    parser.add_argument("--real", type=Path, help="folder of real stars, for real_stars")
+    parser.add_argument("--real-workdir", type=Path, help="run on real stars, for real_split")
     parser.add_argument("--docs", type=Path, help="folder in which science.md is made")
     asked = parser.parse_args(arguments)
     unknown = set(asked.parts.split(",")) - set(PARTS)
@@ -58,7 +76,8 @@ def _run(part: str, context: Context) -> None:
         print(f"{part}: done before")
         return
     print(f"{part} ...", flush=True)
-    write_json(file, {"key": key, "about": context.about(), "result": PARTS[part](context)})
+    result = PARTS[part](context)
+    write_json(file, {"key": key, "about": context.about(), "result": result})
 
 
 if __name__ == "__main__":

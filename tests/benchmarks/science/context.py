@@ -33,6 +33,10 @@ class Context:
         Processes of the test sky's ingest.
     stars : int
         Stars per bin of S/N of the information limit.
+    real : Path, optional
+        Folder of real stars: ``real-dr3`` and ``fixtures``.
+    real_workdir : Path, optional
+        Run on the real archive.
     """
 
     workdir: Path
@@ -40,6 +44,8 @@ class Context:
     out: Path
     workers: int = 1
     stars: int = 1000
+    real: Path | None = None
+    real_workdir: Path | None = None
 
     @functools.cached_property
     def run(self) -> RunOfModel:
@@ -59,7 +65,8 @@ class Context:
     def identity(self) -> dict[str, Any]:
         """Return what results depend on."""
         truth = json.loads((self.archive / "truth" / "about.json").read_text())
-        return {"model": self.run.digest, "sky": truth, "stars": self.stars}
+        real = None if self.real_workdir is None else RunOfModel.open(self.real_workdir).digest
+        return {"model": self.run.digest, "sky": truth, "stars": self.stars, "real": real}
 
     def about(self) -> dict[str, Any]:
         """Return what a reader must know: sizes, seeds, the model."""

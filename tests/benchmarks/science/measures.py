@@ -23,18 +23,19 @@ MAD_TO_SIGMA = 1.482602218505602
 _Z95 = 1.959964
 
 
-def compare(predicted: Array, sigma: Array, true: Array) -> dict[str, Any]:
+def compare(predicted: Array, sigma: Array, half95: Array, true: Array) -> dict[str, Any]:
     """Return bias, scatter and coverage of one label; stars without a value are left out.
 
     Returns
     -------
     dict
         ``n``, ``bias`` (median), ``scatter`` (1.4826 MAD), ``rmse``, ``sigma`` (median),
-        ``cover_68`` and ``cover_95`` (share within 1 and 1.96 sigma), each with the 95 % interval
-        of Wilson in ``..._low`` and ``..._high``.
+        ``cover_68`` (share within sigma), ``cover_95`` (within the catalogue's 95 % interval) and
+        ``cover_196`` (within 1.96 sigma), each with the 95 % interval of Wilson in ``..._low``
+        and ``..._high``.
     """
     known = np.isfinite(predicted) & np.isfinite(sigma) & np.isfinite(true)
-    d, s = (predicted - true)[known], sigma[known]
+    d, s, half = (predicted - true)[known], sigma[known], half95[known]
     n = int(known.sum())
     if n == 0:
         return {"n": 0}
@@ -46,8 +47,8 @@ def compare(predicted: Array, sigma: Array, true: Array) -> dict[str, Any]:
         "rmse": float(np.sqrt(np.mean(d**2))),
         "sigma": float(np.median(s)),
     }
-    for name, limit in (("cover_68", 1.0), ("cover_95", 1.96)):
-        hits = int(np.sum(np.abs(d) <= limit * s))
+    for name, limit in (("cover_68", s), ("cover_95", half), ("cover_196", 1.96 * s)):
+        hits = int(np.sum(np.abs(d) <= limit))
         low, high = wilson(hits, n)
         result |= {name: hits / n, f"{name}_low": low, f"{name}_high": high}
     return result
@@ -85,11 +86,12 @@ def bin_name(low: float, high: float) -> str:
     return f"{low:g} to {high:g}"
 
 
-def arrays(frame: pl.DataFrame, view: str, label: str) -> tuple[Array, Array, Array]:
-    """Return prediction, sigma and truth of a label in a view."""
+def arrays(frame: pl.DataFrame, view: str, label: str) -> tuple[Array, Array, Array, Array]:
+    """Return prediction, sigma, half 95 % interval and truth of a label in a view."""
     return (
         frame[f"{view}.{label}"].to_numpy().astype(np.float64),
         frame[f"{view}.e_{label}"].to_numpy().astype(np.float64),
+        frame[f"{view}.e95_{label}"].to_numpy().astype(np.float64),
         frame[f"true.{label}"].to_numpy().astype(np.float64),
     )
 

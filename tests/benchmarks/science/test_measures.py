@@ -13,18 +13,18 @@ def test_honest_sigmas_cover_what_they_say():
     rng = np.random.default_rng(0)
     sigma = rng.uniform(0.5, 2.0, 20_000)
     true = rng.normal(size=20_000)
-    found = compare(true + sigma * rng.normal(size=20_000) + 0.3, sigma, true - 0.0)
+    found = compare(true + sigma * rng.normal(size=20_000) + 0.3, sigma, 2 * sigma, true)
     assert found["n"] == 20_000
     assert found["bias"] == pytest.approx(0.3, abs=0.03)
-    honest = compare(true + sigma * rng.normal(size=20_000), sigma, true)
+    honest = compare(true + sigma * rng.normal(size=20_000), sigma, 1.96 * sigma, true)
     assert honest["cover_68_low"] < 0.6827 < honest["cover_68_high"]
     assert honest["cover_95_low"] < 0.95 < honest["cover_95_high"]
 
 
 def test_stars_without_a_value_are_left_out():
     values = np.array([1.0, np.nan, 3.0])
-    assert compare(values, np.ones(3), np.zeros(3))["n"] == 2
-    assert compare(values * np.nan, np.ones(3), np.zeros(3)) == {"n": 0}
+    assert compare(values, np.ones(3), np.ones(3), np.zeros(3))["n"] == 2
+    assert compare(values * np.nan, np.ones(3), np.ones(3), np.zeros(3)) == {"n": 0}
 
 
 def test_the_interval_of_a_share_is_wilson_s():

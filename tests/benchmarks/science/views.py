@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,8 @@ VIEWS: dict[str, tuple[str, ...]] = {
     "only_photometry": ("rvs", "xp", "parallax"),
 }
 _LOG = "test-openings.jsonl"
+#: Raised when other columns are kept of a prediction; the sky is then opened again, and logged.
+_VERSION = 2
 
 
 def hide(block: Block, hidden: tuple[str, ...]) -> Block:
@@ -47,13 +50,14 @@ def predictions(sky: TestSky, run: RunOfModel, out: Path) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        For each view and label ``<view>.<label>`` and ``<view>.e_<label>``; ``flags``,
-        ``has_<input>``; ``true.<column>``.
+        For each view and label ``<view>.<label>``, ``<view>.e_<label>`` and
+        ``<view>.e95_<label>``; ``flags``, ``has_<input>``; ``true.<column>``.
     """
-    file = out / f"predictions-{run.digest[:12]}.parquet"
+    file = out / f"predictions-{_VERSION}-{run.digest[:12]}.parquet"
     if not file.is_file():
         _predict(sky, run, file)
-        _log_opening(out / _LOG, run, sky)
+        about = json.loads((sky.archive / "truth" / "about.json").read_text())
+        log_opening(out, run.digest, {name: about[name] for name in ("release", "seed", "stars")})
     truth = sky.truth().rename(lambda name: name if name == "source_id" else f"true.{name}")
     return pl.read_parquet(file).join(truth, on="source_id", how="inner").sort("source_id")
 
@@ -86,17 +90,18 @@ def _rows(estimator: Estimator, schema: CatalogSchema, block: Block) -> pa.Table
         for k, label in enumerate(LABELS):
             columns[f"{view}.{label}"] = found.mean[:, k]
             columns[f"{view}.e_{label}"] = found.sigma[:, k]
+            columns[f"{view}.e95_{label}"] = found.interval95[:, k]
         if view == "all":
             columns["flags"] = catalogue_columns(block, found, estimator, schema)["flags"]
     return pa.table(columns)
 
 
-def _log_opening(log: Path, run: RunOfModel, sky: TestSky) -> None:
-    about = json.loads((sky.archive / "truth" / "about.json").read_text())
+def log_opening(out: Path, model: str, what: dict[str, Any]) -> None:
+    """Log that test stars were looked at with a model."""
     entry = {
         "opened": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="seconds"),
-        "model": run.digest,
-        "test_sky": {name: about[name] for name in ("release", "seed", "stars")},
+        "model": model,
+        "test": what,
     }
-    with log.open("a") as file:
+    with (out / _LOG).open("a") as file:
         file.write(json.dumps(entry) + "\n")

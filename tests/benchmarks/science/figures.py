@@ -1,0 +1,89 @@
+"""Figures of docs/science.md, drawn from the results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+
+from catalog_builder.model.inputs import LABELS
+from tests.benchmarks.science.evidence import LINES
+
+mpl.use("Agg")
+
+_COLOURS = {
+    "Ca II triplet": "tab:blue",
+    "Fe I": "tab:red",
+    "Si I": "tab:green",
+    "Ti I": "tab:purple",
+}
+
+
+def gradients(result: dict[str, Any], path: Path) -> None:
+    """Mean absolute gradient of each label against wavelength, with the lines marked."""
+    from matplotlib import pyplot
+
+    wavelength, gradient = np.array(result["wavelength"]), np.array(result["gradient"])
+    figure, axes = pyplot.subplots(len(LABELS), 1, figsize=(9, 9), sharex=True, layout="tight")
+    for axis, label, values in zip(axes, LABELS, gradient.T, strict=True):
+        axis.plot(wavelength, values / np.median(values), color="black", lw=0.8)
+        for name, (lines, _) in LINES.items():
+            for k, line in enumerate(lines):
+                axis.axvline(
+                    line, color=_COLOURS[name], lw=0.8, alpha=0.6, label=None if k else name
+                )
+        axis.set_ylabel(f"{label}\n|gradient| / median")
+    axes[0].legend(loc="upper right", ncols=4, fontsize=8)
+    axes[-1].set_xlabel("vacuum wavelength [nm]")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def sequences(maps: dict[str, Any], path: Path) -> None:
+    """[alpha/M] against [M/H] by place: truth, network, GSP-Spec-like."""
+    from matplotlib import pyplot
+
+    panels = [panel for panel in maps["panels"] if np.sum(panel["counts"]["truth"]) >= 20]
+    names = ("truth", "network", "GSP-Spec-like")
+    figure, axes = pyplot.subplots(
+        len(panels), len(names), figsize=(9, 2.0 * len(panels)), sharex=True, sharey=True,
+        layout="tight", squeeze=False,
+    )  # fmt: skip
+    for row, panel in zip(axes, panels, strict=True):
+        (inner, outer), (low, high) = panel["radius"], panel["height"]
+        for axis, name in zip(row, names, strict=True):
+            counts = np.array(panel["counts"][name]).T
+            axis.pcolormesh(maps["m_h"], maps["alpha_m"], np.sqrt(counts), cmap="Greys")
+            axis.text(
+                0.03, 0.05, f"{name}\nR {inner:g}-{outer:g}, |z| {low:g}-{high:g} kpc",
+                transform=axis.transAxes, fontsize=7,
+            )  # fmt: skip
+        row[0].set_ylabel("[alpha/M]")
+    for axis in axes[-1]:
+        axis.set_xlabel("[M/H]")
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def precision(bins: list[dict[str, Any]], path: Path) -> None:
+    """Scatter against S/N per label, in units of the scatter at 15 to 25."""
+    from matplotlib import pyplot
+
+    rows = [row for row in bins if row["kind"] == "S/N" and row["population"].startswith("like")]
+    figure, axis = pyplot.subplots(figsize=(6, 4), layout="tight")
+    for label in LABELS:
+        mine = [row for row in rows if row["label"] == label and row["n"]]
+        first = mine[0]["scatter"]
+        axis.plot(
+            [row["bin"] for row in mine],
+            [row["scatter"] / first for row in mine],
+            "o-",
+            label=label,
+        )
+    axis.set_xlabel("RVS S/N")
+    axis.set_ylabel("scatter / scatter at S/N 15 to 25")
+    axis.legend()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

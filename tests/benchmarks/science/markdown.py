@@ -1,0 +1,29 @@
+"""Numbers, names and tables of the document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NAMES = {
+    "teff": "Teff [K]",
+    "logg": "log g",
+    "m_h": "[M/H]",
+    "alpha_m": "[alpha/M]",
+    "fe_h": "[Fe/H]",
+}
+
+
+def number(label: str, value: float) -> str:
+    """Return a label's value with the digits that make sense for it."""
+    return f"{value:.0f}" if label == "teff" else f"{value:.3f}"
+
+
+def signed(label: str, value: float) -> str:
+    """Return a difference of a label with its sign."""
+    return f"{value:+.0f}" if label == "teff" else f"{value:+.3f}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,94 @@
+"""Part `peers`: the network beside other ways to the same labels, on the same inputs and stars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from catalog_builder.model.inputs import LABELS, Split
+from catalog_builder.training.store import load_training
+from tests.benchmarks.science.context import Context
+from tests.benchmarks.science.limit import part as limit
+from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS, bin_name
+from tests.benchmarks.science.peers.design import Design
+from tests.benchmarks.science.peers.methods import PEERS, Predictor
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """Compare peers and network on the test sky's stars like the training ones.
+
+    Returns
+    -------
+    dict
+        ``rows``: scatter and RMSE per method, bin of S/N and label; ``excess``: RMSE^2 over the
+        mean posterior variance, less 1, for the stars of part `limit`.
+    """
+    data, _ = load_training(context.run.training_store())
+    design = Design.fit(data.subset(Split.FIT).block)
+    predictors = {name: make(design, data) for name, make in PEERS.items()}
+    stars = context.predictions.filter(pl.col("true.like_training"))
+    found = pl.concat(_predicted(context, stars["source_id"].to_numpy(), predictors))
+    both = stars.join(found, on="source_id", how="inner")
+    names = {"network": "all", **{name: name for name in PEERS}}
+    return {"rows": _rows(both, names), "excess": _excess(context, both, names)}
+
+
+def _predicted(
+    context: Context, ids: NDArray[np.int64], predictors: dict[str, Predictor]
+) -> Iterator[pl.DataFrame]:
+    for block in context.sky.read(ids):
+        columns = {"source_id": np.asarray(block["source_id"])}
+        for name, predict in predictors.items():
+            values = predict(block)
+            columns |= {f"{name}.{label}": values[:, k] for k, label in enumerate(LABELS)}
+        yield pl.DataFrame(columns)
+
+
+def _rows(both: pl.DataFrame, names: dict[str, str]) -> list[dict[str, Any]]:
+    sn, has = both["rvs_spec_sig_to_noise"].to_numpy(), both["has_rvs"].to_numpy()
+    bins = {"all": np.ones(len(both), bool)}
+    bins |= {bin_name(*one): has & (sn >= one[0]) & (sn < one[1]) for one in SN_BINS}
+    rows = []
+    for bin_, inside in bins.items():
+        for name, column in names.items():
+            for label in LABELS:
+                d = (both[f"{column}.{label}"] - both[f"true.{label}"]).to_numpy()[inside]
+                d = d[np.isfinite(d)]
+                rows.append(
+                    {
+                        "bin": bin_,
+                        "method": name,
+                        "label": label,
+                        "n": len(d),
+                        "scatter": float(MAD_TO_SIGMA * np.median(np.abs(d - np.median(d)))),
+                        "rmse": float(np.sqrt(np.mean(d**2))),
+                    }
+                )
+    return rows
+
+
+def _excess(context: Context, both: pl.DataFrame, names: dict[str, str]) -> list[dict[str, Any]]:
+    known = limit.posteriors(context)
+    rows = []
+    for group, chosen in limit.groups(context.predictions, context.stars).items():
+        stars = both.join(known, on="source_id").filter(
+            pl.col("source_id").is_in(chosen["source_id"].to_list())
+        )
+        for name, column in names.items():
+            for label in LABELS:
+                d = (stars[f"{column}.{label}"] - stars[f"true.{label}"]).to_numpy()
+                excess = np.nanmean(d**2) / stars[f"limit.v_{label}"].mean() - 1.0
+                rows.append(
+                    {
+                        "group": group,
+                        "method": name,
+                        "label": label,
+                        "n": len(stars),
+                        "excess": float(excess),
+                    }
+                )
+    return rows

@@ -1,0 +1,254 @@
+"""The sections of docs/science.md, one for each part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.model.inputs import LABELS
+from tests.benchmarks.science import figures as drawing
+from tests.benchmarks.science.markdown import NAMES, number, signed, table
+
+_VIEW_WORDS = {
+    "all": "all four",
+    "no_rvs": "no RVS",
+    "no_xp": "no XP",
+    "no_parallax": "no parallax",
+    "no_photometry": "no photometry",
+    "only_rvs": "RVS alone",
+    "only_xp": "XP alone",
+    "only_photometry": "photometry alone",
+}
+_LIMIT_WORDS = """\
+The exact Bayesian posterior of test stars like the training ones: the simulation's emulator, its
+true noise (correlated RVS pixels, full covariance of the XP coefficients, photometry, parallax),
+its population as prior; broadening, distance, extinction, frame and continuum marginalised.
+*Limit* is the root of the mean posterior variance, *ratio* the network's RMSE over it (goal:
+1.25), *reference's own* the RMSE of the posterior mean over it (1 if the reference is right);
+intervals are 95 %, by bootstrap. *Ranks p*: Kolmogorov-Smirnov of the truth's ranks, uniform or
+not."""
+_PEERS_WORDS = """\
+Trained on the same fit stars, tuned on the same validation stars: gradient-boosted trees on 60
+RVS and 80 XP components, photometry and parallax (three settings per label); a perceptron on the
+same columns (three settings, three members); a network with the layers of Guiglion et al. 2020 on
+the RVS, the rest in its side branch (two step sizes, three members). Scatter / RMSE on test stars
+like the training ones:"""
+_HALO_WORDS = """\
+Mean of predicted minus true [M/H] +- its error (n), by true [M/H]: all test stars like the
+training ones, and those that have an exact posterior:"""
+_SEQUENCE_WORDS = """\
+Share of stars put on the wrong sequence of [alpha/M] (the boundary is half-way between the
+simulation's two), %, with its 95 % interval; true [M/H] -0.7 to 0.1:"""
+#: A reference whose ranks are less uniform than this by chance is not published as one.
+_BROKEN = 1e-3
+
+
+def _coverage(result: dict[str, Any], figures: Path) -> str:
+    text = [
+        "## Precision and coverage",
+        "Bins are of predicted values. *Scatter* is 1.4826 MAD of predicted minus true, *bias*\n"
+        "its median. Coverage is the share of stars within sigma / within the 95 % interval of\n"
+        "the catalogue, %, with half its binomial 95 % interval; aim: 68 +- 3 and 95 +- 2.",
+    ]
+    for population in dict.fromkeys(row["population"] for row in result["bins"]):
+        rows = [row for row in result["bins"] if row["population"] == population]
+        keyed = [(f"{row['kind']} {row['bin']}".replace("all all", "all"), row) for row in rows]
+        text.append(f"### Stars {population}")
+        text += _two_tables("bin", keyed)
+    text.append("### With inputs hidden")
+    text.append("Stars like the training ones that have all four inputs.")
+    text += _two_tables("inputs", [(_VIEW_WORDS[row["view"]], row) for row in result["views"]])
+    figure = "science-precision.png"
+    drawing.precision(result["bins"], figures / figure)
+    text.append(f"![Scatter against S/N](figures/{figure})")
+    return "\n\n".join(text)
+
+
+def _two_tables(first: str, keyed: Sequence[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Return the tables of precision and of coverage: a line per bin, a column per label."""
+    lines: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, row in keyed:
+        lines.setdefault(name, {})[row["label"]] = row
+    head = (first, "n", *(NAMES[label] for label in LABELS))
+    precision, coverage = [], []
+    for name, rows in lines.items():
+        n = f"{rows['teff']['n']:,}"
+        if all(row["n"] == 0 for row in rows.values()):
+            continue
+        precision.append([name, n, *(_precision(rows[label]) for label in LABELS)])
+        coverage.append([name, n, *(_shares(rows[label]) for label in LABELS)])
+    return [
+        "Scatter (bias):\n\n" + table(head, precision),
+        "Coverage 68 / 95:\n\n" + table(head, coverage),
+    ]
+
+
+def _precision(row: dict[str, Any]) -> str:
+    if not row["n"]:
+        return "-"
+    return f"{number(row['label'], row['scatter'])} ({signed(row['label'], row['bias'])})"
+
+
+def _shares(row: dict[str, Any]) -> str:
+    if not row["n"]:
+        return "-"
+    return " / ".join(
+        f"{100 * row[name]:.1f} +- {50 * (row[name + '_high'] - row[name + '_low']):.1f}"
+        for name in ("cover_68", "cover_95")
+    )
+
+
+def _limit(result: dict[str, Any], figures: Path) -> str:
+    del figures
+    broken = [row for row in result["groups"] if row["rank_p"] < _BROKEN or row["ratio"] < 0.95]
+    rows = [
+        [
+            f"S/N {row['group']}",
+            NAMES[row["label"]],
+            f"{row['n']:,}",
+            number(row["label"], row["limit"]),
+            number(row["label"], row["rmse"]),
+            f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})",
+            f"{row['own']:.2f} ({row['own_low']:.2f} to {row['own_high']:.2f})",
+            f"{row['rank_p']:.3f}",
+        ]
+        for row in result["groups"]
+    ]
+    head = ("stars", "label", "n", "limit", "network RMSE", "ratio", "reference's own", "ranks p")
+    verdict = (
+        "**The reference is broken** for "
+        + ", ".join(f"{NAMES[row['label']]} at S/N {row['group']}" for row in broken)
+        + ": its ranks are not uniform, or it is beaten."
+        if broken
+        else "The ranks of the truth in the posteriors are uniform, and the reference's own RMSE "
+        "agrees with\nits variance: it is sound."
+    )
+    return "\n\n".join(
+        [
+            "## Information limit",
+            _LIMIT_WORDS,
+            table(head, rows),
+            verdict,
+            f"{result['posteriors']} posteriors, {result['poor']} of them with fewer than 30\n"
+            "effective draws. Left out: stars within 0.04 mag of G_RVS 12, whose published\n"
+            "normalisation class may be the wrong one. The posterior knows what the network does\n"
+            "not see (correlations of XP errors) and does not use what errors tell of magnitudes.",
+        ]
+    )
+
+
+def _peers(result: dict[str, Any], figures: Path) -> str:
+    del figures
+    lines: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in result["rows"]:
+        lines.setdefault((row["bin"], row["method"]), {})[row["label"]] = row
+    rows = [
+        [bin_, method, f"{mine['teff']['n']:,}"]
+        + [
+            f"{number(label, mine[label]['scatter'])} / {number(label, mine[label]['rmse'])}"
+            for label in LABELS
+        ]
+        for (bin_, method), mine in lines.items()
+    ]
+    excess: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in result["excess"]:
+        excess.setdefault((row["group"], row["method"]), {})[row["label"]] = row
+    over = [
+        [group, method, f"{mine['teff']['n']:,}"]
+        + [f"{mine[label]['excess']:.2f}" for label in LABELS]
+        for (group, method), mine in excess.items()
+    ]
+    labels = [NAMES[label] for label in LABELS]
+    return "\n\n".join(
+        [
+            "## Peers on the same inputs",
+            _PEERS_WORDS,
+            table(("S/N", "method", "n", *labels), rows),
+            "Excess variance over the information limit, RMSE^2 / mean posterior variance - 1:",
+            table(("S/N", "method", "n", *labels), over),
+        ]
+    )
+
+
+def _evidence(result: dict[str, Any], figures: Path) -> str:
+    figure = "science-gradients.png"
+    drawing.gradients(result["gradient"], figures / figure)
+    regions = [
+        [row["region"], str(row["windows"]), *(f"{row[label]:.1f}" for label in LABELS)]
+        for row in result["regions"]
+    ]
+    shuffled = [
+        [
+            row["spectra"],
+            NAMES[row["label"]],
+            number(row["label"], row["rmse"]),
+            number(row["label"], row["sigma"]),
+            f"{row['information']:.2f}",
+        ]
+        for row in result["shuffle"]["rows"]
+    ]
+    return "\n\n".join(
+        [
+            "## Spectra or habits",
+            "Ablations are under *With inputs hidden*. Here: mean |d label / d flux| of\n"
+            f"{result['gradient']['stars']} stars with S/N > 50 when 0.12 nm of the RVS go up and\n"
+            "down by 2 %, in the lines of an element over the median of the windows without any:",
+            table(("lines", "windows", *(NAMES[label] for label in LABELS)), regions),
+            f"![Gradients](figures/{figure})",
+            f"RVS spectra of {result['shuffle']['stars']} stars with S/N > 50 shuffled among\n"
+            "neighbours in colour, luminosity and G. *Information* is 1 - RMSE^2 over the\n"
+            "variance of the label among neighbours: 1 if all is known, 0 or less if nothing.",
+            table(("spectra", "label", "RMSE", "median sigma", "information"), shuffled),
+        ]
+    )
+
+
+def _galaxy(result: dict[str, Any], figures: Path) -> str:
+    figure = "science-sequences.png"
+    drawing.sequences(result["maps"], figures / figure)
+    halo = [
+        [f"{row['low']:g} to {row['high']:g}", *(_bias(row, name) for name in _WHO)]
+        for row in result["halo"]
+    ]
+    places = [
+        [row["place"], f"{row['n']:,}", f"{row['high']:,}", *(_share(row, name) for name in _WHO)]
+        for row in result["sequences"]
+        if row["n"]
+    ]
+    return "\n\n".join(
+        [
+            "## Halo and the two sequences, 15 < S/N < 25",
+            _HALO_WORDS,
+            table(("true [M/H]", "network", "network, same stars", "posterior"), halo),
+            _SEQUENCE_WORDS,
+            table(("place", "n", "high", "network", "network, same stars", "posterior"), places),
+            "Columns: the truth, the network, and what errors of GSP-Spec's size leave:",
+            f"![Sequences of alpha](figures/{figure})",
+        ]
+    )
+
+
+_WHO = ("network", "network_same", "posterior")
+
+
+def _bias(row: dict[str, Any], name: str) -> str:
+    if f"{name}_bias" not in row:
+        return f"- ({row[f'{name}_n']})"
+    return f"{row[f'{name}_bias']:+.3f} +- {row[f'{name}_error']:.3f} ({row[f'{name}_n']})"
+
+
+def _share(row: dict[str, Any], name: str) -> str:
+    if name not in row:
+        return "-"
+    low, high = 100 * row[f"{name}_low"], 100 * row[f"{name}_high"]
+    return f"{100 * row[name]:.1f} ({low:.1f} to {high:.1f})"
+
+
+SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
+    "coverage": _coverage,
+    "limit": _limit,
+    "peers": _peers,
+    "evidence": _evidence,
+    "galaxy": _galaxy,
+}

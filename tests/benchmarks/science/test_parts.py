@@ -1,0 +1,82 @@
+"""The pieces that the parts are built of, where a small example shows that they are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from catalog_builder.errors import InputError
+from tests.benchmarks.science import evidence
+from tests.benchmarks.science.limit.part import alpha_boundary
+from tests.benchmarks.science.limit.population import alpha_mean
+from tests.benchmarks.science.markdown import number, signed, table
+from tests.benchmarks.science.peers.design import Design
+from tests.benchmarks.science.real import empty_block
+from tests.benchmarks.science.sky import RunOfModel
+from tests.benchmarks.science.views import hide
+
+
+def _block(stars: int):
+    rng = np.random.default_rng(0)
+    block = empty_block(np.arange(1, stars + 1))
+    for name in ("rvs", "xp", "photometry", "parallax"):
+        block[f"has_{name}"][:] = True
+    block["rvs_mask"][:] = True
+    block["rvs_flux"] = (1.0 + 0.1 * rng.normal(size=(stars, 800))).astype("f4")
+    block["xp_flux"] = (1.0 + 0.1 * rng.normal(size=(stars, 343))).astype("f4")
+    for k, band in enumerate(("g", "bp", "rp")):
+        block[f"phot_{band}_mean_mag"] = (12.0 + k + rng.normal(size=stars)).astype("f4")
+    block["parallax"] = block["parallax_corrected"] = rng.uniform(0.5, 2.0, stars)
+    block["parallax_error"] = np.full(stars, 0.02, "f4")
+    return block
+
+
+def test_peers_see_nothing_of_an_input_that_is_absent():
+    block = _block(200)
+    design = Design.fit(block)
+    hidden = hide(block, ("rvs", "parallax"))
+    columns = design.columns(hidden)
+    assert np.isnan(columns[:, :61]).all()
+    assert np.isfinite(columns[:, 61 : 61 + 81]).all()
+    filled = design.filled(hidden)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[0, -4:], [1.0, 0.0, 0.0, 1.0])
+    other = {**hidden, "rvs_flux": hidden["rvs_flux"] * 0.5, "parallax": hidden["parallax"] * 3.0}
+    np.testing.assert_array_equal(design.filled(other), filled)
+
+
+def test_spectra_are_shuffled_among_neighbours_and_nobody_keeps_its_own():
+    block = _block(300)
+    partner = evidence._partners(block)
+    assert sorted(partner) == list(range(300))
+    assert np.all(partner != np.arange(300))
+    colour = block["phot_bp_mean_mag"] - block["phot_rp_mean_mag"]
+    assert np.median(np.abs(colour - colour[partner])) < 0.3 * np.std(colour)
+
+
+def test_a_gradient_in_the_calcium_triplet_stands_out():
+    wavelength = 846.05 + 0.12 * np.arange(200)
+    gradient = np.ones((200, 5))
+    near = np.abs(wavelength[:, None] - np.array([850.036, 854.444, 866.452])).min(axis=1) < 0.3
+    gradient[near, 3] = 4.0
+    rows = {row["region"]: row for row in evidence._regions(wavelength, gradient)}
+    assert rows["Ca II triplet"]["alpha_m"] > 3.0
+    assert rows["Ca II triplet"]["teff"] == pytest.approx(1.0)
+    assert rows["Fe I"]["alpha_m"] == pytest.approx(1.0)
+
+
+def test_the_boundary_of_the_sequences_lies_between_them():
+    m_h = np.linspace(-0.7, 0.1, 9)
+    low, high = (alpha_mean(np.full(9, kind), m_h) for kind in (0, 1))
+    assert np.all((alpha_boundary(m_h) > low) & (alpha_boundary(m_h) < high))
+
+
+def test_a_workdir_without_a_model_is_refused_with_a_way_out(tmp_path):
+    with pytest.raises(InputError, match="no trained model"):
+        RunOfModel.open(tmp_path)
+
+
+def test_numbers_have_the_digits_of_their_label():
+    assert number("teff", 61.7) == "62"
+    assert signed("m_h", -0.0123) == "-0.012"
+    assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
