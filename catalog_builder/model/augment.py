@@ -40,9 +40,9 @@ def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: 
     """
     if share == 0.0:
         return stars
-    usable = stars.present & torch.tensor(
-        [name in inputs for name in MODALITIES], device=stars.present.device
-    )
+    usable = stars.present.clone()
+    for column in (i for i, name in enumerate(MODALITIES) if name not in inputs):
+        usable[:, column] = False
     chosen = _uniform((len(stars), 1), stars, generator) < share
     kept = usable & ((_uniform(usable.shape, stars, generator) < 0.5) | ~chosen)
     return replace(stars, present=torch.where(kept.any(dim=1, keepdim=True), kept, usable))

@@ -112,7 +112,7 @@ def fit_member(
     out : Path
         Folder of this member alone.
     device : str
-        Where torch computes, ``cpu`` or ``cuda``.
+        Where torch computes, ``cpu`` or ``cuda``; there layers are in mixed precision (bfloat16).
     on_epoch : callable, optional
         Called with each epoch's row of the log, after its checkpoint is written.
 
@@ -246,8 +246,10 @@ def _train_epoch(
         )
         stars = hide_inputs(stars, network.inputs, settings.modality_dropout, generator)
         columns = network_columns(stars, scaling, network.inputs)
+        with torch.autocast(order.device.type, torch.bfloat16, enabled=order.is_cuda):
+            output = network(columns, stars.present, generator)
         losses = negative_log_likelihood(
-            network(columns, stars.present, generator),
+            output,
             fit.labels[rows],
             fit.label_error[rows],
             fit.known[rows],

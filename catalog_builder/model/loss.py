@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import torch
@@ -11,7 +12,6 @@ from torch.nn import functional
 from catalog_builder.model.inputs import LABELS
 
 _N = len(LABELS)
-_LOWER = torch.tril_indices(_N, _N, -1)
 # A scatter of 1 % of a label's spread in the sample is finer than any label; it keeps the
 # covariance away from singular.
 _SMALLEST_SCATTER = 0.01
@@ -22,9 +22,15 @@ def mean_and_cholesky(output: Tensor) -> tuple[Tensor, Tensor]:
     """Split network output (b, 20) into label means (b, 5) and a lower factor (b, 5, 5)."""
     mean, diagonal, below = output[:, :_N], output[:, _N : 2 * _N], output[:, 2 * _N :]
     cholesky = torch.diag_embed(functional.softplus(diagonal) + _SMALLEST_SCATTER)
-    rows, columns = _LOWER
+    rows, columns = _lower(output.device)
     cholesky[:, rows, columns] = below
     return mean, cholesky
+
+
+@functools.cache
+def _lower(device: torch.device) -> Tensor:
+    """Return rows and columns of the elements below the diagonal, copied to a device once."""
+    return torch.tril_indices(_N, _N, -1, device=device)
 
 
 def negative_log_likelihood(

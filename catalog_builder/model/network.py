@@ -46,7 +46,9 @@ class Whitening(nn.Module):
 
     def forward(self, centred: Tensor) -> Tensor:
         """Return the components, (b, components), of spectra less the centre, (b, samples)."""
-        return squash(centred @ self.axes)
+        # In half precision the faint components would drown in the rounding of the strong ones.
+        with torch.autocast(centred.device.type, enabled=False):
+            return squash(centred @ self.axes)
 
 
 def squash(components: Tensor) -> Tensor:
@@ -189,6 +191,8 @@ class HybridNet(nn.Module):
         The `MODALITIES` to build branches for; others are ignored when given.
     """
 
+    built: Tensor
+
     def __init__(self, settings: ModelSettings, inputs: Sequence[str]) -> None:
         super().__init__()
         if not inputs or not set(inputs) <= set(MODALITIES):
@@ -205,6 +209,8 @@ class HybridNet(nn.Module):
             self.branches["xp"] = XpBranch(settings)
         for name in self._tables():
             self.branches[name] = nn.Linear(WIDTHS[name], width)
+        built = torch.tensor([name in self.inputs for name in MODALITIES])
+        self.register_buffer("built", built, persistent=False)
         self.presence = nn.Linear(len(MODALITIES), width)
         self.trunk = nn.ModuleList(
             ResidualBlock(width, settings.dropout) for _ in range(settings.depth)
@@ -240,8 +246,7 @@ class HybridNet(nn.Module):
 
     def usable(self, present: Tensor) -> Tensor:
         """Return `present` (b, 4) without the inputs this network was not built for."""
-        built = torch.tensor([name in self.inputs for name in MODALITIES], device=present.device)
-        return present & built
+        return present & self.built
 
     def forward(
         self, columns: Mapping[str, Tensor], present: Tensor, generator: Generator | None = None

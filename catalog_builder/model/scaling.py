@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -103,6 +104,18 @@ class Scaling:
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
         """Scale the columns of one input, (n, k) float32."""
-        mean = torch.as_tensor(getattr(self, f"{name}_mean"), dtype=torch.float32)
-        std = torch.as_tensor(getattr(self, f"{name}_std"), dtype=torch.float32)
-        return (values - mean.to(values.device)) / std.to(values.device)
+        key = (name, values.device)
+        if key not in self._tensors:
+            self._tensors[key] = tuple(
+                torch.as_tensor(getattr(self, f"{name}_{kind}"), dtype=torch.float32).to(
+                    values.device
+                )
+                for kind in ("mean", "std")
+            )
+        mean, std = self._tensors[key]
+        return (values - mean) / std
+
+    @cached_property
+    def _tensors(self) -> dict[tuple[str, torch.device], tuple[Tensor, ...]]:
+        """Means and deviations on each device: a copy in every step would stall a GPU."""
+        return {}
