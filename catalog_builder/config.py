@@ -79,7 +79,7 @@ class PredictSettings(Section):
     """How the model is applied."""
 
     batch_size: int = Field(
-        256,
+        1024,
         ge=1,
         description="Stars per forward pass, counted from the start of each partition, so that"
         " results do not depend on the number of workers.",

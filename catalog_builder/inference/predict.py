@@ -22,7 +22,6 @@ from catalog_builder.schema import LABELS, CatalogSchema
 Columns = dict[str, NDArray[Any]]
 
 #: Stars read at a time, at least one batch: some chunks of the feature store, 40 MB of spectra.
-#: Batches are smaller, so that what passes between two layers stays in the processor's cache.
 READ_ROWS = 4096
 
 

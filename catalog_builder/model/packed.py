@@ -35,7 +35,7 @@ def can_pack() -> bool:
 
 
 #: Stars per forward pass for which layouts are chosen; other numbers work as well.
-_BATCH = 256
+_BATCH = 1024
 
 
 def pack(network: HybridNet) -> HybridNet:

@@ -20,7 +20,7 @@ class ModelSettings(BaseModel):
     )
     batch_size: int = Field(256, ge=8, description="Stars per optimiser step.")
     validation_batch_size: int = Field(
-        256, ge=1, description="Stars per forward pass in validation, calibration and test."
+        1024, ge=1, description="Stars per forward pass in validation, calibration and test."
     )
     learning_rate: float = Field(
         3e-3, gt=0, description="Peak step size of AdamW, reached after the warm-up."
