@@ -40,7 +40,7 @@ VersionName = Annotated[
 ]
 Cluster = Annotated[
     str | None,
-    typer.Option(metavar="local|slurm|pbs|kubernetes|ADDRESS", help="Where the work runs."),
+    typer.Option(metavar="local|slurm|pbs|srun|kubernetes|ADDRESS", help="Where the work runs."),
 ]
 Tls = Annotated[
     str | None,

@@ -35,8 +35,8 @@ class ClusterSettings(BaseModel):
 
     kind: str = Field(
         "local",
-        description="`local`, `slurm`, `pbs`, `kubernetes`, or the address of a running scheduler"
-        " (tcp:// or tls://).",
+        description="`local`, `slurm`, `pbs`, `srun` (inside a job of Slurm), `kubernetes`, or the"
+        " address of a running scheduler (tcp:// or tls://).",
     )
     workers: int | None = Field(
         None,
