@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults bench science test-cluster test-kubernetes docs clean
+.PHONY: demo test lint unit faults bench science test-cluster test-kubernetes image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -41,8 +41,13 @@ science: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.science --workdir '$(WORKDIR)' --test-archive '$(TEST)' \
 	    --out '$(OUT)' --parts '$(PARTS)' --stars '$(STARS)' --docs docs
 
-# The manifests, strictly, and the Dask operator on an emulated Kubernetes (which needs root).
+# The manifests, strictly, and the Dask operator on an emulated Kubernetes, which needs root and
+# bubblewrap: as root on Debian it installs that, elsewhere those tests say why they skip.
 test-kubernetes: $(VENV)/.installed
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v bwrap >/dev/null; then \
+	    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends \
+	      bubblewrap iproute2; } >/dev/null || echo "bubblewrap cannot be installed."; \
+	fi
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --requirement tests/kubernetes/requirements.txt
 	$(BIN)/pytest tests/kubernetes
@@ -55,6 +60,19 @@ test-cluster: $(VENV)/.installed
 	      slurm-wlm munge slurm-wlm-torque; } >/dev/null || echo "Slurm cannot be installed."; \
 	fi
 	$(BIN)/pytest tests/cluster
+
+# The image, without a daemon; deploy/build-image.sh says what can be set.
+image:
+	deploy/build-image.sh
+
+# The image on a base made of Debian's packages, then what it promises: as root on Debian, 10 minutes.
+test-image: $(VENV)/.installed
+	apt-get update -qq && apt-get install -qq --yes --no-install-recommends buildah podman runc crun mmdebstrap >/dev/null
+	deploy/base-image.sh localhost/debian-python:bookworm
+	$(BIN)/pip download --quiet --only-binary :all: --dest $(VENV)/wheels --constraint constraints.txt . cryptography hatchling
+	$(BIN)/pip download --quiet --only-binary :all: --dest $(VENV)/wheels cyclonedx-bom==7.5.0
+	BASE=localhost/debian-python:bookworm WHEELS=$(VENV)/wheels deploy/build-image.sh
+	CATALOG_BUILDER_IMAGE=localhost/catalog-builder:cpu $(BIN)/pytest tests/image
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/generate.py
