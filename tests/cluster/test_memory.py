@@ -21,8 +21,8 @@ def test_a_partition_that_eats_memory_is_quarantined_with_that_reason(quiet_bed,
     workdir.create()
     tasks = [Task("hungry", name, "k") for name in ("eats", "fasts")]
     with (
-        closing(Events(workdir.logs, verbosity=-1)) as events,
-        Driver(config, workdir, events) as driver,
+        closing(Events(workdir.logs, verbosity=-1)) as voice,
+        Driver(config, workdir, voice) as driver,
     ):
         done = driver.complete(STAGE, workdir, tasks)
         jobs = quiet_bed.jobs()
@@ -33,4 +33,6 @@ def test_a_partition_that_eats_memory_is_quarantined_with_that_reason(quiet_bed,
     # Dask restarts the worker before the batch system ends its job.
     assert len(jobs) == 1
     (log,) = workdir.logs.glob("*.jsonl")
-    assert "losses" not in {json.loads(line)["event"] for line in log.read_text().splitlines()}
+    events = {found["event"]: found for found in map(json.loads, log.read_text().splitlines())}
+    assert "jobs_ended" not in events["losses"]
+    assert events["losses"]["tasks_cut_short"] == 4  # twice in company, twice alone

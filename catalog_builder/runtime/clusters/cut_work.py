@@ -7,6 +7,9 @@ from typing import Any
 
 from distributed import SchedulerPlugin
 
+#: States of a task whose worker went, before it runs again.
+_TAKEN_AWAY = frozenset({"released", "waiting", "no-worker", "queued"})
+
 
 class CutWork(SchedulerPlugin):  # type: ignore[misc]
     """Counts tasks that left their worker unfinished.
@@ -27,11 +30,13 @@ class CutWork(SchedulerPlugin):  # type: ignore[misc]
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
         """Take note of a task's change of state (see Dask's scheduler)."""
-        del args, kwargs
+        del args
         if finish == "processing":
             self._since[key] = time.monotonic()
             return
         began = self._since.pop(key, None) if start == "processing" else None
-        if began is not None and finish in ("released", "waiting", "no-worker", "queued"):
+        # The error of a task has a text; that of a task whose worker died once too often has not.
+        died = finish == "erred" and "exception_text" not in kwargs
+        if began is not None and (died or finish in _TAKEN_AWAY):
             self.tasks += 1
             self.seconds += time.monotonic() - began
