@@ -75,8 +75,8 @@ class Run:
         return self.workdir.with_suffix(".err").read_text()
 
     def done(self, stage):
-        """Return how many tasks of a stage have a receipt."""
-        return len(list((self.workdir / "receipts" / stage).glob("*.json")))
+        """Return how many tasks of a stage, or of all by ``*``, have a receipt."""
+        return len(list(self.workdir.glob(f"receipts/{stage}/*.json")))
 
     def after(self, condition, seconds=180):
         """Wait for something, as long as the run goes on."""

@@ -33,9 +33,9 @@ def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is
     made.kill()
     bed.wait_until(lambda: not bed.jobs(), seconds=30)
     bed.wait_until(lambda: not keys[0].exists(), seconds=30)
-    kept = made.done("ingest")
+    kept = made.done("*")
 
-    made.start().after(lambda: running(bed) and made.done("ingest") > kept)
+    made.start().after(lambda: running(bed) and made.done("*") > kept)
     bed.call("scancel", running(bed)[0])
     bed.wait_until(lambda: pending(bed))
     bed.call("scancel", pending(bed)[-1])

@@ -26,7 +26,7 @@ from catalog_builder.runtime.clusters.checks import check_batch
 from catalog_builder.runtime.clusters.fleet import Fleet, Group
 from catalog_builder.runtime.clusters.over_tls import OverTls, worker_environment
 from catalog_builder.runtime.clusters.protocol import Finding
-from catalog_builder.runtime.clusters.queues import QUEUES, BatchQueue, RefusedError
+from catalog_builder.runtime.clusters.queues import BatchQueue, RefusedError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir
@@ -47,7 +47,7 @@ class BatchCluster(OverTls):
         self, settings: ClusterSettings, workdir: Workdir, events: Events, batch: BatchSettings
     ) -> None:
         super().__init__(settings, workdir, events, batch)
-        self.queue: BatchQueue = QUEUES[settings.kind](self.name)
+        self.queue: BatchQueue = leftovers.QUEUES[settings.kind](self.name)
         self._lock = threading.Lock()
         self._fleet = Fleet(self.queue, batch, events, self.logs, self._record)
         self._training = False

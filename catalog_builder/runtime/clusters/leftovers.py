@@ -18,9 +18,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.runtime.clusters.queues import QUEUES, SilentError
+from catalog_builder.runtime.clusters.pbs_queue import PbsQueue
+from catalog_builder.runtime.clusters.queues import BatchQueue, SilentError
+from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue
 from catalog_builder.runtime.workdir import Workdir, write_json
 
+#: Batch systems by the name of their kind of cluster.
+QUEUES: dict[str, type[BatchQueue]] = {"slurm": SlurmQueue, "pbs": PbsQueue}
 #: How long a submission may take that began before the driver died.
 STRAGGLER_SECONDS = 5.0
 _SUFFIX = ".run.json"

@@ -12,8 +12,8 @@ from catalog_builder.runtime.clusters.queues import (
     QueuedJob,
     RefusedError,
     SilentError,
-    SlurmQueue,
 )
+from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue
 
 
 class PaperQueue(BatchQueue):

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog_builder.errors import ClusterError
-from catalog_builder.runtime.clusters.queues import JobState, PbsQueue, QueuedJob, SlurmQueue
+from catalog_builder.runtime.clusters.pbs_queue import PbsQueue
+from catalog_builder.runtime.clusters.queues import JobState, QueuedJob
+from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue
 
 
 @pytest.mark.parametrize(
