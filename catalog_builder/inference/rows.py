@@ -1,4 +1,8 @@
-"""Catalogue rows of one partition, on their way to publication."""
+"""Catalogue rows of one partition, on their way to publication.
+
+Columns of one type are the rows of one table, (columns, source), whose names are its attribute: a
+file for each column would cost a small partition more time than its predictions.
+"""
 
 from __future__ import annotations
 
@@ -22,22 +26,25 @@ class RowWriter:
     """Collects batches and writes them chunk by chunk; the digest is that of the rows."""
 
     def __init__(self, path: Path, schema: CatalogSchema, rows: int) -> None:
-        group = zarr.create_group(store=path, zarr_format=3)
+        self._group = zarr.create_group(store=path, zarr_format=3)
+        self._tables: dict[str, list[str]] = {}
+        for column in schema.columns:
+            self._tables.setdefault(column.numpy_dtype.name, []).append(column.name)
         self._arrays = {
-            column.name: group.create_array(
-                column.name,
-                shape=(rows,),
-                chunks=(max(1, min(rows, CHUNK_ROWS)),),
-                dtype=column.numpy_dtype,
+            dtype: self._group.create_array(
+                dtype,
+                shape=(len(names), rows),
+                chunks=(len(names), max(1, min(rows, CHUNK_ROWS))),
+                dtype=dtype,
                 compressors=COMPRESSORS,
-                dimension_names=("source",),
+                dimension_names=("column", "source"),
+                attributes={"columns": names},
             )
-            for column in schema.columns
+            for dtype, names in self._tables.items()
         }
         self._digests = {c.name: ArrayDigest(c.name, c.numpy_dtype.str) for c in schema.columns}
         self._waiting: dict[str, list[NDArray[Any]]] = {c.name: [] for c in schema.columns}
         self._start = self._rows_waiting = 0
-        self._group = group
 
     def write(self, start: int, columns: Mapping[str, NDArray[Any]]) -> None:
         """Take a batch; batches come in order and without gaps."""
@@ -60,10 +67,11 @@ class RowWriter:
         return digest
 
     def _flush(self, rows: int) -> None:
-        for name, waiting in self._waiting.items():
-            whole = np.concatenate(waiting)
-            self._arrays[name][self._start : self._start + rows] = whole[:rows]
-            self._waiting[name] = [whole[rows:]]
+        whole = {name: np.concatenate(waiting) for name, waiting in self._waiting.items()}
+        for dtype, names in self._tables.items():
+            table = np.stack([whole[name][:rows] for name in names])
+            self._arrays[dtype][:, self._start : self._start + rows] = table
+        self._waiting = {name: [values[rows:]] for name, values in whole.items()}
         self._start += rows
         self._rows_waiting -= rows
 
@@ -71,4 +79,15 @@ class RowWriter:
 def read_rows(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
     """Return rows ``[start, stop)`` of a partition's catalogue rows, by column."""
     group = zarr.open_group(path, mode="r")
-    return {name: np.asarray(array[start:stop]) for name, array in group.arrays()}
+    columns: dict[str, NDArray[Any]] = {}
+    for _, array in group.arrays():
+        table = np.asarray(array[:, start:stop])
+        columns |= dict(zip(_names(array), table, strict=True))
+    return columns
+
+
+def _names(array: zarr.Array[Any]) -> list[str]:
+    names = array.attrs["columns"]
+    if not isinstance(names, list):
+        raise TypeError(f"{array.path}: its columns are not a list")
+    return [str(name) for name in names]
