@@ -29,7 +29,7 @@ from catalog_builder.resources import schemas_dir
 
 LABELS: Final = ("teff", "logg", "m_h", "alpha_m", "fe_h")
 MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
-_DTYPE: Final = re.compile(r"int64|float64|float32|bool|str[1-9][0-9]*")
+_DTYPE: Final = re.compile(r"int64|uint8|float64|float32|bool|str[1-9][0-9]*")
 _LOG: Final = re.compile(r"log\((.+)\)")
 
 
@@ -45,7 +45,7 @@ class Column(_Declared):
     name : str
         Lower-case name, the same in every format.
     dtype : str
-        ``int64``, ``float64``, ``float32``, ``bool`` or ``strN`` (N ASCII characters).
+        ``int64``, ``uint8``, ``float64``, ``float32``, ``bool`` or ``strN`` (N ASCII characters).
     unit : str
         FITS and VOUnit string, empty if dimensionless.
     ucd : str
@@ -73,7 +73,7 @@ class Column(_Declared):
     @classmethod
     def _known_dtype(cls, value: str) -> str:
         if not _DTYPE.fullmatch(value):
-            raise ValueError(f"{value!r} is not int64, float64, float32, bool or strN")
+            raise ValueError(f"{value!r} is not int64, uint8, float64, float32, bool or strN")
         return value
 
     @field_validator("unit")
@@ -167,11 +167,37 @@ class FlagBit(_Declared):
         return 1 << self.bit
 
 
+class Tier(_Declared):
+    """One value of ``quality_tier``: its conditions, all of which a star must meet.
+
+    Attributes
+    ----------
+    tier : int
+        1 is the best.
+    name, sentence : str
+        What to call it, and what it says.
+    requires, without : tuple of str
+        Bits that must be set, and bits that must not be.
+    largest_sigma : dict of str to float
+        Largest uncertainty of a label that is given, in the label's unit.
+    """
+
+    tier: int = Field(ge=1, le=9)
+    name: str = Field(pattern=r"^[a-z][a-z_]*$")
+    sentence: str
+    requires: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    largest_sigma: Mapping[Literal["teff", "logg", "m_h", "alpha_m", "fe_h"], float] = Field(
+        default_factory=dict
+    )
+
+
 class FlagSchema(_Declared):
-    """All bits of ``flags`` in order of their number."""
+    """All bits of ``flags`` in order of their number, and the tiers made of them."""
 
     version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
     bits: tuple[FlagBit, ...]
+    tiers: tuple[Tier, ...] = ()
 
     @model_validator(mode="after")
     def _no_reuse(self) -> Self:
@@ -179,6 +205,19 @@ class FlagSchema(_Declared):
         if numbers != sorted(set(numbers)):
             raise ValueError("bit numbers must increase; a bit is never used twice")
         _refuse_twice(bit.name for bit in self.bits)
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_know_their_bits(self) -> Self:
+        names = {bit.name for bit in self.bits}
+        for number, tier in enumerate(self.tiers, start=1):
+            unknown = sorted({*tier.requires, *tier.without} - names)
+            if unknown:
+                raise ValueError(f"tier {tier.name} names unknown bits: {', '.join(unknown)}")
+            if tier.tier != number:
+                raise ValueError("tiers are numbered from 1 in the order in which they are tried")
+        if self.tiers and (last := self.tiers[-1]).requires + last.without:
+            raise ValueError(f"the last tier, {last.name}, must take every star that is left")
         return self
 
     @classmethod
@@ -297,7 +336,23 @@ class CatalogSchema(_Declared):
         for bit in self.flags.bits:
             status = "" if bit.status == "active" else f" ({bit.status})"
             lines += [f"{bit.bit:2d}  {bit.name}{status}: {bit.sentence}"]
+        lines += ["", "Values of quality_tier: the first whose conditions a star meets", ""]
+        for tier in self.flags.tiers:
+            lines += [f" {tier.tier}  {tier.name}: {tier.sentence}"]
+            lines += [f"      {words}" for words in _conditions(tier)]
         return "\n".join(lines)
+
+
+def _conditions(tier: Tier) -> list[str]:
+    words = []
+    if tier.requires:
+        words.append(f"set: {', '.join(tier.requires)}")
+    if tier.without:
+        words.append(f"not set: {', '.join(tier.without)}")
+    if tier.largest_sigma:
+        limits = (f"e_{label} {limit:g}" for label, limit in tier.largest_sigma.items())
+        words.append(f"at most: {', '.join(limits)}")
+    return words
 
 
 def _compare(column: Column, array: Any) -> list[Mismatch]:

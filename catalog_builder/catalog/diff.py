@@ -29,6 +29,12 @@ def diff(old: CatalogSchema, new: CatalogSchema) -> SchemaDiff:
             breaking.append(f"bit {bit.bit} ({bit.name}) is gone; withdraw it instead")
         elif problem := _bit_change(bit, bits_now[bit.name]):
             breaking.append(problem)
+    tiers_now = {tier.name: tier for tier in new.flags.tiers}
+    breaking += [
+        f"tier {tier.tier} ({tier.name}) is gone or has changed"
+        for tier in old.flags.tiers
+        if tiers_now.get(tier.name) != tier
+    ]
     additions += [f"bit {name}" for name in bits_now.keys() - {b.name for b in old.flags.bits}]
     return SchemaDiff(not breaking, tuple(breaking), tuple(sorted(additions)))
 

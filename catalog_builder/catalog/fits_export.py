@@ -23,7 +23,7 @@ from catalog_builder.schema import CatalogSchema, Column
 EXTENSION: Final = "CATALOG"
 Card = tuple[str, str | int | float | bool, str]
 
-_TFORM: Final = {"int64": "K", "float64": "D", "float32": "E", "bool": "L"}
+_TFORM: Final = {"int64": "K", "uint8": "B", "float64": "D", "float32": "E", "bool": "L"}
 
 
 def export_fits(

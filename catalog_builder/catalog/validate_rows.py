@@ -170,6 +170,12 @@ class _RowCheck:
         if "flags" in rows:
             undeclared = (rows["flags"] & ~self._schema.flags.declared_mask) != 0
             self._wrong("an undeclared bit is set", "flags", start, undeclared)
+        if "flags" in rows and "quality_tier" in rows:
+            none = (rows["flags"] & self._schema.flags["not_predicted"].mask) != 0
+            known = np.isin(rows["quality_tier"], [t.tier for t in self._schema.flags.tiers])
+            self._wrong(
+                "no declared tier, or a tier without a label", "quality_tier", start, known == none
+            )
 
     def _export(self, start: int, rows: Rows, exported: FitsRows) -> None:
         complete = rows if "flags" not in rows else self._complete(rows)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
+from catalog_builder.flags.tiers import quality_tier
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.model.ensemble import Estimator, Prediction
 from catalog_builder.model.selection import DISTANCES
@@ -100,6 +101,8 @@ def catalogue_columns(
         distances=distances,
     )
     made["flags"] = compute_flags(context, schema.flags)
+    sigma = {label: made[f"e_{label}"] for label in LABELS}
+    made["quality_tier"] = quality_tier(made["flags"], sigma, schema.flags)
     source: Mapping[str, NDArray[Any]] = {**block, **made}
     return {
         column.name: np.asarray(source[column.name]).astype(column.numpy_dtype)

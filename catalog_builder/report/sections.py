@@ -185,14 +185,18 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
         ". A limit is no guarantee: a star can lie inside every one of them and still be unlike"
         " any training star.",
     )
-    return "\n".join([words, tables.training_range(summary), tables.flags(summary, schema)])
+    strange = paragraph(
+        "Bits 18 to 23 look at the spectra themselves. Each compares a distance to the training"
+        " stars, a column of its own, with a limit beyond which lie 1 % of ordinary stars of the"
+        " same noise; the column is in units of that limit, to draw it elsewhere. The tier sums up flags and uncertainties."
+    )
+    parts = [words, tables.training_range(summary), strange, tables.tiers(summary, schema)]
+    return "\n".join([*parts, tables.flags(summary, schema)])
 
 
 def _reading(schema: CatalogSchema) -> str:
-    reasons = ("outside_range", "not_available")
-    unfit = [schema.flags[f"{name}_{reason}"] for reason in reasons for name in LABELS]
-    mask = sum(bit.mask for bit in unfit)
-    bits = ", ".join(str(bit.bit) for bit in unfit)
+    best = " and ".join(f"{tier.tier} ({tier.name})" for tier in schema.flags.tiers[:-1])
+    mask = schema.flags["rvs_unlike_any_star"].mask
     rules = (
         "A null is NaN. A label that must not be used is null, and a flag says why;"
         " it is not left in place.",
@@ -201,18 +205,18 @@ def _reading(schema: CatalogSchema) -> str:
         " columns complete the covariance matrix.",
         "has_rvs and has_xp say what was read; the bits rvs_used, xp_used, photometry_used and"
         " parallax_used say what the labels were derived from.",
-        "This edition assigns no quality tiers. Stars with digits 00000 at the start of"
-        " training_range lie inside the limits of all five labels; cut on e_ columns as the"
-        " question at hand needs.",
+        f"quality_tier is the one column to filter on: {best} are the stars to work with. Stars"
+        " with digits 00000 at the start of training_range lie inside the limits of all five"
+        " labels; cut further on flags and e_ columns as the question at hand needs.",
         "source_id is valid within this release of Gaia only.",
     )
     items = "".join(f"<li>{text(rule)}</li>" for rule in rules)
     example = (
         "from catalog_builder.catalog.open import open_catalog\n\n"
         'catalogue = open_catalog("the folder of this page")\n'
-        f"unfit = {mask}  # bits {bits}: a label outside its range or not available\n"
-        "keep = (catalogue.flags & unfit) == 0  # digits 00000\n"
-        "good = catalogue.isel(source=keep.values)\n"
+        "good = catalogue.quality_tier.isin([1, 2])\n"
+        f"regular = (catalogue.flags & {mask}) == 0  # bit rvs_unlike_any_star\n"
+        "stars = catalogue.isel(source=(good & regular).values)\n"
     )
     return f"<ul>{items}</ul>\n<pre><code>{text(example)}</code></pre>"
 

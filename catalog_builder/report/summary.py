@@ -46,6 +46,8 @@ class Summary:
         Column -> values that are not null (for a boolean column: that are true).
     bits, undeclared : Counter, int
         Flag bit number -> stars that have it; stars with a bit that no declaration knows.
+    tiers : Counter
+        Value of quality_tier -> stars that have it.
     digits : ndarray of int64, shape (7, 3)
         Training range: stars inside, outside, with nothing to test, per digit.
     with_all_labels : int
@@ -82,6 +84,7 @@ class Summary:
         self.undeclared = 0
         self.filled: Counter[str] = Counter()
         self.bits: Counter[int] = Counter()
+        self.tiers: Counter[int] = Counter()
         self.in_range: Counter[str] = Counter()
         self.digits = np.zeros((7, 3), dtype=np.int64)
         self.magnitude = {
@@ -110,6 +113,8 @@ class Summary:
         self.rows += len(block["source_id"])
         self._count_columns(block)
         self._count_flags(block["flags"])
+        values, counts = np.unique(block["quality_tier"], return_counts=True)
+        self.tiers.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         inside = {name: self._inside(block, name) for name in LABELS}
         self._count_labels(block, inside)
         self._count_uncertainties(block)

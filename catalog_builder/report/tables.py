@@ -125,6 +125,17 @@ def training_range(summary: Summary) -> str:
     return table(caption, head, rows, words=2)
 
 
+def tiers(summary: Summary, schema: CatalogSchema) -> str:
+    """Return every value of quality_tier with its sentence and the stars that have it."""
+    rows: list[tuple[Cell, ...]] = [
+        (f"{tier.tier}", tier.name, tier.sentence, *_counted(summary.tiers[tier.tier], summary))
+        for tier in schema.flags.tiers
+    ]
+    rows.append(("0", NOTHING, "No label is given.", *_counted(summary.tiers[0], summary)))
+    head = ("Value", "Name", "What it says", "Stars", "Share")
+    return table("Values of quality_tier", head, rows, words=3)
+
+
 def flags(summary: Summary, schema: CatalogSchema) -> str:
     """Return every declared bit with its sentence and the stars that have it."""
     rows: list[tuple[Cell, ...]] = []

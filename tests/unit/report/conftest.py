@@ -45,11 +45,13 @@ def make_rows(schema, take_label):
         columns["teff"] = rng.normal(5000, 400, rows).astype("f4")
         columns["logg"] = rng.normal(3, 0.6, rows).astype("f4")
         for name in ("m_h", "alpha_m", "fe_h"):
-            columns[name] = rng.normal(0, 0.2, rows).astype("f4")
+            # Clipped: no star of chance beyond the grid of a figure.
+            columns[name] = np.clip(rng.normal(0, 0.2, rows), -0.3, 0.5).astype("f4")
         for name in LABELS:
             columns[f"e_{name}"] = rng.uniform(0.05, 0.1, rows).astype("f4")
         columns["flags"] = np.full(rows, flags["xp_used"].mask | flags["photometry_used"].mask)
         columns["flags"][columns["has_rvs"]] |= flags["rvs_used"].mask
+        columns["quality_tier"] = (1 + star % 3).astype("u1")
         for name in LABELS:
             take_label(columns, name, star % 10 == 9)
         return columns

@@ -187,13 +187,21 @@ def test_undeclared_bits_are_shown(page):
 
 
 def test_the_example_selects_what_it_says(page, stars, store, schema):
-    unfit = int(re.search(r"unfit = (\d+)", page.text)[1])
+    mask = int(re.search(r"catalogue\.flags & (\d+)", page.text)[1])
+    assert mask == schema.flags["rvs_unlike_any_star"].mask
+    tiers = [int(value) for value in re.search(r"isin\(\[([\d, ]+)\]\)", page.text)[1].split(",")]
     catalogue = open_catalog(store)
-    keep = (catalogue.flags & unfit) == 0
-    good = catalogue.isel(source=keep.values)
-    wanted = np.isfinite(stars["m_h"])
-    wanted &= (stars["flags"] & schema.flags["m_h_outside_range"].mask) == 0
-    np.testing.assert_array_equal(good.source_id.values, stars["source_id"][wanted])
+    good = catalogue.quality_tier.isin(tiers)
+    regular = (catalogue.flags & mask) == 0
+    chosen = catalogue.isel(source=(good & regular).values)
+    wanted = np.isin(stars["quality_tier"], [1, 2]) & ((stars["flags"] & mask) == 0)
+    np.testing.assert_array_equal(chosen.source_id.values, stars["source_id"][wanted])
+
+
+def test_every_tier_is_counted(page, stars, schema):
+    for tier in schema.flags.tiers:
+        row = next(row for row in page.rows if row[:2] == [str(tier.tier), tier.name])
+        assert row[3] == str(np.count_nonzero(stars["quality_tier"] == tier.tier))
 
 
 def test_the_same_catalogue_has_the_same_page_whatever_the_users_settings(
