@@ -96,6 +96,33 @@ def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
     return as_picture(figure, "png", alt)
 
 
+def spectra(summary: Summary, schema: CatalogSchema) -> Picture | None:
+    """Draw the map of the RVS spectra, coloured by the mean of each label per cell."""
+    names = [name for name, mean in summary.spectra_map.items() if mean.stars]
+    if not names:
+        return None
+    figure, grid = panels(len(names), columns=2, size=(5.1, 4.2), sharex=True, sharey=True)
+    for name, panel in zip(names, grid, strict=True):
+        mean = summary.spectra_map[name]
+        factor = merge_factor(mean.counts, _WANTED)
+        axes = tuple(axis.merged(factor) for axis in mean.axes)
+        values = _mean(merge(mean.sums, factor), merge(mean.counts, factor))
+        _draw(
+            panel,
+            (axes[0], axes[1]),
+            np.ma.masked_invalid(values),
+            f"Mean {axis_title(schema, name)}",
+            cmap=MEAN_MAP,
+            norm=Normalize(*_colour_limits(values)),
+            extend="both",
+        )
+        panel.set_xlabel("rvs_map_x")
+        panel.set_ylabel("rvs_map_y")
+    shown = ", ".join(schema[name].title for name in names)
+    alt = f"Map of the RVS spectra by similarity, mean per cell of: {shown}."
+    return as_picture(figure, "png", alt)
+
+
 def sky(summary: Summary) -> Picture | None:
     """Draw sources per square degree on the whole sky, galactic, Mollweide."""
     if not summary.sky.stars:

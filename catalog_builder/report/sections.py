@@ -32,6 +32,7 @@ def write(
         yield "abundances", "Abundances", _abundances(summary, schema)
         yield "sky", "Sky", _sky(summary)
         yield "flags", "Flags and training range", _flags(summary, schema)
+        yield "map", "Map of the RVS spectra", _spectra(summary, schema)
         yield "reading", "How to read it", _reading(schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)
@@ -188,10 +189,22 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
     strange = paragraph(
         "Bits 18 to 23 look at the spectra themselves. Each compares a distance to the training"
         " stars, a column of its own, with a limit beyond which lie 1 % of ordinary stars of the"
-        " same noise; the column is in units of that limit, to draw it elsewhere. The tier sums up flags and uncertainties."
+        " same noise; the column is in units of that limit, to draw it elsewhere. The tier"
+        " sums up flags and uncertainties."
     )
     parts = [words, tables.training_range(summary), strange, tables.tiers(summary, schema)]
     return "\n".join([*parts, tables.flags(summary, schema)])
+
+
+def _spectra(summary: Summary, schema: CatalogSchema) -> str:
+    words = Html(
+        "Every star with an RVS spectrum, at the place of its most similar training spectra on a"
+        " t-SNE map of these (rvs_map_x, rvs_map_y), coloured by the labels inside their training"
+        " ranges. Neighbours are alike; axes, distances and sizes of islands have no meaning."
+        " White: no star. The bit outside_rvs_map marks stars unlike their neighbours."
+    )
+    absent = "No star has a place on the map of the RVS spectra: there is none to show."
+    return _figure(maps.spectra(summary, schema), words, absent)
 
 
 def _reading(schema: CatalogSchema) -> str:

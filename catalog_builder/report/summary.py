@@ -27,11 +27,16 @@ SIGNAL_TO_NOISE: Final = Axis(1.0, 10000.0, 40, log=True)
 SKY_X: Final = Axis(-2 * np.sqrt(2), 2 * np.sqrt(2), 360)
 SKY_Y: Final = Axis(-np.sqrt(2), np.sqrt(2), 180)
 
+#: The map of the RVS spectra, which a model scales to this square; new stars may lie just outside.
+SPECTRA_MAP: Final = Axis(-1.0, 1.0, 100, clip=True)
+
 # Auxiliary angle of the projection: pi sin(latitude) = 2 theta + sin(2 theta). Steps of theta are a
 # sixtieth of a cell, so that interpolation serves for the inverse.
 _THETA: Final = np.linspace(-np.pi / 2, np.pi / 2, 10001)
 _SINE_LATITUDE: Final = (2 * _THETA + np.sin(2 * _THETA)) / np.pi
 
+#: Labels that colour the map of the spectra.
+MAPPED: Final = ("teff", "logg", "m_h", "alpha_m")
 INPUTS: Final = ("rvs", "xp", "photometry", "parallax")
 
 
@@ -72,6 +77,8 @@ class Summary:
         The same with [M/H] and [Fe/H] summed per cell.
     abundance : dict of str to Histogram
         [M/H] and [Fe/H] against [alpha/M], of stars inside the training ranges of both.
+    spectra_map : dict of str to MeanMap
+        The map of the RVS training spectra, with a label summed per cell, of stars that have it.
     sky : Histogram
         The plane of Mollweide's projection, galactic longitude increasing to the left.
     """
@@ -106,6 +113,7 @@ class Summary:
         self.abundance = {
             name: Histogram(BY_NAME[name].axis, BY_NAME["alpha_m"].axis) for name in ("m_h", "fe_h")
         }
+        self.spectra_map = {name: MeanMap(SPECTRA_MAP, SPECTRA_MAP) for name in MAPPED}
         self.sky = Histogram(SKY_X, SKY_Y)
 
     def add(self, block: Block) -> None:
@@ -176,6 +184,10 @@ class Summary:
             self.abundance[name].add(
                 block[name], block["alpha_m"], where=inside[name] & inside["alpha_m"]
             )
+
+        position = block["rvs_map_x"], block["rvs_map_y"]
+        for name, mean in self.spectra_map.items():
+            mean.add_weighted(*position, weight=block[name], where=inside[name])
 
     def _inside(self, block: Block, label: str) -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] = np.isfinite(block[label])

@@ -23,8 +23,8 @@ def full_schema():
 @pytest.fixture(scope="session")
 def schema(full_schema):
     """Return the published schema less the columns that no rule is about: a third of the files."""
-    others = ("e_m_h_epistemic", "corr_teff_logg", "has_rvs", "training_range", "flags")
-    kept = (*full_schema.all_columns[:13], *(full_schema[name] for name in others))
+    others = ("e_m_h_epistemic", "corr_teff_logg", "has_rvs", "quality_tier", "training_range")
+    kept = (*full_schema.all_columns[:13], *(full_schema[name] for name in (*others, "flags")))
     return full_schema.model_copy(update={"all_columns": kept})
 
 
@@ -38,6 +38,8 @@ def make_rows(schema):
         columns["source_id"] = np.cumsum(rng.integers(1, 2**40, rows))
         columns["has_rvs"] = rng.random(rows) < 0.5
         columns["flags"] = np.full(rows, 15, dtype=np.int64)
+        if "quality_tier" in columns:
+            columns["quality_tier"] = (1 + np.arange(rows) % 3).astype(np.uint8)
         missing = np.arange(rows) % 5 == 0
         for name in ("m_h", "e_m_h", "e_m_h_epistemic"):
             columns[name][missing] = np.nan

@@ -211,6 +211,8 @@ def test_changed_values_behind_intact_checksums(sealed):
         ("corr_teff_logg", 1, -1.1, "a correlation outside -1 to 1"),
         ("teff", 22, np.inf, "infinite"),
         ("flags", 9, 1 << 40, "an undeclared bit is set"),
+        ("quality_tier", 9, 0, "no declared tier"),
+        ("quality_tier", 9, 4, "no declared tier"),
         ("flags", 9, -1, "an undeclared bit is set"),
         ("source_id", 10, 0, "not larger than in the row before"),
     ],

@@ -166,7 +166,7 @@ def test_metrics_may_be_flat_or_absent(make_record, schema):
 def test_the_page_needs_no_other_file_and_no_script(page):
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert not page.tags & {"script", "link", "iframe", "object"}
-    assert len(page.pictures) == 7
+    assert len(page.pictures) == 8
     assert all(picture["alt"].endswith(".") for picture in page.pictures)
 
 
@@ -198,6 +198,10 @@ def test_the_example_selects_what_it_says(page, stars, store, schema):
     np.testing.assert_array_equal(chosen.source_id.values, stars["source_id"][wanted])
 
 
+def test_the_map_of_the_spectra_is_drawn(page):
+    assert any(picture["alt"].startswith("Map of the RVS spectra") for picture in page.pictures)
+
+
 def test_every_tier_is_counted(page, stars, schema):
     for tier in schema.flags.tiers:
         row = next(row for row in page.rows if row[:2] == [str(tier.tier), tier.name])
@@ -224,7 +228,7 @@ def test_what_is_null_everywhere_is_told_in_words(report, make_rows, take_label,
     assert "Null for every source" in page.text
     assert page.row("[Fe/H] fe_h")[2:] == ["0", "0.0\u202f%", "0", "–", "–"]
     assert "there is no median against S/N" in page.text
-    assert len(page.pictures) == 6
+    assert len(page.pictures) == 7
 
 
 def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
@@ -234,7 +238,7 @@ def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
     page = report(columns)
     assert "Neither [M/H] nor [Fe/H] is given" in page.text
     assert "there is no abundance plane" in page.text
-    assert len(page.pictures) == 6
+    assert len(page.pictures) == 7
 
 
 def test_iron_colours_the_kiel_diagram_where_metallicity_is_null(
@@ -269,6 +273,7 @@ def test_nothing_but_nulls(report, nothing):
     assert page.pictures == []
     for absent in ("no distribution", "no median against G", "no Kiel diagram", "no map"):
         assert f"there is {absent}" in page.text
+    assert "there is none to show" in page.text
 
 
 def test_text_from_outside_is_shown_and_not_obeyed(report, nothing):
