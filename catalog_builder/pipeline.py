@@ -19,6 +19,7 @@ from catalog_builder import provenance
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition, list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
@@ -141,7 +142,7 @@ class Pipeline:
         context = teaching.TrainingContext(self.workdir, self.survey, settings, self.config.seed)
         step = functools.partial(self._step, "training-set")
         (labels,) = step(
-            teaching.LABELS, context, teaching.plan_labels(self._label_file(), self.survey)
+            teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)
         )
         self.taught = [labels]
         plan = teaching.plan_match(self.partitions, features, labels, self.release)
@@ -171,6 +172,8 @@ class Pipeline:
             },
         )
         step = functools.partial(self._step, "train")
+        if "train" in self.wanted:
+            refuse_large_training(self.config, training.rows_out)
         plan = learning.plan_members(training, settings, self.config.seed)
         members = step(learning.MEMBER, context, plan)
         if self.config.cluster.offers_gpu and any(m.notes.get("device") == "cpu" for m in members):
@@ -234,7 +237,7 @@ class Pipeline:
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
             _ = self.model
         elif "training-set" in self.wanted:
-            self._label_file()
+            _ = self.label_file
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made."""
@@ -256,7 +259,9 @@ class Pipeline:
         finally:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begin
 
-    def _label_file(self) -> FileRef:
+    @functools.cached_property
+    def label_file(self) -> FileRef:
+        """The label survey's file."""
         return find_survey(self.survey, self.config.labels, self.archive)
 
     def _tell_of_bad_files(self, receipts: Sequence[Receipt]) -> None:

@@ -17,17 +17,14 @@ from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.tables import TableName, TableSpec
-from catalog_builder.errors import ResourceError
+from catalog_builder.budgets import label_rows, machine_memory, stage_budgets
+from catalog_builder.errors import InputError, ResourceError
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
     from catalog_builder.pipeline import Pipeline
 
-#: Bytes of a worker before it holds any row: Python, Dask, NumPy, torch.
-BASE_MEMORY = 500 << 20
-#: A block of rows exists at most this many times over while it is converted (float64 copies).
-BLOCK_COPIES = 8
 #: Bytes in the workdir per row of a table: spectra on the model grid, compressed.
 STORE_BYTES = {
     "rvs_mean_spectrum": 5200,
@@ -49,11 +46,23 @@ class Plan:
     bytes_in: int
     rows: Mapping[str, int]
     workers: int
-    memory_needed: int
+    budgets: Mapping[str, int]
     memory_limit: int | None
     memory_machine: int | None
     disk_needed: int
     disk_free: int
+
+    @property
+    def hungriest(self) -> str:
+        """The step that needs most memory of a worker, of those that are sure to."""
+        # Training is looked at again when its stars are counted: not all labels pass the cuts.
+        sure = [step for step in self.budgets if step != "train"] or ["train"]
+        return max(sure, key=self.budgets.__getitem__)
+
+    @property
+    def memory_needed(self) -> int:
+        """Bytes that a worker needs for it."""
+        return self.budgets[self.hungriest]
 
     def headline(self) -> str:
         """Return the plan in one line."""
@@ -66,10 +75,14 @@ class Plan:
         """Return the plan as lines."""
         rows = "\n".join(f"  {table:<28} about {count:>12,}" for table, count in self.rows.items())
         limit = "" if self.memory_limit is None else f" of its {format_bytes(self.memory_limit)}"
+        budgets = "\n".join(
+            f"  {step:<28} {format_bytes(needed):>18}" for step, needed in self.budgets.items()
+        )
         return (
             f"Partitions: {self.partitions} ({self.files} files, {format_bytes(self.bytes_in)})\n"
             f"Rows:\n{rows}\n"
-            f"Workers: {self.workers}, each needs about {format_bytes(self.memory_needed)}{limit}\n"
+            f"Workers: {self.workers}, at most {format_bytes(self.memory_needed)} each{limit}\n"
+            f"{budgets}\n"
             f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
         )
 
@@ -84,9 +97,9 @@ class Plan:
         # Workers that somebody else started have limits of their own.
         if self.memory_limit is not None and self.memory_needed > self.memory_limit:
             raise ResourceError(
-                f"A worker needs about {format_bytes(self.memory_needed)}, its limit is"
-                f" {format_bytes(self.memory_limit)}.",
-                "Lower ingest.block_rows or raise cluster.memory_limit.",
+                f"A worker needs about {format_bytes(self.memory_needed)} for {self.hungriest}, its"
+                f" limit is {format_bytes(self.memory_limit)}.",
+                f"{_SMALLER[self.hungriest]} or raise cluster.memory_limit.",
             )
         machine = self.memory_machine
         if machine is not None and self.workers * self.memory_needed > machine:
@@ -101,6 +114,16 @@ class Plan:
                 f" {format_bytes(self.disk_free)} are free.",
                 "Choose another --workdir, or fewer --ranges.",
             )
+
+
+#: What makes a step need less.
+_SMALLER = {
+    "ingest": "Lower ingest.block_rows and ingest.store_chunk_rows,",
+    "training-set": "Lower training.chunk_rows,",
+    "train": "Give fewer labelled stars,",
+    "predict": "Lower predict.batch_size,",
+    "publish": "Lower publish.chunk_rows,",
+}
 
 
 def make_plan(pipeline: Pipeline) -> Plan:
@@ -121,7 +144,12 @@ def make_plan(pipeline: Pipeline) -> Plan:
         table: _estimate_rows(refs, release.tables[table]) for table, refs in sorted(files.items())
     }
     driving = {table: count for table, count in rows.items() if table in release.driving_tables}
-    block = max(_row_bytes(release.tables[table]) for table in driving)
+    budgets = stage_budgets(
+        config,
+        {table: _row_bytes(release.tables[table]) for table in driving},
+        round(max(_share_of_largest(files[table]) * count for table, count in driving.items())),
+        _count_labelled(pipeline, sum(driving.values())),
+    )
     existing = config.workdir.absolute()
     while not existing.exists():
         existing = existing.parent
@@ -135,12 +163,28 @@ def make_plan(pipeline: Pipeline) -> Plan:
         bytes_in=sum(partition.size for partition in partitions),
         rows={str(table): count for table, count in rows.items()},
         workers=config.cluster.workers or available_cores(),
-        memory_needed=BASE_MEMORY + BLOCK_COPIES * config.ingest.block_rows * block,
+        budgets={step: need for step, need in budgets.items() if step in pipeline.wanted},
         memory_limit=None if somebody_elses else parse_bytes(config.cluster.memory_limit),
-        memory_machine=psutil.virtual_memory().total if local else None,
+        memory_machine=machine_memory() if local else None,
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
     )
+
+
+def _share_of_largest(files: list[FileRef]) -> float:
+    """Return the largest file's share of the bytes of its table."""
+    return max(file.size for file in files) / max(1, sum(file.size for file in files))
+
+
+def _count_labelled(pipeline: Pipeline, sources: int) -> int:
+    """Return how many labelled stars there may be: no more than labels, nor than sources."""
+    if "train" not in pipeline.wanted or pipeline.config.model_path is not None:
+        return 0
+    try:
+        rows = label_rows(pipeline.label_file)
+    except InputError:
+        return 0  # a run says so before it starts
+    return sources if rows is None else min(rows, sources)
 
 
 def _share_to_do(pipeline: Pipeline) -> float:

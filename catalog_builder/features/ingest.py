@@ -118,13 +118,13 @@ class _PartitionIngest:
     def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> None:
         if not keep.any():
             return
-        columns = {name: values[keep] for name, values in block.columns.items()}
+        columns = _select(block.columns, keep)
         ids, rows = columns["source_id"], block.row_numbers[keep]
         made = convert(table, columns, self.release, self.settings)
         for reason, wrong in made.reasons.items():
             self.ledger.reject(table, reason, ids[wrong], rows[wrong])
         self.spectra_ids[kind] = np.concatenate([self.spectra_ids[kind], ids[made.usable]])
-        self.writer.append(kind, {name: values[made.usable] for name, values in made.rows.items()})
+        self.writer.append(kind, _select(made.rows, made.usable))
         if made.scale is not None:
             self.xp_scales.append(made.scale[made.usable])
 
@@ -170,3 +170,8 @@ class _PartitionIngest:
 
 
 _NO_IDS: Ids = np.empty(0, np.int64)
+
+
+def _select(columns: Mapping[str, NDArray[Any]], rows: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return some rows of columns; all of them, mostly, and then without a copy."""
+    return dict(columns) if rows.all() else {name: v[rows] for name, v in columns.items()}

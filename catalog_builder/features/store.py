@@ -2,23 +2,28 @@
 
 Layout (one zarr group)::
 
-    source_id, ra, dec, ...      (source,)          sorted by source_id
-    rvs_row, xp_row              (source,)          row of the star's spectrum below, -1: none
-    rvs_flux, rvs_flux_error, rvs_mask   (rvs, 800) in the order of the archive's file
+    source_int64, source_float32, ...    (column, source)   sorted by source_id
+    rvs_flux, rvs_flux_error, rvs_mask   (rvs, 800)         in the order of the archive's file
     xp_flux, xp_flux_error               (xp, 343)
-    rejected_source_id, ..._reason, ..._table, ..._row    (rejected,)
+    rejected_int64, rejected_uint8       (column, rejected)
 
+Columns of one dtype lie in one array, each a chunk of its own in one shard; the attribute `columns`
+names them. Among them are rvs_row and xp_row, the row of a source's spectrum, -1 where it has none.
 Spectra are written once, as they are read, and found through the row numbers: a partition of any
 size streams through, and a star without a spectrum takes no room.
+
+Why so (measured, ``docs/scale.md``): a file costs about 2 ms of processor time whatever is in it,
+and a release has 20 000 such stores.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import zarr
@@ -27,6 +32,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
+
+if TYPE_CHECKING:
+    from zarr.core.array_spec import ArrayConfigParams
 
 Array = NDArray[Any]
 Block = dict[str, Array]
@@ -44,8 +52,16 @@ SPECTRA: dict[str, dict[str, tuple[str, int]]] = {
     },
 }
 
-#: A flipped bit is found on reading (crc32c); shuffled zstd halves float spectra at little cost.
-COMPRESSORS = (BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"), Crc32cCodec())
+#: A flipped bit is found on reading (crc32c). Shuffled LZ4 writes four and reads seven times as
+#: fast as zstd, for two per cent more bytes: spectra are mostly noise.
+COMPRESSORS = (BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec())
+
+#: Chunks of spectra in one file: four are 30 MB of RVS, which wait in memory to be written.
+SHARD_CHUNKS: Final = 4
+#: Shards by which an array grows at a time: each growth rewrites its metadata.
+_GROWTH: Final = 8
+#: zarr would compare every chunk with the fill value, to leave out those that hold nothing else.
+_WRITE_ALL: Final[ArrayConfigParams] = {"write_empty_chunks": True}
 
 
 class ArrayDigest:
@@ -70,17 +86,19 @@ class _Appender:
     def __init__(
         self, group: zarr.Group, arrays: Mapping[str, tuple[str, int]], dimension: str, chunk: int
     ) -> None:
-        self._chunk = chunk
+        self._shard = chunk * SHARD_CHUNKS
         self._waiting: dict[str, list[Array]] = {name: [] for name in arrays}
-        self._rows_waiting = 0
+        self._rows = self._rows_waiting = 0
         self._arrays = {
             name: group.create_array(
                 name,
                 shape=(0, samples),
                 chunks=(chunk, samples),
+                shards=(self._shard, samples),
                 dtype=dtype,
                 compressors=COMPRESSORS,
                 dimension_names=(dimension, f"{dimension}_wavelength"),
+                config=_WRITE_ALL,
             )
             for name, (dtype, samples) in arrays.items()
         }
@@ -91,18 +109,25 @@ class _Appender:
             waiting.append(rows[name])
             self.digests[name].update(rows[name])
         self._rows_waiting += len(next(iter(rows.values())))
-        if self._rows_waiting >= self._chunk:
-            self._write(self._rows_waiting // self._chunk * self._chunk)
+        if self._rows_waiting >= self._shard:
+            self._write(self._rows_waiting // self._shard * self._shard, self._shard * _GROWTH)
 
     def finish(self) -> None:
         if self._rows_waiting:
-            self._write(self._rows_waiting)
+            self._write(self._rows_waiting, 0)
+        for array in self._arrays.values():
+            if array.shape[0] != self._rows:
+                array.resize((self._rows, *array.shape[1:]))
 
-    def _write(self, count: int) -> None:
+    def _write(self, count: int, growth: int) -> None:
+        stop = self._rows + count
         for name, waiting in self._waiting.items():
-            rows = np.concatenate(waiting)
-            self._arrays[name].append(rows[:count])
+            rows, array = np.concatenate(waiting), self._arrays[name]
+            if array.shape[0] < stop:
+                array.resize((stop + growth, *array.shape[1:]))
+            array[self._rows : stop] = rows[:count]
             self._waiting[name] = [rows[count:]]
+        self._rows = stop
         self._rows_waiting -= count
 
 
@@ -117,6 +142,7 @@ class FeatureWriter:
             for kind, arrays in SPECTRA.items()
         }
         self._digests: dict[str, str] = {}
+        self._columns: dict[str, list[str]] = {}
 
     def append(self, kind: str, rows: Mapping[str, Array]) -> None:
         """Append spectra of a kind (``"rvs"`` or ``"xp"``)."""
@@ -131,25 +157,38 @@ class FeatureWriter:
         self._write_columns({f"rejected_{k}": v for k, v in rejected.items()}, "rejected")
         digest = hashlib.sha256(repr(sorted(self._digests.items())).encode()).hexdigest()[:32]
         self._group.attrs.update(
-            {"kind": "features", "sources": len(sources["source_id"]), "digest": digest}
+            {
+                "kind": "features",
+                "sources": len(sources["source_id"]),
+                "digest": digest,
+                "columns": self._columns,
+            }
         )
         return digest
 
     def _write_columns(self, columns: Mapping[str, Array], dimension: str) -> None:
+        names: dict[str, list[str]] = defaultdict(list)
         for name, values in columns.items():
-            array = self._group.create_array(
-                name,
-                shape=values.shape,
-                # Columns are small: one chunk holds those of a whole DR3 partition.
-                chunks=(max(1, min(len(values), 1 << 20)),),
-                dtype=values.dtype,
-                compressors=COMPRESSORS,
-                dimension_names=(dimension,),
-            )
-            array[:] = values
+            names[f"{dimension}_{values.dtype.name}"].append(name)
             digest = ArrayDigest(name, values.dtype.str)
             digest.update(values)
             self._digests[name] = digest.hexdigest()
+        for packed, members in names.items():
+            values = np.stack([columns[name] for name in members])
+            # Columns are small: one chunk holds one of a whole DR3 partition.
+            rows = max(1, min(values.shape[1], 1 << 20))
+            array = self._group.create_array(
+                packed,
+                shape=values.shape,
+                chunks=(1, rows),
+                shards=(len(members), rows),
+                dtype=values.dtype,
+                compressors=COMPRESSORS,
+                dimension_names=("column", dimension),
+                config=_WRITE_ALL,
+            )
+            array[:] = values
+        self._columns |= names
 
 
 class FeatureStore:
@@ -167,21 +206,27 @@ class FeatureStore:
             self._group = zarr.open_group(path, mode="r")
             if self._group.attrs["kind"] != "features":
                 raise ValueError(f"its kind is {self._group.attrs['kind']!r}")
-            self._sources = self._array("source_id").shape[0]
-            self._columns = [
-                name
-                for name, array in self._group.arrays()
-                if array.metadata.to_dict().get("dimension_names") == ("source",)
-            ]
+            self._sources = int(self._group.attrs["sources"])  # type: ignore[arg-type]
+            columns = cast("dict[str, list[str]]", self._group.attrs["columns"])
+            self._place = {
+                name: (packed, place)
+                for packed, names in columns.items()
+                for place, name in enumerate(names)
+            }
+        self._packed: dict[str, Array] = {}
 
     def __len__(self) -> int:
         """Return the number of sources."""
         return self._sources
 
     def column(self, name: str) -> Array:
-        """Return a whole column of the sources (or of the rejected)."""
+        """Return a whole column of the sources (or of the rejected); not to be written to."""
         with self._intact():
-            return np.asarray(self._array(name)[:])
+            packed, place = self._place[name]
+            if packed not in self._packed:
+                self._packed[packed] = np.asarray(self._array(packed)[:])
+            column: Array = self._packed[packed][place]
+            return column
 
     def read(self, rows: slice | NDArray[np.int64]) -> Block:
         """Return the feature block of some sources: every column, and spectra row by row.
@@ -196,8 +241,12 @@ class FeatureStore:
         dict of str to ndarray
             Spectra have shape (n, samples) and are zero for stars that have none.
         """
+        block = {
+            name: np.copy(self.column(name)[rows])
+            for name, (packed, _) in self._place.items()
+            if packed.startswith("source_")
+        }
         with self._intact():
-            block = {name: np.asarray(self._array(name).oindex[rows]) for name in self._columns}
             for kind, arrays in SPECTRA.items():
                 place = block.pop(f"{kind}_row")
                 for name, (dtype, samples) in arrays.items():

@@ -56,6 +56,8 @@ BAD_ELEMENT: Final = 4
 _EXACT_DIGITS: Final = 14
 #: Elements that are taken apart before their values are computed.
 _BATCH: Final = 128
+#: Of an element whose digits were not gathered.
+_UNKNOWN: Final = 1 << 20
 #: By number of digits, and from the 16th on with the minus sign.
 _DIVISORS = np.concatenate([EXACT_POWERS[:16], -EXACT_POWERS[:16]])
 
@@ -111,23 +113,27 @@ def _parse_marked(
 ) -> bool:
     """Parse elements between separators; False if one of them is no number of this size."""
     digits = np.empty((_BATCH, 2), np.uint64)
-    wholes, divisors = np.empty(_BATCH, np.uint64), np.empty(_BATCH)
-    others = np.empty(_BATCH, np.int64)
+    mantissas, divisors = np.empty(_BATCH, np.uint64), np.empty(_BATCH)
+    others, powers = np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
     # The last word met: NaN, mostly, and many at the ends of a spectrum.
     word, word_size, word_value = np.uint64(0), 0, 0.0
     for begin in range(0, out.size, _BATCH):
         size = min(_BATCH, out.size - begin)
         n_others = _gather_digits(
-            text, start, marks[begin : begin + size], digits, wholes, divisors, others
+            text, start, marks[begin : begin + size], digits, mantissas, divisors, others, powers
         )
         # One loop without branches: the compiler lets it run on eight numbers at once.
         for index in range(size):
             high, low = _eight_digits(digits[index, 0]), _eight_digits(digits[index, 1])
-            mantissa = wholes[index] + high * np.uint64(100_000_000) + low
+            mantissas[index] += high * np.uint64(100_000_000) + low
             # Signed, for that converts in one instruction.
-            out[begin + index] = float(np.int64(mantissa)) / divisors[index]
+            out[begin + index] = float(np.int64(mantissas[index])) / divisors[index]
         for other in range(n_others):
             index = others[other]
+            if powers[other] != _UNKNOWN:
+                value = decimal_to_float(mantissas[index], powers[other])
+                out[begin + index] = value if divisors[index] > 0 else -value
+                continue
             first = start if index == 0 else marks[begin + index - 1] + 1
             stop = marks[begin + index]
             short = load_word(text, first) << np.uint64(max(0, 8 * (first + 8 - stop)))
@@ -149,11 +155,20 @@ def _parse_marked(
 
 @compiled
 def _gather_digits(
-    text: int, start: int, marks: Any, digits: Any, wholes: Any, divisors: Any, others: Any
+    text: int,
+    start: int,
+    marks: Any,
+    digits: Any,
+    wholes: Any,
+    divisors: Any,
+    others: Any,
+    powers: Any,
 ) -> int:
-    """Take elements like 0.98716646 and -0.0084130 apart; note which are others, and how many.
+    """Take elements like 0.98716646, -0.0084130 and 4.3616e-16 apart; note the others.
 
-    The value of such a one, exactly, is (whole * 10**n + its n digits) / 10**n with its sign.
+    The value of the first two, exactly, is (whole * 10**n + its n digits) / 10**n with its sign.
+    The third is noted with its power, and what is of no such kind with `_UNKNOWN`. Returns how
+    many are noted.
     """
     n_others = 0
     place = digits.ctypes.data
@@ -163,19 +178,30 @@ def _gather_digits(
         negative = load_byte(text, start) == MINUS
         first = start + negative
         whole = np.uint64(load_byte(text, first)) - np.uint64(48)
-        count = stop - first - 2
+        end = stop
+        if (
+            load_byte(text, stop - 4) | 32 == LETTER_E
+            and load_byte(text, stop - 3) == MINUS
+            and other_bytes(text, stop - 2) & np.uint64(3) == np.uint64(0)
+        ):
+            end = stop - 4
+        count = end - first - 2
         plain = (
             0 < count <= _EXACT_DIGITS
             and whole < np.uint64(10)
             and load_byte(text, first + 1) == POINT
-            and other_bytes(text, stop - 16) >> np.uint64(16 - count) == np.uint64(0)
+            and other_bytes(text, end - 16) >> np.uint64(16 - count) == np.uint64(0)
         )
         if plain:
-            store_digits(text, stop - 16, count, place + 16 * index)
+            store_digits(text, end - 16, count, place + 16 * index)
             wholes[index] = whole * WHOLE_POWERS[np.uint64(count)]
             divisors[index] = _DIVISORS[np.uint64(count + 16 * negative)]
-        else:
+        if not plain or end != stop:
             others[n_others] = index
+            powers[n_others] = _UNKNOWN
+            if plain:
+                tens, ones = load_byte(text, stop - 2), load_byte(text, stop - 1)
+                powers[n_others] = 528 - 10 * np.int64(tens) - np.int64(ones) - count
             n_others += 1
         start = stop + 1
     return n_others

@@ -1,0 +1,149 @@
+"""What one worker needs in memory for each stage, before anything is started.
+
+Each figure is a bound by construction: blocks and chunks of rows times what exists of them at once.
+Only two things grow with the data: columns of scalars with the largest partition, and the training
+set with the label survey. Measured beside them: ``docs/scale.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import fsspec
+import psutil
+from dask.utils import format_bytes, parse_bytes
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.config import RunConfig
+from catalog_builder.errors import ResourceError
+from catalog_builder.features.store import SHARD_CHUNKS, SPECTRA
+from catalog_builder.inference.rows import CHUNK_ROWS
+
+#: Bytes of a worker before it holds any row: Python, Dask, NumPy, numba; and with torch.
+BASE_MEMORY = 300 << 20
+TORCH_MEMORY = 500 << 20
+#: A block of rows exists at most this many times over while it is converted (float64 copies).
+BLOCK_COPIES = 8
+#: Bytes of scalars for each row of a partition: columns, their copies, the books of who was lost.
+PARTITION_ROW_BYTES = 1200
+#: Bytes for each labelled star in training: its arrays, the network's inputs, and predictions.
+LABELLED_STAR_BYTES = 10_000
+#: Stars whose features and intermediate results a worker predicts at once, and bytes for each.
+PREDICT_ROWS, PREDICT_STAR_BYTES = 8192, 60_000
+#: Bytes of a row of the catalogue, in all its columns.
+CATALOGUE_ROW_BYTES = 400
+
+_HEADER_BYTES = 1 << 17
+
+
+def stage_budgets(
+    config: RunConfig,
+    row_bytes: Mapping[str, int],
+    largest_partition: int,
+    labelled: int,
+) -> dict[str, int]:
+    """Return the bytes that a worker needs at most, by step.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Sizes of blocks and chunks.
+    row_bytes : mapping of str to int
+        Bytes of a row of each driving table in memory.
+    largest_partition : int
+        Rows of the longest table of the largest partition.
+    labelled : int
+        Stars of the label survey that may be in the archive; 0 where nothing is learnt.
+    """
+    feature_bytes = sum(
+        samples * (1 if dtype == "bool" else 4)
+        for arrays in SPECTRA.values()
+        for dtype, samples in arrays.values()
+    )
+    block = BLOCK_COPIES * config.ingest.block_rows * max(row_bytes.values())
+    # Rows wait until they fill a shard, and exist once more while it is written.
+    waiting = 2 * SHARD_CHUNKS * config.ingest.store_chunk_rows * feature_bytes
+    partition = PARTITION_ROW_BYTES * largest_partition
+    chunk = 3 * CATALOGUE_ROW_BYTES
+    training = TORCH_MEMORY + LABELLED_STAR_BYTES * labelled
+    return {
+        "ingest": BASE_MEMORY + block + waiting + partition,
+        "training-set": BASE_MEMORY + 4 * config.training.chunk_rows * feature_bytes + partition,
+        "train": training if labelled else 0,
+        "predict": TORCH_MEMORY
+        + PREDICT_STAR_BYTES * max(PREDICT_ROWS, config.predict.batch_size)
+        + partition
+        + chunk * CHUNK_ROWS,
+        "publish": BASE_MEMORY + chunk * config.publish.chunk_rows,
+    }
+
+
+def refuse_large_training(config: RunConfig, stars: int) -> None:
+    """Refuse to train on more stars than a local worker's memory can hold.
+
+    Raises
+    ------
+    ResourceError
+        Naming the limit that would do.
+    """
+    needed = TORCH_MEMORY + LABELLED_STAR_BYTES * stars
+    if config.cluster.kind != "local" or needed <= parse_bytes(config.cluster.memory_limit):
+        return
+    raise ResourceError(
+        f"Training on {stars} stars needs about {format_bytes(needed)} of a worker, its limit is"
+        f" {config.cluster.memory_limit}.",
+        f"Set cluster.memory_limit to {needed // 2**30 + 1}GiB and take fewer --workers if need"
+        " be; what is done is kept.",
+    )
+
+
+def label_rows(file: FileRef) -> int | None:
+    """Return the rows of a FITS table of labels, from its header; None where it cannot be told."""
+    try:
+        with fsspec.open(file.url, "rb") as stream:
+            head: bytes = stream.read(_HEADER_BYTES)
+    except OSError:
+        return None  # who reads the labels will say what is wrong with them
+    table = head.find(b"XTENSION= 'BINTABLE'")
+    rows = re.search(rb"NAXIS2  = +(\d+)", head[table:]) if table >= 0 else None
+    return int(rows[1]) if rows else None
+
+
+def machine_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that this machine has, or that its container may use.
+
+    Parameters
+    ----------
+    cgroup : Path
+        Where the kernel shows the limits of control groups: inside a container, of its own.
+    """
+    return min(psutil.virtual_memory().total, *_limits(_groups(cgroup)), 1 << 62)
+
+
+def _groups(cgroup: Path) -> Iterable[Path]:
+    """Yield the files that may hold a limit: of this process's group and of those above it."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        group = Path(path.lstrip("/"))
+        for place in (group, *group.parents):
+            if not controllers:
+                yield cgroup / place / "memory.max"
+            elif "memory" in controllers.split(","):
+                yield cgroup / "memory" / place / "memory.limit_in_bytes"
+    yield cgroup / "memory.max"
+
+
+def _limits(files: Iterable[Path]) -> Iterable[int]:
+    for file in files:
+        try:
+            text = file.read_text(encoding="ascii").strip()
+        except OSError:
+            continue
+        if text.isdigit():  # `max` where there is none
+            yield int(text)

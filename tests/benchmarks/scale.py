@@ -1,0 +1,178 @@
+"""Scale: a run over an archive of any size, its memory by process and its processor time.
+
+    python tests/benchmarks/scale.py --archive SKY --model MODEL --stars 100000 --out scale.json
+
+The archive is made of another one (`catalog-builder simulate`): its partitions are repeated under
+new source ids, in ranges of their own, until there are as many stars as asked for. Then the run is
+started as a user would, and the proportional set size (PSS) of the driver and of every worker is
+read twice a second. Without --model only the ingest runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from isal import igzip
+
+from catalog_builder.archive.layout import Partition, list_partitions
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.simulate.layout import file_name, range_name, table_folder
+
+TABLES = ("xp_sampled_mean_spectrum", "gaia_source")
+
+
+def repeat_archive(
+    source: Path, out: Path, stars: int, tables: tuple[str, ...], per_partition: int
+) -> tuple[int, int]:
+    """Write an archive of so many stars, and return how many it has, and in how many partitions."""
+    release = load_release("dr3")
+    partitions = [
+        part for part in list_partitions(str(source), release) if set(tables) <= set(part.files)
+    ]
+    rows = {
+        (number, table): _read(Path(part.files[table].url))
+        for number, part in enumerate(partitions)
+        for table in tables
+    }
+    per_copy = len(rows[0, tables[0]][1])
+    wanted = max(1, round(stars / per_partition))
+    copies = max(1, round(per_partition / per_copy))
+    width = release.partition.n_pixels // wanted
+    for place in range(wanted):
+        for table in tables:
+            lines = []
+            for copy in range(copies):
+                number = (place * copies + copy) % len(partitions)
+                header, body, column = rows[number, table]
+                inside = range(width * copy // copies, width * (copy + 1) // copies)
+                lines += _renamed(body, column, partitions[number], release, place * width, inside)
+            folder = table_folder(release, table, out)
+            folder.mkdir(parents=True, exist_ok=True)
+            name = range_name(release, place * width, (place + 1) * width - 1)
+            text = header + b"\n".join(lines) + b"\n"
+            path = folder / file_name(release.tables[table], name)
+            path.write_bytes(igzip.compress(text, compresslevel=1, mtime=0))
+    return sum(1 for _ in range(wanted)) * copies * per_copy, wanted
+
+
+def _read(file: Path) -> tuple[bytes, list[bytes], int]:
+    """Return a table's header, its rows, and which column is the source_id."""
+    text = igzip.decompress(file.read_bytes())
+    names = text.index(b"\n", text.rindex(b"\n#") + 1) + 1
+    end = text.index(b"\n", names) + 1
+    column = text[names : end - 1].split(b",").index(b"source_id")
+    return text[:end], text[end:].splitlines(), column
+
+
+def _renamed(
+    body: list[bytes], column: int, part: Partition, release: ReleaseSpec, first: int, inside: range
+) -> list[bytes]:
+    """Return rows with ids in another range of pixels; what follows the pixel in an id stays."""
+    shift = release.partition.source_id_shift
+    fields = [row.split(b",", column + 1) for row in body]
+    ids = np.array([int(each[column]) for each in fields])
+    share = ((ids >> shift) - part.start) / (part.stop - part.start + 1)
+    pixels = first + inside.start + (share * len(inside)).astype(np.int64)
+    renamed = (pixels << shift) | (ids & ((1 << shift) - 1))
+    for each, source_id in zip(fields, renamed.tolist(), strict=True):
+        each[column] = str(source_id).encode()
+    return [b",".join(each) for each in fields]
+
+
+class MemoryWatch(threading.Thread):
+    """Reads the PSS of a process and its descendants while they live; keeps the peaks."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.root = psutil.Process(pid)
+        self.peaks: dict[int, tuple[str, int]] = {}
+        self.done = threading.Event()
+
+    def run(self) -> None:
+        while not self.done.wait(0.5):
+            for process in [self.root, *self.root.children(recursive=True)]:
+                try:
+                    pss = process.memory_full_info().pss
+                    role = "driver" if process == self.root else _role(process)
+                except psutil.Error:
+                    continue
+                before = self.peaks.get(process.pid, ("", 0))[1]
+                self.peaks[process.pid] = (role, max(before, pss))
+
+    def by_role(self) -> dict[str, list[float]]:
+        """Return peaks in MiB by role, the largest first."""
+        found: dict[str, list[float]] = {}
+        for role, peak in sorted(self.peaks.values(), key=lambda item: -item[1]):
+            found.setdefault(role, []).append(round(peak / 2**20, 1))
+        return found
+
+
+def _role(process: psutil.Process) -> str:
+    # Workers are started with multiprocessing, whose tracker of resources is no worker.
+    return "helper" if "tracker" in " ".join(process.cmdline()) else "worker"
+
+
+def measure(archive: Path, workdir: Path, model: str | None, workers: int) -> dict[str, object]:
+    """Run over an archive and return peaks of memory, processor time and wall time."""
+    step = ["run", "--model", model] if model else ["ingest"]
+    command = [sys.executable, "-m", "catalog_builder.cli", *step, "--release", "dr3"]
+    command += ["--archive", str(archive), "--workdir", str(workdir), "--workers", str(workers)]
+    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        watch = MemoryWatch(process.pid)
+        watch.start()
+        code = process.wait()
+        watch.done.set()
+        watch.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {
+        "exit": code,
+        "seconds": round(time.monotonic() - begin, 1),
+        "cpu_seconds": round(cpu, 2),
+        "peak_pss_mib": watch.by_role(),
+    }
+
+
+def main() -> int:
+    """Make the archive, run, and write what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--archive", type=Path, required=True, help="a simulated archive to repeat")
+    parser.add_argument("--model", help="model directory; without it only the ingest runs")
+    parser.add_argument("--stars", type=int, default=10_000)
+    parser.add_argument("--per-partition", type=int, default=5_000)
+    parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--scratch", type=Path, help="where archive and workdir are made")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    given = parser.parse_args()
+    place = Path(tempfile.mkdtemp(prefix="scale-", dir=given.scratch))
+    try:
+        tables = tuple(given.tables.split(","))
+        stars, partitions = repeat_archive(
+            given.archive, place / "archive", given.stars, tables, given.per_partition
+        )
+        seen = measure(place / "archive", place / "work", given.model, given.workers)
+    finally:
+        shutil.rmtree(place)
+    content = {"stars": stars, "partitions": partitions, "tables": tables, **seen}
+    text = json.dumps(content, indent=1)
+    print(text)
+    if given.out:
+        given.out.write_text(text + "\n", encoding="utf-8")
+    return int(bool(seen["exit"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""What a worker needs is known before it starts, and never more than its container allows."""
+
+import numpy as np
+import psutil
+import pytest
+from astropy.io import fits
+
+from catalog_builder import budgets
+from catalog_builder.archive.files import FileRef
+from catalog_builder.config import RunConfig
+from catalog_builder.errors import ResourceError
+
+ROW_BYTES = {"rvs_mean_spectrum": 19_000, "xp_continuous_mean_spectrum": 13_000}
+
+
+def test_only_scalars_grow_with_the_partition():
+    small = budgets.stage_budgets(RunConfig(), ROW_BYTES, 1000, labelled=0)
+    large = budgets.stage_budgets(RunConfig(), ROW_BYTES, 65_000, labelled=0)
+    assert large["publish"] == small["publish"]
+    assert 0 < large["ingest"] - small["ingest"] < 100 << 20
+    # The promise for the default configuration and the largest partition of DR3.
+    assert max(large.values()) < 1.5 * 2**30
+
+
+def test_smaller_blocks_need_less():
+    config = RunConfig.model_validate({"ingest": {"block_rows": 64, "store_chunk_rows": 64}})
+    default = budgets.stage_budgets(RunConfig(), ROW_BYTES, 1000, 0)
+    assert budgets.stage_budgets(config, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
+
+
+def test_training_that_cannot_fit_is_refused_with_the_limit_that_would_do():
+    budgets.refuse_large_training(RunConfig(), 20_000)
+    with pytest.raises(ResourceError, match="Training on 400000 stars") as refusal:
+        budgets.refuse_large_training(RunConfig(), 400_000)
+    assert "cluster.memory_limit to 5GiB" in refusal.value.way_out
+
+
+def test_labels_are_counted_from_the_header(tmp_path):
+    table = fits.BinTableHDU(np.zeros(37, dtype=[("TEFF", "f4")]))
+    table.writeto(tmp_path / "labels.fits")
+    file = FileRef(str(tmp_path / "labels.fits"), size=1)
+    assert budgets.label_rows(file) == 37
+    (tmp_path / "labels.fits").write_bytes(b"no FITS")
+    assert budgets.label_rows(file) is None
+
+
+@pytest.mark.parametrize(("text", "limit"), [("1073741824", 1 << 30), ("max", None)])
+def test_a_container_limits_the_machine(tmp_path, text, limit):
+    (tmp_path / "memory.max").write_text(text + "\n")
+    assert budgets.machine_memory(tmp_path) == (limit or psutil.virtual_memory().total)
