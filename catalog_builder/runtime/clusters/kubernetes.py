@@ -63,7 +63,10 @@ class OperatorCluster(Cluster):
             return [Finding("kubernetes", ConfigError(_NO_POD, _NAME_MANIFESTS))]
         try:
             return [
-                Finding(found.text, None if found.well else ClusterError(found.text, found.way_out))
+                Finding(
+                    found.text,
+                    None if found.well else ClusterError(f"{found.text}.", found.way_out),
+                )
                 for found in kubectl.examine(folder)
             ]
         except CatalogBuilderError as error:

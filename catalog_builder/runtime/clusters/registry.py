@@ -48,7 +48,6 @@ def make_cluster(
     except ModuleNotFoundError as missing:
         raise ConfigError(
             f"--cluster {kind} needs the package {missing.name}.",
-            "Install `catalog-builder[hpc]` for batch systems, `catalog-builder[kubernetes]` for"
-            " Kubernetes.",
+            "Install `catalog-builder[hpc]`, which has what batch systems need.",
         ) from None
     return found(settings, workdir, events or Events(None, verbosity=-1))

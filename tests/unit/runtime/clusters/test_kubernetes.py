@@ -143,6 +143,58 @@ def test_manifests_that_cannot_be_rendered_are_named(tmp_path, kubectl):
     assert "cannot be rendered" in str(finding.error)
 
 
+#: A cluster in trouble, as kubectl tells of it.
+TROUBLE = """
+case "$1 $2" in
+  kustomize*) cat <<'END'
+kind: DaskJob
+metadata: {name: catalog, namespace: stars}
+spec:
+  job: {spec: {volumes: [
+    {name: tls, secret: {secretName: catalog-tls}},
+    {name: workdir, persistentVolumeClaim: {claimName: catalog-workdir}}]}}
+  cluster: {spec: {worker: {replicas: 4, spec: {containers: [
+    {resources: {limits: {memory: 4Gi}}}]}}}}
+END
+;;
+  "get customresourcedefinition") echo 'Error: not found' >&2; exit 1;;
+  "get secret") echo '{"data": {"ca.pem": "", "cert.pem": ""}}';;
+  "get persistentvolumeclaim") echo '{"status": {"phase": "Lost"}}';;
+  "get pods") cat <<'END'
+{"items": [
+  {"metadata": {"name": "a"}, "status": {"phase": "Running"}},
+  {"metadata": {"name": "b"}, "status": {"phase": "Pending", "conditions": [
+    {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+     "message": "0/3 nodes are available: 3 Insufficient memory"}]}},
+  {"metadata": {"name": "c"}, "status": {"phase": "Pending", "containerStatuses": [
+    {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}}]}
+END
+;;
+esac
+"""
+
+
+def test_the_doctor_says_what_is_missing_and_why_pods_wait(tmp_path, kubectl):
+    kubectl(TROUBLE)
+    findings = cluster(tmp_path, manifests=tmp_path).check()
+    assert [finding.text for finding in findings if not finding.error] == [
+        "catalog in namespace stars: 4 workers of memory 4Gi",
+        "pod a: Running",
+    ]
+    errors = [str(finding.error) for finding in findings if finding.error]
+    assert errors[0].startswith("no Dask operator: Error: not found. Install it")
+    assert "Secret catalog-tls lacks key.pem" in errors[1]
+    assert "make-secret.sh" in errors[1]
+    assert "volume catalog-workdir: Lost" in errors[2]
+    assert (
+        "pod b: Pending, Unschedulable: 0/3 nodes are available: 3 Insufficient memory."
+        in errors[3]
+    )
+    assert "pod c: Pending, ImagePullBackOff: no such image" in errors[4]
+    assert "kubectl -n stars describe pod c" in errors[4]
+    assert len(errors) == 5
+
+
 def test_a_machine_without_kubectl_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigError, match="kubectl is not on the PATH"):
