@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 NAMES = {
     "teff": "Teff [K]",
@@ -27,3 +28,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def shares(row: dict[str, Any]) -> str:
+    """Return coverage 68 / 95 in %, with half their binomial intervals."""
+    if not row["n"]:
+        return "-"
+    return " / ".join(
+        f"{100 * row[name]:.1f} +- {50 * (row[name + '_high'] - row[name + '_low']):.1f}"
+        for name in ("cover_68", "cover_95")
+    )

@@ -123,11 +123,13 @@ def empty_block(source_id: NDArray[np.int64]) -> Block:
     block: Block = {"source_id": source_id, "ra": np.zeros(n), "dec": np.zeros(n)}
     for arrays in SPECTRA.values():
         block |= {name: np.zeros((n, width), kind) for name, (kind, width) in arrays.items()}
-    block["rvs_normalisation"] = np.zeros(n, np.uint8)
-    for name in (
-        "xp_flux_scale", "phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag",
-        "parallax_error", "rvs_spec_sig_to_noise", "ruwe",
-    ):  # fmt: skip
+    for column in CatalogSchema.load().columns:
+        floating = column.numpy_dtype.kind == "f"
+        block[column.name] = np.full(n, np.nan if floating else 0, column.numpy_dtype)
+    block |= {"source_id": source_id, "rvs_normalisation": np.zeros(n, np.uint8)}
+    for band in ("g", "bp", "rp"):
+        block[f"phot_{band}_mean_mag"] = np.full(n, np.nan, np.float32)
+    for name in ("xp_flux_scale", "parallax_error", "rvs_spec_sig_to_noise"):
         block[name] = np.full(n, np.nan, np.float32)
     block["parallax"] = block["parallax_corrected"] = np.full(n, np.nan)
     for name in ("rvs", "xp", "photometry", "parallax"):

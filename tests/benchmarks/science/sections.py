@@ -8,7 +8,8 @@ from typing import Any
 
 from catalog_builder.model.inputs import LABELS
 from tests.benchmarks.science import figures as drawing
-from tests.benchmarks.science.markdown import NAMES, number, signed, table
+from tests.benchmarks.science import real_sections
+from tests.benchmarks.science.markdown import NAMES, number, shares, signed, table
 
 _VIEW_WORDS = {
     "all": "all four",
@@ -77,7 +78,7 @@ def _two_tables(first: str, keyed: Sequence[tuple[str, dict[str, Any]]]) -> list
         if all(row["n"] == 0 for row in rows.values()):
             continue
         precision.append([name, n, *(_precision(rows[label]) for label in LABELS)])
-        coverage.append([name, n, *(_shares(rows[label]) for label in LABELS)])
+        coverage.append([name, n, *(shares(rows[label]) for label in LABELS)])
     return [
         "Scatter (bias):\n\n" + table(head, precision),
         "Coverage 68 / 95:\n\n" + table(head, coverage),
@@ -88,15 +89,6 @@ def _precision(row: dict[str, Any]) -> str:
     if not row["n"]:
         return "-"
     return f"{number(row['label'], row['scatter'])} ({signed(row['label'], row['bias'])})"
-
-
-def _shares(row: dict[str, Any]) -> str:
-    if not row["n"]:
-        return "-"
-    return " / ".join(
-        f"{100 * row[name]:.1f} +- {50 * (row[name + '_high'] - row[name + '_low']):.1f}"
-        for name in ("cover_68", "cover_95")
-    )
 
 
 def _limit(result: dict[str, Any], figures: Path) -> str:
@@ -251,4 +243,6 @@ SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
     "peers": _peers,
     "evidence": _evidence,
     "galaxy": _galaxy,
+    "real_stars": real_sections.stars,
+    "real_split": real_sections.split,
 }

@@ -1,0 +1,82 @@
+"""The sections of docs/science.md on real stars."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.model.inputs import LABELS
+from tests.benchmarks.science.markdown import NAMES, number, shares, signed, table
+
+
+def stars(result: dict[str, Any], figures: Path) -> str:
+    """Return the section of part `real_stars`."""
+    del figures
+    rows = [
+        [
+            row["name"],
+            f"{row['sig_to_noise']:.0f}",
+            *(_value(row, label) for label in LABELS),
+            ", ".join(name for name in row["flags"] if not name.endswith("_used")) or "none",
+        ]
+        for row in result["rvs"]
+    ]
+    bench = result["benchmark"]
+    compared = [
+        [
+            NAMES[row["label"]],
+            str(row["n"]),
+            signed(row["label"], row["bias"]),
+            number(row["label"], row["scatter"]),
+            shares(row),
+        ]
+        for row in bench["compared"]
+    ]
+    flags = ", ".join(f"{name} {count}" for name, count in bench["flags"].items())
+    return "\n\n".join(
+        [
+            "## The simulated sky's model on real stars",
+            "Real RVS spectra with nothing else (no magnitudes, no XP, normalisation unknown).\n"
+            "Known: Kepler-409 is a dwarf of about 5 460 K, log g 4.5, [M/H] about 0, and\n"
+            "HD 176650 a red giant.",
+            table(("star", "S/N", *(NAMES[label] for label in LABELS), "warnings"), rows),
+            f"Gaia FGK benchmark stars, {bench['rows']} rows, by photometry\n"
+            f"({bench['with_photometry']}) and parallax ({bench['with_parallax']}) alone, against\n"
+            "fundamental Teff and log g and literature [Fe/H]; most are brighter than any star of\n"
+            f"the training set. Flags: {flags}.",
+            table(("label", "n", "bias", "scatter", "68 / 95"), compared),
+        ]
+    )
+
+
+def _value(row: dict[str, Any], label: str) -> str:
+    if row[label] is None:
+        return "null"
+    return f"{number(label, row[label])} +- {number(label, row[f'e_{label}'])}"
+
+
+def split(result: dict[str, Any], figures: Path) -> str:
+    """Return the section of part `real_split`."""
+    del figures
+    rows = [
+        [
+            row["range"],
+            NAMES[row["label"]],
+            row["method"],
+            str(row["n"]),
+            number(row["label"], row["scatter"]),
+            number(row["label"], row["rmse"]),
+            shares(row) if "cover_68" in row else "-",
+        ]
+        for row in result["rows"]
+        if row["n"]
+    ]
+    head = ("Teff", "label", "method", "n", "scatter", "RMSE", "68 / 95")
+    return "\n\n".join(
+        [
+            "## Real stars: the run's test split",
+            f"Model `{result['model'][:12]}`, trained on the real archive; predictions against\n"
+            "the survey's labels, coverage against sqrt(sigma^2 + e^2).",
+            table(head, rows),
+        ]
+    )
