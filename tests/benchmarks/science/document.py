@@ -14,7 +14,7 @@ def write(results: Path, docs: Path) -> None:
     found = {file.stem: json.loads(file.read_text()) for file in sorted(results.glob("*.json"))}
     text = [_head(found)]
     figures = docs / "figures"
-    figures.mkdir(exist_ok=True)
+    figures.mkdir(parents=True, exist_ok=True)
     for part, section in sections.SECTIONS.items():
         if part in found:
             text.append(section(found[part]["result"], figures))
@@ -37,7 +37,7 @@ on a simulated sky with known truth ([simulate.md](simulate.md)). `W` is the wor
 sky of another seed. The test sky is predicted once for each model, and `DIR/test-openings.jsonl`
 says when; every part leaves its numbers in `DIR/results`, and this page is made from them.
 
-Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs;
-labelled stars: {labelled}. Test sky: seed {sky["seed"]}, {sky["stars"]:,} stars. *Like the training
-stars* means: chosen by the label survey's rule (G < 14.3, giants preferred, inside its limits),
-without an anomaly."""
+Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs.
+Labelled stars: {labelled}.
+Test sky: seed {sky["seed"]}, {sky["stars"]:,} stars. *Like the training stars* means: chosen by
+the label survey's rule (G < 14.3, giants preferred, inside its limits), without an anomaly."""

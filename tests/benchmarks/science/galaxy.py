@@ -76,7 +76,7 @@ def _sequences(faint: pl.DataFrame, both: pl.DataFrame) -> list[dict[str, Any]]:
     for low, high in HEIGHTS:
         for inner, outer in RADII:
             inside = (r >= inner) & (r < outer) & (z >= low) & (z < high)
-            places.append((f"R {inner:g}-{outer:g}, |z| {low:g}-{high:g} kpc", inside))
+            places.append((f"R {inner:g} to {outer:g}, z {low:g} to {high:g} kpc", inside))
     rows = []
     for name, inside in places:
         many, few = faint.filter(two & inside), both.filter(two & inside)

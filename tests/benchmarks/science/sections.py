@@ -93,7 +93,6 @@ def _precision(row: dict[str, Any]) -> str:
 
 def _limit(result: dict[str, Any], figures: Path) -> str:
     del figures
-    broken = [row for row in result["groups"] if row["rank_p"] < _BROKEN or row["ratio"] < 0.95]
     rows = [
         [
             f"S/N {row['group']}",
@@ -108,14 +107,7 @@ def _limit(result: dict[str, Any], figures: Path) -> str:
         for row in result["groups"]
     ]
     head = ("stars", "label", "n", "limit", "network RMSE", "ratio", "reference's own", "ranks p")
-    verdict = (
-        "**The reference is broken** for "
-        + ", ".join(f"{NAMES[row['label']]} at S/N {row['group']}" for row in broken)
-        + ": its ranks are not uniform, or it is beaten."
-        if broken
-        else "The ranks of the truth in the posteriors are uniform, and the reference's own RMSE "
-        "agrees with\nits variance: it is sound."
-    )
+    verdict = _verdict(result["groups"])
     return "\n\n".join(
         [
             "## Information limit",
@@ -128,6 +120,23 @@ def _limit(result: dict[str, Any], figures: Path) -> str:
             "not see (correlations of XP errors) and does not use what errors tell of magnitudes.",
         ]
     )
+
+
+def _verdict(rows: list[dict[str, Any]]) -> str:
+    """Say whether the reference may be believed."""
+    named = {id(row): f"{NAMES[row['label']]} at S/N {row['group']}" for row in rows}
+    broken = [named[id(row)] for row in rows if row["rank_p"] < _BROKEN or row["ratio"] < 0.95]
+    off = [named[id(row)] for row in rows if not row["own_low"] <= 1.0 <= row["own_high"]]
+    text = (
+        f"**The reference is broken** for {', '.join(broken)}: ranks not uniform, or beaten."
+        if broken
+        else "The ranks of the truth in the posteriors are as good as uniform."
+    )
+    if off:
+        text += (
+            f"\nThe 95 % interval of the reference's own ratio leaves out 1 for {', '.join(off)}."
+        )
+    return text
 
 
 def _peers(result: dict[str, Any], figures: Path) -> str:
