@@ -187,12 +187,14 @@ def score_anomaly(name: str, flagged: NDArray[np.bool_]) -> AnomalyScore:
 
 
 def default_warning_bits() -> int:
-    """Bits of every declared flag that is a warning: not what was used, and not low S/N alone."""
-    return sum(
-        bit.mask
-        for bit in FlagSchema.load().active
-        if not bit.name.endswith("_used") and bit.name != "rvs_low_snr"
-    )
+    """Bits that keep a star from every tier but the last, and the one of a star without labels.
+
+    What was used is no warning, nor is low S/N alone or a magnitude that no training star has: the
+    uncertainties say what these cost.
+    """
+    schema = FlagSchema.load()
+    names = {name for tier in schema.tiers[:-1] for name in tier.without}
+    return sum(schema[name].mask for name in (*names, "not_predicted"))
 
 
 def score_in_words(found: SkyScore) -> str:

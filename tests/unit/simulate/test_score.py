@@ -100,6 +100,8 @@ def test_default_bits_are_warnings_and_not_what_was_used():
     assert bits & schema["not_predicted"].mask
     assert not bits & schema["rvs_used"].mask
     assert not bits & schema["rvs_low_snr"].mask
+    assert bits & schema["rvs_unlike_any_star"].mask
+    assert bits & schema["teff_outside_range"].mask
 
 
 def test_truth_that_is_not_there_is_an_error(tmp_path):
