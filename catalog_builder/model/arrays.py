@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -91,3 +91,9 @@ class TrainingArrays:
 def presence(block: Block) -> NDArray[np.bool_]:
     """Return which of `MODALITIES` each star has, (n, 4)."""
     return np.stack([np.asarray(block[f"has_{name}"], dtype=bool) for name in MODALITIES], axis=1)
+
+
+def batches(block: Block, size: int) -> Iterator[Block]:
+    """Cut a feature block in blocks of `size` stars from its first on, the last of what is left."""
+    for start in range(0, len(block["source_id"]), size):
+        yield {name: values[start : start + size] for name, values in block.items()}

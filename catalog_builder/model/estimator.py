@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.answers import Contradictions, conflict, disagreement
+from catalog_builder.model.arrays import batches
 from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import ModelDocument, Weights, read_document
@@ -166,7 +167,7 @@ class Estimator:
         ModelError
             If an input that is said to be present is not finite.
         """
-        parts = [self._predict_batch(part) for part in _batches(block, batch_size)]
+        parts = [self._predict_batch(part) for part in batches(block, batch_size)]
         if not parts:
             return _nothing()
         names = Prediction.__dataclass_fields__
@@ -179,7 +180,7 @@ class Estimator:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             parts = [
                 self._mixture(self._stars(part)).contradictions
-                for part in _batches(block, batch_size)
+                for part in batches(block, batch_size)
             ]
         return Contradictions(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
@@ -284,11 +285,6 @@ def _check_contents(path: Path, document: ModelDocument) -> None:
         raise ModelError(f"{path} is not calibrated for {len(LABELS)} labels.", again)
     if not document.weights:
         raise ModelError(f"{path} has no members.", again)
-
-
-def _batches(block: Block, size: int) -> Iterator[Block]:
-    for start in range(0, len(block["source_id"]), size):
-        yield {name: values[start : start + size] for name, values in block.items()}
 
 
 def _nothing() -> Prediction:

@@ -10,12 +10,20 @@ import torch
 from torch import Generator, Tensor
 
 from catalog_builder.model.answers import Contradictions
+from catalog_builder.model.arrays import batches
 from catalog_builder.model.gauge import Gauge
 from catalog_builder.model.inputs import Block, Split, Stars, TrainingArrays
 from catalog_builder.model.latent import Spectra, SpectrumModel
 from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import matched_filters
-from catalog_builder.model.selection import SPECTRA, WITHOUT_RVS, Place, Selection, spectra_of
+from catalog_builder.model.selection import (
+    SPECTRA,
+    WITHOUT_RVS,
+    Place,
+    Selection,
+    Statistic,
+    spectra_of,
+)
 from catalog_builder.model.settings import ModelSettings
 
 # Components of each input, and the leading ones in which near training stars are looked for: the
@@ -66,9 +74,9 @@ def fit_selection(
     kept_back = (data.split == Split.VALIDATION) | (data.split == Split.CALIBRATION)
     held = {name: values[kept_back] for name, values in data.block.items()}
     hidden = {**held, "has_rvs": np.zeros_like(held["has_rvs"])}
-    seen = draft.measure(Stars.from_block(held), answers(held)).statistics
-    blind = draft.measure(Stars.from_block(hidden), answers(hidden)).statistics
-    seen[WITHOUT_RVS] = blind[WITHOUT_RVS]
+    seen = _statistics(draft, held, answers, settings.validation_batch_size)
+    blind = _statistics(draft, hidden, answers, settings.validation_batch_size)
+    seen |= {name: blind[name] for name in (WITHOUT_RVS,) if name in blind}
     gauges = {
         name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
         for name, statistic in seen.items()
@@ -83,3 +91,18 @@ def _training_spectra(data: TrainingArrays, name: str) -> Spectra:
         rows = rows[np.linspace(0, len(rows) - 1, _FIT_STARS).astype(np.int64)]
     block = {key: values[rows] for key, values in data.block.items()}
     return spectra_of(Stars.from_block(block, spectra=(name,)), name)
+
+
+def _statistics(
+    draft: Selection, block: Block, answers: Callable[[Block], Contradictions], size: int
+) -> dict[str, Statistic]:
+    """Return the raw statistics of a block's stars, a batch at a time; rows count in each batch."""
+    parts = [
+        draft.measure(Stars.from_block(part), answers(part)).statistics
+        for part in batches(block, size)
+    ]
+    names = parts[0] if parts else ()
+    return {
+        name: Statistic(*map(np.concatenate, zip(*(part[name] for part in parts), strict=True)))
+        for name in names
+    }

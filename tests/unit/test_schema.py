@@ -165,6 +165,14 @@ def test_additions_and_notes_are_compatible(tmp_path):
     assert diff(reserved, new) == (True, (), ("column vbroad",))
 
 
+def test_another_meaning_of_a_tier_breaks(tmp_path):
+    def loosen(content):
+        content["tiers"][0]["largest_sigma"]["teff"] = 300.0
+
+    found = diff(SCHEMA, CatalogSchema.load(flags=rewritten(tmp_path, loosen, "flags.yaml")))
+    assert found == (False, ("tier 1 (gold) is gone or has changed",), ())
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
