@@ -29,6 +29,8 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "real_stars": real.stars,
     "real_split": real.split,
 }
+#: Parts that need the posteriors of part `limit`, of so many stars.
+_OF_POSTERIORS = ("limit", "peers", "galaxy")
 #: Parts that are done when nothing is said: all that a simulated sky is enough for.
 _USUAL = [part for part in PARTS if not part.startswith("real")]
 
@@ -71,7 +73,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _run(part: str, context: Context) -> None:
     file = context.out / "results" / f"{part}.json"
-    key = digest_json([part, context.identity()])
+    stars = context.stars if part in _OF_POSTERIORS else None
+    key = digest_json([part, context.identity(), stars])
     if file.is_file() and json.loads(file.read_text())["key"] == key:
         print(f"{part}: done before")
         return

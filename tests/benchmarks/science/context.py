@@ -63,10 +63,10 @@ class Context:
         return predictions(self.sky, self.run, self.out)
 
     def identity(self) -> dict[str, Any]:
-        """Return what results depend on."""
+        """Return what the results of every part depend on."""
         truth = json.loads((self.archive / "truth" / "about.json").read_text())
         real = None if self.real_workdir is None else RunOfModel.open(self.real_workdir).digest
-        return {"model": self.run.digest, "sky": truth, "stars": self.stars, "real": real}
+        return {"model": self.run.digest, "sky": truth, "real": real}
 
     def about(self) -> dict[str, Any]:
         """Return what a reader must know: sizes, seeds, the model."""
