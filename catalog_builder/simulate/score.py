@@ -52,6 +52,15 @@ class AnomalyScore:
 
 
 @dataclass(frozen=True)
+class TierScore:
+    """How many stars a tier has, and the share of them that is of an anomaly class."""
+
+    name: str
+    stars: int
+    anomalous: float
+
+
+@dataclass(frozen=True)
 class SkyScore:
     """The whole comparison.
 
@@ -61,14 +70,15 @@ class SkyScore:
         Rows of the catalogue.
     unknown : int
         Rows whose source_id is not in the truth: anything but 0 is a defect.
-    labels, anomalies : tuple
-        Per label, in catalogue order, and per class.
+    labels, anomalies, tiers : tuple
+        Per label, in catalogue order, per class, and per value of `quality_tier` if it is there.
     """
 
     stars: int
     unknown: int
     labels: tuple[LabelScore, ...]
     anomalies: tuple[AnomalyScore, ...]
+    tiers: tuple[TierScore, ...] = ()
 
     def coverage_within(self, low: float, high: float) -> bool:
         """Whether the 68 % coverage of every label with stars lies within the limits."""
@@ -155,7 +165,22 @@ def score(
         unknown=int(np.count_nonzero(~known)),
         labels=tuple(labels),
         anomalies=tuple(anomalies),
+        tiers=_score_tiers(catalogue, rows, anomaly != ""),
     )
+
+
+def _score_tiers(
+    catalogue: xr.Dataset, rows: NDArray[np.bool_], odd: NDArray[np.bool_]
+) -> tuple[TierScore, ...]:
+    if "quality_tier" not in catalogue:
+        return ()
+    value = catalogue["quality_tier"].values[rows]
+    found = []
+    for tier in FlagSchema.load().tiers:
+        within = odd[value == tier.tier]
+        share = float(np.mean(within)) if len(within) else float("nan")
+        found.append(TierScore(tier.name, len(within), share))
+    return tuple(found)
 
 
 def score_label(
@@ -213,6 +238,11 @@ def score_in_words(found: SkyScore) -> str:
     lines += ["", f"{'anomaly':<22}{'stars':>7}{'flagged':>10}"]
     for kind in found.anomalies:
         lines.append(f"{kind.name or '(none)':<22}{kind.stars:>7}{kind.flagged:>10.1%}")
+    if found.tiers:
+        lines += ["", f"{'tier':<22}{'stars':>7}{'anomalous':>11}"]
+    for tier in found.tiers:
+        share = "-" if tier.stars == 0 else f"{tier.anomalous:.1%}"
+        lines.append(f"{tier.name:<22}{tier.stars:>7}{share:>11}")
     if found.unknown:
         lines.append(f"{found.unknown} rows are not in the truth at all.")
     return "\n".join(lines)

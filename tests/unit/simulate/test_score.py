@@ -94,6 +94,22 @@ def test_words_name_labels_and_classes(tmp_path):
     assert all(name in words for name in (*LABEL_NAMES, "hot_star", "(none)"))
 
 
+def test_tiers_are_scored_where_there_are_any(tmp_path):
+    frame = _truth(tmp_path)
+    catalogue = _catalogue(frame)
+    assert score(catalogue, tmp_path, WARNING).tiers == ()
+    hot = (frame["anomaly"] == "hot_star").to_numpy()
+    catalogue["quality_tier"] = ("row", np.where(hot, 3, 1).astype(np.uint8))
+    found = score(catalogue, tmp_path, WARNING)
+    assert [(one.name, one.stars) for one in found.tiers] == [
+        ("gold", 3600),
+        ("silver", 0),
+        ("use_with_care", 400),
+    ]
+    assert (found.tiers[0].anomalous, found.tiers[2].anomalous) == (0.0, 1.0)
+    assert "use_with_care" in score_in_words(found)
+
+
 def test_default_bits_are_warnings_and_not_what_was_used():
     bits = default_warning_bits()
     schema = FlagSchema.load()
