@@ -178,33 +178,40 @@ def _gather_digits(
         negative = load_byte(text, start) == MINUS
         first = start + negative
         whole = np.uint64(load_byte(text, first)) - np.uint64(48)
-        end = stop
-        if (
-            load_byte(text, stop - 4) | 32 == LETTER_E
-            and load_byte(text, stop - 3) == MINUS
-            and other_bytes(text, stop - 2) & np.uint64(3) == np.uint64(0)
-        ):
-            end = stop - 4
-        count = end - first - 2
-        plain = (
-            0 < count <= _EXACT_DIGITS
-            and whole < np.uint64(10)
-            and load_byte(text, first + 1) == POINT
-            and other_bytes(text, end - 16) >> np.uint64(16 - count) == np.uint64(0)
-        )
-        if plain:
-            store_digits(text, end - 16, count, place + 16 * index)
+        decimal = whole < np.uint64(10) and load_byte(text, first + 1) == POINT
+        count = stop - first - 2
+        if decimal and _are_digits(text, stop, count):
+            store_digits(text, stop - 16, count, place + 16 * index)
             wholes[index] = whole * WHOLE_POWERS[np.uint64(count)]
             divisors[index] = _DIVISORS[np.uint64(count + 16 * negative)]
-        if not plain or end != stop:
+        else:
             others[n_others] = index
             powers[n_others] = _UNKNOWN
-            if plain:
+            count -= 4
+            if (
+                decimal
+                and load_byte(text, stop - 4) | 32 == LETTER_E
+                and load_byte(text, stop - 3) == MINUS
+                and _are_digits(text, stop, 2)
+                and _are_digits(text, stop - 4, count)
+            ):
+                store_digits(text, stop - 20, count, place + 16 * index)
+                wholes[index] = whole * WHOLE_POWERS[np.uint64(count)]
+                divisors[index] = _DIVISORS[np.uint64(count + 16 * negative)]
                 tens, ones = load_byte(text, stop - 2), load_byte(text, stop - 1)
                 powers[n_others] = 528 - 10 * np.int64(tens) - np.int64(ones) - count
             n_others += 1
         start = stop + 1
     return n_others
+
+
+@compiled
+def _are_digits(text: int, end: int, count: int) -> bool:
+    """Say whether the bytes before `end` are 1 to 14 digits."""
+    if not 0 < count <= _EXACT_DIGITS:
+        return False
+    others = other_bytes(text, end - 16) >> np.uint64(16 - count)
+    return bool(others == np.uint64(0))
 
 
 @compiled
