@@ -133,13 +133,12 @@ class Site:
         self.wait("the end of its cluster", lambda: not self.listed("deployments"))
         return status
 
-    def kill(self, pod: str) -> int:
-        """Kill the processes of a worker's pod with no warning, as a lack of memory does."""
-        worker = f"--name={pod.rpartition('-')[0]}"
+    def kill(self, argument: str) -> int:
+        """Kill the processes with an argument, without warning, as a lack of memory does."""
         killed = 0
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if worker in process.cmdline():
+                if argument in process.cmdline():
                     process.kill()
                     killed += 1
             except psutil.NoSuchProcess:

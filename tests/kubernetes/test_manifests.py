@@ -8,6 +8,7 @@ import copy
 import dask
 import pytest
 import yaml
+from dask.utils import parse_bytes
 from distributed.security import Security
 
 pytest.importorskip("dask_kubernetes", reason="not installed: make test-kubernetes")
@@ -51,6 +52,18 @@ def test_the_settings_of_the_run_exist(rendered, tmp_path, name):
     mounts = {mount["mountPath"] for mount in driver(rendered[name])["volumeMounts"]}
     assert str(config.workdir) in mounts
     assert config.archive in {*mounts, None}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_plan_reckons_with_the_memory_that_workers_have(rendered, tmp_path, name):
+    file = tmp_path / "run.yaml"
+    file.write_text(of_kind(rendered[name], "ConfigMap")["data"]["run.yaml"])
+    given = [part for part in driver(rendered[name])["command"] if part.startswith("--set=")]
+    config = load_config(file, [part.removeprefix("--set=") for part in given], {})
+    container = worker_container(rendered[name])
+    assert "--memory-limit=0.85" in container["command"]
+    has = 0.85 * parse_bytes(container["resources"]["limits"]["memory"].replace("i", "iB"))
+    assert 0.9 * has < parse_bytes(config.cluster.memory_limit) <= has
 
 
 def test_a_typo_in_the_settings_of_the_run_is_found(tmp_path):
@@ -100,7 +113,7 @@ def test_every_connection_is_encrypted_and_has_a_certificate(rendered):
 def test_the_training_has_one_gpu_and_no_way_round_it(rendered):
     job = of_kind(rendered["gpu/training"], "DaskJob")
     assert job["spec"]["cluster"]["spec"]["worker"]["replicas"] == 1
-    assert driver(rendered["gpu/training"])["command"][-1] == "--set=device=cuda"
+    assert "--set=device=cuda" in driver(rendered["gpu/training"])["command"]
     for name in ("gpu/features", "gpu/catalogue", "cpu", "test"):
         assert "nvidia.com/gpu" not in yaml.safe_dump(rendered[name])
 

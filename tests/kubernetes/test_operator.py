@@ -52,7 +52,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def story(site):
-    """Run features, training and catalogue, with a worker killed and another one deleted."""
+    """Run features, training and catalogue; kill the driver and a worker, delete a worker."""
     story, begin = Story(), time.monotonic()
     features = site.overlay("gpu/features", {"op": "replace", "path": WORKERS, "value": 2})
     typo = {"op": "move", "from": WORKERS, "path": WORKERS[:-1]}
@@ -63,6 +63,11 @@ def story(site):
     # Its pods wait for the Secret, as they would on a cluster; meanwhile the archive is filled.
     simulate("dr3", 600, 7, site.claims / "catalog-archive")
     site.make_secret()
+    site.wait("a cluster", lambda: pods_of(site, "worker", ready=2))
+    assert site.kill("--config")
+    story.status["a killed driver"] = site.finish("catalog-features")
+    site.kubectl("delete", "daskjob", "--namespace=catalog", "catalog-features")
+    site.apply(features)
     workers = site.wait("two workers", lambda: pods_of(site, "worker", ready=2))
     story.labels = {
         pod["metadata"]["labels"].get("app.kubernetes.io/part-of") for pod in site.listed("pods")
@@ -71,7 +76,7 @@ def story(site):
     story.connections = connect(site)
     story.findings = look(site, features)
     killed, deleted = workers
-    assert site.kill(killed["metadata"]["name"])
+    assert site.kill(f"--name={killed['metadata']['name'].rpartition('-')[0]}")
     site.kubectl("delete", "pod", "--namespace=catalog", deleted["metadata"]["name"])
     story.restarts = site.wait("the restart", lambda: restarts(site, killed))
     other = site.wait("the other worker", lambda: replacement(site, workers))
@@ -177,6 +182,7 @@ def test_the_server_refuses_a_typo(story):
 
 
 def test_the_jobs_end_well_and_leave_no_cluster(story, site):
+    assert story.status.pop("a killed driver") == "Failed"
     assert story.status == dict.fromkeys(("features", "training", "catalogue"), "Successful")
     assert site.listed("daskclusters") == []
     assert site.listed("daskworkergroups") == []

@@ -68,6 +68,7 @@ async def _control(store: Store, kubelet: Kubelet) -> None:
     while True:
         await store.changed.wait()
         store.changed.clear()
+        store.collect_garbage()
         deployments.sync(store)
         for service in store.all(SERVICES):
             if "status" not in service:

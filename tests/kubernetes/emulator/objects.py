@@ -188,6 +188,14 @@ class Store:
         uid = owner["metadata"]["uid"]
         return [found for found in self.all(resource) if uid in _owners(found)]
 
+    def collect_garbage(self) -> None:
+        """Remove what belongs only to objects that are gone, made for them too late."""
+        alive = {found["metadata"]["uid"] for found in self.objects.values()}
+        for (resource, namespace, name), found in list(self.objects.items()):
+            owners = set(_owners(found))
+            if owners and not owners & alive and (resource, namespace, name) in self.objects:
+                self.delete(resource, namespace, name)
+
     def _remove(self, resource: Resource, namespace: str | None, name: str) -> None:
         gone = self.objects.pop(_key(resource, namespace, name))
         self._tell("DELETED", resource, gone)
