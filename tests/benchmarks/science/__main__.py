@@ -18,6 +18,7 @@ from tests.benchmarks.science import coverage, document, evidence, galaxy, real
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import part as limit
 from tests.benchmarks.science.peers import part as peers
+from tests.benchmarks.science.peers.methods import PEERS
 
 #: Part -> what measures it.
 PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
@@ -44,6 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
         asked.out,
         workers=asked.workers,
         stars=asked.stars,
+        peers=tuple(asked.peers.split(",")),
         real=asked.real,
         real_workdir=asked.real_workdir,
     )
@@ -60,21 +62,23 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="predictions, results, log")
     parser.add_argument("--parts", default=",".join(_USUAL), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--stars", type=int, default=1000, help="per S/N bin of the limit")
+    parser.add_argument("--peers", default=",".join(PEERS), help="to train, for peers")
     parser.add_argument("--workers", type=int, default=1, help="processes of the ingest")
     parser.add_argument("--real", type=Path, help="folder of real stars, for real_stars")
     parser.add_argument("--real-workdir", type=Path, help="run on real stars, for real_split")
     parser.add_argument("--docs", type=Path, help="folder in which science.md is made")
     asked = parser.parse_args(arguments)
-    unknown = set(asked.parts.split(",")) - set(PARTS)
+    unknown = {*asked.parts.split(",")} - {*PARTS} | {*asked.peers.split(",")} - {*PEERS}
     if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+        parser.error(f"no such part or peer: {', '.join(sorted(unknown))}")
     return asked
 
 
 def _run(part: str, context: Context) -> None:
     file = context.out / "results" / f"{part}.json"
     stars = context.stars if part in _OF_POSTERIORS else None
-    key = digest_json([part, context.identity(), stars])
+    which = context.peers if part == "peers" else ()
+    key = digest_json([part, context.identity(), stars, which])
     if file.is_file() and json.loads(file.read_text())["key"] == key:
         print(f"{part}: done before")
         return

@@ -33,6 +33,8 @@ class Context:
         Processes of the test sky's ingest.
     stars : int
         Stars per bin of S/N of the information limit.
+    peers : tuple of str
+        Which peers to train; none is all.
     real : Path, optional
         Folder of real stars: ``real-dr3`` and ``fixtures``.
     real_workdir : Path, optional
@@ -44,6 +46,7 @@ class Context:
     out: Path
     workers: int = 1
     stars: int = 1000
+    peers: tuple[str, ...] = ()
     real: Path | None = None
     real_workdir: Path | None = None
 

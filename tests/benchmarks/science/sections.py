@@ -30,11 +30,15 @@ its population as prior; broadening, distance, extinction, frame and continuum m
 intervals are 95 %, by bootstrap. *Ranks p*: Kolmogorov-Smirnov of the truth's ranks, uniform or
 not."""
 _PEERS_WORDS = """\
-Trained on the same fit stars, tuned on the same validation stars: gradient-boosted trees on 60
-RVS and 80 XP components, photometry and parallax (three settings per label); a perceptron on the
-same columns (three settings, three members); a network with the layers of Guiglion et al. 2020 on
-the RVS, the rest in its side branch (two step sizes, three members). Scatter / RMSE on test stars
-like the training ones:"""
+Trained on the same fit stars, tuned on the same validation stars; all see 60 RVS and 80 XP
+components, photometry, parallax and what is absent. Scatter / RMSE on test stars like the
+training ones, of the network, """
+_PEER_WORDS = {
+    "trees": "gradient-boosted *trees* (three settings per label)",
+    "perceptron": "a *perceptron* of two hidden layers (three settings, three members)",
+    "layers of 2020": "a network with the *layers of* Guiglion et al. *2020* on the RVS pixels,\n"
+    "the rest in its side branch (two step sizes, three members)",
+}
 _HALO_WORDS = """\
 Mean of predicted minus true [M/H] +- its error (n), by true [M/H]: all test stars like the
 training ones, and those that have an exact posterior:"""
@@ -161,10 +165,12 @@ def _peers(result: dict[str, Any], figures: Path) -> str:
         for (group, method), mine in excess.items()
     ]
     labels = [NAMES[label] for label in LABELS]
+    seen = {method for _, method in lines}
+    words = [text for name, text in _PEER_WORDS.items() if name in seen]
     return "\n\n".join(
         [
             "## Peers on the same inputs",
-            _PEERS_WORDS,
+            _PEERS_WORDS + "; ".join(words) + ":",
             table(("S/N", "method", "n", *labels), rows),
             "Excess variance over the information limit, RMSE^2 / mean posterior variance - 1:",
             table(("S/N", "method", "n", *labels), over),

@@ -27,25 +27,35 @@ def measure(context: Context) -> dict[str, Any]:
         ``rows``: scatter and RMSE per method, bin of S/N and label; ``excess``: RMSE^2 over the
         mean posterior variance, less 1, for the stars of part `limit`.
     """
-    data, _ = load_training(context.run.training_store())
-    design = Design.fit(data.subset(Split.FIT).block)
-    predictors = {name: make(design, data) for name, make in PEERS.items()}
     stars = context.predictions.filter(pl.col("true.like_training"))
-    found = pl.concat(_predicted(context, stars["source_id"].to_numpy(), predictors))
-    both = stars.join(found, on="source_id", how="inner")
-    names = {"network": "all", **{name: name for name in PEERS}}
+    both = stars
+    wanted = context.peers or tuple(PEERS)
+    for name in wanted:
+        both = both.join(_peer(context, stars, name), on="source_id", how="inner")
+    names = {"network": "all", **{name: name for name in wanted}}
     return {"rows": _rows(both, names), "excess": _excess(context, both, names)}
 
 
+def _peer(context: Context, stars: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Train a peer and return its predictions, or those that it made before."""
+    file = context.out / f"peer-{name.replace(' ', '-')}-{context.run.digest[:12]}.parquet"
+    if not file.is_file():
+        data, _ = load_training(context.run.training_store())
+        predict = PEERS[name](Design.fit(data.subset(Split.FIT).block), data)
+        found = pl.concat(_predicted(context, stars["source_id"].to_numpy(), name, predict))
+        partial = file.with_suffix(".partial")
+        found.write_parquet(partial)
+        partial.replace(file)
+    return pl.read_parquet(file)
+
+
 def _predicted(
-    context: Context, ids: NDArray[np.int64], predictors: dict[str, Predictor]
+    context: Context, ids: NDArray[np.int64], name: str, predict: Predictor
 ) -> Iterator[pl.DataFrame]:
     for block in context.sky.read(ids):
-        columns = {"source_id": np.asarray(block["source_id"])}
-        for name, predict in predictors.items():
-            values = predict(block)
-            columns |= {f"{name}.{label}": values[:, k] for k, label in enumerate(LABELS)}
-        yield pl.DataFrame(columns)
+        values = predict(block)
+        labels = {f"{name}.{label}": values[:, k] for k, label in enumerate(LABELS)}
+        yield pl.DataFrame({"source_id": np.asarray(block["source_id"]), **labels})
 
 
 def _rows(both: pl.DataFrame, names: dict[str, str]) -> list[dict[str, Any]]:
