@@ -120,7 +120,7 @@ class MemoryWatch(threading.Thread):
 
 def _role(process: psutil.Process) -> str:
     # Workers are started with multiprocessing, whose tracker of resources is no worker.
-    return "helper" if "tracker" in " ".join(process.cmdline()) else "worker"
+    return "helper" if "resource_tracker" in " ".join(process.cmdline()) else "worker"
 
 
 def measure(archive: Path, workdir: Path, model: str | None, workers: int) -> dict[str, object]:
