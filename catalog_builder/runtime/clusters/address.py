@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 
 from distributed import Client
@@ -48,7 +49,11 @@ def _connect(settings: ClusterSettings, security: Security | None) -> Client:
         return Client(settings.kind, timeout=CONNECT_SECONDS, security=security)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         # Without certificates Dask ends in a ValueError or TypeError of its own.
-        raise ClusterError(
-            f"No scheduler answers at {settings.kind} ({error}).",
-            "Check the address; a tls:// scheduler needs --tls FOLDER with its certificates.",
-        ) from None
+        reason = str(error)
+    # The client that failed is collected here: in the middle of the making of another one its end
+    # would wait for a lock that this thread holds.
+    gc.collect()
+    raise ClusterError(
+        f"No scheduler answers at {settings.kind} ({reason}).",
+        "Check the address; a tls:// scheduler needs --tls FOLDER with its certificates.",
+    )

@@ -7,6 +7,7 @@ cluster's API. The ``KubeCluster`` of dask-kubernetes is not used: it knows no T
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 
@@ -110,7 +111,9 @@ class OperatorCluster(Cluster):
                 if now - told >= TELL_SECONDS:
                     told = now
                     self.events.say(f"Waiting for the scheduler at {address} ...")
-                time.sleep(1.0)
+            # Collected while the next one is made, a failed client would wait for its lock.
+            gc.collect()
+            time.sleep(1.0)
 
     def _await_worker(self, client: Client, deadline: float) -> None:
         while True:
