@@ -67,8 +67,11 @@ def ingest(
 
 def with_astropy(file: Path) -> list[Any]:
     """Read a table as its users do today; astropy parses the lists in Python, row by row."""
-    table = Table.read(file, format="ascii.ecsv")
-    return [np.stack(list(table[name])) for name in table.colnames if table[name].dtype.kind == "O"]
+    # Without the fill value it fails on the archive's nulls (astropy issue 13331).
+    table = Table.read(file, format="ascii.ecsv", fill_values=[("null", "0")])
+    lists = [table[name] for name in table.colnames if table[name].dtype.kind == "O"]
+    # A null is no list: a source may lack a band.
+    return [[np.asarray(cell, float) for cell in column if np.ndim(cell)] for column in lists]
 
 
 def excerpt(source: Path, rows: int, out: Path) -> Path:
