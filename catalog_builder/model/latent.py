@@ -26,6 +26,8 @@ _ROUNDS = 2
 _LEAST_SIGNAL = 1e-3
 # A component is real if its variance in other spectra is at least this share of that in its own.
 _SHARED = 0.75
+# So many always are, temperature, gravity and metals among them, even where few spectra tell.
+_LEAST_COMPONENTS = 4
 # A masked sample is filled with its reconstruction, which needs the components, which need it.
 _FILLS = 2
 _LEAST_SHAPE, _LEAST_ERROR = 1e-6, 1e-9
@@ -142,7 +144,8 @@ class SpectrumModel:
         model = cls._fit_once(halves[0], components)
         own, other = (model.place(half).components.var(dim=0) for half in halves)
         alone = torch.nonzero(other < _SHARED * own)[:, 0]
-        return max(1, int(alone[0])) if len(alone) else components
+        shared = int(alone[0]) if len(alone) else components
+        return min(max(shared, _LEAST_COMPONENTS), components)
 
     def _leading(self, count: int) -> Self:
         axes = self.axes[:, :count].contiguous()
