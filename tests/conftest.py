@@ -1,10 +1,15 @@
-"""How tests are dealt out to processes (``pytest --numprocesses 2``)."""
+"""How tests are dealt out to processes (``pytest --numprocesses 2``), and their patience."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect: what may take how long is said by pytest's timeout.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist

@@ -4,8 +4,11 @@ The networks' covariance says which stars are uncertain; how uncertain is measur
 of the inputs the calibration stars are predicted with the other inputs hidden, and two factors on
 the networks' sigma are fitted per label: one that makes it cover 68.3 % of the stars, and one that
 makes 1.96 of it cover 95 %. Residuals of real labels have longer tails than a Gaussian, so the two
-differ. Each factor is a product of smooth curves in S/N (or G), the predicted Teff and metallicity,
-and sigma itself, fitted in turn until the share covered is right along each of them.
+differ. Each factor is a product of smooth curves in S/N (or XP noise, or G), the predicted Teff and
+metallicity, and sigma itself, fitted in turn until the share covered is right along each of them.
+
+Label surveys hold brighter stars than the archive. So every calibration star is predicted twice: as
+it was observed, and with its spectra made noisier, as those of a fainter twin.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ ANY_INPUTS = "any"
 ONE_SIGMA = 0.682689492137086
 _LEVELS = ((ONE_SIGMA, 1.0), (0.95, GAUSSIAN_95))
 _MOST_KNOTS = 8
+_TWIN_SEED = 17
 _ROUNDS = 12
 # Fewer stars than this fix no quantile of 95 %.
 _LEAST_STARS = 40
@@ -105,17 +109,42 @@ def coordinates(block: Block, mean: Array, sigma: Array, used: Bools) -> Array:
     mean, sigma : numpy.ndarray
         (n, 5) predicted labels, and sigma before calibration in the labels' units.
     used : numpy.ndarray
-        (n, 4) bool. Brightness is log10(S/N) of stars whose RVS spectrum was used, G of others.
+        (n, 4) bool. Brightness is log10(S/N) where the RVS spectrum was used, else log10 of the
+        XP spectrum's relative noise where that was used, else G.
     """
     snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
+    xp_noise = np.asarray(block["xp_flux_error"], dtype=np.float64).mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        log_snr = np.where(snr > 0, np.log10(snr), np.nan)
+        log_snr, log_noise = np.log10(np.where(snr > 0, snr, np.nan)), np.log10(xp_noise)
         log_sigma = np.log(sigma)
-    brightness = np.where(used[:, 0], log_snr, np.asarray(block["phot_g_mean_mag"], np.float64))
+    brightness = np.where(used[:, 1], log_noise, np.asarray(block["phot_g_mean_mag"], np.float64))
+    brightness = np.where(used[:, 0], log_snr, brightness)
     m_h, fe_h = mean[:, LABELS.index("m_h")], mean[:, LABELS.index("fe_h")]
     shared = np.stack([brightness, mean[:, 0], np.where(np.isfinite(m_h), m_h, fe_h)], axis=1)
     each = [np.column_stack([shared, column]) for column in log_sigma.T]
     return np.where(np.isfinite(each), each, np.nan)
+
+
+def fainter_twins(block: Block, noise_factor: float) -> Block:
+    """Return the stars with the spectra of fainter twins; always the same for the same stars.
+
+    A star's noise gains k times its flux errors, k uniform in 0..noise_factor, as fit stars do in
+    training; errors and S/N are changed to match.
+    """
+    stars = len(block["source_id"])
+    rng = np.random.default_rng(_TWIN_SEED)
+    k = rng.uniform(0.0, noise_factor, (stars, 1))
+    growth = np.sqrt(1.0 + k**2)
+    twins = dict(block)
+    for name in ("rvs", "xp"):
+        error = np.asarray(block[f"{name}_flux_error"], dtype=np.float64)
+        noise = k * error * rng.standard_normal(error.shape)
+        flux = np.asarray(block[f"{name}_flux"], dtype=np.float64)
+        twins[f"{name}_flux"] = (flux + noise).astype(np.float32)
+        twins[f"{name}_flux_error"] = (error * growth).astype(np.float32)
+    snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
+    twins["rvs_spec_sig_to_noise"] = snr / growth[:, 0]
+    return twins
 
 
 def factors(calibration: Calibration, used: Bools, places: Array) -> tuple[Array, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +20,7 @@ from catalog_builder.model.calibration import (
     ANY_INPUTS,
     LabelFactors,
     coordinates,
+    fainter_twins,
     fit_label_factors,
     inputs_key,
 )
@@ -159,10 +160,13 @@ def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[La
             "The training sample has no calibration stars.",
             "Use a larger training sample or other split shares.",
         )
+    settings = estimator.document.settings
+    twins = replace(data, block=fainter_twins(data.block, settings.noise_factor))
     seen = [
-        _Seen.of(estimator, data.take(rows), shown) for shown, rows in _subsets(data, estimator)
+        _Seen.together([_Seen.of(estimator, stars.take(rows), shown) for stars in (data, twins)])
+        for shown, rows in _subsets(data, estimator)
     ]
-    least = estimator.document.settings.min_regime_stars
+    least = settings.min_regime_stars
     fitted = {inputs_key(one.used[0]): one.fit(least) for one in seen}
     # Shared factors serve the subsets of the inputs that no calibration star has.
     return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(least)}

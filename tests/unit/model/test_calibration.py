@@ -11,6 +11,7 @@ from catalog_builder.model.calibration import (
     LabelFactors,
     coordinates,
     factors,
+    fainter_twins,
     fit_label_factors,
     inputs_key,
 )
@@ -101,18 +102,41 @@ def test_every_subset_of_the_inputs_has_its_own_factors_and_others_share():
     np.testing.assert_allclose(factors({}, used, np.zeros((5, 3, 4)))[0], 1.0)
 
 
-def test_coordinates_are_snr_with_rvs_and_g_without():
+def test_coordinates_are_snr_with_rvs_and_xp_noise_or_g_without():
     block = {
-        "rvs_spec_sig_to_noise": np.array([100.0, 0.0, 100.0]),
-        "phot_g_mean_mag": np.array([12.0, 13.0, 14.0]),
+        "rvs_spec_sig_to_noise": np.array([100.0, 0.0, 100.0, 100.0]),
+        "phot_g_mean_mag": np.array([12.0, 13.0, 14.0, 15.0]),
+        "xp_flux_error": np.full((4, 343), 0.01),
     }
-    mean = np.array([[5000.0, 4.0, np.nan, 0.1, -0.5]] * 3)
-    used = np.array([[True] * 4, [True] * 4, [False] * 4])
-    found = coordinates(block, mean, np.ones((3, 5)), used)
-    assert found.shape == (5, 3, 4)
-    np.testing.assert_allclose(
-        found[0], [[2, 5000, -0.5, 0], [np.nan, 5000, -0.5, 0], [14, 5000, -0.5, 0]]
-    )
+    mean = np.array([[5000.0, 4.0, np.nan, 0.1, -0.5]] * 4)
+    used = np.array([[True] * 4, [True] * 4, [False, True, False, False], [False] * 4])
+    found = coordinates(block, mean, np.ones((4, 5)), used)
+    assert found.shape == (5, 4, 4)
+    np.testing.assert_allclose(found[0][:, 0], [2.0, np.nan, -2.0, 15.0])
+    np.testing.assert_allclose(found[0][:, 1:], [[5000.0, -0.5, 0.0]] * 4)
+
+
+def test_a_fainter_twin_is_as_noisy_as_its_errors_say():
+    stars = 500
+    block = {
+        "source_id": np.arange(stars),
+        "rvs_spec_sig_to_noise": np.full(stars, 100.0),
+        "rvs_flux": np.ones((stars, 800), np.float32),
+        "rvs_flux_error": np.full((stars, 800), 0.01, np.float32),
+        "xp_flux": np.ones((stars, 343), np.float32),
+        "xp_flux_error": np.full((stars, 343), 0.02, np.float32),
+    }
+    twins = fainter_twins(block, 2.0)
+    for name, error in (("rvs", 0.01), ("xp", 0.02)):
+        added = np.std(twins[f"{name}_flux"], axis=1)
+        grown = np.sqrt(twins[f"{name}_flux_error"][:, 0] ** 2 - error**2)
+        np.testing.assert_allclose(added / grown, 1.0, atol=0.2)
+        assert 0.9 < (grown / error).mean() < 1.1
+    growth = twins["rvs_flux_error"][:, 0] / 0.01
+    np.testing.assert_allclose(twins["rvs_spec_sig_to_noise"], 100.0 / growth, rtol=1e-5)
+    assert (block["rvs_flux"] == 1.0).all()
+    again = fainter_twins(block, 2.0)
+    assert all(np.array_equal(again[name], twins[name]) for name in block)
 
 
 @pytest.mark.parametrize("values", [(1.0,), (1.0, np.nan)])
