@@ -16,16 +16,25 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from catalog_builder.errors import ConfigError
+from catalog_builder.flags.declared import (
+    Declared,
+    FlagBit,
+    FlagSchema,
+    Tier,
+    load_declared,
+    refuse_twice,
+)
 from catalog_builder.resources import schemas_dir
+
+__all__ = ["LABELS", "MODALITIES", "CatalogSchema", "Column", "FlagBit", "FlagSchema", "Tier"]
 
 LABELS: Final = ("teff", "logg", "m_h", "alpha_m", "fe_h")
 MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
@@ -33,11 +42,7 @@ _DTYPE: Final = re.compile(r"int64|uint8|float64|float32|bool|str[1-9][0-9]*")
 _LOG: Final = re.compile(r"log\((.+)\)")
 
 
-class _Declared(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(_Declared):
+class Column(Declared):
     """One published column.
 
     Attributes
@@ -131,120 +136,6 @@ class Column(_Declared):
         return attributes
 
 
-class FlagBit(_Declared):
-    """One bit of ``flags``: number, name, sentence, and the predicate that sets it.
-
-    Attributes
-    ----------
-    bit : int
-        0 to 62.
-    name, sentence : str
-        The name a user filters on, and what a set bit says.
-    test : str
-        Function of :mod:`catalog_builder.flags.predicates`; empty unless active.
-    parameters : dict
-        Keyword arguments of the test.
-    status : {"active", "reserved", "withdrawn"}
-        A reserved bit has no test yet; a withdrawn one is no longer set and never used again.
-    """
-
-    bit: int = Field(ge=0, le=62)
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    sentence: str
-    test: str = ""
-    parameters: Mapping[str, str | float] = Field(default_factory=dict)
-    status: Literal["active", "reserved", "withdrawn"] = "active"
-
-    @model_validator(mode="after")
-    def _tested_if_active(self) -> Self:
-        if bool(self.test) != (self.status == "active"):
-            raise ValueError(f"{self.name}: an active bit has a test, any other has none")
-        return self
-
-    @property
-    def mask(self) -> int:
-        """``2**bit``."""
-        return 1 << self.bit
-
-
-class Tier(_Declared):
-    """One value of ``quality_tier``: its conditions, all of which a star must meet.
-
-    Attributes
-    ----------
-    tier : int
-        1 is the best.
-    name, sentence : str
-        What to call it, and what it says.
-    requires, without : tuple of str
-        Bits that must be set, and bits that must not be.
-    largest_sigma : dict of str to float
-        Largest uncertainty of a label that is given, in the label's unit.
-    """
-
-    tier: int = Field(ge=1, le=9)
-    name: str = Field(pattern=r"^[a-z][a-z_]*$")
-    sentence: str
-    requires: tuple[str, ...] = ()
-    without: tuple[str, ...] = ()
-    largest_sigma: Mapping[Literal["teff", "logg", "m_h", "alpha_m", "fe_h"], float] = Field(
-        default_factory=dict
-    )
-
-
-class FlagSchema(_Declared):
-    """All bits of ``flags`` in order of their number, and the tiers made of them."""
-
-    version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
-    bits: tuple[FlagBit, ...]
-    tiers: tuple[Tier, ...] = ()
-
-    @model_validator(mode="after")
-    def _no_reuse(self) -> Self:
-        numbers = [bit.bit for bit in self.bits]
-        if numbers != sorted(set(numbers)):
-            raise ValueError("bit numbers must increase; a bit is never used twice")
-        _refuse_twice(bit.name for bit in self.bits)
-        return self
-
-    @model_validator(mode="after")
-    def _tiers_know_their_bits(self) -> Self:
-        names = {bit.name for bit in self.bits}
-        for number, tier in enumerate(self.tiers, start=1):
-            unknown = sorted({*tier.requires, *tier.without} - names)
-            if unknown:
-                raise ValueError(f"tier {tier.name} names unknown bits: {', '.join(unknown)}")
-            if tier.tier != number:
-                raise ValueError("tiers are numbered from 1 in the order in which they are tried")
-        if self.tiers and (last := self.tiers[-1]).requires + last.without:
-            raise ValueError(f"the last tier, {last.name}, must take every star that is left")
-        return self
-
-    @classmethod
-    def load(cls, path: Path | None = None) -> FlagSchema:
-        """Read ``schemas/flags.yaml`` or the file given; raise ConfigError if it is wrong."""
-        return _load(cls, path or schemas_dir() / "flags.yaml")
-
-    @property
-    def active(self) -> tuple[FlagBit, ...]:
-        """Bits that are computed."""
-        return tuple(bit for bit in self.bits if bit.status == "active")
-
-    @property
-    def declared_mask(self) -> int:
-        """Bitwise or of every bit that a catalogue may carry: the active ones."""
-        return sum(bit.mask for bit in self.active)
-
-    def __getitem__(self, name: str) -> FlagBit:
-        for bit in self.bits:
-            if bit.name == name:
-                return bit
-        raise ConfigError(
-            f"there is no flag called {name!r}",
-            f"Declared are: {', '.join(bit.name for bit in self.bits)}.",
-        )
-
-
 class Mismatch(NamedTuple):
     """A way in which a dataset differs from the schema; ``column`` is empty if it is not one."""
 
@@ -252,7 +143,7 @@ class Mismatch(NamedTuple):
     problem: str
 
 
-class CatalogSchema(_Declared):
+class CatalogSchema(Declared):
     """The columns in their published order, with the bits of ``flags``."""
 
     version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
@@ -262,7 +153,7 @@ class CatalogSchema(_Declared):
     @model_validator(mode="after")
     def _order(self) -> Self:
         names = [column.name for column in self.all_columns]
-        _refuse_twice(names)
+        refuse_twice(names)
         if names[0] != "source_id" or names[-1] != "flags":
             raise ValueError("source_id must be the first column and flags the last")
         return self
@@ -277,7 +168,7 @@ class CatalogSchema(_Declared):
             Naming the file and the key that is wrong.
         """
         path = path or schemas_dir() / "catalog.yaml"
-        return _load(cls, path, flags=FlagSchema.load(flags))
+        return load_declared(cls, path, flags=FlagSchema.load(flags))
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -339,20 +230,8 @@ class CatalogSchema(_Declared):
         lines += ["", "Values of quality_tier: the first whose conditions a star meets", ""]
         for tier in self.flags.tiers:
             lines += [f" {tier.tier}  {tier.name}: {tier.sentence}"]
-            lines += [f"      {words}" for words in _conditions(tier)]
+            lines += [f"      {words}" for words in tier.conditions()]
         return "\n".join(lines)
-
-
-def _conditions(tier: Tier) -> list[str]:
-    words = []
-    if tier.requires:
-        words.append(f"set: {', '.join(tier.requires)}")
-    if tier.without:
-        words.append(f"not set: {', '.join(tier.without)}")
-    if tier.largest_sigma:
-        limits = (f"e_{label} {limit:g}" for label, limit in tier.largest_sigma.items())
-        words.append(f"at most: {', '.join(limits)}")
-    return words
 
 
 def _compare(column: Column, array: Any) -> list[Mismatch]:
@@ -364,26 +243,3 @@ def _compare(column: Column, array: Any) -> list[Mismatch]:
             problem = f"{key} is {array.attrs.get(key)!r}, declared {declared!r}"
             found.append(Mismatch(column.name, problem))
     return found
-
-
-_Model = TypeVar("_Model", bound=_Declared)
-
-
-def _load(model: type[_Model], path: Path, **more: object) -> _Model:
-    try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return model.model_validate({**text, **more})
-    except (OSError, TypeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}.", "Restore the file.") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file as a whole"
-        raise ConfigError(f"{path}: {key}: {first['msg']}.", "Correct this key.") from error
-
-
-def _refuse_twice(names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{name} is declared twice")
-        seen.add(name)

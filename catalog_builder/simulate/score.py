@@ -227,7 +227,7 @@ def score_in_words(found: SkyScore) -> str:
     lines = [
         f"Truth against catalogue, {found.stars} stars "
         "(labels: ordinary stars without a warning flag)",
-        f"{'label':<10}{'stars':>7}{'bias':>10}{'scatter':>10}{'within 1 s':>12}{'1.96 s':>9}",
+        f"{'label':<10}{'stars':>7}{'bias':>10}{'scatter':>10}{'within 1 s':>12}{'in 95 %':>9}",
     ]
     for one in found.labels:
         digits = 0 if one.name == "teff" else 3

@@ -37,7 +37,7 @@ def batch(**given):
 def settings(kind, workers=1, *, cluster=None, **given):
     """Return the settings of a run on a batch system."""
     section = "slurm" if kind == "srun" else kind
-    shared = {"kind": kind, "workers": workers, "memory_limit": "1GiB", section: batch(**given)}
+    shared = {"kind": kind, "workers": workers, "memory_limit": "1200MiB", section: batch(**given)}
     return {**QUICK, "cluster": {**shared, **(cluster or {})}}
 
 
@@ -145,7 +145,7 @@ def sky(tmp_path_factory):
 def reference(sky, tmp_path_factory):
     """Return a run on this machine."""
     workdir = tmp_path_factory.mktemp("local") / "work"
-    given = {**QUICK, "cluster": {"workers": 2, "memory_limit": "1GiB"}}
+    given = {**QUICK, "cluster": {"workers": 2, "memory_limit": "1200MiB"}}
     return Run(sky, workdir, given).start().end()
 
 

@@ -34,7 +34,7 @@ def test_a_dry_run_prints_the_job_scripts_and_leaves_nothing(quiet_bed, command,
     for line in ("#SBATCH -p cpu", "#SBATCH -p gpu", "#SBATCH -A astro", "#SBATCH --gres=gpu:1"):
         assert line in out
     assert "--resources GPU=1" in out
-    assert "--mem=1792M" in out  # above the worker's 1 GiB
+    assert "--mem=2012M" in out  # above the 1200 MiB of the worker
     assert not (tmp_path / "work").exists()
     assert not quiet_bed.jobs()
 
