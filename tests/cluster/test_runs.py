@@ -21,7 +21,7 @@ def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is
     quiet_bed, run, reference
 ):
     bed = quiet_bed
-    # Workers live for some twenty seconds: their jobs come to the end of their time in every run.
+    # Workers live for some twenty seconds: their jobs come to the end of their time.
     short = {"walltime": "00:01:00", "lifetime_margin": 38.0, "lifetime_stagger": 4.0}
     given = settings("slurm", workers=3, cluster={"gpu_fallback": True}, **short, **GPU)
     made = run(given)
@@ -35,12 +35,18 @@ def test_jobs_are_cancelled_a_node_is_drained_a_driver_dies_and_the_catalogue_is
     bed.wait_until(lambda: not keys[0].exists(), seconds=30)
     kept = made.done("*")
 
+    # No GPU for now: training waits for it until workers have come to the end of their lives.
+    bed.call("scontrol", "update", "nodename=gn1", "state=drain", "reason=test")
     made.start().after(lambda: running(bed) and made.done("*") > kept)
     bed.call("scancel", running(bed)[0])
     bed.wait_until(lambda: pending(bed))
     bed.call("scancel", pending(bed)[-1])
     made.after(lambda: made.done("match") >= 1)
     bed.call("scontrol", "update", "nodename=cn2", "state=drain", "reason=test")
+    made.after(lambda: running(bed) and made.done("training-set") == 1)
+    alive = set(running(bed))
+    made.after(lambda: not alive & set(running(bed)))
+    bed.call("scontrol", "update", "nodename=gn1", "state=resume")
     made.after(lambda: running(bed, "gpu"))
     made.end()
 
