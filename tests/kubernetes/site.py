@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -135,15 +136,26 @@ class Site:
 
     def kill(self, argument: str) -> int:
         """Kill the processes with an argument, without warning, as a lack of memory does."""
-        killed = 0
+        return self._signal(argument, signal.SIGKILL)
+
+    def hold(self, argument: str) -> int:
+        """Stop the processes with an argument where they are; `release` lets them go on."""
+        return self._signal(argument, signal.SIGSTOP)
+
+    def release(self, argument: str) -> int:
+        """Let held processes go on."""
+        return self._signal(argument, signal.SIGCONT)
+
+    def _signal(self, argument: str, number: signal.Signals) -> int:
+        reached = 0
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if argument in process.cmdline():
-                    process.kill()
-                    killed += 1
+                    process.send_signal(number)
+                    reached += 1
             except psutil.NoSuchProcess:
                 continue
-        return killed
+        return reached
 
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the node, where the addresses of pods are reached."""

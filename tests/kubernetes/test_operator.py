@@ -69,18 +69,23 @@ def story(site):
     site.kubectl("delete", "daskjob", "--namespace=catalog", "catalog-features")
     site.apply(features)
     workers = site.wait("two workers", lambda: pods_of(site, "worker", ready=2))
+    killed, deleted = (argument_of(pod) for pod in workers)
+    # An archive this small is read in a second: while we look around, the workers do nothing.
+    assert site.hold(killed)
+    assert site.hold(deleted)
     story.labels = {
         pod["metadata"]["labels"].get("app.kubernetes.io/part-of") for pod in site.listed("pods")
     }
-    site.wait("the ingest", lambda: "ingest:" in site.log("catalog-features-runner"))
     story.connections = connect(site)
     story.findings = look(site, features)
-    killed, deleted = workers
-    assert site.kill(f"--name={killed['metadata']['name'].rpartition('-')[0]}")
-    site.kubectl("delete", "pod", "--namespace=catalog", deleted["metadata"]["name"])
-    story.restarts = site.wait("the restart", lambda: restarts(site, killed))
-    other = site.wait("the other worker", lambda: replacement(site, workers))
-    story.replaced = (deleted["metadata"]["name"], other)
+    assert site.kill(killed)
+    story.restarts = site.wait("the restart", lambda: restarts(site, workers[0]))
+    site.wait("its process", lambda: site.hold(killed))
+    name = workers[1]["metadata"]["name"]
+    site.kubectl("delete", "pod", "--namespace=catalog", name, "--wait=false")
+    site.release(deleted)
+    story.replaced = (name, site.wait("the other worker", lambda: replacement(site, workers)))
+    site.release(killed)
     story.status["features"] = site.finish("catalog-features")
     story.seconds["features"] = time.monotonic() - begin
 
@@ -109,6 +114,11 @@ def pods_of(site, component, ready):
         and pod["status"]["phase"] == "Running"
     ]
     return found if len(found) == ready else []
+
+
+def argument_of(pod):
+    """Return the argument by which the processes of a worker's pod are known."""
+    return f"--name={pod['metadata']['name'].rpartition('-')[0]}"
 
 
 def restarts(site, pod):
@@ -171,10 +181,12 @@ def connect(site):
         "no encryption": ("8786", "plain"),
         "dashboard": ("8787", "plain"),
     }
-    return {
-        name: site.inside(sys.executable, "-c", STRANGER, address, *how).stdout.strip()
-        for name, how in asked.items()
-    }
+
+    def answer(name):
+        return site.inside(sys.executable, "-c", STRANGER, address, *asked[name]).stdout.strip()
+
+    site.wait("the scheduler's port", lambda: answer("own certificate") != "ConnectionRefusedError")
+    return {name: answer(name) for name in asked}
 
 
 def test_the_server_refuses_a_typo(story):
