@@ -18,7 +18,7 @@ from dask.utils import format_bytes, parse_bytes
 from catalog_builder.archive.files import FileRef
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import ResourceError
-from catalog_builder.features.store import SHARD_CHUNKS, SPECTRA
+from catalog_builder.features.store import SPECTRA
 from catalog_builder.inference.rows import CHUNK_ROWS
 
 #: Bytes of a worker before it holds any row: Python, Dask, NumPy, numba; and with torch.
@@ -63,8 +63,8 @@ def stage_budgets(
         for dtype, samples in arrays.values()
     )
     block = BLOCK_COPIES * config.ingest.block_rows * max(row_bytes.values())
-    # Rows wait until they fill a shard, and exist once more while it is written.
-    waiting = 2 * SHARD_CHUNKS * config.ingest.store_chunk_rows * feature_bytes
+    # Rows wait until they fill a chunk, and exist once more while it is written.
+    waiting = 2 * config.ingest.store_chunk_rows * feature_bytes
     partition = PARTITION_ROW_BYTES * largest_partition
     chunk = 3 * CATALOGUE_ROW_BYTES
     training = TORCH_MEMORY + LABELLED_STAR_BYTES * labelled

@@ -12,8 +12,8 @@ names them. Among them are rvs_row and xp_row, the row of a source's spectrum, -
 Spectra are written once, as they are read, and found through the row numbers: a partition of any
 size streams through, and a star without a spectrum takes no room.
 
-Why so (measured, ``docs/scale.md``): a file costs about 2 ms of processor time whatever is in it,
-and a release has 20 000 such stores.
+Why so: a file costs time whatever is in it, and a release has 20 000 such stores
+(``docs/scale.md``).
 """
 
 from __future__ import annotations
@@ -23,18 +23,15 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, Crc32cCodec
 
 from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArrayConfigParams
+from catalog_builder.features.shards import RowsWriter, write_columns, write_group
 
 Array = NDArray[Any]
 Block = dict[str, Array]
@@ -52,16 +49,8 @@ SPECTRA: dict[str, dict[str, tuple[str, int]]] = {
     },
 }
 
-#: A flipped bit is found on reading (crc32c). Shuffled LZ4 writes four and reads seven times as
-#: fast as zstd, for two per cent more bytes: spectra are mostly noise.
-COMPRESSORS = (BloscCodec(cname="lz4", clevel=5, shuffle="shuffle"), Crc32cCodec())
-
-#: Chunks of spectra in one file: four are 30 MB of RVS, which wait in memory to be written.
+#: Chunks of spectra in one file.
 SHARD_CHUNKS: Final = 4
-#: Shards by which an array grows at a time: each growth rewrites its metadata.
-_GROWTH: Final = 8
-#: zarr would compare every chunk with the fill value, to leave out those that hold nothing else.
-_WRITE_ALL: Final[ArrayConfigParams] = {"write_empty_chunks": True}
 
 
 class ArrayDigest:
@@ -80,89 +69,56 @@ class ArrayDigest:
         return self._hash.hexdigest()[:32]
 
 
-class _Appender:
-    """Appends to arrays of equal length in whole chunks, whatever blocks it is given."""
-
-    def __init__(
-        self, group: zarr.Group, arrays: Mapping[str, tuple[str, int]], dimension: str, chunk: int
-    ) -> None:
-        self._shard = chunk * SHARD_CHUNKS
-        self._waiting: dict[str, list[Array]] = {name: [] for name in arrays}
-        self._rows = self._rows_waiting = 0
-        self._arrays = {
-            name: group.create_array(
-                name,
-                shape=(0, samples),
-                chunks=(chunk, samples),
-                shards=(self._shard, samples),
-                dtype=dtype,
-                compressors=COMPRESSORS,
-                dimension_names=(dimension, f"{dimension}_wavelength"),
-                config=_WRITE_ALL,
-            )
-            for name, (dtype, samples) in arrays.items()
-        }
-        self.digests = {name: ArrayDigest(name, dtype) for name, (dtype, _) in arrays.items()}
-
-    def append(self, rows: Mapping[str, Array]) -> None:
-        for name, waiting in self._waiting.items():
-            waiting.append(rows[name])
-            self.digests[name].update(rows[name])
-        self._rows_waiting += len(next(iter(rows.values())))
-        if self._rows_waiting >= self._shard:
-            self._write(self._rows_waiting // self._shard * self._shard, self._shard * _GROWTH)
-
-    def finish(self) -> None:
-        if self._rows_waiting:
-            self._write(self._rows_waiting, 0)
-        for array in self._arrays.values():
-            if array.shape[0] != self._rows:
-                array.resize((self._rows, *array.shape[1:]))
-
-    def _write(self, count: int, growth: int) -> None:
-        stop = self._rows + count
-        for name, waiting in self._waiting.items():
-            rows, array = np.concatenate(waiting), self._arrays[name]
-            if array.shape[0] < stop:
-                array.resize((stop + growth, *array.shape[1:]))
-            array[self._rows : stop] = rows[:count]
-            self._waiting[name] = [rows[count:]]
-        self._rows = stop
-        self._rows_waiting -= count
-
-
 class FeatureWriter:
     """Writes a feature store: spectra as they come, then the sources, then the rejected."""
 
     def __init__(self, path: Path, chunk_rows: int) -> None:
-        self._group = zarr.create_group(store=path, zarr_format=3)
-        self._chunk = chunk_rows
+        path.mkdir(parents=True)
+        self._path = path
         self._spectra = {
-            kind: _Appender(self._group, arrays, kind, chunk_rows)
+            kind: {
+                name: RowsWriter(
+                    path / name,
+                    dtype,
+                    samples,
+                    chunk_rows,
+                    SHARD_CHUNKS,
+                    (kind, f"{kind}_wavelength"),
+                )
+                for name, (dtype, samples) in arrays.items()
+            }
             for kind, arrays in SPECTRA.items()
         }
-        self._digests: dict[str, str] = {}
+        self._digests = {
+            name: ArrayDigest(name, dtype)
+            for arrays in SPECTRA.values()
+            for name, (dtype, _) in arrays.items()
+        }
         self._columns: dict[str, list[str]] = {}
 
     def append(self, kind: str, rows: Mapping[str, Array]) -> None:
         """Append spectra of a kind (``"rvs"`` or ``"xp"``)."""
-        self._spectra[kind].append(rows)
+        for name, writer in self._spectra[kind].items():
+            writer.append(rows[name])
+            self._digests[name].update(rows[name])
 
     def finish(self, sources: Mapping[str, Array], rejected: Mapping[str, Array]) -> str:
         """Write the columns of the sources and of the rejected; return the store's digest."""
-        for appender in self._spectra.values():
-            appender.finish()
-            self._digests |= {n: d.hexdigest() for n, d in appender.digests.items()}
+        for writers in self._spectra.values():
+            for writer in writers.values():
+                writer.finish()
         self._write_columns(sources, "source")
         self._write_columns({f"rejected_{k}": v for k, v in rejected.items()}, "rejected")
-        digest = hashlib.sha256(repr(sorted(self._digests.items())).encode()).hexdigest()[:32]
-        self._group.attrs.update(
+        digests = sorted((name, digest.hexdigest()) for name, digest in self._digests.items())
+        digest = hashlib.sha256(repr(digests).encode()).hexdigest()[:32]
+        write_group(
+            self._path,
             {
                 "kind": "features",
                 "sources": len(sources["source_id"]),
                 "digest": digest,
                 "columns": self._columns,
-            }
+            },
         )
         return digest
 
@@ -170,24 +126,16 @@ class FeatureWriter:
         names: dict[str, list[str]] = defaultdict(list)
         for name, values in columns.items():
             names[f"{dimension}_{values.dtype.name}"].append(name)
-            digest = ArrayDigest(name, values.dtype.str)
-            digest.update(values)
-            self._digests[name] = digest.hexdigest()
+            self._digests[name] = ArrayDigest(name, values.dtype.str)
+            self._digests[name].update(values)
         for packed, members in names.items():
-            values = np.stack([columns[name] for name in members])
-            # Columns are small: one chunk holds one of a whole DR3 partition.
-            rows = max(1, min(values.shape[1], 1 << 20))
-            array = self._group.create_array(
-                packed,
-                shape=values.shape,
-                chunks=(1, rows),
-                shards=(len(members), rows),
-                dtype=values.dtype,
-                compressors=COMPRESSORS,
-                dimension_names=("column", dimension),
-                config=_WRITE_ALL,
+            write_columns(
+                self._path / packed,
+                np.stack([columns[name] for name in members]),
+                # Columns are small: one chunk holds one of a whole DR3 partition.
+                1 << 20,
+                ("column", dimension),
             )
-            array[:] = values
         self._columns |= names
 
 

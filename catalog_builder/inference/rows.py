@@ -15,7 +15,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.features.store import COMPRESSORS, ArrayDigest
+from catalog_builder.features.shards import COMPRESSORS
+from catalog_builder.features.store import ArrayDigest
 from catalog_builder.schema import CatalogSchema
 
 #: Rows per chunk: a multiple of every sensible batch size, so that batches fill whole chunks.

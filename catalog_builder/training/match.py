@@ -10,7 +10,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.features.store import COMPRESSORS, ArrayDigest, FeatureStore
+from catalog_builder.features.shards import COMPRESSORS
+from catalog_builder.features.store import ArrayDigest, FeatureStore
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
-from catalog_builder.features.store import COMPRESSORS, SPECTRA, ArrayDigest, Block
+from catalog_builder.features.shards import COMPRESSORS
+from catalog_builder.features.store import SPECTRA, ArrayDigest, Block
 from catalog_builder.model.inputs import LABELS, Scaling, TrainingArrays
 
 #: Units and words of the arrays of a training store; spectra and labels have a second dimension.

@@ -81,7 +81,7 @@ def test_a_deleted_receipt_repeats_one_task_and_nothing_after_it(site, work, sta
 
 def test_a_damaged_output_is_made_again(site, work):
     receipt = json.loads(sorted((work / "receipts" / "ingest").glob("*.json"))[0].read_text())
-    chunk = next((work / receipt["output"]).glob("xp_flux/c/0/0"))
+    chunk = next((work / receipt["output"]).glob("xp_flux/c.0.0"))
     chunk.write_bytes(chunk.read_bytes()[:-1])
     assert site.run(work) == {"ingest": 1}
 
