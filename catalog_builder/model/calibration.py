@@ -137,11 +137,12 @@ def fainter_twins(block: Block, noise_factor: float) -> Block:
     growth = np.sqrt(1.0 + k**2)
     twins = dict(block)
     for name in ("rvs", "xp"):
-        error = np.asarray(block[f"{name}_flux_error"], dtype=np.float64)
-        noise = k * error * rng.standard_normal(error.shape)
-        flux = np.asarray(block[f"{name}_flux"], dtype=np.float64)
-        twins[f"{name}_flux"] = (flux + noise).astype(np.float32)
-        twins[f"{name}_flux_error"] = (error * growth).astype(np.float32)
+        error = np.asarray(block[f"{name}_flux_error"], dtype=np.float32)
+        noise = rng.standard_normal(error.shape, dtype=np.float32)
+        noise *= error * k.astype(np.float32)
+        noise += block[f"{name}_flux"]
+        twins[f"{name}_flux"] = noise
+        twins[f"{name}_flux_error"] = error * growth.astype(np.float32)
     snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
     twins["rvs_spec_sig_to_noise"] = snr / growth[:, 0]
     return twins

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,14 +134,14 @@ def fit_member(
         "trained_labels": trained_names(trained),
     }
     with torch_threads(settings.threads):
-        fit = Sample.from_arrays(data.subset(Split.FIT), scaling, trained, device, inputs)
-        validation = Sample.from_arrays(
-            data.subset(Split.VALIDATION), scaling, trained, device, inputs
+        fit, validation = (
+            Sample.from_arrays(data, split, scaling, trained, device, inputs)
+            for split in (Split.FIT, Split.VALIDATION)
         )
         network = HybridNet(settings, inputs)
         network.initialise(_generator("cpu", seed, member))
         for name, whitening in network.whitenings().items():
-            spectra = spectra_for_whitening(name, fit.stars, scaling)
+            spectra = partial(spectra_for_whitening, name, fit.stars, scaling)
             whitening.set_axes(*principal_axes(spectra, whitening.axes.shape[1]))
         network.to(device)
         optimiser = _optimiser(network, settings)

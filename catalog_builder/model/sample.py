@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +16,7 @@ from catalog_builder.features.xp import N_SAMPLES
 from catalog_builder.model.inputs import (
     LABELS,
     MODALITIES,
+    Block,
     Scaling,
     Split,
     Stars,
@@ -25,6 +26,26 @@ from catalog_builder.model.inputs import (
     presence,
 )
 from catalog_builder.model.settings import ModelSettings
+
+
+# Stars whose spectra are in double precision at a time.
+_BATCH = 4096
+
+
+class _Chosen(Mapping[str, NDArray[np.generic]]):
+    """Some rows of a block, each array copied when it is asked for: never all of them at once."""
+
+    def __init__(self, block: Block, rows: NDArray[np.intp]) -> None:
+        self._block, self._rows = block, rows
+
+    def __getitem__(self, name: str) -> NDArray[np.generic]:
+        return self._block[name][self._rows]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._block)
+
+    def __len__(self) -> int:
+        return len(self._block)
 
 
 @dataclass(frozen=True)
@@ -50,19 +71,21 @@ class Sample:
     def from_arrays(
         cls,
         data: TrainingArrays,
+        split: Split,
         scaling: Scaling,
         trained: NDArray[np.bool_],
         device: str,
         inputs: Collection[str],
     ) -> Self:
-        """Build the sample of training arrays; `trained` (5,) says which labels are used."""
-        labels, errors = design_labels(data.labels, data.label_error)
+        """Build the sample of a split; `trained` (5,) says which labels are used."""
+        rows = np.flatnonzero(data.split == split)
+        labels, errors = design_labels(data.labels[rows], data.label_error[rows])
         known = np.isfinite(labels) & trained
         scaled = (labels - scaling.labels_mean) / scaling.labels_std
         # A label without an error is taken at its word.
         scaled_error = np.nan_to_num(errors / scaling.labels_std)
         return cls(
-            stars=Stars.from_block(data.block, device, inputs),
+            stars=Stars.from_block(_Chosen(data.block, rows), device, inputs),
             labels=torch.from_numpy(np.where(known, scaled, 0.0)).float().to(device),
             label_error=torch.from_numpy(np.where(known, scaled_error, 0.0)).float().to(device),
             known=torch.from_numpy(known).to(device),
@@ -116,23 +139,38 @@ def trained_names(known: NDArray[np.bool_]) -> list[str]:
     return [name for name, trained in zip(LABELS, known, strict=True) if trained]
 
 
-def spectra_for_whitening(name: str, stars: Stars, scaling: Scaling) -> Tensor:
-    """Return the spectra as the branch `name` (``rvs`` or ``xp``) sees them, (n, samples)."""
-    present = stars.take(stars.present[:, MODALITIES.index(name)])
-    columns = network_columns(present, scaling, (name,))[name]
-    return columns[:, 0] if name == "rvs" else columns[:, :N_SAMPLES]
+def spectra_for_whitening(name: str, stars: Stars, scaling: Scaling) -> Iterator[Tensor]:
+    """Yield the spectra as the branch `name` (``rvs`` or ``xp``) sees them, (n, samples) each."""
+    rows = torch.nonzero(stars.present[:, MODALITIES.index(name)])[:, 0]
+    for some in rows.split(_BATCH):
+        columns = network_columns(stars.take(some), scaling, (name,))[name]
+        yield columns[:, 0] if name == "rvs" else columns[:, :N_SAMPLES]
 
 
-def principal_axes(spectra: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def principal_axes(batches: Callable[[], Iterable[Tensor]], count: int) -> tuple[Tensor, Tensor]:
     """Return the mean spectrum, (samples,), and whitening axes, (samples, count).
 
     The spectra's components along the axes, the strongest first, have a deviation of 1.
+
+    Parameters
+    ----------
+    batches : callable
+        Yields the spectra, (n, samples) each time; called twice, so that they never are in memory
+        all together in double precision.
+    count : int
+        Number of axes.
     """
     # On the CPU whatever the device: it is done once and its bits should not depend on it.
-    values = spectra.double().cpu()
-    centre = values.mean(dim=0)
-    values = values - centre
-    variances, vectors = torch.linalg.eigh(values.mT @ values / len(values))
+    total, stars = torch.zeros((), dtype=torch.float64), 0
+    for spectra in batches():
+        total = total + spectra.double().cpu().sum(dim=0)
+        stars += len(spectra)
+    centre = total / stars
+    products = torch.zeros(len(centre), len(centre), dtype=torch.float64)
+    for spectra in batches():
+        values = spectra.double().cpu() - centre
+        products += values.mT @ values
+    variances, vectors = torch.linalg.eigh(products / stars)
     strongest = torch.arange(len(variances) - 1, len(variances) - 1 - count, -1)
     vectors = vectors[:, strongest]
     # The sign of an eigenvector is the library's choice; ours is that its largest element is > 0.

@@ -78,8 +78,8 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=3, work=_train_member, prefers="GPU")
-ASSEMBLE = Stage("model", version=8, work=_assemble, keeps_previous=True)
+MEMBER = Stage("train", version=4, work=_train_member, prefers="GPU")
+ASSEMBLE = Stage("model", version=9, work=_assemble, keeps_previous=True)
 
 
 def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:

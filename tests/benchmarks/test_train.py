@@ -32,7 +32,7 @@ def test_training(bench: Bench, workdir: Path, tmp_path: Path) -> None:
     # Two epochs: the first makes what it needs ready, the second is timed.
     settings = ModelSettings(epochs=2, min_label_stars=50)
     inputs, trained = trainable(data, settings)
-    sample = Sample.from_arrays(data.subset(Split.FIT), scaling, trained, "cpu", inputs)
+    sample = Sample.from_arrays(data, Split.FIT, scaling, trained, "cpu", inputs)
     assert inputs == MODALITIES
 
     def ours() -> float:

@@ -32,7 +32,7 @@ def test_training_that_cannot_fit_is_refused_with_the_limit_that_would_do():
     budgets.refuse_large_training(RunConfig(), 20_000)
     with pytest.raises(ResourceError, match="Training on 400000 stars") as refusal:
         budgets.refuse_large_training(RunConfig(), 400_000)
-    assert "cluster.memory_limit to 5GiB" in refusal.value.way_out
+    assert "cluster.memory_limit to 12GiB" in refusal.value.way_out
 
 
 def test_labels_are_counted_from_the_header(tmp_path):
