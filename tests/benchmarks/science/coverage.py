@@ -11,6 +11,9 @@ from catalog_builder.simulate.score import default_warning_bits
 from tests.benchmarks.science.measures import arrays, bins_of, compare
 from tests.benchmarks.science.views import VIEWS
 
+#: Views whose coverage is measured bin by bin: one input hidden.
+_ONE_HIDDEN = tuple(name for name, hidden in VIEWS.items() if len(hidden) == 1)
+
 
 def measure(frame: pl.DataFrame) -> dict[str, Any]:
     """Measure predictions of the test sky.
@@ -19,7 +22,8 @@ def measure(frame: pl.DataFrame) -> dict[str, Any]:
     -------
     dict
         ``bins``: a row per population, kind of bin, bin and label, all inputs as observed;
-        ``views``: a row per view and label of stars that have all four inputs.
+        ``views``: a row per view and label of stars that have all four inputs; ``view_bins``: the
+        same by bin, where one input is hidden.
     """
     unflagged = (pl.col("flags") & default_warning_bits()) == 0
     populations = {
@@ -41,4 +45,11 @@ def measure(frame: pl.DataFrame) -> dict[str, Any]:
         for view in VIEWS
         for label in LABELS
     ]
-    return {"bins": bins, "views": views}
+    view_bins = [
+        {"view": view, "kind": kind, "bin": bin_, "label": label}
+        | compare(*(values[rows] for values in arrays(complete, view, label)))
+        for view in _ONE_HIDDEN
+        for kind, bin_, rows in bins_of(complete, view)
+        for label in LABELS
+    ]
+    return {"bins": bins, "views": views, "view_bins": view_bins}

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from catalog_builder.features.rvs import N_PIXELS, WAVELENGTHS
 from catalog_builder.features.store import Block
-from catalog_builder.model.ensemble import Estimator
+from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.model.ensemble import Estimator, Prediction
 from catalog_builder.model.inputs import LABELS
+from catalog_builder.schema import CatalogSchema
+from catalog_builder.simulate.score import default_warning_bits
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context
 
@@ -103,9 +106,11 @@ def _shuffle(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dic
     true = stars.sort("source_id")
     other = _partners(block)
     shuffled = {**block, **{name: block[name][other] for name in _ALL_ROWS}}
-    rows = []
+    rows, flagged = [], []
     for name, used in (("own spectra", block), ("shuffled", shuffled)):
         found = estimator.predict(used, len(order))
+        warned, shares = _warnings(used, found, estimator)
+        flagged.append({"spectra": name, "shares": shares})
         for k, label in enumerate(LABELS):
             values = true[f"true.{label}"].to_numpy()
             d = found.mean[order, k] - values
@@ -117,11 +122,38 @@ def _shuffle(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dic
                     "n": len(d),
                     "rmse": float(np.sqrt(np.mean(d**2))),
                     "sigma": float(np.median(found.sigma[:, k])),
+                    **_unflagged(d, found.sigma[order, k], ~warned[order]),
                     # 1: all of what differs among stars of equal photometry is known; 0: nothing.
                     "information": float(1.0 - np.mean(d**2) / expected),
                 }
             )
-    return {"stars": len(order), "rows": rows}
+    return {"stars": len(order), "rows": rows, "flags": flagged}
+
+
+def _warnings(
+    block: Block, found: Prediction, estimator: Estimator
+) -> tuple[NDArray[np.bool_], dict[str, float]]:
+    """Return which stars carry a warning, and the share of stars per warning bit."""
+    schema = CatalogSchema.load()
+    flags = catalogue_columns(block, found, estimator, schema)["flags"]
+    bits = default_warning_bits()
+    warned = (flags & bits) != 0
+    shares = {"any warning": float(warned.mean())}
+    for bit in schema.flags.active:
+        share = float(np.mean((flags & bit.mask) != 0))
+        if bit.mask & bits and share > 0:
+            shares[bit.name] = share
+    return warned, shares
+
+
+def _unflagged(d: Float, sigma: Float, kept: NDArray[np.bool_]) -> dict[str, float | None]:
+    """RMSE and median sigma of the stars without a warning; None where there is none."""
+    if not kept.any():
+        return {"unflagged_rmse": None, "unflagged_sigma": None}
+    return {
+        "unflagged_rmse": float(np.sqrt(np.mean(d[kept] ** 2))),
+        "unflagged_sigma": float(np.median(sigma[kept])),
+    }
 
 
 def _partners(block: Block) -> NDArray[np.intp]:

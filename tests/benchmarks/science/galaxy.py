@@ -14,11 +14,8 @@ from tests.benchmarks.science.measures import wilson
 
 Float = NDArray[np.float64]
 
-_HALO = ((-2.45, -2.0), (-2.0, -1.5), (-1.5, -1.0))
-RADII = ((4.0, 7.0), (7.0, 9.0), (9.0, 12.0))
-HEIGHTS = ((0.0, 0.5), (0.5, 1.0), (1.0, 3.0))
-#: Where the simulation has two sequences in [alpha/M].
-_TWO = (-0.7, 0.1)
+#: A place has both sequences where each has at least this share of its stars.
+_BOTH = 0.1
 _EDGES_M_H, _EDGES_ALPHA = np.linspace(-1.2, 0.5, 35), np.linspace(-0.1, 0.4, 26)
 
 
@@ -33,14 +30,14 @@ def measure(context: Context) -> dict[str, Any]:
     both = {name: stars.join(known, on="source_id") for name, stars in chosen.items()}
     return {
         "halo": _halo(faint, both["halo, 15 to 25"]),
-        "sequences": _sequences(faint, both["15 to 25"]),
+        "sequences": _sequences(faint, both["disc, 15 to 25"]),
         "maps": _maps(faint),
     }
 
 
 def _halo(faint: pl.DataFrame, both: pl.DataFrame) -> list[dict[str, Any]]:
     rows = []
-    for low, high in _HALO:
+    for low, high in limit.HALO:
         inside = (pl.col("true.m_h") >= low) & (pl.col("true.m_h") < high)
         row: dict[str, Any] = {"low": low, "high": high}
         for name, stars, column in (
@@ -69,28 +66,34 @@ def _wrong(stars: pl.DataFrame, column: str) -> NDArray[np.bool_]:
     return true != found
 
 
-def _sequences(faint: pl.DataFrame, both: pl.DataFrame) -> list[dict[str, Any]]:
-    two = (pl.col("true.m_h") > _TWO[0]) & (pl.col("true.m_h") < _TWO[1])
-    places = [("all", pl.lit(value=True))]
-    r, z = pl.col("true.galactocentric_radius"), pl.col("true.height").abs()
-    for low, high in HEIGHTS:
-        for inner, outer in RADII:
-            inside = (r >= inner) & (r < outer) & (z >= low) & (z < high)
-            places.append((f"R {inner:g} to {outer:g}, z {low:g} to {high:g} kpc", inside))
+def _sequences(faint: pl.DataFrame, few: pl.DataFrame) -> list[dict[str, Any]]:
+    """Share on the wrong sequence by place; the posterior's best guess and its own expectation.
+
+    `few` holds as many stars of each place, so there is no sum over places.
+    """
+    low, high = limit.TWO_SEQUENCES
+    two = faint.filter((pl.col("true.m_h") > low) & (pl.col("true.m_h") < high))
     rows = []
-    for name, inside in places:
-        many, few = faint.filter(two & inside), both.filter(two & inside)
+    for name, inside in limit.PLACES.items():
+        many, same = two.filter(inside), few.filter(inside)
         true = _high(many["true.m_h"].to_numpy(), many["true.alpha_m"].to_numpy())
         row: dict[str, Any] = {"place": name, "n": len(many), "high": int(true.sum())}
+        row["both"] = bool(len(many) and _BOTH < true.mean() < 1.0 - _BOTH)
+        probability = same["high_alpha"].to_numpy()
+        high_same = _high(same["true.m_h"].to_numpy(), same["true.alpha_m"].to_numpy())
         for key, wrong in (
             ("network", _wrong(many, "all")),
-            ("network_same", _wrong(few, "all")),
-            ("posterior", _wrong(few, "limit")),
+            ("network_same", _wrong(same, "all")),
+            ("posterior", (probability > 0.5) != high_same),
         ):
             row[f"{key}_n"] = len(wrong)
             if len(wrong):
                 row[key] = float(wrong.mean())
                 row[f"{key}_low"], row[f"{key}_high"] = wilson(int(wrong.sum()), len(wrong))
+        if len(probability):
+            # Steadier than counting: each posterior says how often its best guess is wrong.
+            doubt = np.clip(np.minimum(probability, 1.0 - probability), 0.0, None)
+            row["expected"] = float(doubt.mean())
         rows.append(row)
     return rows
 
@@ -112,8 +115,8 @@ def _maps(faint: pl.DataFrame) -> dict[str, Any]:
     radius = faint["true.galactocentric_radius"].to_numpy()
     height = np.abs(faint["true.height"].to_numpy())
     panels = []
-    for low, high in HEIGHTS:
-        for inner, outer in RADII:
+    for low, high in limit.HEIGHTS:
+        for inner, outer in limit.RADII:
             inside = (radius >= inner) & (radius < outer) & (height >= low) & (height < high)
             counts = {
                 name: np.histogram2d(x[inside], y[inside], (_EDGES_M_H, _EDGES_ALPHA))[0].tolist()

@@ -31,10 +31,24 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def shares(row: dict[str, Any]) -> str:
-    """Return coverage 68 / 95 in %, with half their binomial intervals."""
+    """Return coverage 68 / 95 in %, with half their binomial intervals; misses are bold."""
     if not row["n"]:
         return "-"
-    return " / ".join(
-        f"{100 * row[name]:.1f} +- {50 * (row[name + '_high'] - row[name + '_low']):.1f}"
-        for name in ("cover_68", "cover_95")
+    parts = []
+    for name in ("cover_68", "cover_95"):
+        half = 50 * (row[f"{name}_high"] - row[f"{name}_low"])
+        words = f"{100 * row[name]:.1f} +- {half:.1f}"
+        parts.append(f"**{words}**" if name in row.get("missed", ()) else words)
+    return " / ".join(parts)
+
+
+def misses(rows: Sequence[dict[str, Any]]) -> str:
+    """Return in words how many cells of coverage miss their aim."""
+    counted = [row for row in rows if row["n"]]
+    cells = 2 * len(counted)
+    missed = sum(len(row["missed"]) for row in counted)
+    surely = sum(len(row["surely_missed"]) for row in counted)
+    return (
+        f"{missed} of {cells} cells miss their aim (bold), {surely} of them with the whole of "
+        "their binomial interval."
     )

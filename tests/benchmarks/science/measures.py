@@ -17,6 +17,8 @@ Bool = NDArray[np.bool_]
 SN_BINS = ((15.0, 25.0), (25.0, 50.0), (50.0, 100.0), (100.0, np.inf))
 TEFF_BINS = ((0.0, 4600.0), (4600.0, 5400.0), (5400.0, np.inf))
 M_H_BINS = ((-np.inf, -0.6), (-0.6, -0.2), (-0.2, np.inf))
+#: Aims of the coverage: share and how far from it is still met.
+AIMS = {"cover_68": (0.68, 0.03), "cover_95": (0.95, 0.02)}
 #: 1.4826 x the median absolute deviation is the standard deviation of a Gaussian.
 MAD_TO_SIGMA = 1.482602218505602
 #: Half-width of a 95 % interval of a Gaussian, in sigmas.
@@ -32,7 +34,8 @@ def compare(predicted: Array, sigma: Array, half95: Array, true: Array) -> dict[
         ``n``, ``bias`` (median), ``scatter`` (1.4826 MAD), ``rmse``, ``sigma`` (median),
         ``cover_68`` (share within sigma), ``cover_95`` (within the catalogue's 95 % interval) and
         ``cover_196`` (within 1.96 sigma), each with the 95 % interval of Wilson in ``..._low``
-        and ``..._high``.
+        and ``..._high``; ``missed``, the names of those that are farther from `AIMS` than allowed,
+        and ``surely_missed``, of those whose whole interval is.
     """
     known = np.isfinite(predicted) & np.isfinite(sigma) & np.isfinite(true)
     d, s, half = (predicted - true)[known], sigma[known], half95[known]
@@ -51,7 +54,19 @@ def compare(predicted: Array, sigma: Array, half95: Array, true: Array) -> dict[
         hits = int(np.sum(np.abs(d) <= limit))
         low, high = wilson(hits, n)
         result |= {name: hits / n, f"{name}_low": low, f"{name}_high": high}
-    return result
+    return result | judge(result)
+
+
+def judge(row: dict[str, Any]) -> dict[str, list[str]]:
+    """Return which aims of the coverage a row misses, and which it surely misses."""
+    missed, surely = [], []
+    for name, (aim, width) in AIMS.items():
+        low, high = aim - width, aim + width
+        if not low <= row[name] <= high:
+            missed.append(name)
+        if row[f"{name}_high"] < low or row[f"{name}_low"] > high:
+            surely.append(name)
+    return {"missed": missed, "surely_missed": surely}
 
 
 def wilson(hits: int, n: int) -> tuple[float, float]:

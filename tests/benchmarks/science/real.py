@@ -23,7 +23,7 @@ from catalog_builder.model.inputs import LABELS, Split
 from catalog_builder.schema import CatalogSchema
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
-from tests.benchmarks.science.measures import MAD_TO_SIGMA, wilson
+from tests.benchmarks.science.measures import MAD_TO_SIGMA, judge, wilson
 from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.peers.methods import perceptron
 from tests.benchmarks.science.sky import RunOfModel
@@ -94,7 +94,7 @@ def _against(d: Float, sigma: Float, half: Float, error: Float) -> dict[str, Any
         if n:
             low, high = wilson(hits, n)
             result |= {name: hits / n, f"{name}_low": low, f"{name}_high": high}
-    return result
+    return result | judge(result) if "cover_68" in result else result
 
 
 def stars(context: Context) -> dict[str, Any]:

@@ -41,6 +41,18 @@ def test_the_bootstrap_interval_holds_the_error_of_a_mean():
     assert high - low == pytest.approx(2 * 1.96 / 20, rel=0.15)
 
 
+def test_a_cell_misses_its_aim_and_misses_it_surely_when_its_interval_does():
+    rng = np.random.default_rng(0)
+    true = np.zeros(4000)
+    found = rng.normal(size=4000)
+    met = compare(found, np.ones(4000), np.full(4000, 1.96), true)
+    assert met["missed"] == met["surely_missed"] == []
+    small = compare(found, np.full(4000, 0.8), np.full(4000, 1.96), true)
+    assert small["missed"] == small["surely_missed"] == ["cover_68"]
+    few = compare(found[:20], np.full(20, 3.0), np.full(20, 1.96), true[:20])
+    assert "cover_68" in few["missed"]
+
+
 def test_bins_are_of_predicted_values_and_only_rvs_stars_have_a_signal_to_noise():
     frame = pl.DataFrame(
         {

@@ -9,7 +9,8 @@ from catalog_builder.errors import InputError
 from tests.benchmarks.science import evidence
 from tests.benchmarks.science.limit.part import alpha_boundary
 from tests.benchmarks.science.limit.population import alpha_mean
-from tests.benchmarks.science.markdown import number, signed, table
+from tests.benchmarks.science.markdown import misses, number, shares, signed, table
+from tests.benchmarks.science.measures import judge
 from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.real import empty_block
 from tests.benchmarks.science.sky import RunOfModel
@@ -80,3 +81,18 @@ def test_numbers_have_the_digits_of_their_label():
     assert number("teff", 61.7) == "62"
     assert signed("m_h", -0.0123) == "-0.012"
     assert table(("a", "b"), [("1", "2")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_misses_are_bold_and_counted():
+    row = {"n": 100, "cover_68": 0.6, "cover_68_low": 0.5, "cover_68_high": 0.69}
+    row |= {"cover_95": 0.95, "cover_95_low": 0.9, "cover_95_high": 0.98}
+    row |= judge(row)
+    assert shares(row) == "**60.0 +- 9.5** / 95.0 +- 4.0"
+    assert misses([row, {"n": 0}]).startswith("1 of 2 cells miss their aim (bold), 0 of them")
+
+
+def test_an_input_that_no_star_has_gives_the_peers_no_components():
+    block = _block(100)
+    design = Design.fit({**block, "has_rvs": np.zeros(100, bool)})
+    assert design.axes["rvs"].shape == (800, 0)
+    assert np.isfinite(design.filled(block)).all()

@@ -16,6 +16,7 @@ from catalog_builder.features.store import Block
 from catalog_builder.inference.predict import catalogue_columns
 from catalog_builder.model.ensemble import Estimator
 from catalog_builder.model.inputs import LABELS, MODALITIES
+from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import CatalogSchema
 from tests.benchmarks.science.sky import RunOfModel, TestSky
 
@@ -32,7 +33,7 @@ VIEWS: dict[str, tuple[str, ...]] = {
 }
 _LOG = "test-openings.jsonl"
 #: Raised when other columns are kept of a prediction; the sky is then opened again, and logged.
-_VERSION = 2
+_VERSION = 3
 
 
 def hide(block: Block, hidden: tuple[str, ...]) -> Block:
@@ -51,7 +52,8 @@ def predictions(sky: TestSky, run: RunOfModel, out: Path) -> pl.DataFrame:
     -------
     polars.DataFrame
         For each view and label ``<view>.<label>``, ``<view>.e_<label>`` and
-        ``<view>.e95_<label>``; ``flags``, ``has_<input>``; ``true.<column>``.
+        ``<view>.e95_<label>``; ``flags``, ``quality_tier``, the distances, ``has_<input>``;
+        ``true.<column>``.
     """
     file = out / f"predictions-{_VERSION}-{run.digest[:12]}.parquet"
     if not file.is_file():
@@ -92,7 +94,8 @@ def _rows(estimator: Estimator, schema: CatalogSchema, block: Block) -> pa.Table
             columns[f"{view}.e_{label}"] = found.sigma[:, k]
             columns[f"{view}.e95_{label}"] = found.interval95[:, k]
         if view == "all":
-            columns["flags"] = catalogue_columns(block, found, estimator, schema)["flags"]
+            catalogue = catalogue_columns(block, found, estimator, schema)
+            columns |= {name: catalogue[name] for name in ("flags", "quality_tier", *DISTANCES)}
     return pa.table(columns)
 
 

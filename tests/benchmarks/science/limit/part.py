@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -25,7 +26,9 @@ from tests.benchmarks.science.measures import bootstrap
 Float = NDArray[np.float64]
 
 #: Raised when results change: the posteriors kept in the output folder are then made anew.
-VERSION = 1
+VERSION = 2
+#: Groups that are chosen by S/N alone: those of which the information limit is told.
+RANDOM = ("15 to 25", ">= 50")
 #: Effective draws below which a posterior is counted as poor.
 FEW_DRAWS = 30
 _CHUNK = 25
@@ -35,6 +38,23 @@ _DISPLACED = np.array([0.03, 0.3, 0.2, 0.08, 0.05, 0.2, 0.0, 0.0, 0.0])
 #: G_RVS decides on the normalisation, and is published with an error of 0.01 mag: nearer to the
 #: threshold the published class may be the wrong one, which the posterior does not know.
 _CLASS_EDGE, _CLASS_DOUBT = 12.0, 0.04
+#: Bins of true [M/H] of the halo.
+HALO = ((-2.45, -2.0), (-2.0, -1.5), (-1.5, -1.0))
+#: [M/H] at which the simulation has two sequences in [alpha/M].
+TWO_SEQUENCES = (-0.7, 0.1)
+RADII = ((4.0, 7.0), (7.0, 9.0), (9.0, 12.0))
+HEIGHTS = ((0.0, 0.5), (0.5, 1.0), (1.0, 3.0))
+#: Places in the Galaxy by R and |z| in kpc: name -> which stars.
+PLACES = {
+    f"R {inner:g} to {outer:g}, z {low:g} to {high:g} kpc": (
+        (pl.col("true.galactocentric_radius") >= inner)
+        & (pl.col("true.galactocentric_radius") < outer)
+        & (pl.col("true.height").abs() >= low)
+        & (pl.col("true.height").abs() < high)
+    )
+    for low, high in HEIGHTS
+    for inner, outer in RADII
+}
 _TRUTH = (
     "rvs_spec_sig_to_noise", "grvs_mag", *LABELS, "a_0", "distance", "mass", "vsini",
     "macroturbulence",
@@ -42,7 +62,14 @@ _TRUTH = (
 
 
 def groups(frame: pl.DataFrame, stars: int) -> dict[str, pl.DataFrame]:
-    """Choose test stars of the training population with all four inputs, at random but for S/N."""
+    """Choose test stars of the training population with all four inputs.
+
+    Returns
+    -------
+    dict
+        At most `stars` per bin of S/N, at random but for that; a quarter as many per bin of the
+        halo's [M/H]; a fifth as many per place in the disc, of the [M/H] that have two sequences.
+    """
     whole = frame.filter(
         pl.col("true.like_training")
         & pl.all_horizontal("has_rvs", "has_xp", "has_photometry", "has_parallax")
@@ -52,11 +79,26 @@ def groups(frame: pl.DataFrame, stars: int) -> dict[str, pl.DataFrame]:
     shuffled = whole.with_columns(pl.Series("order", order)).sort("order")
     sn = pl.col("rvs_spec_sig_to_noise")
     faint = shuffled.filter((sn >= 15) & (sn < 25))
-    return {
+    chosen = {
         "15 to 25": faint.head(stars),
         ">= 50": shuffled.filter(sn >= 50).head(stars),
-        "halo, 15 to 25": faint.filter(pl.col("true.m_h") < -1.0).head(stars),
+        "halo, 15 to 25": _first_of_each(faint, HALO, "true.m_h", stars // 4),
     }
+    # Chance gives the outer places a handful: each gets its own share.
+    both = faint.filter(pl.col("true.m_h").is_between(*TWO_SEQUENCES, closed="none"))
+    places = [both.filter(inside).head(stars // 5) for inside in PLACES.values()]
+    return {**chosen, "disc, 15 to 25": pl.concat(places)}
+
+
+def _first_of_each(
+    stars: pl.DataFrame, bins: Sequence[tuple[float, float]], column: str, count: int
+) -> pl.DataFrame:
+    return pl.concat(
+        [
+            stars.filter((pl.col(column) >= low) & (pl.col(column) < high)).head(count)
+            for low, high in bins
+        ]
+    )
 
 
 def posteriors(context: Context) -> pl.DataFrame:
@@ -67,7 +109,7 @@ def posteriors(context: Context) -> pl.DataFrame:
     polars.DataFrame
         ``source_id``, and for each label ``limit.<label>`` (mean), ``limit.v_<label>`` (variance)
         and ``rank.<label>``; ``effective`` draws, ``chi_square`` per datum, ``high_alpha``: the
-        probability of the high sequence.
+        probability of the high sequence; ``cpu_seconds`` that it took.
     """
     chosen = pl.concat(list(groups(context.predictions, context.stars).values()))
     chosen = chosen.unique("source_id").sort("source_id")
@@ -119,6 +161,7 @@ def infer_chunk(truth: pl.DataFrame, data: Sequence[Data], folder: Path) -> None
 
 
 def _infer(row: dict[str, Any], data: Data) -> dict[str, float]:
+    started = time.process_time()
     rng = np.random.default_rng([_ORDER_SEED, row["source_id"]])
     found = posterior.infer(data, _start(row, rng), rng)
     true = np.array([row[label] for label in LABELS])
@@ -135,6 +178,7 @@ def _infer(row: dict[str, Any], data: Data) -> dict[str, float]:
         "effective": found.effective,
         "chi_square": found.chi_square,
         "high_alpha": float(found.weights @ high),
+        "cpu_seconds": time.process_time() - started,
     }
 
 
@@ -173,13 +217,18 @@ def measure(context: Context) -> dict[str, Any]:
     """
     known = posteriors(context)
     rows = []
-    poor = 0
     for name, stars in groups(context.predictions, context.stars).items():
         both = stars.join(known, on="source_id", how="inner")
-        poor += int((both["effective"] < FEW_DRAWS).sum())
-        if len(both) and not name.startswith("halo"):
+        if len(both) and name in RANDOM:
             rows += [_row(name, label, both) for label in LABELS]
-    return {"groups": rows, "posteriors": len(known), "poor": poor}
+    poor = int((known["effective"] < FEW_DRAWS).sum())
+    seconds = known["cpu_seconds"]
+    return {
+        "groups": rows,
+        "posteriors": len(known),
+        "poor": poor,
+        "cpu_seconds": {"median": float(seconds.median()), "sum": float(seconds.sum())},
+    }
 
 
 def _row(name: str, label: str, both: pl.DataFrame) -> dict[str, Any]:

@@ -39,13 +39,18 @@ class Design:
         for name, count in (("rvs", RVS_COMPONENTS), ("xp", XP_COMPONENTS)):
             spectra = _spectra(block, name)
             has = np.asarray(block[f"has_{name}"])
-            centres[name] = spectra[has].mean(axis=0)
+            # Without any such spectrum there are no axes, and no components.
+            centres[name] = spectra[has].sum(axis=0) / max(int(has.sum()), 1)
             filled = filled_spectra(block, name, centres[name])[has] - centres[name]
             axes[name] = np.linalg.svd(filled, full_matrices=False)[2][:count].T
         rough = cls(centres, axes, np.zeros(1, np.float32), np.ones(1, np.float32))
         columns = rough.columns(block)
-        location, spread = np.nanmean(columns, axis=0), np.nanstd(columns, axis=0)
-        return cls(centres, axes, location, np.maximum(spread, 1e-6))
+        seen = np.isfinite(columns).any(axis=0)
+        location = np.zeros(columns.shape[1], np.float32)
+        spread = np.ones_like(location)
+        location[seen] = np.nanmean(columns[:, seen], axis=0)
+        spread[seen] = np.maximum(np.nanstd(columns[:, seen], axis=0), 1e-6)
+        return cls(centres, axes, location, spread)
 
     def columns(self, block: Block) -> Float:
         """Columns (n, k); NaN where an input is absent."""

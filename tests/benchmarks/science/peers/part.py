@@ -85,6 +85,8 @@ def _excess(context: Context, both: pl.DataFrame, names: dict[str, str]) -> list
     known = limit.posteriors(context)
     rows = []
     for group, chosen in limit.groups(context.predictions, context.stars).items():
+        if group.startswith("disc"):
+            continue
         stars = both.join(known, on="source_id").filter(
             pl.col("source_id").is_in(chosen["source_id"].to_list())
         )
