@@ -28,8 +28,8 @@ TORCH_MEMORY = 500 << 20
 BLOCK_COPIES = 8
 #: Bytes of scalars for each row of a partition: columns, their copies, the books of who was lost.
 PARTITION_ROW_BYTES = 1200
-#: Bytes of a worker that trains or calibrates, and for each labelled star: its arrays, the network's
-#: inputs, predictions. Measured on 10 000, 21 000 and 42 000 stars.
+#: Bytes of a worker that trains or calibrates, and for each labelled star: its arrays, the
+#: network's inputs, predictions. Measured on 10 000, 21 000 and 42 000 stars.
 TRAINING_MEMORY = 800 << 20
 LABELLED_STAR_BYTES = 30_000
 #: Stars whose features and intermediate results a worker predicts at once, and bytes for each.

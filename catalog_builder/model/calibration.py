@@ -140,7 +140,7 @@ def fainter_twins(block: Block, noise_factor: float) -> Block:
         error = np.asarray(block[f"{name}_flux_error"], dtype=np.float32)
         noise = rng.standard_normal(error.shape, dtype=np.float32)
         noise *= error * k.astype(np.float32)
-        noise += block[f"{name}_flux"]
+        noise += np.asarray(block[f"{name}_flux"], dtype=np.float32)
         twins[f"{name}_flux"] = noise
         twins[f"{name}_flux_error"] = error * growth.astype(np.float32)
     snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)

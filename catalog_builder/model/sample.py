@@ -27,7 +27,6 @@ from catalog_builder.model.inputs import (
 )
 from catalog_builder.model.settings import ModelSettings
 
-
 # Stars whose spectra are in double precision at a time.
 _BATCH = 4096
 
@@ -142,7 +141,7 @@ def trained_names(known: NDArray[np.bool_]) -> list[str]:
 def spectra_for_whitening(name: str, stars: Stars, scaling: Scaling) -> Iterator[Tensor]:
     """Yield the spectra as the branch `name` (``rvs`` or ``xp``) sees them, (n, samples) each."""
     rows = torch.nonzero(stars.present[:, MODALITIES.index(name)])[:, 0]
-    for some in rows.split(_BATCH):
+    for some in torch.split(rows, _BATCH):
         columns = network_columns(stars.take(some), scaling, (name,))[name]
         yield columns[:, 0] if name == "rvs" else columns[:, :N_SAMPLES]
 
