@@ -28,7 +28,7 @@ from catalog_builder.archive.readers.numbers import (
     WHOLE_POWERS,
     WORD,
     decimal_to_float,
-    find_token,
+    is_token,
     parse_exponent,
     parse_number,
     parse_word,
@@ -64,7 +64,7 @@ _DIVISORS = np.concatenate([EXACT_POWERS[:16], -EXACT_POWERS[:16]])
 
 @compiled
 def parse_list(
-    text: int, at: int, out: Any, largest: float, nulls: Any, null_ends: Any, marks: Any
+    text: int, at: int, out: Any, largest: float, nulls: int, marks: Any
 ) -> tuple[int, int, int]:
     """Parse a list in brackets or parentheses, or a null cell, into `out`; NaN where it is bad.
 
@@ -75,14 +75,14 @@ def parse_list(
     if opening not in (91, 40):
         stop = token_end(text, at)
         out[:] = np.nan
-        null = find_token(text, at, stop, nulls, null_ends) >= 0
+        null = is_token(text, at, stop, nulls)
         return (GOOD if null else BAD_ELEMENT), stop, 0
     closing: Any = np.uint8(93 if opening == 91 else 41)
     if _mark_separators(text, at + 1, closing, marks, out.size) and _parse_marked(
-        text, at + 1, out, largest, nulls, null_ends, marks
+        text, at + 1, out, largest, nulls, marks
     ):
         return GOOD, marks[out.size - 1] + 1, out.size
-    return _parse_any(text, at + 1, closing, out, largest, nulls, null_ends)
+    return _parse_any(text, at + 1, closing, out, largest, nulls)
 
 
 @compiled
@@ -108,9 +108,7 @@ def _mark_separators(text: int, at: int, closing: int, marks: Any, length: int) 
 
 
 @compiled
-def _parse_marked(
-    text: int, start: int, out: Any, largest: float, nulls: Any, null_ends: Any, marks: Any
-) -> bool:
+def _parse_marked(text: int, start: int, out: Any, largest: float, nulls: int, marks: Any) -> bool:
     """Parse elements between separators; False if one of them is no number of this size."""
     digits = np.empty((_BATCH, 2), np.uint64)
     mantissas, divisors = np.empty(_BATCH, np.uint64), np.empty(_BATCH)
@@ -143,7 +141,7 @@ def _parse_marked(
             # Without arrays: numba counts references to each at every call.
             value, good = _parse_decimal(text, first, stop, digits.ctypes.data)
             if not good:
-                value, good = _parse_element(text, first, stop, nulls, null_ends)
+                value, good = _parse_element(text, first, stop, nulls)
                 if stop - first < 8:
                     word, word_size, word_value = short, stop - first, value
             if not good or largest <= abs(value) < np.inf:
@@ -254,14 +252,12 @@ def _parse_decimal(text: int, start: int, stop: int, room: int) -> tuple[float, 
 
 
 @compiled
-def _parse_element(
-    text: int, start: int, stop: int, nulls: Any, null_ends: Any
-) -> tuple[float, bool]:
+def _parse_element(text: int, start: int, stop: int, nulls: int) -> tuple[float, bool]:
     """Parse an element of any kind: NaN, 7, one with blanks around it."""
     start = skip_blanks(text, start)
     value, end, status = parse_number(text, start)
     if status == WORD:
-        value, end, status = parse_word(text, start, nulls, null_ends)
+        value, end, status = parse_word(text, start, nulls)
     return value, status != BAD and skip_blanks(text, end) == stop
 
 
@@ -282,7 +278,7 @@ def _digits_value(text: int, at: int, count: int, room: int) -> np.uint64:
 
 @compiled
 def _parse_any(
-    text: int, at: int, closing: int, out: Any, largest: float, nulls: Any, null_ends: Any
+    text: int, at: int, closing: int, out: Any, largest: float, nulls: int
 ) -> tuple[int, int, int]:
     """Parse a list by the general rules, from the first element on."""
     at = skip_blanks(text, at)
@@ -294,7 +290,7 @@ def _parse_any(
         at = skip_blanks(text, at)
         value, at, status = parse_number(text, at)
         if status == WORD:
-            value, at, status = parse_word(text, at, nulls, null_ends)
+            value, at, status = parse_word(text, at, nulls)
         if not abs(value) < largest and (status == BAD or (status == OK and abs(value) < np.inf)):
             out[:] = np.nan
             return BAD_ELEMENT, at, count

@@ -12,7 +12,7 @@ there, so none needs to know the buffer's end.
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -56,6 +56,18 @@ WEIGHTS_ODD = np.uint64((1_000_000 << 32) + 100)
 WEIGHTS_EVEN = np.uint64((10_000 << 32) + 1)
 _FRACTION = np.uint64((1 << 52) - 1)
 WHOLE_POWERS = np.array([10**power for power in range(16)], np.uint64)
+
+#: Ends a table of tokens.
+NO_TOKEN: Final = 255
+
+
+def pack_tokens(spellings: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Return a table of tokens in lower case: the size of each before its bytes."""
+    encoded = [spelling.lower().encode() for spelling in spellings]
+    if max(map(len, encoded), default=0) >= NO_TOKEN:
+        raise ValueError("a null or boolean is spelt with more than 254 bytes")
+    table = b"".join(bytes([len(token)]) + token for token in encoded)
+    return np.frombuffer(table + bytes([NO_TOKEN]), np.uint8).copy()
 
 
 def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
@@ -204,11 +216,11 @@ def parse_number(text: int, at: int) -> tuple[float, int, int]:
 
 
 @compiled
-def parse_value(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
+def parse_value(text: int, at: int, nulls: int) -> tuple[float, int, int]:
     """Parse a number, infinity or null token; the status is OK, NULL or BAD."""
     value, at, status = parse_number(text, at)
     if status == WORD:
-        return parse_word(text, at, nulls, null_ends)
+        return parse_word(text, at, nulls)
     return value, at, status
 
 
@@ -248,10 +260,10 @@ def _long_mantissa(text: int, at: int) -> tuple[np.uint64, int]:
 
 
 @compiled
-def parse_word(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[float, int, int]:
+def parse_word(text: int, at: int, nulls: int) -> tuple[float, int, int]:
     """Parse a token that has no digits: null, NaN, infinity or nonsense."""
     end = token_end(text, at)
-    if find_token(text, at, end, nulls, null_ends) >= 0:
+    if is_token(text, at, end, nulls):
         return np.nan, end, NULL
     negative = load_byte(text, at) == MINUS
     if negative or load_byte(text, at) == PLUS:
@@ -275,17 +287,14 @@ def is_infinity(text: int, start: int, end: int) -> bool:
 
 
 @compiled
-def parse_integer(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[int, int, int]:
+def parse_integer(text: int, at: int, nulls: int) -> tuple[int, int, int]:
     """Parse an integer, or a number with a whole value such as ``31.0``; 0 where null or bad."""
     start = at
     negative = load_byte(text, at) == MINUS
     if negative or load_byte(text, at) == PLUS:
         at += 1
-    value = np.uint64(0)
     first = at
-    while 48 <= load_byte(text, at) <= 57:
-        value = value * np.uint64(10) + np.uint64(load_byte(text, at) - 48)
-        at += 1
+    value, at = add_digits(text, at, np.uint64(0))
     digits = at - first
     if digits > 0 and ends_token(load_byte(text, at)):
         # 19 digits cannot overflow 64 bits; what exceeds int64 has the top bit set.
@@ -293,7 +302,7 @@ def parse_integer(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[int, 
             return 0, at, BAD
         whole = int(np.int64(value))
         return (-whole if negative else whole), at, OK
-    number, at, status = parse_value(text, start, nulls, null_ends)
+    number, at, status = parse_value(text, start, nulls)
     if status != OK:
         return 0, at, status
     if not (abs(number) < _EXACT_MANTISSA and number == math.floor(number)):
@@ -302,24 +311,23 @@ def parse_integer(text: int, at: int, nulls: Any, null_ends: Any) -> tuple[int, 
 
 
 @compiled
-def find_token(text: int, start: int, end: int, tokens: Any, ends: Any) -> int:
-    """Return which of the tokens (lower case, end to end) the text is, or -1."""
-    begin = 0
-    for number in range(ends.size):
-        stop = ends[number]
-        if stop - begin == end - start:
-            same = True
-            for place in range(stop - begin):
+def is_token(text: int, start: int, end: int, tokens: int) -> bool:
+    """Say whether the text is one of the tokens of a table (see `pack_tokens`), in any case."""
+    while load_byte(tokens, 0) != NO_TOKEN:
+        size = int(load_byte(tokens, 0))
+        if size == end - start:
+            place = 0
+            while place < size:
                 byte = load_byte(text, start + place)
                 if 65 <= byte <= 90:
                     byte = byte + 32
-                if byte != tokens[begin + place]:
-                    same = False
+                if byte != load_byte(tokens, 1 + place):
                     break
-            if same:
-                return number
-        begin = stop
-    return -1
+                place += 1
+            if place == size:
+                return True
+        tokens += 1 + size
+    return False
 
 
 @compiled

@@ -25,13 +25,20 @@ from catalog_builder.archive.readers.numbers import (
     OK,
     QUOTE,
     RETURN,
-    find_token,
+    is_token,
     parse_integer,
     parse_value,
     skip_blanks,
     token_end,
 )
-from catalog_builder.archive.readers.words import compiled, load_byte
+from catalog_builder.archive.readers.words import (
+    compiled,
+    find_bytes,
+    load_byte,
+    store_float,
+    store_integer,
+    trailing_zeros,
+)
 
 __all__ = ["BAD_ELEMENT", "BAD_KEY", "GOOD", "MALFORMED", "WRONG_LENGTH", "parse_rows"]
 
@@ -57,13 +64,14 @@ REJECT_FIELDS: Final = 6
 
 
 @compiled
-def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branches)
+def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more than it saves)
     text: int,
     start: int,
     end: int,
     fields: Any,
-    tokens: Any,
-    token_ends: Any,
+    nulls: int,
+    trues: int,
+    falses: int,
     keys: Any,
     row_numbers: Any,
     integers: Any,
@@ -86,8 +94,8 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
     fields : int64 (n_fields, 6)
         Per field of the file: kind, slot, length, required, minimum, maximum. The slot is the
         row of `integers` or `floats`, or the offset of an array column in its flat buffer.
-    tokens, token_ends : 3-tuple of uint8 (k,), int64 (t,)
-        Null, true and false tokens in lower case, end to end, and where each ends.
+    nulls, trues, falses : int
+        Addresses of the tables of null, true and false tokens.
     keys, row_numbers : int64 (block_rows,)
         Out: source_id and number of the row in the file.
     integers : int64 (a, block_rows), floats : float64 (b, block_rows)
@@ -112,6 +120,8 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
     n_fields = fields.shape[0]
     doubtful = np.zeros(n_fields, np.bool_)
     marks = np.empty(fields[:, 2].max() + 1, np.int64)
+    # Scalars are stored by address: functions that are handed no array cost next to nothing.
+    integers_at, floats_at = integers.ctypes.data, floats.ctypes.data
     n_rejects = 0
     at = start
     while at < end:
@@ -128,22 +138,34 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
         where = seen = key = field = 0
         has_key = any_doubtful = False
         while True:
-            cause, at, number = _parse_field(
-                text,
-                at,
-                fields,
-                min(field, n_fields - 1),
-                field >= n_fields,
-                n_rows,
-                tokens,
-                token_ends,
-                integers,
-                floats,
-                flat32,
-                flat64,
-                marks,
-            )
-            if field < n_fields and fields[field, 0] == KEY:
+            kind, place, cause, number = SKIP, 0, GOOD, 0
+            at = skip_blanks(text, at)
+            quoted = load_byte(text, at) == QUOTE
+            if quoted:
+                at = skip_blanks(text, at + 1)
+            if field < n_fields:
+                kind, slot, length = fields[field, 0], fields[field, 1], fields[field, 2]
+            if kind in (ARRAY32, ARRAY64):
+                cause, at, number = _parse_array(
+                    text, at, kind, slot + n_rows * length, length, flat32, flat64, nulls, marks
+                )
+            elif kind != SKIP:
+                cells = floats_at if kind in (FLOAT32, FLOAT64) else integers_at
+                place = cells + 8 * (slot * keys.size + n_rows)
+                cause, at, number = _parse_scalar(
+                    text,
+                    at,
+                    kind,
+                    fields[field, 4],
+                    fields[field, 5],
+                    nulls,
+                    trues,
+                    falses,
+                    place,
+                )
+            if quoted or load_byte(text, at) != COMMA or kind == SKIP:
+                cause, at = _close_field(text, at, quoted, kind, cause, place)
+            if kind == KEY:
                 has_key, key = cause == GOOD, number
             if cause != GOOD and field < n_fields and fields[field, 3] == 0 and cause != MALFORMED:
                 doubtful[field] = any_doubtful = True
@@ -179,106 +201,92 @@ def parse_rows(  # noqa: PLR0912 (a call per row would cost more than its branch
 
 
 @compiled
-def _parse_field(
+def _parse_array(
     text: int,
     at: int,
-    fields: Any,
-    field: int,
-    surplus: bool,
-    row: int,
-    tokens: Any,
-    token_ends: Any,
-    integers: Any,
-    floats: Any,
+    kind: int,
+    begin: int,
+    length: int,
     flat32: Any,
     flat64: Any,
+    nulls: int,
     marks: Any,
 ) -> tuple[int, int, int]:
-    """Parse one field; return GOOD or the reason, the position at its separator, and a number.
-
-    The number is the key, or the array's length where that is wrong. Bad cells are null.
-    """
-    at = skip_blanks(text, at)
-    quoted = load_byte(text, at) == QUOTE
-    if quoted:
-        at = skip_blanks(text, at + 1)
-    kind = SKIP if surplus else fields[field, 0]
-    slot, length = fields[field, 1], fields[field, 2]
-    cause, number = GOOD, 0
+    """Parse a list; return GOOD or the reason, the position after it, and its length."""
     if kind == ARRAY32:
-        begin = slot + row * length
-        cause, at, number = parse_list(
-            text, at, flat32[begin : begin + length], _FLOAT32_MAX, tokens[0], token_ends[0], marks
-        )
-    elif kind == ARRAY64:
-        begin = slot + row * length
-        cause, at, number = parse_list(
-            text, at, flat64[begin : begin + length], np.inf, tokens[0], token_ends[0], marks
-        )
-    elif kind in (FLOAT32, FLOAT64):
-        value, at, status = parse_value(text, at, tokens[0], token_ends[0])
+        return parse_list(text, at, flat32[begin : begin + length], _FLOAT32_MAX, nulls, marks)
+    return parse_list(text, at, flat64[begin : begin + length], np.inf, nulls, marks)
+
+
+@compiled
+def _parse_scalar(
+    text: int,
+    at: int,
+    kind: int,
+    low: int,
+    high: int,
+    nulls: int,
+    trues: int,
+    falses: int,
+    place: int,
+) -> tuple[int, int, int]:
+    """Parse a number or boolean and store it at an address; what is bad is null.
+
+    Returns GOOD or the reason, the position after it, and the key, which is not stored.
+    """
+    if kind in (FLOAT32, FLOAT64):
+        value, at, status = parse_value(text, at, nulls)
         if kind == FLOAT32 and _FLOAT32_MAX <= abs(value) < np.inf:
             status = BAD
-        floats[slot, row] = np.nan if status == BAD else value
-        cause = BAD_ELEMENT if status == BAD else GOOD
-    elif kind in (INTEGER, KEY):
-        number, at, status = parse_integer(text, at, tokens[0], token_ends[0])
-        if status == OK and not fields[field, 4] <= number <= fields[field, 5]:
-            status, number = BAD, 0
-        if kind == KEY:
-            cause = GOOD if status == OK else BAD_KEY
-        else:
-            integers[slot, row] = number
-            cause = BAD_ELEMENT if status == BAD else GOOD
-    elif kind == BOOLEAN:
+        store_float(place, np.nan if status == BAD else value)
+        return (BAD_ELEMENT if status == BAD else GOOD), at, 0
+    if kind == BOOLEAN:
         stop = token_end(text, at)
-        truth = find_token(text, at, stop, tokens[1], token_ends[1]) >= 0
-        integers[slot, row] = truth
-        if not truth and find_token(text, at, stop, tokens[2], token_ends[2]) < 0:
-            known = find_token(text, at, stop, tokens[0], token_ends[0]) >= 0
-            cause = GOOD if known else BAD_ELEMENT
-        at = stop
-    return _close_field(text, at, quoted, kind, cause, number, slot, row, integers, floats)
+        truth = is_token(text, at, stop, trues)
+        store_integer(place, int(truth))
+        known = truth or is_token(text, at, stop, falses) or is_token(text, at, stop, nulls)
+        return (GOOD if known else BAD_ELEMENT), stop, 0
+    number, at, status = parse_integer(text, at, nulls)
+    if status == OK and not low <= number <= high:
+        status, number = BAD, 0
+    if kind == KEY:
+        return (GOOD if status == OK else BAD_KEY), at, number
+    store_integer(place, number)
+    return (BAD_ELEMENT if status == BAD else GOOD), at, number
 
 
 @compiled
 def _close_field(
-    text: int,
-    at: int,
-    quoted: bool,
-    kind: int,
-    cause: int,
-    number: int,
-    slot: int,
-    row: int,
-    integers: Any,
-    floats: Any,
-) -> tuple[int, int, int]:
-    """Go to the separator after a field; text left over in the field makes it bad."""
+    text: int, at: int, quoted: bool, kind: int, cause: int, place: int
+) -> tuple[int, int]:
+    """Go to the separator after a field; text left over in the field makes it bad, and null."""
     tidy = True
     if quoted:
         close = _closing_quote(text, at)
         tidy = skip_blanks(text, at) == close
         if load_byte(text, close) != QUOTE:
-            return MALFORMED, close, number
+            return MALFORMED, close
         at = close + 1
     stop = _separator(text, at)
     tidy = tidy and skip_blanks(text, at) == stop
     if tidy or kind == SKIP or cause != GOOD:
-        return cause, stop, number
+        return cause, stop
     if kind in (FLOAT32, FLOAT64):
-        floats[slot, row] = np.nan
+        store_float(place, np.nan)
     elif kind in (INTEGER, BOOLEAN):
-        integers[slot, row] = 0
-    return (BAD_KEY if kind == KEY else BAD_ELEMENT), stop, number
+        store_integer(place, 0)
+    return (BAD_KEY if kind == KEY else BAD_ELEMENT), stop
 
 
 @compiled
 def _closing_quote(text: int, at: int) -> int:
     """Position of the quote that ends a quoted field, or of the newline that cuts it off."""
     while True:
-        while load_byte(text, at) != QUOTE and load_byte(text, at) != NEWLINE:
-            at += 1
+        found = find_bytes(text, at, np.uint8(QUOTE), np.uint8(NEWLINE))
+        if found == np.uint64(0):
+            at += 64
+            continue
+        at += trailing_zeros(found)
         if load_byte(text, at) == NEWLINE or load_byte(text, at + 1) != QUOTE:
             return at
         at += 2
@@ -287,13 +295,11 @@ def _closing_quote(text: int, at: int) -> int:
 @compiled
 def _separator(text: int, at: int) -> int:
     """Position of the comma, newline, or return before a newline that ends a field."""
-    while True:
-        while (
-            load_byte(text, at) != COMMA
-            and load_byte(text, at) != NEWLINE
-            and load_byte(text, at) != RETURN
-        ):
-            at += 1
-        if load_byte(text, at) != RETURN or load_byte(text, at + 1) == NEWLINE:
-            return at
-        at += 1
+    start = at
+    found = find_bytes(text, at, np.uint8(COMMA), np.uint8(NEWLINE))
+    while found == np.uint64(0):
+        at += 64
+        found = find_bytes(text, at, np.uint8(COMMA), np.uint8(NEWLINE))
+    at += trailing_zeros(found)
+    ends_line = load_byte(text, at) == NEWLINE and at > start
+    return at - 1 if ends_line and load_byte(text, at - 1) == RETURN else at

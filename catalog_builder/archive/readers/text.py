@@ -18,7 +18,7 @@ from catalog_builder.archive.readers.block import (
     null_column,
 )
 from catalog_builder.archive.readers.header import TextHeader, check_header, parse_header
-from catalog_builder.archive.readers.numbers import NEWLINE
+from catalog_builder.archive.readers.numbers import NEWLINE, pack_tokens
 from catalog_builder.archive.readers.stream import read_pieces
 from catalog_builder.archive.readers.words import PADDING
 from catalog_builder.archive.rejects import RejectReason, RowReject
@@ -55,12 +55,10 @@ class TextReader:
         self.table = table
         self.wanted = wanted
         self.block_rows = block_rows
-        packed = [
-            _pack(spellings)
+        self.tokens = [
+            pack_tokens(spellings)
             for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
         ]
-        self.tokens = tuple(token for token, _ in packed)
-        self.token_ends = tuple(ends for _, ends in packed)
         self.reject_table = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
         self.next_row = 0
 
@@ -144,13 +142,13 @@ class _FillingBlock:
     def parse(self, text: _TextBuffer) -> None:
         """Parse the complete lines of the buffer, up to a full block."""
         reader = self.reader
-        tokens, token_ends = reader.tokens, reader.token_ends
+        nulls, trues, falses = (table.ctypes.data for table in reader.tokens)
         rejects = reader.reject_table
         why = rows.REJECTS_FULL
         while why == rows.REJECTS_FULL and not self.is_full:
             why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
-                text.buffer.ctypes.data, text.start, text.parsable, reader.fields, tokens,
-                token_ends,
+                text.buffer.ctypes.data, text.start, text.parsable, reader.fields,
+                nulls, trues, falses,
                 self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
                 self.cell_nulls, rejects, self.n_rows, reader.next_row,
             )  # fmt: skip
@@ -322,9 +320,3 @@ def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:
     if spec.numpy_dtype.kind == "f":
         return (rows.FLOAT32 if single else rows.FLOAT64), "floats"
     return (rows.BOOLEAN if spec.dtype == "bool" else rows.INTEGER), "integers"
-
-
-def _pack(spellings: tuple[str, ...]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    encoded = [spelling.lower().encode() for spelling in spellings]
-    packed = np.frombuffer(b"".join(encoded), np.uint8).copy()
-    return packed, np.cumsum([len(spelling) for spelling in encoded], dtype=np.int64)

@@ -75,6 +75,26 @@ load_word = intrinsic(_load(_WORD, types.uint64))  # (address, position) -> 8 by
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def store_float(_: Any, place: Any, value: Any) -> tuple[Any, Any]:
+    """Store a float64 at an address."""
+    return types.uint8(types.int64, types.float64), _store(ir.DoubleType())
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_integer(_: Any, place: Any, value: Any) -> tuple[Any, Any]:
+    """Store an int64 at an address."""
+    return types.uint8(types.int64, types.int64), _store(_WORD)
+
+
+def _store(kind: Any) -> Callable[..., Any]:
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[1], builder.inttoptr(arguments[0], kind.as_pointer()))
+        return ir.Constant(_BYTE, 0)
+
+    return generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def trailing_zeros(_: Any, word: Any) -> tuple[Any, Any]:
     """Count the zero bits below the lowest one; 64 for 0."""
 

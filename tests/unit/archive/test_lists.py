@@ -8,10 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog_builder.archive.readers import lists
+from catalog_builder.archive.readers.numbers import pack_tokens
 from catalog_builder.archive.readers.words import PADDING
 
-NULLS = np.frombuffer(b"nullnan", np.uint8).copy()
-NULL_ENDS = np.array([4, 7])
+TOKENS = pack_tokens(("null", "nan"))
+NULLS = TOKENS.ctypes.data
 LARGEST = 3.4028235677973366e38
 
 plain = st.decimals(-10, 10, places=8, allow_nan=False).map(str)
@@ -37,12 +38,10 @@ def parse(text: str, length: int, *, general: bool = False):
     buffer[PADDING : PADDING + raw.size] = raw
     address, out = buffer.ctypes.data, np.full(length, -5.0)
     if general:
-        cause, at, count = lists._parse_any(
-            address, PADDING + 1, np.uint8(93), out, LARGEST, NULLS, NULL_ENDS
-        )
+        cause, at, count = lists._parse_any(address, PADDING + 1, np.uint8(93), out, LARGEST, NULLS)
     else:
         marks = np.empty(length + 1, np.int64)
-        cause, at, count = lists.parse_list(address, PADDING, out, LARGEST, NULLS, NULL_ENDS, marks)
+        cause, at, count = lists.parse_list(address, PADDING, out, LARGEST, NULLS, marks)
     return cause, at - PADDING, count, out
 
 

@@ -8,19 +8,14 @@ from hypothesis import strategies as st
 from catalog_builder.archive.readers import numbers
 from catalog_builder.archive.readers.words import PADDING
 
-
-def _pack(*tokens):
-    packed = np.frombuffer("".join(tokens).encode(), np.uint8).copy()
-    return packed, np.cumsum([len(token) for token in tokens])
-
-
-NULLS, NULL_ENDS = _pack("", "null", "nan")
+TOKENS = numbers.pack_tokens(("", "null", "nan"))
+NULLS = TOKENS.ctypes.data
 
 
 def parse(text):
     raw = text if isinstance(text, bytes) else text.encode()
     buffer = np.frombuffer(raw + b"\n" + b"7" * PADDING, np.uint8).copy()
-    value, at, status = numbers.parse_value(buffer.ctypes.data, 0, NULLS, NULL_ENDS)
+    value, at, status = numbers.parse_value(buffer.ctypes.data, 0, NULLS)
     assert 0 <= at <= len(raw)
     return value, at, status
 
@@ -142,7 +137,7 @@ def test_no_bytes_lead_outside_the_text(raw):
 @example(4611686018427387905)
 def test_integers_are_exact(value):
     buffer = np.frombuffer(f"{value},".encode() + b"\n" * PADDING, np.uint8).copy()
-    parsed, _, status = numbers.parse_integer(buffer.ctypes.data, 0, NULLS, NULL_ENDS)
+    parsed, _, status = numbers.parse_integer(buffer.ctypes.data, 0, NULLS)
     assert (parsed, status) == (value, numbers.OK)
 
 
@@ -165,4 +160,4 @@ def test_integers_are_exact(value):
 )
 def test_integers_in_other_clothes(text, value, status):
     buffer = np.frombuffer(text.encode() + b"\n" * PADDING, np.uint8).copy()
-    assert numbers.parse_integer(buffer.ctypes.data, 0, NULLS, NULL_ENDS)[::2] == (value, status)
+    assert numbers.parse_integer(buffer.ctypes.data, 0, NULLS)[::2] == (value, status)
