@@ -14,7 +14,7 @@ from typing import Any
 
 from catalog_builder.config import digest_json
 from catalog_builder.runtime.workdir import write_json
-from tests.benchmarks.science import coverage, document, evidence, galaxy, real
+from tests.benchmarks.science import anomalies, coverage, document, evidence, galaxy, real
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import part as limit
 from tests.benchmarks.science.peers import part as peers
@@ -27,6 +27,7 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "peers": peers.measure,
     "evidence": evidence.measure,
     "galaxy": galaxy.measure,
+    "anomalies": anomalies.measure,
     "real_stars": real.stars,
     "real_split": real.split,
 }

@@ -1,15 +1,12 @@
-"""How well strange stars are told from ordinary ones: ROC per class, false flags, tiers.
+"""Part `anomalies`: how well strange stars are told from ordinary ones.
 
-``python -m tests.benchmarks.science.anomalies CATALOGUE TRUTH`` compares a sealed catalogue of a
-simulated sky with its folder ``truth`` and prints the tables of ``docs/flags.md``.
+ROC per class, false flags, tiers, errors of what is left when the strangest stars are left out.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +14,23 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from catalog_builder.catalog.open import open_catalog
 from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import LABELS, FlagSchema
-from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.truth import ANOMALIES, OUTSIDE_LABELS
-from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS
+from catalog_builder.training.split import uniform_hash
+from tests.benchmarks.science import misfit
+from tests.benchmarks.science.context import Context
+from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS, without_nan
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
 #: Share of ordinary stars that may be flagged when the share of strange ones caught is told.
 FALSE_FLAGS = 0.03
+#: Chi-square against the best clean spectrum, less its mean for clean stars, above which a star
+#: must be found; and stars per class, and ordinary ones, whose chi-square is made.
+LEAST_EXCESS, FITTED = 50.0, 150
+_SAMPLE_SEED = 31
 #: Shares of all stars, the strangest first, that are left out in the curve of the errors.
 REJECTED = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2)
 #: Classes that show in the RVS spectrum only: a star without one is like any other.
@@ -84,6 +86,75 @@ class Stars:
         """Tell which stars of a class can show it: they have the spectrum in which it is."""
         shown: Bool = self.anomaly == name
         return shown & self.has_rvs if name in _IN_RVS else shown
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """Measure the distances and tiers of the test sky; nothing of it was trained on.
+
+    Returns
+    -------
+    dict
+        ``stars``, ``with_rvs``: how many; ``classes``, ``strong``, ``single_tests``, ``tiers``,
+        ``rejection``: rows of what the functions of these names return; ``ordinary_excess``: share
+        of ordinary stars whose excess is beyond `LEAST_EXCESS` by the noise of their errors.
+    """
+    frame = context.predictions
+    names = ("source_id", "quality_tier", "flags", "has_rvs", "rvs_spec_sig_to_noise")
+    columns = {name: frame[name].to_numpy() for name in (*names, "phot_g_mean_mag", *DISTANCES)}
+    columns |= {label: frame[f"all.{label}"].to_numpy() for label in LABELS}
+    truth = context.sky.truth()
+    stars = Stars.of(columns, truth)
+    fitted = misfit.excess(context.sky, _sample(frame, truth))
+    ids = frame.select("source_id")
+    joined = ids.join(fitted, on="source_id", how="left", maintain_order="left")
+    excess = joined["excess"].to_numpy()
+    return {
+        "stars": len(stars.flags),
+        "with_rvs": int(np.count_nonzero(stars.has_rvs)),
+        "classes": without_nan(classes(stars)),
+        "strong": without_nan(strong(stars, excess)),
+        "ordinary_excess": _share(excess[(stars.anomaly == "") & ~np.isnan(excess)] > LEAST_EXCESS),
+        "single_tests": without_nan(single_tests(stars)),
+        "tiers": without_nan(tiers(stars, FlagSchema.load())),
+        "rejection": without_nan(rejection(stars)),
+    }
+
+
+def _sample(frame: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    """Truth of at most `FITTED` stars with an RVS spectrum of each injected class, and of none."""
+    seen = frame.filter(pl.col("has_rvs")).select("source_id")
+    stars = truth.join(seen, on="source_id").filter(pl.col("anomaly") != OUTSIDE_LABELS)
+    order = uniform_hash(stars["source_id"].to_numpy(), _SAMPLE_SEED)
+    stars = stars.with_columns(pl.Series("order", order)).sort("order")
+    return stars.group_by("anomaly", maintain_order=True).head(FITTED).sort("source_id")
+
+
+def strong(stars: Stars, excess: Array) -> list[dict[str, Any]]:
+    """Return, of the stars of each class that no clean spectrum explains, what `classes` does.
+
+    Parameters
+    ----------
+    excess : ndarray
+        (n,), of `misfit.excess`; NaN where it was not made.
+    """
+    value = stars.strangeness()
+    plain = value[(stars.anomaly == "") & stars.has_rvs & np.isfinite(value)]
+    limit = np.quantile(plain, 1.0 - FALSE_FLAGS)
+    found = []
+    for name in ANOMALIES:
+        fitted = (stars.anomaly == name) & stars.has_rvs & np.isfinite(value) & ~np.isnan(excess)
+        odd = value[fitted & (excess > LEAST_EXCESS)]
+        found.append(
+            {
+                "class": name,
+                "fitted": int(fitted.sum()),
+                "n": len(odd),
+                "roc_area": roc_area(plain, odd),
+                "caught": _share(odd > limit),
+                "flagged": _share(odd > 1.0),
+            }
+        )
+    return found
 
 
 def roc_area(ordinary: Array, strange: Array) -> float:
@@ -178,53 +249,5 @@ def rejection(stars: Stars) -> list[dict[str, Any]]:
     return found
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Return rows as a Markdown table."""
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    lines += ["| " + " | ".join(_cell(row[name]) for name in names) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Print all tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("catalogue", type=Path, help="folder of a sealed catalogue")
-    parser.add_argument("truth", type=Path, help="folder `truth` of the simulated sky")
-    parser.add_argument("--without", type=Path, help="training store whose fit stars to leave out")
-    asked = parser.parse_args(arguments)
-    catalogue = open_catalog(asked.catalogue)
-    names = ["source_id", *LABELS, *DISTANCES, "quality_tier", "flags", "has_rvs"]
-    names += ["rvs_spec_sig_to_noise", "phot_g_mean_mag"]
-    columns = {name: catalogue[name].values for name in names}
-    if asked.without is not None:
-        kept = ~np.isin(columns["source_id"], _fit_stars(asked.without))
-        columns = {name: values[kept] for name, values in columns.items()}
-    stars = Stars.of(columns, read_truth(asked.truth))
-    print(f"{len(stars.flags)} stars, {np.count_nonzero(stars.has_rvs)} with RVS\n")
-    parts = (classes(stars), single_tests(stars), tiers(stars, FlagSchema.load()), rejection(stars))
-    for rows in parts:
-        print(table(rows) + "\n")
-
-
-def _fit_stars(store: Path) -> NDArray[np.int64]:
-    from catalog_builder.model.inputs import Split
-    from catalog_builder.training.store import open_training
-
-    training = open_training(store)
-    fit = training["split"].values == Split.FIT
-    return np.asarray(training["source_id"].values[fit])
-
-
 def _share(chosen: Bool) -> float:
     return float(np.mean(chosen)) if len(chosen) else float("nan")
-
-
-def _cell(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return "-" if np.isnan(value) else f"{value:.0f}" if value >= 10 else f"{value:.3f}"
-
-
-if __name__ == "__main__":
-    main()

@@ -87,3 +87,22 @@ def precision(bins: list[dict[str, Any]], path: Path) -> None:
     axis.legend()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def rejection(rows: list[dict[str, Any]], path: Path) -> None:
+    """Root mean square error of each label against the share left out, relative to none left out."""
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(6, 4), layout="tight")
+    for label in LABELS:
+        axis.plot(
+            [100 * row["rejected"] for row in rows],
+            [row[label] / rows[0][label] for row in rows],
+            "o-",
+            label=label,
+        )
+    axis.set_xlabel("strangest stars left out [%]")
+    axis.set_ylabel("RMSE / RMSE of all")
+    axis.legend()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)

@@ -77,6 +77,17 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
 
 
+def without_nan(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows as JSON knows them: None in place of NaN."""
+    return [
+        {
+            name: None if isinstance(value, float) and np.isnan(value) else value
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
 def bins_of(frame: pl.DataFrame, view: str = "all") -> Iterator[tuple[str, str, Bool]]:
     """Yield (kind, name, rows): all, by S/N, by predicted Teff and by predicted [M/H]."""
     yield "all", "all", np.ones(len(frame), dtype=bool)

@@ -57,7 +57,7 @@ def split(context: Context) -> dict[str, Any]:
     test = data.subset(Split.TEST)
     estimator = Estimator.load(run.model)
     found = estimator.predict(test.block, 1024)
-    peer = perceptron(Design.fit(data.subset(Split.FIT).block), data)(test.block)
+    peer = perceptron(Design.fit(data.subset(Split.FIT).block), data).predict(test.block)
     teff = test.labels[:, 0]
     ranges = {"all": np.isfinite(teff), "3500 to 7500 K": (teff >= 3500) & (teff <= 7500)}
     rows = []

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.model.inputs import LABELS
+from tests.benchmarks.science import anomaly_sections, real_sections, reference_sections
 from tests.benchmarks.science import figures as drawing
-from tests.benchmarks.science import real_sections
 from tests.benchmarks.science.markdown import NAMES, misses, number, shares, signed, table
 
 _VIEW_WORDS = {
@@ -20,24 +20,6 @@ _VIEW_WORDS = {
     "only_rvs": "RVS alone",
     "only_xp": "XP alone",
     "only_photometry": "photometry alone",
-}
-_LIMIT_WORDS = """\
-The exact Bayesian posterior of test stars like the training ones: the simulation's emulator, its
-true noise (correlated RVS pixels, full covariance of the XP coefficients, photometry, parallax),
-its population as prior; broadening, distance, extinction, frame and continuum marginalised.
-*Limit* is the root of the mean posterior variance, *ratio* the network's RMSE over it (goal:
-1.25), *reference's own* the RMSE of the posterior mean over it (1 if the reference is right);
-intervals are 95 %, by bootstrap. *Ranks p*: Kolmogorov-Smirnov of the truth's ranks, uniform or
-not."""
-_PEERS_WORDS = """\
-Trained on the same fit stars, tuned on the same validation stars; all see 60 RVS and 80 XP
-components, photometry, parallax and what is absent. Scatter / RMSE on test stars like the
-training ones, of the network, """
-_PEER_WORDS = {
-    "trees": "gradient-boosted *trees* (three settings per label)",
-    "perceptron": "a *perceptron* of two hidden layers (three settings, three members)",
-    "layers of 2020": "a network with the *layers of* Guiglion et al. *2020* on the RVS pixels,\n"
-    "the rest in its side branch (two step sizes, three members)",
 }
 _HALO_WORDS = """\
 Mean of predicted minus true [M/H] +- its error (n), by true [M/H]: all test stars like the
@@ -55,8 +37,6 @@ _SHUFFLE_HEAD = (
     "spectra", "label", "RMSE", "median sigma", "information", "RMSE, no warning",
     "median sigma, no warning",
 )  # fmt: skip
-#: A reference whose ranks are less uniform than this by chance is not published as one.
-_BROKEN = 1e-3
 #: Stars that a bin of the coverage should hold.
 _FEW = 3000
 
@@ -124,91 +104,6 @@ def _precision(row: dict[str, Any]) -> str:
     if not row["n"]:
         return "-"
     return f"{number(row['label'], row['scatter'])} ({signed(row['label'], row['bias'])})"
-
-
-def _limit(result: dict[str, Any], figures: Path) -> str:
-    del figures
-    rows = [
-        [
-            f"S/N {row['group']}",
-            NAMES[row["label"]],
-            f"{row['n']:,}",
-            number(row["label"], row["limit"]),
-            number(row["label"], row["rmse"]),
-            f"{row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f})",
-            f"{row['own']:.2f} ({row['own_low']:.2f} to {row['own_high']:.2f})",
-            f"{row['rank_p']:.3f}",
-        ]
-        for row in result["groups"]
-    ]
-    head = ("stars", "label", "n", "limit", "network RMSE", "ratio", "reference's own", "ranks p")
-    verdict, seconds = _verdict(result["groups"]), result["cpu_seconds"]
-    return "\n\n".join(
-        [
-            "## Information limit",
-            _LIMIT_WORDS,
-            table(head, rows),
-            verdict,
-            f"{result['posteriors']} posteriors, {result['poor']} of them with fewer than 30\n"
-            f"effective draws; one took {seconds['median']:.1f} s of one core (median), all\n"
-            f"{seconds['sum'] / 60:.0f} minutes. Left out: stars within 0.04 mag of G_RVS 12,\n"
-            "whose published normalisation class may be the wrong one. The posterior knows what\n"
-            "the network does not see (correlations of XP errors) and does not use what errors\n"
-            "tell of magnitudes.",
-        ]
-    )
-
-
-def _verdict(rows: list[dict[str, Any]]) -> str:
-    """Say whether the reference may be believed."""
-    named = {id(row): f"{NAMES[row['label']]} at S/N {row['group']}" for row in rows}
-    broken = [named[id(row)] for row in rows if row["rank_p"] < _BROKEN or row["ratio"] < 0.95]
-    off = [named[id(row)] for row in rows if not row["own_low"] <= 1.0 <= row["own_high"]]
-    text = (
-        f"**The reference is broken** for {', '.join(broken)}: ranks not uniform, or beaten."
-        if broken
-        else "The ranks of the truth in the posteriors are as good as uniform."
-    )
-    if off:
-        text += (
-            f"\nThe 95 % interval of the reference's own ratio leaves out 1 for {', '.join(off)}."
-        )
-    return text
-
-
-def _peers(result: dict[str, Any], figures: Path) -> str:
-    del figures
-    lines: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in result["rows"]:
-        lines.setdefault((row["bin"], row["method"]), {})[row["label"]] = row
-    rows = [
-        [bin_, method, f"{mine['teff']['n']:,}"]
-        + [
-            f"{number(label, mine[label]['scatter'])} / {number(label, mine[label]['rmse'])}"
-            for label in LABELS
-        ]
-        for (bin_, method), mine in lines.items()
-    ]
-    excess: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in result["excess"]:
-        excess.setdefault((row["group"], row["method"]), {})[row["label"]] = row
-    over = [
-        [group, method, f"{mine['teff']['n']:,}"]
-        + [f"{mine[label]['excess']:.2f}" for label in LABELS]
-        for (group, method), mine in excess.items()
-    ]
-    labels = [NAMES[label] for label in LABELS]
-    seen = {method for _, method in lines}
-    words = [text for name, text in _PEER_WORDS.items() if name in seen]
-    return "\n\n".join(
-        [
-            "## Peers on the same inputs",
-            _PEERS_WORDS + "; ".join(words) + ":",
-            table(("S/N", "method", "n", *labels), rows),
-            "Excess variance over the information limit, RMSE^2 / mean posterior variance - 1:",
-            table(("S/N", "method", "n", *labels), over),
-        ]
-    )
 
 
 def _evidence(result: dict[str, Any], figures: Path) -> str:
@@ -311,10 +206,11 @@ def _share(row: dict[str, Any], name: str) -> str:
 
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
     "coverage": _coverage,
-    "limit": _limit,
-    "peers": _peers,
+    "limit": reference_sections.limit,
+    "peers": reference_sections.peers,
     "evidence": _evidence,
     "galaxy": _galaxy,
+    "anomalies": anomaly_sections.anomalies,
     "real_stars": real_sections.stars,
     "real_split": real_sections.split,
 }

@@ -14,7 +14,7 @@ from tests.benchmarks.science.anomalies import (
     rejection,
     roc_area,
     single_tests,
-    table,
+    strong,
     tiers,
 )
 
@@ -75,5 +75,11 @@ def test_tiers_and_rejection_follow_the_errors():
     assert curve[-1]["teff"] == pytest.approx(1.0, abs=0.1)
 
 
-def test_tables_have_a_line_for_each_row():
-    assert len(table(tiers(invent(), FlagSchema.load())).splitlines()) == 5
+def test_only_what_no_clean_spectrum_explains_must_be_found():
+    stars = invent()
+    spoilt = (stars.anomaly != "") & stars.has_rvs
+    excess = np.where(np.arange(2000) % 40 == 0, 400.0, -20.0)
+    excess[np.arange(2000) % 80 == 20] = np.nan
+    (found,) = (row for row in strong(stars, excess) if row["class"] == "cosmic_spikes")
+    assert found["fitted"] == np.sum(spoilt & ~np.isnan(excess))
+    assert (found["n"], found["roc_area"], found["caught"]) == (50, 1.0, 1.0)

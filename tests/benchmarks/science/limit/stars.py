@@ -49,7 +49,7 @@ def _data(block: Block, row: int, xp: tuple[Float, Float, Float], transits: floa
     parallax = float(block["parallax_corrected"][row])
     return Data(
         values=values,
-        pixels=_usable(np.asarray(block["rvs_mask"][row]), values[RVS]),
+        pixels=usable(np.asarray(block["rvs_mask"][row]), values[RVS]),
         sig_to_noise=float(block["rvs_spec_sig_to_noise"][row]),
         constant_class=is_constant(int(block["rvs_normalisation"][row])),
         xp_error=xp[1],
@@ -60,7 +60,7 @@ def _data(block: Block, row: int, xp: tuple[Float, Float, Float], transits: floa
     )
 
 
-def _usable(mask: NDArray[np.bool_], flux: Float) -> slice:
+def usable(mask: NDArray[np.bool_], flux: Float) -> slice:
     """Pixels between the empty or spiky edges; the last and the first beside them are partial."""
     good = np.flatnonzero(mask & (flux < 2.0))
     first, last = int(good[0]), int(good[-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,12 +12,16 @@ import polars as pl
 from numpy.typing import NDArray
 
 from catalog_builder.model.inputs import LABELS, Split
+from catalog_builder.runtime.workdir import write_json
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import part as limit
 from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS, bin_name
 from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.peers.methods import PEERS, Predictor
+
+#: Raised when a peer changes: those kept in the output folder are then trained anew.
+VERSION = 2
 
 
 def measure(context: Context) -> dict[str, Any]:
@@ -25,28 +31,36 @@ def measure(context: Context) -> dict[str, Any]:
     -------
     dict
         ``rows``: scatter and RMSE per method, bin of S/N and label; ``excess``: RMSE^2 over the
-        mean posterior variance, less 1, for the stars of part `limit`.
+        mean posterior variance, less 1, for the stars of part `limit`; ``notes``: per peer what
+        was tried and chosen on the validation split, and the seconds of its training.
     """
     stars = context.predictions.filter(pl.col("true.like_training"))
-    both = stars
+    both, notes = stars, {}
     wanted = context.peers or tuple(PEERS)
     for name in wanted:
-        both = both.join(_peer(context, stars, name), on="source_id", how="inner")
+        found, notes[name] = _peer(context, stars, name)
+        both = both.join(found, on="source_id", how="inner")
     names = {"network": "all", **{name: name for name in wanted}}
-    return {"rows": _rows(both, names), "excess": _excess(context, both, names)}
+    return {"rows": _rows(both, names), "excess": _excess(context, both, names), "notes": notes}
 
 
-def _peer(context: Context, stars: pl.DataFrame, name: str) -> pl.DataFrame:
-    """Train a peer and return its predictions, or those that it made before."""
-    file = context.out / f"peer-{name.replace(' ', '-')}-{context.run.digest[:12]}.parquet"
+def _peer(context: Context, stars: pl.DataFrame, name: str) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Train a peer and return its predictions and notes, or those that it made before."""
+    key = f"{VERSION}-{context.run.training_store().name}"
+    file = context.out / f"peer-{name.replace(' ', '-')}-{key}.parquet"
     if not file.is_file():
         data, _ = load_training(context.run.training_store())
-        predict = PEERS[name](Design.fit(data.subset(Split.FIT).block), data)
-        found = pl.concat(_predicted(context, stars["source_id"].to_numpy(), name, predict))
+        design = Design.fit(data.subset(Split.FIT).block)
+        began, cpu = time.monotonic(), time.process_time()
+        peer = PEERS[name](design, data)
+        spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
+        write_json(file.with_suffix(".json"), {**spent, "choices": peer.notes})
+        ids = stars["source_id"].to_numpy()
+        found = pl.concat(_predicted(context, ids, name, peer.predict))
         partial = file.with_suffix(".partial")
         found.write_parquet(partial)
         partial.replace(file)
-    return pl.read_parquet(file)
+    return pl.read_parquet(file), json.loads(file.with_suffix(".json").read_text())
 
 
 def _predicted(
