@@ -90,7 +90,7 @@ def precision(bins: list[dict[str, Any]], path: Path) -> None:
 
 
 def rejection(rows: list[dict[str, Any]], path: Path) -> None:
-    """Root mean square error of each label against the share left out, relative to none left out."""
+    """Root mean square error of each label against the share left out, 1 where none is."""
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(6, 4), layout="tight")
