@@ -14,7 +14,7 @@ from typing import Any
 
 from catalog_builder.config import digest_json
 from catalog_builder.runtime.workdir import write_json
-from tests.benchmarks.science import anomalies, coverage, document, evidence, galaxy, real
+from tests.benchmarks.science import anomalies, coverage, document, evidence, flaws, galaxy, real
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import part as limit
 from tests.benchmarks.science.peers import part as peers
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
     "galaxy": galaxy.measure,
     "anomalies": anomalies.measure,
     "real_stars": real.stars,
+    "real_flaws": flaws.measure,
     "real_split": real.split,
 }
 #: Parts that need the posteriors of part `limit`, of so many stars.
@@ -65,7 +66,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--stars", type=int, default=1000, help="per S/N bin of the limit")
     parser.add_argument("--peers", default=",".join(PEERS), help="to train, for peers")
     parser.add_argument("--workers", type=int, default=1, help="processes of the ingest")
-    parser.add_argument("--real", type=Path, help="folder of real stars, for real_stars")
+    parser.add_argument("--real", type=Path, help="folder of real stars")
     parser.add_argument("--real-workdir", type=Path, help="run on real stars, for real_split")
     parser.add_argument("--docs", type=Path, help="folder in which science.md is made")
     asked = parser.parse_args(arguments)

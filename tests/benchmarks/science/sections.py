@@ -212,5 +212,6 @@ SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {
     "galaxy": _galaxy,
     "anomalies": anomaly_sections.anomalies,
     "real_stars": real_sections.stars,
+    "real_flaws": real_sections.flaws,
     "real_split": real_sections.split,
 }

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from catalog_builder.errors import InputError
-from tests.benchmarks.science import evidence
+from catalog_builder.features.rvs import WAVELENGTHS
+from tests.benchmarks.science import evidence, flaws
 from tests.benchmarks.science.limit.part import alpha_boundary
 from tests.benchmarks.science.limit.population import alpha_mean
 from tests.benchmarks.science.markdown import misses, number, shares, signed, table
@@ -96,3 +97,18 @@ def test_an_input_that_no_star_has_gives_the_peers_no_components():
     design = Design.fit({**block, "has_rvs": np.zeros(100, bool)})
     assert design.axes["rvs"].shape == (800, 0)
     assert np.isfinite(design.filled(block)).all()
+
+
+def test_flaws_fill_the_cores_of_calcium_and_leave_what_is_masked():
+    flux = np.ones((400, 800), np.float32)
+    flux -= 0.5 * np.exp(-0.5 * ((WAVELENGTHS - 854.444) / 0.08) ** 2).astype("f4")
+    spoilt = flaws.add_flaws(flux, np.random.default_rng(0))
+    core = np.argmin(np.abs(WAVELENGTHS - 854.444))
+    assert np.mean(spoilt[:, core] - flux[:, core]) == pytest.approx(0.04, abs=0.01)
+    assert 0.003 < np.std(spoilt[:, 300] - flux[:, 300]) < 0.02
+    block = _block(50)
+    block["rvs_mask"][:, :20] = False
+    hidden = flaws._flawed(block)
+    assert not hidden["rvs_flux"][:, :20].any()
+    untold = flaws._untold(block)["rvs_normalisation"]
+    assert 0 < np.sum(untold == 3) < 50
