@@ -35,7 +35,7 @@ bench: $(VENV)/.installed
 
 # How good the labels of a run on a simulated sky are, on a sky of another seed; it can be stopped
 # and goes on: make science WORKDIR=... TEST=... OUT=... [PARTS=coverage,limit] [STARS=1000]
-PARTS ?= coverage,limit,peers,evidence,galaxy
+PARTS ?= coverage,limit,peers,evidence,galaxy,anomalies
 STARS ?= 1000
 science: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.science --workdir '$(WORKDIR)' --test-archive '$(TEST)' \

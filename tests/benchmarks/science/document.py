@@ -35,9 +35,9 @@ python -m tests.benchmarks.science --workdir W --test-archive A --out DIR --docs
 
 on a simulated sky with known truth ([simulate.md](simulate.md)). `W` is the workdir of a run, `A` a
 sky of another seed. The test sky is predicted once for each model, and `DIR/test-openings.jsonl`
-says when; every part leaves its numbers in `DIR/results`, and this page is made from them. `--parts`
-names some of them; those on real stars take `--real`, the folder of real data, and `--real-workdir`,
-a run on the real archive.
+says when; every part leaves its numbers in `DIR/results`, and this page is made from them.
+`--parts` names some of them; those on real stars take `--real`, the folder of real data, and
+`--real-workdir`, a run on the real archive.
 
 Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs.
 Labelled stars: {labelled}.
