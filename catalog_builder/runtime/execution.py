@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
+import dask
 import dask.bag
 from distributed import Client, as_completed, futures_of
 from distributed.client import FutureCancelledError
@@ -22,6 +23,8 @@ from catalog_builder.runtime.workdir import Workdir
 BUNDLES_PER_THREAD = 64
 #: Tasks in a bundle, at most.
 BUNDLE_TASKS = 16
+#: Dask warns of graphs above 10 MB, for they often hold data; 20 000 descriptors are 13 MB.
+LARGE_GRAPH = "100MB"
 
 
 def execute(
@@ -82,7 +85,8 @@ def _run_side_by_side(
     run = functools.partial(_run_bundle, stage, context, workdir, token_of(workdir.lock_file))
     resources = {stage.prefers: 1} if _offered(client, stage.prefers) else None
     # One collection, not one for each bundle: Dask would merge and optimise as many graphs.
-    running = client.persist(bag.map_partitions(run), resources=resources)
+    with dask.config.set({"distributed.admin.large-graph-warning-threshold": LARGE_GRAPH}):
+        running = client.persist(bag.map_partitions(run), resources=resources)
     futures = {future.key: future for future in futures_of(running)}
     bundle_of = dict(zip(running.__dask_keys__(), bundles, strict=True))
     completed = as_completed(futures.values())

@@ -91,31 +91,47 @@ def _renamed(
 
 
 class MemoryWatch(threading.Thread):
-    """Reads the PSS of a process and its descendants while they live; keeps the peaks."""
+    """Reads the PSS of a process and its descendants while they live; keeps the peaks by stage.
 
-    def __init__(self, pid: int) -> None:
+    Which stage is at work tells the newest plan in the workdir.
+    """
+
+    def __init__(self, pid: int, plans: Path) -> None:
         super().__init__(daemon=True)
-        self.root = psutil.Process(pid)
-        self.peaks: dict[int, tuple[str, int]] = {}
+        self.root, self.plans = psutil.Process(pid), plans
+        self.peaks: dict[tuple[str, str, int], int] = {}
         self.done = threading.Event()
 
     def run(self) -> None:
         while not self.done.wait(0.5):
+            stage = self.stage()
             for process in [self.root, *self.root.children(recursive=True)]:
                 try:
                     pss = process.memory_full_info().pss
                     role = "driver" if process == self.root else _role(process)
                 except psutil.Error:
                     continue
-                before = self.peaks.get(process.pid, ("", 0))[1]
-                self.peaks[process.pid] = (role, max(before, pss))
+                place = stage, role, process.pid
+                self.peaks[place] = max(self.peaks.get(place, 0), pss)
 
-    def by_role(self) -> dict[str, list[float]]:
-        """Return peaks in MiB by role, the largest first."""
-        found: dict[str, list[float]] = {}
-        for role, peak in sorted(self.peaks.values(), key=lambda item: -item[1]):
-            found.setdefault(role, []).append(round(peak / 2**20, 1))
+    def stage(self) -> str:
+        plans = [(file.stat().st_mtime, file.stem) for file in self.plans.glob("[!.]*.json")]
+        return max(plans)[1] if plans else "start"
+
+    def by_stage(self) -> dict[str, dict[str, list[float]]]:
+        """Return peaks in MiB by stage and role, the largest first; also those of all stages."""
+        found: dict[str, dict[str, list[float]]] = {}
+        whole: dict[tuple[str, int], int] = {}
+        for (stage, role, pid), peak in sorted(self.peaks.items(), key=lambda item: -item[1]):
+            found.setdefault(stage, {}).setdefault(role, []).append(_mib(peak))
+            whole.setdefault((role, pid), peak)
+        for (role, _), peak in whole.items():
+            found.setdefault("all", {}).setdefault(role, []).append(_mib(peak))
         return found
+
+
+def _mib(size: int) -> float:
+    return round(size / 2**20, 1)
 
 
 def _role(process: psutil.Process) -> str:
@@ -130,7 +146,7 @@ def measure(archive: Path, workdir: Path, model: str | None, workers: int) -> di
     command += ["--archive", str(archive), "--workdir", str(workdir), "--workers", str(workers)]
     before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        watch = MemoryWatch(process.pid)
+        watch = MemoryWatch(process.pid, workdir / "plans")
         watch.start()
         code = process.wait()
         watch.done.set()
@@ -141,7 +157,7 @@ def measure(archive: Path, workdir: Path, model: str | None, workers: int) -> di
         "exit": code,
         "seconds": round(time.monotonic() - begin, 1),
         "cpu_seconds": round(cpu, 2),
-        "peak_pss_mib": watch.by_role(),
+        "peak_pss_mib": watch.by_stage(),
     }
 
 
