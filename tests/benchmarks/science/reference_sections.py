@@ -50,6 +50,7 @@ def limit(result: dict[str, Any], figures: Path) -> str:
     ]
     head = ("stars", "label", "n", "limit", "network RMSE", "ratio", "reference's own", "ranks p")
     verdict, seconds = _verdict(result["groups"]), result["cpu_seconds"]
+    cost = "" if seconds is None else f"; one took {seconds:.1f} s of one core (median)"
     return "\n\n".join(
         [
             "## Information limit",
@@ -57,8 +58,7 @@ def limit(result: dict[str, Any], figures: Path) -> str:
             table(head, rows),
             verdict,
             f"{result['posteriors']} posteriors, {result['poor']} of them with fewer than 30\n"
-            f"effective draws; one took {seconds['median']:.1f} s of one core (median), all\n"
-            f"{seconds['sum'] / 60:.0f} minutes. Left out: stars within 0.04 mag of G_RVS 12,\n"
+            f"effective draws{cost}. Left out: stars within 0.04 mag of G_RVS 12,\n"
             "whose published normalisation class may be the wrong one. The posterior knows what\n"
             "the network does not see (correlations of XP errors) and does not use what errors\n"
             "tell of magnitudes.",
