@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
 from catalog_builder.errors import InputError
 from catalog_builder.features.rvs import WAVELENGTHS
+from catalog_builder.model.inputs import MODALITIES
 from tests.benchmarks.science import evidence, flaws
-from tests.benchmarks.science.limit.part import alpha_boundary
+from tests.benchmarks.science.limit.part import alpha_boundary, groups
 from tests.benchmarks.science.limit.population import alpha_mean
 from tests.benchmarks.science.markdown import misses, number, shares, signed, table
 from tests.benchmarks.science.measures import judge
@@ -112,3 +114,27 @@ def test_flaws_fill_the_cores_of_calcium_and_leave_what_is_masked():
     assert not hidden["rvs_flux"][:, :20].any()
     untold = flaws._untold(block)["rvs_normalisation"]
     assert 0 < np.sum(untold == 3) < 50
+
+
+def test_each_place_and_bin_of_the_halo_has_its_own_share_of_posteriors():
+    rng = np.random.default_rng(0)
+    n = 4000
+    frame = pl.DataFrame(
+        {
+            "source_id": np.arange(1, n + 1),
+            "rvs_spec_sig_to_noise": rng.uniform(15.0, 25.0, n),
+            "true.like_training": np.ones(n, bool),
+            "true.grvs_mag": np.full(n, 12.5),
+            "true.m_h": np.where(np.arange(n) % 40 == 0, -2.2, -0.3),
+            # One star in fifty is far out.
+            "true.galactocentric_radius": np.where(np.arange(n) % 50 == 1, 10.0, 8.0),
+            "true.height": np.full(n, 0.1),
+            **{f"has_{name}": np.ones(n, bool) for name in MODALITIES},
+        }
+    )
+    found = groups(frame, 100)
+    assert len(found["15 to 25"]) == 100
+    assert len(found[">= 50"]) == 0
+    assert found["halo, 15 to 25"]["true.m_h"].to_list() == [-2.2] * 25
+    disc = found["disc, 15 to 25"]["true.galactocentric_radius"].to_list()
+    assert sorted(disc) == [8.0] * 20 + [10.0] * 20
