@@ -58,7 +58,8 @@ def flaws(result: dict[str, Any], figures: Path) -> str:
             "epochs), trained on spectra as simulated; on the same, half of them without being\n"
             "told their normalisation; and on these with shallower cores of the calcium triplet\n"
             "and of the blend at 850.42 nm and errors of line strengths, continuum, resolution\n"
-            "and wavelengths (`add_flaws`). The real stars:",
+            "and wavelengths (`add_flaws`). Their sizes follow the residuals of real spectra from\n"
+            "the synthesis, those of these stars among them. The real stars:",
             table(("star", "training", *labels, "warnings"), rows),
             "Scatter (1.4826 median absolute error) by RVS alone on "
             f"{result['stars']:,} test stars:",
