@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in benchmarks if wanted in item.nodeid.rpartition("/")[2].lower()]
 
 
+#: Benchmarks that ended in an error.
+BROKEN = pytest.StashKey[list[str]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    # A target that was missed fails the end of a test, not its body.
+    if report.failed and report.when != "teardown":
+        item.config.stash.setdefault(BROKEN, []).append(item.name)
+    return report
+
+
 @pytest.fixture(scope="session")
 def figures(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """All figures of the session; the page is written when the last benchmark is done."""
@@ -49,7 +65,8 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Bench]:
     yield bench
     folder, only = (request.config.getoption(name, None) for name in ("bench", "bench_only"))
     if folder and not only:
-        write_page(Path(folder), bench.figures, time.monotonic() - begin)
+        broken = request.config.stash.get(BROKEN, [])
+        write_page(Path(folder), bench.figures, time.monotonic() - begin, broken)
 
 
 @pytest.fixture
@@ -63,17 +80,26 @@ def bench(figures: Bench) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def sky(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated archive of 3 000 stars whose tables are one partition each.
+def sky_of_many_partitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated archive of 3 000 stars."""
+    from catalog_builder.simulate.sky import simulate
+
+    root = tmp_path_factory.mktemp("bench") / "sky"
+    simulate("dr3", 3000, 7, root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def sky(sky_of_many_partitions: Path) -> Path:
+    """The simulated archive, each of whose tables is one partition.
 
     Partitions of a release hold some thousand RVS spectra (DR4) and tens of thousands of XP
     spectra; those of a small simulated sky would show nothing but the cost of opening files.
     """
     from catalog_builder.archive.release import load_release
-    from catalog_builder.simulate.sky import simulate
 
-    root = tmp_path_factory.mktemp("bench") / "sky"
-    simulate("dr3", 3000, 7, root)
+    root = sky_of_many_partitions.with_name("whole")
+    shutil.copytree(sky_of_many_partitions, root)
     for table in load_release("dr3").tables.values():
         for folder in filter(Path.is_dir, (root / folder for folder in table.folders)):
             merge(sorted(folder.glob(f"{table.stem}*.csv.gz")), folder)

@@ -184,14 +184,40 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def write_page(folder: Path, figures: Sequence[Figure], seconds: float) -> None:
-    """Write ``benchmarks.md`` and ``benchmarks.json``."""
+#: Tables of the page: title, and how the names of its figures begin.
+THEMES = {
+    "Ingest": ("parse-", "ingest-"),
+    "Prediction": ("predict-",),
+    "Training": ("train-",),
+    "Two workers": ("scaling-",),
+    "Partitions by the thousand": ("scheduling-", "resume-", "status-"),
+    "End to end": ("end-to-end",),
+}
+
+
+def write_page(
+    folder: Path, figures: Sequence[Figure], seconds: float, broken: Sequence[str] = ()
+) -> None:
+    """Write ``benchmarks.md`` and ``benchmarks.json``, whatever was missed or broke.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    figures : sequence of Figure
+        All that was measured.
+    seconds : float
+        How long that took.
+    broken : sequence of str
+        Benchmarks that ended in an error, and whose figures are therefore missing.
+    """
     facts = machine()
     content = {
         "command": "make bench",
         "machine": facts,
         "seconds": round(seconds),
         "figures": [{**asdict(figure), "met": figure.met} for figure in figures],
+        "broken": list(broken),
     }
     (folder / "benchmarks.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     software = ", ".join(f"{name} {facts[name]}" for name in ("python", *PACKAGES))
@@ -207,19 +233,40 @@ def write_page(folder: Path, figures: Sequence[Figure], seconds: float) -> None:
         "otherwise. The data are simulated; [scale.md](scale.md) says what follows for whole"
         " releases.",
         "",
-        f"Machine: {facts['processor']}, {facts['cores']} cores, {facts['memory']},"
-        f" {facts['system']}.",
-        f"Software: {software}.",
-        f"The run took {seconds / 60:.0f} minutes.",
+        f"- Machine: {facts['processor']}, {facts['cores']} cores, {facts['memory']},"
+        f" {facts['system']}",
+        f"- Software: {software}",
+        f"- Time: {seconds / 60:.0f} minutes",
+        f"- {_verdict(figures, broken)}",
+    ]
+    for title, begins in THEMES.items():
+        lines += _table(title, [each for each in figures if each.name.startswith(begins)])
+    known = tuple(begin for begins in THEMES.values() for begin in begins)
+    lines += _table("Others", [each for each in figures if not each.name.startswith(known)])
+    (folder / "benchmarks.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _verdict(figures: Sequence[Figure], broken: Sequence[str]) -> str:
+    aimed = [figure for figure in figures if figure.met is not None]
+    missed = [f"`{figure.name}` beside {figure.reference}" for figure in aimed if not figure.met]
+    text = f"Targets: {len(aimed) - len(missed)} of {len(aimed)} met"
+    text += f"; **missed**: {', '.join(missed)}" if missed else ""
+    return text + (f"; **not measured**, for they broke: {', '.join(broken)}" if broken else "")
+
+
+def _table(title: str, figures: Sequence[Figure]) -> list[str]:
+    if not figures:
+        return []
+    notes = {figure.name: figure.note for figure in figures if figure.note}
+    return [
+        "",
+        f"## {title}",
         "",
         "| benchmark | what | rate | beside | its rate | ratio | target | met |",
         "|---|---|---:|---|---:|---:|---:|---|",
         *map(_row, figures),
-        "",
+        *(line for name, note in notes.items() for line in ("", f"`{name}`: {note}")),
     ]
-    notes = {figure.name: figure.note for figure in figures if figure.note}
-    lines += [line for name, note in notes.items() for line in (f"`{name}`: {note}", "")]
-    (folder / "benchmarks.md").write_text("\n".join(lines[:-1]) + "\n", encoding="utf-8")
 
 
 def _row(figure: Figure) -> str:
