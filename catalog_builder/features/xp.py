@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.errors import ConfigError
-from catalog_builder.features.kernels import error_products
+from catalog_builder.features.kernels import add_variance, error_products, scale_rows
 
 #: The sampled grid, nm: 336 to 1020 in steps of 2.
 WAVELENGTHS: NDArray[np.float64] = np.arange(336.0, 1021.0, 2.0)
 N_SAMPLES = WAVELENGTHS.size
+
+#: Singular values of the variance's operator below this share of the largest are rounding.
+_NOISE = 5e-7
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def sample_continuous(
         form = _quadratic_form(basis, band)
         with np.errstate(over="ignore", invalid="ignore"):  # such spectra are not usable
             flux[:, form.samples] += coefficients @ form.matrix
-            variance[:, form.samples] += _variance(errors, correlations, form)
+            _add_variance(errors, correlations, form, variance)
             flux[~np.isfinite(coefficients).all(axis=1)] = np.nan
     return SampledSpectra(flux, np.sqrt(np.maximum(variance, 0)))
 
@@ -88,16 +91,19 @@ def scale_spectra(spectra: SampledSpectra, window: tuple[float, float]) -> Scale
     inside = (window[0] <= WAVELENGTHS) & (window[1] >= WAVELENGTHS)
     with np.errstate(all="ignore"):  # what is absurd is found below
         scale = np.asarray(spectra.flux[:, inside].mean(axis=1, dtype=np.float64), np.float32)
-        flux = (spectra.flux / scale[:, None]).astype(np.float32)
-        error = (spectra.flux_error / scale[:, None]).astype(np.float32)
-    sound = np.isfinite(flux) & np.isfinite(error) & (error > 0)
-    usable = (scale > 0) & np.isfinite(scale) & np.asarray(sound.all(axis=1))
-    return ScaledSpectra(
-        np.where(usable[:, None], flux, 0),
-        np.where(usable[:, None], error, 0),
-        np.where(usable, scale, np.nan),
-        usable,
+    shape = spectra.flux.shape
+    scaled = ScaledSpectra(
+        np.empty(shape, np.float32), np.empty(shape, np.float32), scale, np.empty(len(scale), bool)
     )
+    scale_rows(
+        spectra.flux,
+        spectra.flux_error,
+        scaled.scale,
+        scaled.flux,
+        scaled.flux_error,
+        scaled.usable,
+    )
+    return scaled
 
 
 @dataclass(frozen=True)
@@ -110,36 +116,37 @@ class _QuadraticForm:
         Where the band contributes: BP to 154 of the samples of DR3, RP to 193.
     matrix : ndarray of shape (k, s)
         Of the flux.
-    operator : ndarray of float32, shape (k + k(k-1)/2, s)
-        Of the products of errors, scaled so that uncorrelated unit errors give variance 1.
+    operator, samples_of : ndarray of float32, shapes (k + k(k-1)/2, r) and (r, s)
+        Their product is that of the products of errors, scaled so that uncorrelated unit errors
+        give variance 1.
     unit : ndarray of shape (s,)
         That scale, (W m-2 nm-1)^2.
-    first, second : ndarray of int64, shape (k(k-1)/2,)
-        Which errors belong to a correlation.
     """
 
     samples: slice
     matrix: NDArray[np.float64]
     operator: NDArray[np.float32]
+    samples_of: NDArray[np.float32]
     unit: NDArray[np.float64]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
 
 
-def _variance(
-    errors: NDArray[np.float32], correlations: NDArray[np.float32], form: _QuadraticForm
-) -> NDArray[np.float64]:
-    """Return the variance of each sample: ``diag(M^T D R D M)`` with ``D = diag(errors)``.
+def _add_variance(
+    errors: NDArray[np.float32],
+    correlations: NDArray[np.float32],
+    form: _QuadraticForm,
+    variance: NDArray[np.float64],
+) -> None:
+    """Add the variance of each sample: ``diag(M^T D R D M)`` with ``D = diag(errors)``.
 
-    The form is linear in the products of errors and correlations, so it is one matrix product for
+    The form is linear in the products of errors and correlations, so it is a matrix product for
     all stars instead of one 55 x 55 product for each. It is taken in float32, of errors divided by
     the largest of each star: the sigmas agree with those of float64 to 1e-5 and better.
     """
     products = np.empty((len(errors), len(form.operator)), np.float32)
     largest = np.empty(len(errors))
-    error_products(errors, correlations, form.first, form.second, products, largest)
-    relative = (products @ form.operator).astype(np.float64)
-    return relative * form.unit * (largest * largest)[:, None]
+    error_products(errors, correlations, products, largest)
+    relative = (products @ form.operator) @ form.samples_of
+    add_variance(relative, form.unit, largest, form.samples.start, variance)
 
 
 @functools.lru_cache(maxsize=8)
@@ -152,8 +159,17 @@ def _quadratic_form(basis: str, band: str) -> _QuadraticForm:
     operator = np.concatenate([matrix**2, 2 * matrix[first] * matrix[second]])
     unit = (matrix**2).sum(axis=0)
     unit[unit == 0] = 1.0
-    scaled = (operator / unit).astype(np.float32)
-    return _QuadraticForm(samples, matrix, scaled, unit, first, second)
+    # Products of smooth functions are smooth: a third to a half of the directions hold nothing
+    # but the rounding of the published matrices, and the matrix product goes without them.
+    left, strength, right = np.linalg.svd(operator / unit, full_matrices=False)
+    kept = int((strength > _NOISE * strength[0]).sum())
+    return _QuadraticForm(
+        samples,
+        matrix,
+        (left[:, :kept] * strength[:kept]).astype(np.float32),
+        right[:kept].astype(np.float32),
+        unit,
+    )
 
 
 @functools.lru_cache(maxsize=4)
