@@ -16,6 +16,8 @@ from catalog_builder.features.kernels import add_variance, error_products, scale
 WAVELENGTHS: NDArray[np.float64] = np.arange(336.0, 1021.0, 2.0)
 N_SAMPLES = WAVELENGTHS.size
 
+#: Spectra whose products of errors stay in the processor's cache.
+_ROWS_AT_ONCE = 256
 #: Singular values of the variance's operator below this share of the largest are rounding.
 _NOISE = 5e-7
 
@@ -142,11 +144,14 @@ def _add_variance(
     all stars instead of one 55 x 55 product for each. It is taken in float32, of errors divided by
     the largest of each star: the sigmas agree with those of float64 to 1e-5 and better.
     """
-    products = np.empty((len(errors), len(form.operator)), np.float32)
-    largest = np.empty(len(errors))
-    error_products(errors, correlations, products, largest)
-    relative = (products @ form.operator) @ form.samples_of
-    add_variance(relative, form.unit, largest, form.samples.start, variance)
+    products = np.empty((_ROWS_AT_ONCE, len(form.operator)), np.float32)
+    largest = np.empty(_ROWS_AT_ONCE)
+    for start in range(0, len(errors), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        count = len(errors[rows])
+        error_products(errors[rows], correlations[rows], products[:count], largest[:count])
+        relative = (products[:count] @ form.operator) @ form.samples_of
+        add_variance(relative, form.unit, largest, form.samples.start, variance[rows])
 
 
 @functools.lru_cache(maxsize=8)
