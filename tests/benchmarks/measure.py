@@ -270,11 +270,12 @@ def _table(title: str, figures: Sequence[Figure]) -> list[str]:
 
 
 def _row(figure: Figure) -> str:
-    low, high = figure.spread
+    low, high = map(_number, figure.spread)
+    spread = f" ({low} to {high})" if figure.rounds > 1 else ""
     return (
         f"| `{figure.name}` | {figure.title} | {_number(figure.figure)} {figure.unit}"
         f" | {figure.reference} | {_number(figure.reference_figure)}"
-        f" | {_number(figure.ratio)} ({_number(low)} to {_number(high)})"
+        f" | {_number(figure.ratio)}{spread}"
         f" | {_target(figure)} | {_MET[figure.met]} |"
     )
 
