@@ -1,4 +1,4 @@
-"""What is done to fit stars in a step: extra noise, and inputs hidden."""
+"""What is done to fit stars in a step: a stranger's spectrum, extra noise, inputs hidden."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def add_noise(stars: Stars, share: float, factor: float, generator: Generator) -
         noise = torch.randn(flux.shape, generator=generator, device=flux.device)
         fluxes |= {f"{name}_flux": flux + k * error * noise, f"{name}_flux_error": error * growth}
     return replace(stars, **fluxes)
+
+
+def swap_rvs(stars: Stars, share: float, generator: Generator) -> Stars:
+    """Give a share of the stars the RVS spectrum of another star of nearly the same colour.
+
+    Blends and mistaken identities are rare in a training set and not in an archive. A network that
+    has met spectra that contradict the other inputs trusts them less where they do, and says so in
+    its sigma.
+    """
+    if share == 0.0 or not stars.rvs_flux.numel() or not stars.photometry.numel():
+        return stars
+    order = torch.argsort(stars.photometry[:, 1])
+    giver = torch.empty_like(order)
+    giver[order] = order.roll(1)
+    both = stars.present[:, 0] & stars.present[giver, 0]
+    chosen = both & (_uniform((len(stars),), stars, generator) < share)
+    rows = torch.where(chosen, giver, torch.arange(len(stars), device=giver.device))
+    names = ("rvs_flux", "rvs_flux_error", "rvs_mask", "rvs_class")
+    return replace(stars, **{name: getattr(stars, name)[rows] for name in names})
 
 
 def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: Generator) -> Stars:

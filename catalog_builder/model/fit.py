@@ -18,7 +18,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.augment import add_noise, hide_inputs
+from catalog_builder.model.augment import add_noise, hide_inputs, swap_rvs
 from catalog_builder.model.checkpoint import (
     file_digest,
     group,
@@ -242,9 +242,8 @@ def _train_epoch(
         step = epoch * len(batches) + number
         for parameters in optimiser.param_groups:
             parameters["lr"] = learning_rate((step + 1) / len(batches), settings)
-        stars = add_noise(
-            fit.stars.take(rows), settings.noise_share, settings.noise_factor, generator
-        )
+        stars = swap_rvs(fit.stars.take(rows), settings.swap_share, generator)
+        stars = add_noise(stars, settings.noise_share, settings.noise_factor, generator)
         stars = hide_inputs(stars, network.inputs, settings.modality_dropout, generator)
         columns = network_columns(stars, scaling, network.inputs)
         with torch.autocast(order.device.type, torch.bfloat16, enabled=order.is_cuda):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.augment import add_noise, hide_inputs
+from catalog_builder.model.augment import add_noise, hide_inputs, swap_rvs
 from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
 from catalog_builder.model.network import OUTPUTS, FlatConvolution, HybridNet
 
@@ -124,3 +124,18 @@ def test_the_last_layer_of_the_rvs_branch_reads_samples_as_flattened(sky, scalin
     # Neither whitening axes nor offsets are set yet: the convolutions are all there is.
     expected = torch.nn.functional.linear(hidden.flatten(1), branch.out.weight, branch.out.bias)
     torch.testing.assert_close(branch(spectra, torch.zeros(16, 2)), expected)
+
+
+def test_a_stranger_s_spectrum_comes_from_the_next_star_in_colour(sky):
+    stars = Stars.from_block(sky.block)
+    swapped = swap_rvs(stars, 0.5, torch.Generator().manual_seed(5))
+    other = (swapped.rvs_flux != stars.rvs_flux).any(dim=1)
+    assert 0.3 < other.float().mean() < 0.6
+    assert (stars.present[other, 0]).all()
+    rank = torch.argsort(torch.argsort(stars.photometry[:, 1]))
+    for row in torch.nonzero(other)[:20, 0].tolist():
+        giver = (stars.rvs_flux == swapped.rvs_flux[row]).all(dim=1).nonzero()[0, 0]
+        assert abs(int(rank[giver] - rank[row])) in (1, len(stars) - 1)
+        torch.testing.assert_close(swapped.rvs_mask[row], stars.rvs_mask[giver])
+    torch.testing.assert_close(swapped.photometry, stars.photometry)
+    assert swap_rvs(stars, 0.0, torch.Generator()) is stars
