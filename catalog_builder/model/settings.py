@@ -24,7 +24,7 @@ class ModelSettings(BaseModel):
         1024, ge=1, description="Stars per forward pass in validation, calibration and test."
     )
     learning_rate: float = Field(
-        3e-3, gt=0, description="Peak step size of AdamW, reached after the warm-up."
+        6e-3, gt=0, description="Peak step size of AdamW, reached after the warm-up."
     )
     warmup_epochs: float = Field(
         2.0, ge=0, description="Epochs of linear rise before the cosine decay of the step size."
