@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,7 @@ def check_header(url: str, native: str, spec: ColumnSpec, header: TextHeader) ->
 
 def _load(url: str, comments: list[str]) -> dict[str, Any]:
     try:
-        content = yaml.load("\n".join(comments), Loader=_LOADER)  # noqa: S506 (a safe loader)
+        content = _parse_yaml("\n".join(comments))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
@@ -100,3 +101,9 @@ def _load(url: str, comments: list[str]) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{url}: its ECSV header holds no settings.", "Fetch the file again.")
     return content
+
+
+@functools.lru_cache(maxsize=8)
+def _parse_yaml(text: str) -> Any:
+    """Parse YAML; the files of a table have the same header, thousands of times in a release."""
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 (a safe loader)

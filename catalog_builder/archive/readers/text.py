@@ -59,6 +59,7 @@ class TextReader:
             pack_tokens(spellings)
             for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
         ]
+        self.token_addresses = [table.ctypes.data for table in self.tokens]
         self.reject_table = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
         self.next_row = 0
 
@@ -142,12 +143,12 @@ class _FillingBlock:
     def parse(self, text: _TextBuffer) -> None:
         """Parse the complete lines of the buffer, up to a full block."""
         reader = self.reader
-        nulls, trues, falses = (table.ctypes.data for table in reader.tokens)
+        nulls, trues, falses = reader.token_addresses
         rejects = reader.reject_table
         why = rows.REJECTS_FULL
         while why == rows.REJECTS_FULL and not self.is_full:
             why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
-                text.buffer.ctypes.data, text.start, text.parsable, reader.fields,
+                text.address, text.start, text.parsable, reader.fields,
                 nulls, trues, falses,
                 self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
                 self.cell_nulls, rejects, self.n_rows, reader.next_row,
@@ -211,6 +212,8 @@ class _TextBuffer:
         self.url = url
         self.pieces = read_pieces(url)
         self.buffer = _padded(1 << 20)
+        #: Of the buffer: asking for it takes NumPy a microsecond.
+        self.address = self.buffer.ctypes.data
         self.start = 0
         self.end = 0
         #: Where the last complete line ends; 0 where there is none.
@@ -251,6 +254,7 @@ class _TextBuffer:
         target = self.buffer
         if kept + more > target.size:
             target = _padded(max(2 * target.size, kept + more))
+            self.address = target.ctypes.data
         target[:kept] = self.buffer[self.start : self.end]
         self.buffer, self.start = target, 0
 
