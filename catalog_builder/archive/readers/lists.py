@@ -37,6 +37,7 @@ from catalog_builder.archive.readers.numbers import (
 )
 from catalog_builder.archive.readers.words import (
     compiled,
+    count_ones,
     find_bytes,
     load_byte,
     load_word,
@@ -54,6 +55,8 @@ BAD_ELEMENT: Final = 4
 
 #: With the digit before the point they are below 2**53.
 _EXACT_DIGITS: Final = 14
+#: Room behind the last separator, for the rest of those that are noted at once.
+SPARE_MARKS: Final = 8
 #: Elements that are taken apart before their values are computed.
 _BATCH: Final = 128
 #: Of an element whose digits were not gathered.
@@ -68,7 +71,8 @@ def parse_list(
 ) -> tuple[int, int, int]:
     """Parse a list in brackets or parentheses, or a null cell, into `out`; NaN where it is bad.
 
-    Elements may be padded with blanks. `marks` is room for the positions of out.size separators.
+    Elements may be padded with blanks. `marks` is room for the positions of out.size separators
+    and `SPARE_MARKS` more.
     Returns GOOD or the reason, the position after the list, and the number of elements.
     """
     opening = load_byte(text, at)
@@ -87,7 +91,10 @@ def parse_list(
 
 @compiled
 def _mark_separators(text: int, at: int, closing: int, marks: Any, length: int) -> bool:
-    """Note where `length` elements end, the last at the closing bracket; False if they do not."""
+    """Note where `length` elements end, the last at the closing bracket; False if they do not.
+
+    `marks` has room for `SPARE_MARKS` more.
+    """
     count = 0
     while True:
         # A list ends before its line does: so does the search.
@@ -95,15 +102,19 @@ def _mark_separators(text: int, at: int, closing: int, marks: Any, length: int) 
         commas = find_bytes(text, at, np.uint8(COMMA), np.uint8(COMMA))
         if ends != np.uint64(0):
             commas &= (ends & (~ends + np.uint64(1))) - np.uint64(1)
-        while commas != np.uint64(0):
-            if count == length:
-                return False
-            marks[count] = at + trailing_zeros(commas)
-            commas &= commas - np.uint64(1)
-            count += 1
+        found = count_ones(commas)
+        if count + found > length:
+            return False
+        # Eight at once, whether there are as many or not: how many nobody could guess. What is too
+        # much is written over.
+        for first in range(0, max(found, 1), 8):
+            for place in range(8):
+                marks[count + first + place] = at + trailing_zeros(commas)
+                commas &= commas - np.uint64(1)
+        count += found
         if ends != np.uint64(0):
             marks[count] = at + trailing_zeros(ends)
-            return count == length - 1 and load_byte(text, marks[count]) == closing
+            return bool(count == length - 1 and load_byte(text, marks[count]) == closing)
         at += 64
 
 

@@ -15,6 +15,7 @@ from catalog_builder.archive.readers.lists import (
     BAD_KEY,
     GOOD,
     MALFORMED,
+    SPARE_MARKS,
     WRONG_LENGTH,
     parse_list,
 )
@@ -119,7 +120,7 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
     """
     n_fields = fields.shape[0]
     doubtful = np.zeros(n_fields, np.bool_)
-    marks = np.empty(fields[:, 2].max() + 1, np.int64)
+    marks = np.empty(fields[:, 2].max() + SPARE_MARKS, np.int64)
     # Scalars are stored by address: functions that are handed no array cost next to nothing.
     integers_at, floats_at = integers.ctypes.data, floats.ctypes.data
     n_rejects = 0

@@ -105,6 +105,16 @@ def trailing_zeros(_: Any, word: Any) -> tuple[Any, Any]:
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def count_ones(_: Any, word: Any) -> tuple[Any, Any]:
+    """Count the bits that are set."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.uint64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def leading_zeros(_: Any, word: Any) -> tuple[Any, Any]:
     """Count the zero bits above the highest one; 64 for 0."""
 

@@ -40,7 +40,7 @@ def parse(text: str, length: int, *, general: bool = False):
     if general:
         cause, at, count = lists._parse_any(address, PADDING + 1, np.uint8(93), out, LARGEST, NULLS)
     else:
-        marks = np.empty(length + 1, np.int64)
+        marks = np.empty(length + lists.SPARE_MARKS, np.int64)
         cause, at, count = lists.parse_list(address, PADDING, out, LARGEST, NULLS, marks)
     return cause, at - PADDING, count, out
 
