@@ -69,40 +69,32 @@ def sequences(maps: dict[str, Any], path: Path) -> None:
 
 def precision(bins: list[dict[str, Any]], path: Path) -> None:
     """Scatter against S/N per label, in units of the scatter at 15 to 25."""
-    from matplotlib import pyplot
-
     rows = [row for row in bins if row["kind"] == "S/N" and row["population"].startswith("like")]
-    figure, axis = pyplot.subplots(figsize=(6, 4), layout="tight")
+    curves = {}
     for label in LABELS:
         mine = [row for row in rows if row["label"] == label and row["n"]]
-        first = mine[0]["scatter"]
-        axis.plot(
-            [row["bin"] for row in mine],
-            [row["scatter"] / first for row in mine],
-            "o-",
-            label=label,
-        )
-    axis.set_xlabel("RVS S/N")
-    axis.set_ylabel("scatter / scatter at S/N 15 to 25")
-    axis.legend()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+        curves[label] = [row["bin"] for row in mine], [row["scatter"] for row in mine]
+    _relative_curves(curves, "RVS S/N", "scatter / scatter at S/N 15 to 25", path)
 
 
 def rejection(rows: list[dict[str, Any]], path: Path) -> None:
     """Root mean square error of each label against the share left out, 1 where none is."""
+    left_out = [100 * row["rejected"] for row in rows]
+    curves = {label: (left_out, [row[label] for row in rows]) for label in LABELS}
+    _relative_curves(curves, "strangest stars left out [%]", "RMSE / RMSE of all", path)
+
+
+def _relative_curves(
+    curves: dict[str, tuple[list[Any], list[float]]], x: str, y: str, path: Path
+) -> None:
+    """Draw a curve per label, in units of its first value."""
     from matplotlib import pyplot
 
     figure, axis = pyplot.subplots(figsize=(6, 4), layout="tight")
-    for label in LABELS:
-        axis.plot(
-            [100 * row["rejected"] for row in rows],
-            [row[label] / rows[0][label] for row in rows],
-            "o-",
-            label=label,
-        )
-    axis.set_xlabel("strangest stars left out [%]")
-    axis.set_ylabel("RMSE / RMSE of all")
+    for label, (places, values) in curves.items():
+        axis.plot(places, [value / values[0] for value in values], "o-", label=label)
+    axis.set_xlabel(x)
+    axis.set_ylabel(y)
     axis.legend()
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
