@@ -1,4 +1,4 @@
-"""What is done to fit stars in a step: a stranger's spectrum, extra noise, inputs hidden."""
+"""What is done to fit stars in a step: strangers' spectra, extra noise, what is not told."""
 
 from __future__ import annotations
 
@@ -50,6 +50,18 @@ def swap_rvs(stars: Stars, share: float, generator: Generator) -> Stars:
     rows = torch.where(chosen, giver, torch.arange(len(stars), device=giver.device))
     names = ("rvs_flux", "rvs_flux_error", "rvs_mask", "rvs_class")
     return replace(stars, **{name: getattr(stars, name)[rows] for name in names})
+
+
+def untell_normalisation(stars: Stars, share: float, generator: Generator) -> Stars:
+    """Hide from a share of the stars which of the two normalisations their RVS spectrum has.
+
+    A release that does not say, and spectra of other hands, are *unknown*: without this a network
+    meets that for the first time when it is asked about them.
+    """
+    if share == 0.0 or not stars.rvs_flux.numel():
+        return stars
+    told = _uniform((len(stars), 1), stars, generator) >= share
+    return replace(stars, rvs_class=stars.rvs_class * told)
 
 
 def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: Generator) -> Stars:

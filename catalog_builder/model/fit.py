@@ -18,7 +18,12 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.augment import add_noise, hide_inputs, swap_rvs
+from catalog_builder.model.augment import (
+    add_noise,
+    hide_inputs,
+    swap_rvs,
+    untell_normalisation,
+)
 from catalog_builder.model.checkpoint import (
     file_digest,
     group,
@@ -243,6 +248,7 @@ def _train_epoch(
         for parameters in optimiser.param_groups:
             parameters["lr"] = learning_rate((step + 1) / len(batches), settings)
         stars = swap_rvs(fit.stars.take(rows), settings.swap_share, generator)
+        stars = untell_normalisation(stars, settings.untold_share, generator)
         stars = add_noise(stars, settings.noise_share, settings.noise_factor, generator)
         stars = hide_inputs(stars, network.inputs, settings.modality_dropout, generator)
         columns = network_columns(stars, scaling, network.inputs)

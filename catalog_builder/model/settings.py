@@ -74,6 +74,12 @@ class ModelSettings(BaseModel):
         description="Share of fit stars that show another star's RVS spectrum in a step: sigma "
         "learns to grow where inputs contradict each other.",
     )
+    untold_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of fit stars in a step whose RVS normalisation the network is not told.",
+    )
     noise_share: float = Field(
         0.5, ge=0, le=1, description="Share of fit stars whose spectra get extra noise in a step."
     )

@@ -78,7 +78,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=4, work=_train_member, prefers="GPU")
+MEMBER = Stage("train", version=5, work=_train_member, prefers="GPU")
 ASSEMBLE = Stage("model", version=9, work=_assemble, keeps_previous=True)
 
 

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.augment import add_noise, hide_inputs, swap_rvs
+from catalog_builder.model.augment import (
+    add_noise,
+    hide_inputs,
+    swap_rvs,
+    untell_normalisation,
+)
 from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
 from catalog_builder.model.network import OUTPUTS, FlatConvolution, HybridNet
 
@@ -139,3 +144,14 @@ def test_a_stranger_s_spectrum_comes_from_the_next_star_in_colour(sky):
         torch.testing.assert_close(swapped.rvs_mask[row], stars.rvs_mask[giver])
     torch.testing.assert_close(swapped.photometry, stars.photometry)
     assert swap_rvs(stars, 0.0, torch.Generator()) is stars
+
+
+def test_some_stars_are_not_told_their_normalisation(sky):
+    stars = Stars.from_block(sky.block)
+    told = stars.rvs_class.any(dim=1)
+    asked = untell_normalisation(stars, 0.4, torch.Generator().manual_seed(6))
+    still = asked.rvs_class.any(dim=1)
+    assert 0.5 < still[told].float().mean() < 0.7
+    torch.testing.assert_close(asked.rvs_class[still], stars.rvs_class[still])
+    torch.testing.assert_close(asked.rvs_flux, stars.rvs_flux)
+    assert untell_normalisation(stars, 0.0, torch.Generator()) is stars
