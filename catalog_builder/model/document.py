@@ -84,9 +84,7 @@ class ModelDocument(BaseModel):
 
     def content_digest(self) -> str:
         """Return the SHA-256 of everything but the digest itself, as hexadecimal digits."""
-        content = self.model_dump(mode="json", exclude={"digest"})
-        text = json.dumps(content, sort_keys=True, allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _content_digest(self.model_dump(mode="json"))
 
     def to_bytes(self) -> bytes:
         """Return the text of ``model.json``."""
@@ -103,7 +101,8 @@ def read_document(path: Path) -> ModelDocument:
     """
     file = path / MODEL_JSON
     try:
-        document = ModelDocument.model_validate_json(file.read_bytes())
+        text = file.read_bytes()
+        document = ModelDocument.model_validate_json(text)
     except OSError as error:
         raise ModelError(
             f"{file} cannot be read ({error.strerror}).",
@@ -121,9 +120,17 @@ def read_document(path: Path) -> ModelDocument:
             f"{file} has the layout {document.format!r}; this program reads {FORMAT!r}.",
             "Train the model again with this version of the program.",
         )
-    if document.digest != document.content_digest():
+    # Of what was written, not of what was understood: a later version of the program has settings
+    # with defaults that an older model.json does not name.
+    if document.digest != _content_digest(json.loads(text)):
         raise ModelError(
             f"{file} does not match its own digest: it was changed after training.",
             "Copy the model directory again from where it was made, or train again.",
         )
     return document
+
+
+def _content_digest(content: dict[str, Any]) -> str:
+    sealed = {name: value for name, value in content.items() if name != "digest"}
+    text = json.dumps(sealed, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

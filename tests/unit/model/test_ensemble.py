@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from itertools import combinations
@@ -198,6 +199,15 @@ class TestDamage:
         document["calibration"]["any"][0]["sigma"]["constant"] += 0.5
         file.write_text(json.dumps(document))
         self.refuse(copy, "does not match its own digest")
+
+    def test_a_setting_that_is_newer_than_the_model_is_no_change(self, copy):
+        file = copy / "model.json"
+        document = json.loads(file.read_text())
+        del document["settings"]["untold_share"], document["digest"]
+        text = json.dumps(document, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        file.write_text(json.dumps({**document, "digest": digest}))
+        assert Estimator.load(copy).digest == digest
 
     def test_a_layout_of_another_program(self, copy):
         file = copy / "model.json"
