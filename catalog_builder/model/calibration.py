@@ -2,10 +2,10 @@
 
 The networks' covariance says which stars are uncertain; how uncertain is measured. For every subset
 of the inputs the calibration stars are predicted with the other inputs hidden, and two factors on
-the networks' sigma are fitted per label: one that makes it cover 68.3 % of the stars, and one that
-makes 1.96 of it cover 95 %. Residuals of real labels have longer tails than a Gaussian, so the two
-differ. Each factor is a product of smooth curves in S/N (or XP noise, or G), the predicted Teff and
-metallicity, and sigma itself, fitted in turn until the share covered is right along each of them.
+the networks' sigma are fitted per label (`calibration_fit`): one that makes it cover 68.3 % of the
+stars, and one that makes 1.96 of it cover 95 %. Errors have longer tails than a Gaussian, so the
+two differ. Each factor is a product of smooth curves in S/N (or XP noise, or G), the predicted Teff
+and metallicity, and sigma itself.
 
 Label surveys hold brighter stars than the archive. So every calibration star is predicted twice: as
 it was observed, and with its spectra made noisier, as those of a fainter twin.
@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block
-from catalog_builder.model.metrics import GAUSSIAN_95
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -31,14 +30,7 @@ COORDINATES = ("brightness", "teff", "metallicity", "sigma")
 #: Key of the correction for subsets of the inputs that no calibration star has.
 ANY_INPUTS = "any"
 
-# Share of a Gaussian within 1 sigma.
-ONE_SIGMA = 0.682689492137086
-_LEVELS = ((ONE_SIGMA, 1.0), (0.95, GAUSSIAN_95))
-_MOST_KNOTS = 8
 _TWIN_SEED = 17
-_ROUNDS = 12
-# Fewer stars than this fix no quantile of 95 %.
-_LEAST_STARS = 40
 # Where label errors explain all scatter the factor could be 0; no sigma is believed below this.
 _SMALLEST, _LARGEST = np.log(0.1), np.log(100.0)
 
@@ -168,77 +160,3 @@ def factors(calibration: Calibration, used: Bools, places: Array) -> tuple[Array
             on_sigma[rows, column] = label.sigma(places[column][rows])
             on_interval[rows, column] = label.interval95(places[column][rows])
     return on_sigma, on_interval
-
-
-def fit_label_factors(
-    residual: Array, sigma: Array, label_error: Array, places: Array, least: int
-) -> LabelFactors:
-    """Fit the factors of one label and one subset of the inputs.
-
-    A star lies within k sqrt((f sigma)^2 + e^2) of its label just when f exceeds its own
-    sqrt(max((residual / k)^2 - e^2, 0)) / sigma: the factor is a quantile of that, exact for the
-    calibration stars and blind to how far off the outliers are.
-
-    Parameters
-    ----------
-    residual, sigma, label_error : numpy.ndarray
-        (n,); stars with a NaN residual are left out.
-    places : numpy.ndarray
-        (n, 4), this label's part of `coordinates`.
-    least : int
-        Stars per knot of a curve.
-
-    Returns
-    -------
-    LabelFactors
-        Factors of 1 where there are fewer than 40 stars.
-    """
-    fitted = []
-    for share, width in _LEVELS:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            square = np.maximum((residual / width) ** 2 - np.nan_to_num(label_error) ** 2, 0.0)
-            needed = np.log(np.sqrt(square) / sigma)
-        known = ~np.isnan(needed)
-        fitted.append(_fit(np.clip(needed[known], _SMALLEST, None), places[known], share, least))
-    return LabelFactors(sigma=fitted[0], interval95=fitted[1])
-
-
-def _fit(needed: Array, places: Array, share: float, least: int) -> Factor:
-    """Fit log factors such that `share` of the stars need no more, along every coordinate."""
-    if len(needed) < _LEAST_STARS:
-        return Factor()
-    bins = [_bins(coordinate, least) for coordinate in places.T]
-    heights = [np.zeros(len(knots)) for knots, _ in bins]
-    constant = float(np.quantile(needed, share))
-    for _ in range(_ROUNDS):
-        for axis, (_, members) in enumerate(bins):
-            rest = needed - _total(constant, bins, heights, places)
-            heights[axis] += [np.quantile(rest[rows], share) for rows in members]
-        constant += float(np.quantile(needed - _total(constant, bins, heights, places), share))
-    curves = [
-        Curve(knots=tuple(knots.tolist()), values=tuple(height.tolist()))
-        for (knots, _), height in zip(bins, heights, strict=True)
-    ]
-    return Factor(constant=constant, curves=tuple(curves))
-
-
-_Bins = tuple[Array, list[NDArray[np.intp]]]
-
-
-def _bins(coordinate: Array, least: int) -> _Bins:
-    """Cut stars in bins of equal number: the median of each, and who is in it."""
-    order = np.argsort(coordinate, kind="stable")[: int(np.isfinite(coordinate).sum())]
-    count = min(_MOST_KNOTS, len(order) // least)
-    if count < 2:
-        return np.empty(0), []
-    members = np.array_split(order, count)
-    return np.array([np.median(coordinate[rows]) for rows in members]), members
-
-
-def _total(constant: float, bins: list[_Bins], heights: list[Array], places: Array) -> Array:
-    total = np.full(len(places), constant)
-    for (knots, _), height, coordinate in zip(bins, heights, places.T, strict=True):
-        if len(knots):
-            found = np.interp(coordinate, knots, height)
-            total += np.where(np.isfinite(coordinate), found, 0.0)
-    return total

@@ -21,9 +21,9 @@ from catalog_builder.model.calibration import (
     LabelFactors,
     coordinates,
     fainter_twins,
-    fit_label_factors,
     inputs_key,
 )
+from catalog_builder.model.calibration_fit import fit_label_factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
 from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
 from catalog_builder.model.estimator import Estimator, Prediction, build_network

@@ -12,73 +12,12 @@ from catalog_builder.model.calibration import (
     coordinates,
     factors,
     fainter_twins,
-    fit_label_factors,
     inputs_key,
 )
-from catalog_builder.model.metrics import GAUSSIAN_95, label_metrics, regime_names, regimes
+from catalog_builder.model.metrics import label_metrics, regime_names, regimes
 from catalog_builder.model.settings import ModelSettings
 
 SETTINGS = ModelSettings()
-STARS = 40_000
-
-
-def places_of(rng: np.random.Generator, sigma: np.ndarray) -> np.ndarray:
-    brightness = rng.uniform(1.0, 2.5, len(sigma))
-    teff, metallicity = rng.uniform(3500, 7000, len(sigma)), rng.uniform(-2, 0.5, len(sigma))
-    return np.column_stack([brightness, teff, metallicity, np.log(sigma)])
-
-
-def within(residual, half_width, error, width):
-    return np.abs(residual) <= np.hypot(half_width, width * error)
-
-
-def test_factors_cover_long_tailed_errors_along_every_coordinate():
-    rng = np.random.default_rng(5)
-    true = rng.lognormal(size=STARS)
-    # Sigma is wrong by factors that depend on S/N, Teff and on sigma; labels have their own errors.
-    claimed = true**0.8
-    places = places_of(rng, claimed)
-    claimed = claimed / np.exp(0.5 * (places[:, 0] - 1.7) + (places[:, 1] - 5000.0) / 3000.0)
-    places[:, 3] = np.log(claimed)
-    error = rng.uniform(0.1, 1.0, STARS)
-    residual = rng.standard_t(4, STARS) * true + rng.normal(size=STARS) * error
-    half = np.arange(STARS) < STARS // 2
-    fit = fit_label_factors(residual[half], claimed[half], error[half], places[half], 200)
-    test = ~half
-    sigma = claimed[test] * fit.sigma(places[test])
-    interval = GAUSSIAN_95 * claimed[test] * fit.interval95(places[test])
-    covered = within(residual[test], sigma, error[test], 1.0)
-    covered_95 = within(residual[test], interval, error[test], GAUSSIAN_95)
-    assert abs(covered.mean() - 0.683) < 0.012
-    assert abs(covered_95.mean() - 0.95) < 0.006
-    for coordinate in places[test].T:
-        third = np.digitize(coordinate, np.quantile(coordinate, [1 / 3, 2 / 3]))
-        for number in range(3):
-            assert abs(covered[third == number].mean() - 0.683) < 0.025
-            assert abs(covered_95[third == number].mean() - 0.95) < 0.015
-    # Longer tails than a Gaussian: the 95 % interval is wider than 1.96 sigma.
-    assert np.median(interval / sigma) > 1.05 * GAUSSIAN_95
-
-
-def test_few_stars_have_one_number_and_none_leave_sigma_as_it_is():
-    rng = np.random.default_rng(6)
-    sigma = np.ones(150)
-    places = places_of(rng, sigma)
-    residual = 2.0 * rng.normal(size=150)
-    one = fit_label_factors(residual, sigma, 0 * sigma, places, 100)
-    found = one.sigma(places)
-    assert np.ptp(found) == 0.0
-    assert abs(found[0] - 2.0) < 0.5
-    residual[10:] = np.nan
-    assert fit_label_factors(residual, sigma, 0 * sigma, places, 100) == LabelFactors()
-
-
-def test_label_errors_that_explain_all_scatter_do_not_make_sigma_zero():
-    sigma = np.ones(500)
-    places = places_of(np.random.default_rng(7), sigma)
-    fit = fit_label_factors(np.full(500, 0.1), sigma, sigma, places, 100)
-    assert (fit.sigma(places) > 0).all()
-    assert (fit.interval95(places) > 0).all()
 
 
 def test_unknown_coordinates_are_scaled_by_the_constant():

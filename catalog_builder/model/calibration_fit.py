@@ -1,0 +1,270 @@
+"""How wide the networks' own errors are, seen through the errors of the labels.
+
+A calibration star's residual is the network's error plus the label's. Where the label's is the
+larger one, no quantile of the residuals tells the network's: it has to be deconvolved. The
+network's error in units of its sigma is described as a mixture of three Gaussians, a core, a tail
+and a few outliers. A Gaussian label error widens each of them in quadrature, so the likelihood of
+the residuals is written down exactly. The widths of core and tail follow smooth curves along the
+coordinates of the calibration; weights and widths are those of the highest posterior probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import erf, logsumexp
+
+from catalog_builder.model.calibration import Array, Curve, Factor, LabelFactors
+from catalog_builder.model.metrics import GAUSSIAN_95
+
+# Share of a Gaussian within 1 sigma.
+ONE_SIGMA = 0.682689492137086
+_MOST_KNOTS = 14
+# Knots reach into the ends of a distribution, for there is much to tell at S/N 200.
+_EDGE = 0.005
+# Fewer stars than this fix no width of a tail.
+_LEAST_STARS = 40
+# What is expected before any star is seen. Shares of core, tail and outliers; logarithms of the
+# widths of tail and outliers over that of the core, and how far they, and the core's, may be off.
+_LOGITS = np.log(np.array([0.18, 0.02]) / 0.80)
+_TAIL, _OUTLIERS = np.log(1.6), np.log(12.0)
+_FREEDOM, _FREEDOM_OF_CORE = 0.25, 2.0
+# Log widths change by some 0.1 from one knot to the next. An axis as a whole is held near 0 by a
+# tenth of that strength: its level is the constant's to tell.
+_STEP, _LEVEL = 0.1, 0.01
+
+
+def fit_label_factors(
+    residual: Array, sigma: Array, label_error: Array, places: Array, least: int
+) -> LabelFactors:
+    """Fit the factors of one label and one subset of the inputs.
+
+    Parameters
+    ----------
+    residual, sigma, label_error : numpy.ndarray
+        (n,); stars with a NaN residual are left out, a label without an error is exact.
+    places : numpy.ndarray
+        (n, 4), this label's part of `coordinates`.
+    least : int
+        Stars per knot of a curve.
+
+    Returns
+    -------
+    LabelFactors
+        Factors of 1 where there are fewer than 40 stars.
+    """
+    known = np.isfinite(residual) & np.isfinite(sigma)
+    if known.sum() < _LEAST_STARS:
+        return LabelFactors()
+    axes = [_Axis.of(coordinate[known], least) for coordinate in places.T]
+    fit = _Likelihood(
+        (residual[known] / sigma[known]) ** 2,
+        (np.nan_to_num(label_error[known]) / sigma[known]) ** 2,
+        axes,
+    ).maximum()
+    return LabelFactors(
+        sigma=_factor(fit, axes, ONE_SIGMA, 1.0),
+        interval95=_factor(fit, axes, 0.95, GAUSSIAN_95),
+    )
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One coordinate of n stars as places between knots: straight lines run from knot to knot."""
+
+    knots: Array
+    left: NDArray[np.intp]
+    right: NDArray[np.intp]
+    of_left: Array
+    of_right: Array
+
+    @classmethod
+    def of(cls, coordinate: Array, least: int) -> _Axis:
+        known = np.isfinite(coordinate)
+        count = min(_MOST_KNOTS, int(known.sum()) // least)
+        shares = np.linspace(_EDGE, 1.0 - _EDGE, count)
+        knots = np.unique(np.quantile(coordinate[known], shares)) if count > 1 else np.empty(0)
+        if len(knots) < 2:
+            nothing = np.zeros(0)
+            return cls(nothing, *2 * (nothing.astype(np.intp),), nothing, nothing)
+        inside = np.clip(np.where(known, coordinate, knots[0]), knots[0], knots[-1])
+        left = np.clip(np.searchsorted(knots, inside, side="right") - 1, 0, len(knots) - 2)
+        share = (inside - knots[left]) / (knots[left + 1] - knots[left])
+        return cls(knots, left, left + 1, (1.0 - share) * known, share * known)
+
+    def curve(self, heights: Array) -> Array | float:
+        """Return the curve at the stars, (n,)."""
+        if not len(self.knots):
+            return 0.0
+        return heights[self.left] * self.of_left + heights[self.right] * self.of_right
+
+    def gather(self, slopes: Array) -> Array:
+        """Return the sum over stars of their slopes, by knot: the transpose of `curve`."""
+        size = len(self.knots)
+        if not size:
+            return np.empty(0)
+        return np.asarray(
+            np.bincount(self.left, slopes * self.of_left, size)
+            + np.bincount(self.right, slopes * self.of_right, size)
+        )
+
+
+class _Shape(NamedTuple):
+    """The mixture: log width of the core, log ratio of the tail's, both with curves; the rest."""
+
+    core: float
+    core_heights: Array
+    tail: float
+    tail_heights: Array
+    logits: Array
+    outliers: float
+
+
+class _Likelihood:
+    """Minus the logarithm of the posterior probability of a mixture, and its gradient.
+
+    Parameters
+    ----------
+    square, error : numpy.ndarray
+        (n,) squares of the residuals and of the label errors, in units of sigma.
+    axes : list of _Axis
+        Of the coordinates.
+    """
+
+    def __init__(self, square: Array, error: Array, axes: list[_Axis]) -> None:
+        self._square, self._error, self._axes = square, error, axes
+        self._sizes = [len(axis.knots) for axis in axes]
+        self._stiffness = _stiffness(self._sizes)
+
+    def maximum(self) -> _Shape:
+        """Return the most probable mixture."""
+        # A Gaussian's median square is 0.455 of its variance.
+        spread = np.median(self._square) / 0.455
+        width = max(spread - np.median(self._error), 0.05 * spread, 1e-4)
+        flat = np.zeros(sum(self._sizes))
+        start = np.concatenate([[0.5 * np.log(width)], flat, [_TAIL], flat, _LOGITS, [_OUTLIERS]])
+        found = minimize(self, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+        return self._shape(np.asarray(found.x))
+
+    def _shape(self, numbers: Array) -> _Shape:
+        n = sum(self._sizes)
+        core, tail = numbers[: 1 + n], numbers[1 + n : 2 + 2 * n]
+        return _Shape(core[0], core[1:], tail[0], tail[1:], numbers[-3:-1], numbers[-1])
+
+    def _curves(self, heights: Array) -> Array:
+        total = np.zeros(len(self._square))
+        for axis, part in zip(self._axes, _parts(heights, self._sizes), strict=True):
+            total += axis.curve(part)
+        return total
+
+    def _gather(self, slopes: Array) -> Array:
+        return np.concatenate([axis.gather(slopes) for axis in self._axes])
+
+    def __call__(self, numbers: Array) -> tuple[float, Array]:
+        """Return the value at a mixture, and its gradient."""
+        shape = self._shape(numbers)
+        core = shape.core + self._curves(shape.core_heights)
+        tail = core + shape.tail + self._curves(shape.tail_heights)
+        own = np.exp(2.0 * np.stack([core, tail, core + shape.outliers]))
+        variance = own + self._error
+        share = self._square / variance
+        weights = _log_weights(shape.logits)
+        each = weights[:, None] - 0.5 * (np.log(variance) + share)
+        star = logsumexp(each, axis=0)
+        belongs = np.exp(each - star)
+        # Derivatives of a star's ln p by the logarithm of each Gaussian's width.
+        slopes = belongs * (share - 1.0) * own / variance
+        gradient = np.concatenate(
+            [
+                [slopes.sum()],
+                self._gather(slopes.sum(axis=0)),
+                [slopes[1].sum()],
+                self._gather(slopes[1]),
+                (belongs.sum(axis=1) - np.exp(weights) * len(star))[1:],
+                [slopes[2].sum()],
+            ]
+        )
+        prior, prior_gradient = self._prior(shape)
+        return float(prior - star.sum()), prior_gradient - gradient
+
+    def _prior(self, shape: _Shape) -> tuple[float, Array]:
+        off = [
+            np.array([shape.core]) / _FREEDOM_OF_CORE**2,
+            self._stiffness @ shape.core_heights,
+            np.array([shape.tail - _TAIL]) / _FREEDOM**2,
+            self._stiffness @ shape.tail_heights,
+            shape.logits - _LOGITS,
+            np.array([shape.outliers - _OUTLIERS]) / _FREEDOM**2,
+        ]
+        value = 0.5 * (
+            (shape.core / _FREEDOM_OF_CORE) ** 2
+            + shape.core_heights @ off[1]
+            + ((shape.tail - _TAIL) / _FREEDOM) ** 2
+            + shape.tail_heights @ off[3]
+            + off[4] @ off[4]
+            + ((shape.outliers - _OUTLIERS) / _FREEDOM) ** 2
+        )
+        return float(value), np.concatenate(off)
+
+
+def _stiffness(sizes: list[int]) -> Array:
+    """Return the matrix that makes of the knots' heights how unlikely their steps are."""
+    matrix = np.zeros((sum(sizes), sum(sizes)))
+    start = 0
+    for size in sizes:
+        steps = np.diff(np.eye(size), axis=0)
+        part = slice(start, start + size)
+        matrix[part, part] = (steps.T @ steps + _LEVEL * np.eye(size)) / _STEP**2
+        start += size
+    return matrix
+
+
+def _log_weights(logits: Array) -> Array:
+    whole = np.concatenate([[0.0], logits])
+    return np.asarray(whole - logsumexp(whole))
+
+
+def _factor(shape: _Shape, axes: list[_Axis], share: float, width: float) -> Factor:
+    """Return the factor with which `width` sigmas hold a share of the networks' own errors."""
+    sizes = [len(axis.knots) for axis in axes]
+    parts = zip(axes, _parts(shape.tail_heights, sizes), strict=True)
+    ratio = np.atleast_1d(shape.tail + sum(axis.curve(part) for axis, part in parts))
+    # The quantile depends on the ratio alone, and smoothly.
+    grid = np.linspace(np.min(ratio), np.max(ratio), 101)
+    wider = np.interp(ratio, grid, _quantile(shape, grid, share))
+    heights = shape.core_heights + _closest(axes, wider - np.mean(wider))
+    curves = [
+        Curve(knots=tuple(axis.knots.tolist()), values=tuple(part.tolist()))
+        for axis, part in zip(axes, _parts(heights, sizes), strict=True)
+    ]
+    constant = shape.core + np.mean(wider) - np.log(width)
+    return Factor(constant=float(constant), curves=tuple(curves))
+
+
+def _closest(axes: list[_Axis], values: Array) -> Array:
+    """Return the heights of the curves whose sum is closest to values at the stars, (n,)."""
+    hats = [axis.curve(one) for axis in axes for one in np.eye(len(axis.knots))]
+    basis = np.array(hats).reshape(-1, len(values)).T
+    # A constant can go from axis to axis: the least heights are taken.
+    ridge = 1e-6 * len(basis) * np.eye(basis.shape[1])
+    return np.asarray(np.linalg.solve(basis.T @ basis + ridge, basis.T @ values))
+
+
+def _parts(heights: Array, sizes: list[int]) -> list[Array]:
+    return np.split(heights, np.cumsum(sizes)[:-1])
+
+
+def _quantile(shape: _Shape, ratios: Array, share: float) -> Array:
+    """Return ln of the half width, in widths of the core, that holds a share of the mixture."""
+    weights = np.exp(_log_weights(shape.logits))[:, None]
+    widths = np.stack([np.zeros_like(ratios), ratios, np.full_like(ratios, shape.outliers)])
+    low, high = np.full((2, len(ratios)), [[-4.0], [6.0]])
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        inside = (weights * erf(np.exp(middle - widths) / np.sqrt(2.0))).sum(axis=0) > share
+        low, high = np.where(inside, low, middle), np.where(inside, middle, high)
+    return np.asarray(0.5 * (low + high))
