@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional
 from catalog_builder.errors import ModelError
 from catalog_builder.features.rvs import N_PIXELS
 from catalog_builder.features.xp import N_SAMPLES
-from catalog_builder.model.inputs import LABELS, MODALITIES, WIDTHS
+from catalog_builder.model.inputs import LABELS, MODALITIES, WIDTHS, asinh
 from catalog_builder.model.settings import ModelSettings
 
 # Mean of each label and the lower triangle of a 5 x 5 Cholesky factor.
@@ -53,7 +53,15 @@ class Whitening(nn.Module):
 
 def squash(components: Tensor) -> Tensor:
     """Compress what is beyond some deviations, as a logarithm does."""
-    return _SQUASH * torch.asinh(components / _SQUASH)
+    return _SQUASH * asinh(components / _SQUASH)
+
+
+def sliced(layers: Callable[..., Tensor], size: int | None, *columns: Tensor) -> Tensor:
+    """Return what layers make of columns of b stars, so many stars at a time."""
+    if size is None:
+        return layers(*columns)
+    parts = zip(*(torch.split(column, size) for column in columns), strict=True)
+    return torch.cat([layers(*part) for part in parts])
 
 
 class FlatConvolution(nn.Conv1d):
@@ -112,19 +120,27 @@ class RvsBranch(nn.Module):
         samples = N_PIXELS // _STRIDE ** len(_KERNELS)
         self.out = FlatLinear(channels[-1], samples, settings.width)
         self.normalisation = nn.Linear(2, settings.width)
+        #: Stars that go through the convolutions at a time; None is all.
+        self.slice: int | None = None
 
     def forward(self, spectra: Tensor, told: Tensor) -> Tensor:
         """Embed spectra, told which of the two normalisations each has, (b, 2)."""
         depth, trust = spectra[:, 0], spectra[:, 1]
         # A masked sample is as deep as the mean spectrum there: it says nothing.
         centred = (depth - self.whitening.centre) * (trust > 0)
+        embedded: Tensor = (
+            self.components(self.whitening(centred))
+            + sliced(self._convolve, self.slice, centred, trust)
+            + self.normalisation(told)
+        )
+        return embedded
+
+    def _convolve(self, centred: Tensor, trust: Tensor) -> Tensor:
         hidden = flat(torch.stack([centred, trust], dim=2))
         for convolution in self.convolutions:
             hidden = convolution(hidden)
-        embedded: Tensor = (
-            self.components(self.whitening(centred)) + self.out(hidden) + self.normalisation(told)
-        )
-        return embedded
+        out: Tensor = self.out(hidden)
+        return out
 
 
 class XpBranch(nn.Module):
@@ -147,20 +163,26 @@ class XpBranch(nn.Module):
         for stride in (4, 3, 2):
             samples = math.ceil(samples / stride)
         self.out = nn.Linear(2 * filters * samples, settings.width)
+        #: As in `RvsBranch`.
+        self.slice: int | None = None
 
     def forward(self, columns: Tensor) -> Tensor:
         """Embed standardised XP columns."""
         flux, noise = columns[:, :N_SAMPLES], columns[:, N_SAMPLES:]
         centred = flux - self.whitening.centre
-        hidden = flat(centred[:, :, None])
-        for convolution in self.convolutions:
-            hidden = convolution(hidden)
         embedded: Tensor = (
             self.components(self.whitening(centred))
             + self.noise(noise)
-            + self.out(hidden.flatten(1))
+            + sliced(self._convolve, self.slice, centred)
         )
         return embedded
+
+    def _convolve(self, centred: Tensor) -> Tensor:
+        hidden = flat(centred[:, :, None])
+        for convolution in self.convolutions:
+            hidden = convolution(hidden)
+        out: Tensor = self.out(hidden.flatten(1))
+        return out
 
 
 class ResidualBlock(nn.Module):

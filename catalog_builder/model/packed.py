@@ -15,8 +15,10 @@ from catalog_builder.model.network import (
     FlatConvolution,
     FlatLinear,
     HybridNet,
+    RvsBranch,
     SiluLinear,
     Whitening,
+    XpBranch,
     squash,
 )
 
@@ -36,6 +38,8 @@ def can_pack() -> bool:
 
 #: Stars per forward pass for which layouts are chosen; other numbers work as well.
 _BATCH = 1024
+#: Stars in the convolutions at a time: what lies between two of them stays in a core's cache.
+_SLICE = 128
 
 
 def pack(network: HybridNet) -> HybridNet:
@@ -50,6 +54,8 @@ def pack(network: HybridNet) -> HybridNet:
         return network
     with torch.no_grad():
         for parent in list(network.modules()):
+            if isinstance(parent, RvsBranch | XpBranch):
+                parent.slice = _SLICE
             for name, layer in parent.named_children():
                 packed = _packed(layer)
                 if packed is not None:

@@ -13,7 +13,7 @@ from catalog_builder.model.augment import (
     swap_rvs,
     untell_normalisation,
 )
-from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
+from catalog_builder.model.inputs import MODALITIES, Stars, asinh, network_columns
 from catalog_builder.model.network import OUTPUTS, FlatConvolution, HybridNet
 
 SUBSETS = [s for size in range(1, 5) for s in combinations(MODALITIES, size)]
@@ -155,3 +155,25 @@ def test_some_stars_are_not_told_their_normalisation(sky):
     torch.testing.assert_close(asked.rvs_class[still], stars.rvs_class[still])
     torch.testing.assert_close(asked.rvs_flux, stars.rvs_flux)
     assert untell_normalisation(stars, 0.0, torch.Generator()) is stars
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-4, 0.3, 1.0, 20.0, 1e6, 1e18])
+def test_asinh_is_that_of_torch(size):
+    values = torch.tensor([-size, size, 0.5 * size])
+    exact = torch.asinh(values.double())
+    torch.testing.assert_close(asinh(values).double(), exact, rtol=3e-7, atol=0.0)
+
+
+def test_asinh_of_what_has_no_square_is_finite_and_of_nothing_is_nothing():
+    assert torch.isfinite(asinh(torch.tensor([3e38, -3e38]))).all()
+    assert asinh(torch.zeros(1)).item() == 0.0
+    assert torch.isnan(asinh(torch.tensor([torch.nan]))).all()
+
+
+def test_stars_that_go_through_the_convolutions_in_slices_get_the_same(sky, scaling, settings):
+    network = build(settings, MODALITIES)
+    stars = Stars.from_block(sky.block).take(slice(0, 100))
+    columns = network_columns(stars, scaling, MODALITIES)
+    whole = network(columns, stars.present)
+    network.branches["rvs"].slice = network.branches["xp"].slice = 32
+    torch.testing.assert_close(network(columns, stars.present), whole, rtol=1e-6, atol=1e-6)
