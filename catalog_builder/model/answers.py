@@ -13,6 +13,7 @@ from torch import Tensor
 from catalog_builder.model.arrays import MODALITIES
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.network import HybridNet
+from catalog_builder.model.slices import whole_slices
 
 _SPECTRA = ("rvs", "xp")
 
@@ -58,16 +59,17 @@ def conflict(
     rows = torch.nonzero(usable[:, 0] & usable[:, 1])[:, 0]
     if not len(rows):
         return chi_square
+    asked = whole_slices(rows)
     means, covariance = [], torch.zeros((), dtype=torch.float64, device=usable.device)
     for name in _SPECTRA:
         shown = torch.tensor([other == name for other in MODALITIES], device=usable.device)
-        out = network.answer({name: embedded[name][rows]}, shown.expand(len(rows), -1))
+        out = network.answer({name: embedded[name][asked]}, shown.expand(len(asked), -1))
         mean, cholesky = mean_and_cholesky(out.double())
         means.append(mean[:, trained])
         covariance = covariance + (cholesky @ cholesky.mT)[:, trained][:, :, trained]
     difference = means[0] - means[1]
     solved = torch.linalg.solve(covariance, difference)
-    chi_square[rows] = (difference * solved).sum(dim=1)
+    chi_square[rows] = (difference * solved).sum(dim=1)[: len(rows)]
     return chi_square
 
 

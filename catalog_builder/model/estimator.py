@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from catalog_builder.model.metrics import GAUSSIAN_95
 from catalog_builder.model.network import HybridNet
 from catalog_builder.model.packed import pack
 from catalog_builder.model.selection import DISTANCES, Selection
+from catalog_builder.model.slices import SLICE, whole_slices
 
 Array = NDArray[np.float64]
 
@@ -225,6 +226,9 @@ class Estimator:
     def _mixture(self, stars: Stars) -> Mixture:
         means: list[Tensor] = []
         covariances: list[Tensor] = []
+        count = len(stars)
+        if count % SLICE:
+            stars = stars.take(whole_slices(torch.arange(count, device=stars.present.device)))
         columns = network_columns(stars, self._scaling, self.document.trained_inputs)
         used = self.networks[0].usable(stars.present)
         for number, network in enumerate(self.networks):
@@ -242,12 +246,16 @@ class Estimator:
         epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
         aleatoric = torch.stack(covariances).mean(dim=0)
         ratio = disagreement(aleatoric, epistemic, self._trained)
+
+        def of_stars(values: Tensor) -> NDArray[Any]:
+            return np.asarray(values[:count].cpu())
+
         return Mixture(
-            mean.cpu().numpy(),
-            aleatoric.cpu().numpy(),
-            epistemic.cpu().numpy(),
-            used.cpu().numpy(),
-            Contradictions(chi_square.cpu().numpy(), ratio.cpu().numpy()),
+            of_stars(mean),
+            of_stars(aleatoric),
+            of_stars(epistemic),
+            of_stars(used),
+            Contradictions(of_stars(chi_square), of_stars(ratio)),
         )
 
 

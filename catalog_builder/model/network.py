@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -14,6 +14,7 @@ from catalog_builder.features.rvs import N_PIXELS
 from catalog_builder.features.xp import N_SAMPLES
 from catalog_builder.model.inputs import LABELS, MODALITIES, WIDTHS, asinh
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.model.slices import sliced, whole_slices
 
 # Mean of each label and the lower triangle of a 5 x 5 Cholesky factor.
 OUTPUTS = len(LABELS) + len(LABELS) * (len(LABELS) + 1) // 2
@@ -54,14 +55,6 @@ class Whitening(nn.Module):
 def squash(components: Tensor) -> Tensor:
     """Compress what is beyond some deviations, as a logarithm does."""
     return _SQUASH * asinh(components / _SQUASH)
-
-
-def sliced(layers: Callable[..., Tensor], size: int | None, *columns: Tensor) -> Tensor:
-    """Return what layers make of columns of b stars, so many stars at a time."""
-    if size is None:
-        return layers(*columns)
-    parts = zip(*(torch.split(column, size) for column in columns), strict=True)
-    return torch.cat([layers(*part) for part in parts])
 
 
 class FlatConvolution(nn.Conv1d):
@@ -322,7 +315,11 @@ class HybridNet(nn.Module):
         embedded = spectra.new_zeros(len(usable), self.width)
         if not len(rows):
             return embedded
-        return embedded.index_add(0, rows, branch(spectra[rows], told[rows]))
+        if branch.slice is None:
+            return embedded.index_add(0, rows, branch(spectra[rows], told[rows]))
+        # Some stars more than once, which a gradient would count.
+        rows = whole_slices(rows)
+        return embedded.index_copy(0, rows, branch(spectra[rows], told[rows]))
 
     def answer(
         self, embedded: Mapping[str, Tensor], usable: Tensor, generator: Generator | None = None

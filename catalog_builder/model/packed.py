@@ -21,6 +21,7 @@ from catalog_builder.model.network import (
     XpBranch,
     squash,
 )
+from catalog_builder.model.slices import SLICE
 
 _NEEDED = (
     "_linear_pointwise",
@@ -38,8 +39,6 @@ def can_pack() -> bool:
 
 #: Stars per forward pass for which layouts are chosen; other numbers work as well.
 _BATCH = 1024
-#: Stars in the convolutions at a time: what lies between two of them stays in a core's cache.
-_SLICE = 128
 
 
 def pack(network: HybridNet) -> HybridNet:
@@ -55,7 +54,7 @@ def pack(network: HybridNet) -> HybridNet:
     with torch.no_grad():
         for parent in list(network.modules()):
             if isinstance(parent, RvsBranch | XpBranch):
-                parent.slice = _SLICE
+                parent.slice = SLICE
             for name, layer in parent.named_children():
                 packed = _packed(layer)
                 if packed is not None:

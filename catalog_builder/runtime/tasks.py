@@ -12,7 +12,7 @@ from typing import Any
 from distributed import KilledWorker
 
 from catalog_builder.errors import CatalogBuilderError, StoreError
-from catalog_builder.runtime import running
+from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
     EVERYTHING,
@@ -176,7 +176,10 @@ def run_task(
         return receipt
     previous = read_receipt(file) if file.exists() else None
     with running.mark(workdir, task.stage, task.name):
-        outcome = stage.work(context, task)
+        try:
+            outcome = stage.work(context, task)
+        finally:
+            heap.release()
         receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
         _refuse_if_superseded(workdir, task, token)
         write_receipt(file, receipt)

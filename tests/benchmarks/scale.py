@@ -5,7 +5,7 @@
 The archive is made of another one (`catalog-builder simulate`): its partitions are repeated under
 new source ids, in ranges of their own, until there are as many stars as asked for. Then the run is
 started as a user would, and the proportional set size (PSS) of the driver and of every worker is
-read twice a second. Without --model only the ingest runs.
+read ten times a second. Without --model only the ingest runs.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class MemoryWatch(threading.Thread):
         self.done = threading.Event()
 
     def run(self) -> None:
-        while not self.done.wait(0.5):
+        while not self.done.wait(0.1):
             stage = self.stage()
             for process in [self.root, *self.root.children(recursive=True)]:
                 try:

@@ -35,11 +35,13 @@ def available_cores() -> int:
 
 #: Workers hold no results that could be spilled, and one that pauses would wait for ever: above its
 #: limit it is restarted, and the task tried again.
-WORKER_MEMORY: dict[str, float | bool] = {
+WORKER_MEMORY: dict[str, float | bool | str] = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
+    # Dask's profiler keeps a tree of calls for each cycle: a thousand of them are some 50 MiB.
+    "distributed.worker.profile.cycle": "60s",
 }
 
 

@@ -14,6 +14,8 @@ from catalog_builder.errors import ModelError
 from catalog_builder.model.ensemble import Estimator, assemble, read_metrics
 from catalog_builder.model.fit import fit_member
 from catalog_builder.model.inputs import LABELS, MODALITIES, Split, TrainingArrays
+from catalog_builder.model.packed import PackedLinear, can_pack
+from catalog_builder.model.slices import SLICE
 
 SUBSETS = [s for size in range(1, 5) for s in combinations(MODALITIES, size)]
 
@@ -165,6 +167,21 @@ def test_without_rvs_stars_are_calibrated_by_magnitude(estimator, sky):
     by_regime = estimator.document.metrics["without_rvs"]["by_regime"]
     assert all(name.startswith("without RVS") for name in by_regime)
     assert len(by_regime) > 1
+
+
+@pytest.mark.skipif(not can_pack(), reason="torch has no oneDNN operators here")
+def test_layers_at_work_meet_whole_slices_only_whatever_the_number_of_stars(model, sky):
+    estimator = Estimator.load(model)
+    met = set()
+    for network in estimator.networks:
+        for layer in network.modules():
+            if isinstance(layer, PackedLinear):
+                layer.register_forward_pre_hook(lambda _layer, given: met.add(given[0].shape[0]))
+    for stars in (1, 77, 150, 300):
+        block = {name: values[:stars] for name, values in sky.block.items()}
+        assert len(estimator.predict(block, 200).mean) == stars
+    assert met
+    assert all(size % SLICE == 0 for size in met)
 
 
 class TestDamage:
