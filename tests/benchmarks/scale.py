@@ -20,6 +20,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -33,9 +34,18 @@ TABLES = ("xp_sampled_mean_spectrum", "gaia_source")
 
 
 def repeat_archive(
-    source: Path, out: Path, stars: int, tables: tuple[str, ...], per_partition: int
+    source: Path,
+    out: Path,
+    stars: int,
+    tables: tuple[str, ...],
+    per_partition: int,
+    sources: int | None = None,
 ) -> tuple[int, int]:
-    """Write an archive of so many stars, and return how many it has, and in how many partitions."""
+    """Write an archive of so many stars, and return how many it has, and in how many partitions.
+
+    With `sources`, a partition's `gaia_source` has so many rows; those beyond the stars have no
+    spectra, as most of them in a real one.
+    """
     release = load_release("dr3")
     partitions = [
         part for part in list_partitions(str(source), release) if set(tables) <= set(part.files)
@@ -45,42 +55,64 @@ def repeat_archive(
         for number, part in enumerate(partitions)
         for table in tables
     }
-    per_copy = len(rows[0, tables[0]][1])
+    per_copy = len(rows[0, tables[0]].body)
     wanted = max(1, round(stars / per_partition))
-    copies = max(1, round(per_partition / per_copy))
+    with_spectra = max(1, round(per_partition / per_copy))
+    copies = max(with_spectra, round((sources or 0) / per_copy))
     width = release.partition.n_pixels // wanted
     for place in range(wanted):
         for table in tables:
-            lines = []
-            for copy in range(copies):
-                number = (place * copies + copy) % len(partitions)
-                header, body, column = rows[number, table]
-                inside = range(width * copy // copies, width * (copy + 1) // copies)
-                lines += _renamed(body, column, partitions[number], release, place * width, inside)
             folder = table_folder(release, table, out)
             folder.mkdir(parents=True, exist_ok=True)
             name = range_name(release, place * width, (place + 1) * width - 1)
-            text = header + b"\n".join(lines) + b"\n"
             path = folder / file_name(release.tables[table], name)
-            path.write_bytes(igzip.compress(text, compresslevel=1, mtime=0))
-    return sum(1 for _ in range(wanted)) * copies * per_copy, wanted
+            with igzip.open(path, "wb", compresslevel=1) as file:
+                file.write(rows[0, table].header)
+                for copy in range(copies if table == "gaia_source" else with_spectra):
+                    number = (place * copies + copy) % len(partitions)
+                    text = rows[number, table]
+                    if copy >= with_spectra:
+                        text = _without_spectra(text)
+                    inside = range(width * copy // copies, width * (copy + 1) // copies)
+                    part = partitions[number]
+                    lines = _renamed(text, part, release, place * width, inside)
+                    file.write(b"\n".join(lines) + b"\n")
+    return wanted * with_spectra * per_copy, wanted
 
 
-def _read(file: Path) -> tuple[bytes, list[bytes], int]:
-    """Return a table's header, its rows, and which column is the source_id."""
+class Text(NamedTuple):
+    """A table's file: header with the line of names, rows, names."""
+
+    header: bytes
+    body: list[bytes]
+    names: list[bytes]
+
+
+def _read(file: Path) -> Text:
     text = igzip.decompress(file.read_bytes())
     names = text.index(b"\n", text.rindex(b"\n#") + 1) + 1
     end = text.index(b"\n", names) + 1
-    column = text[names : end - 1].split(b",").index(b"source_id")
-    return text[:end], text[end:].splitlines(), column
+    return Text(text[:end], text[end:].splitlines(), text[names : end - 1].split(b","))
+
+
+def _without_spectra(text: Text) -> Text:
+    """Return rows of `gaia_source` that announce no spectra."""
+    columns = [k for k, name in enumerate(text.names) if name.startswith(b"has_")]
+    body = []
+    for row in text.body:
+        fields = row.split(b",")
+        for column in columns:
+            fields[column] = b'"False"'
+        body.append(b",".join(fields))
+    return text._replace(body=body)
 
 
 def _renamed(
-    body: list[bytes], column: int, part: Partition, release: ReleaseSpec, first: int, inside: range
+    text: Text, part: Partition, release: ReleaseSpec, first: int, inside: range
 ) -> list[bytes]:
     """Return rows with ids in another range of pixels; what follows the pixel in an id stays."""
-    shift = release.partition.source_id_shift
-    fields = [row.split(b",", column + 1) for row in body]
+    shift, column = release.partition.source_id_shift, text.names.index(b"source_id")
+    fields = [row.split(b",", column + 1) for row in text.body]
     ids = np.array([int(each[column]) for each in fields])
     share = ((ids >> shift) - part.start) / (part.stop - part.start + 1)
     pixels = first + inside.start + (share * len(inside)).astype(np.int64)
@@ -168,6 +200,7 @@ def main() -> int:
     parser.add_argument("--model", help="model directory; without it only the ingest runs")
     parser.add_argument("--stars", type=int, default=10_000)
     parser.add_argument("--per-partition", type=int, default=5_000)
+    parser.add_argument("--sources", type=int, help="rows of gaia_source in each partition")
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--scratch", type=Path, help="where archive and workdir are made")
@@ -177,7 +210,12 @@ def main() -> int:
     try:
         tables = tuple(given.tables.split(","))
         stars, partitions = repeat_archive(
-            given.archive, place / "archive", given.stars, tables, given.per_partition
+            given.archive,
+            place / "archive",
+            given.stars,
+            tables,
+            given.per_partition,
+            given.sources,
         )
         seen = measure(place / "archive", place / "work", given.model, given.workers)
     finally:

@@ -83,6 +83,7 @@ class Context:
             "model": self.run.digest,
             "members": len(document.weights),
             "epochs": document.settings.epochs,
+            "training_seconds": self.run.training_seconds(),
             "labelled": {one.name.lower(): int(np.sum(split == one)) for one in Split},
             "test_sky": {name: sky[name] for name in ("release", "seed", "stars")},
         }

@@ -24,6 +24,8 @@ def write(results: Path, docs: Path) -> None:
 def _head(found: dict[str, Any]) -> str:
     about = next(iter(found.values()))["about"]
     labelled = ", ".join(f"{n} {name}" for name, n in about["labelled"].items())
+    times = [f"{seconds / 60:.0f}" for seconds in about["training_seconds"]]
+    training = f"{', '.join(times)} minutes of a core for each member"
     sky = about["test_sky"]
     return f"""# How good the labels are
 
@@ -40,6 +42,6 @@ says when; every part leaves its numbers in `DIR/results`, and this page is made
 `--real-workdir`, a run on the real archive.
 
 Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs.
-Labelled stars: {labelled}.
+Labelled stars: {labelled}. Training took {training}.
 Test sky: seed {sky["seed"]}, {sky["stars"]:,} stars. *Like the training stars* means: chosen by
 the label survey's rule (G < 14.3, giants preferred, inside its limits), without an anomaly."""

@@ -54,7 +54,8 @@ def flaws(result: dict[str, Any], figures: Path) -> str:
     return "\n\n".join(
         [
             "## Flaws of the synthesis, drawn at random in training",
-            f"Networks that read RVS alone ({result['members']} members, {result['epochs']}\n"
+            f"Networks that read RVS alone ({result['fit_stars']:,} fit stars,"
+            f" {result['members']} members, {result['epochs']}\n"
             "epochs), trained on spectra as simulated; on the same, half of them without being\n"
             "told their normalisation; and on these with shallower cores of the calcium triplet\n"
             "and of the blend at 850.42 nm and errors of line strengths, continuum, resolution\n"

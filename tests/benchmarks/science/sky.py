@@ -83,6 +83,11 @@ class RunOfModel:
             raise InputError(f"{self.workdir} has no training store.", "Run it again.")
         return stores[-1]
 
+    def training_seconds(self) -> list[float]:
+        """Return how long each member was trained, s; one worker each."""
+        files = sorted((self.workdir / "receipts" / "train").glob("*.json"))
+        return [json.loads(file.read_text())["seconds"] for file in files]
+
 
 @dataclass(frozen=True)
 class TestSky:

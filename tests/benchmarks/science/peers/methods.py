@@ -56,7 +56,7 @@ _PERCEPTRON_EPOCHS, _PERCEPTRON_BATCH = 200, 256
 #: trainings; 0.2 is that of Guiglion et al. 2020 (A&A 644, A168).
 _CNNS = ((1e-3, 0.2), (3e-3, 0.2), (3e-3, 0.05))
 #: Batches of 64 take a third of the time of the 16 of 2020.
-_CNN_BATCH, _CNN_TRIAL_EPOCHS, _CNN_EPOCHS, _CNN_PATIENCE = 64, 8, 40, 12
+_CNN_BATCH, _CNN_TRIAL_EPOCHS, _CNN_EPOCHS, _CNN_PATIENCE = 64, 5, 30, 8
 _CNN_MEMBERS = 2
 _SEED = 11
 
