@@ -30,7 +30,7 @@ def measure(context: Context) -> dict[str, Any]:
     both = {name: stars.join(known, on="source_id") for name, stars in chosen.items()}
     return {
         "halo": _halo(faint, both["halo, 15 to 25"]),
-        "sequences": _sequences(faint, both["disc, 15 to 25"]),
+        "sequences": _sequences(limit.complete(faint), both["disc, 15 to 25"]),
         "maps": _maps(faint),
     }
 
@@ -69,33 +69,38 @@ def _wrong(stars: pl.DataFrame, column: str) -> NDArray[np.bool_]:
 def _sequences(faint: pl.DataFrame, few: pl.DataFrame) -> list[dict[str, Any]]:
     """Share on the wrong sequence by place; the posterior's best guess and its own expectation.
 
-    `few` holds as many stars of each place, so there is no sum over places.
+    The last row is of the stars of all places where the truth has both sequences.
     """
     low, high = limit.TWO_SEQUENCES
     two = faint.filter((pl.col("true.m_h") > low) & (pl.col("true.m_h") < high))
-    rows = []
-    for name, inside in limit.PLACES.items():
-        many, same = two.filter(inside), few.filter(inside)
-        true = _high(many["true.m_h"].to_numpy(), many["true.alpha_m"].to_numpy())
-        row: dict[str, Any] = {"place": name, "n": len(many), "high": int(true.sum())}
-        row["both"] = bool(len(many) and _BOTH < true.mean() < 1.0 - _BOTH)
-        probability = same["high_alpha"].to_numpy()
-        high_same = _high(same["true.m_h"].to_numpy(), same["true.alpha_m"].to_numpy())
-        for key, wrong in (
-            ("network", _wrong(many, "all")),
-            ("network_same", _wrong(same, "all")),
-            ("posterior", (probability > 0.5) != high_same),
-        ):
-            row[f"{key}_n"] = len(wrong)
-            if len(wrong):
-                row[key] = float(wrong.mean())
-                row[f"{key}_low"], row[f"{key}_high"] = wilson(int(wrong.sum()), len(wrong))
-        if len(probability):
-            # Steadier than counting: each posterior says how often its best guess is wrong.
-            doubt = np.clip(np.minimum(probability, 1.0 - probability), 0.0, None)
-            row["expected"] = float(doubt.mean())
-        rows.append(row)
-    return rows
+    rows = [
+        _place(name, two.filter(inside), few.filter(inside))
+        for name, inside in limit.PLACES.items()
+    ]
+    inside = pl.any_horizontal(limit.PLACES[row["place"]] for row in rows if row["both"])
+    return [*rows, _place("all places with both", two.filter(inside), few.filter(inside))]
+
+
+def _place(name: str, many: pl.DataFrame, same: pl.DataFrame) -> dict[str, Any]:
+    true = _high(many["true.m_h"].to_numpy(), many["true.alpha_m"].to_numpy())
+    row: dict[str, Any] = {"place": name, "n": len(many), "high": int(true.sum())}
+    row["both"] = bool(len(many) and _BOTH < true.mean() < 1.0 - _BOTH)
+    probability = same["high_alpha"].to_numpy()
+    high_same = _high(same["true.m_h"].to_numpy(), same["true.alpha_m"].to_numpy())
+    for key, wrong in (
+        ("network", _wrong(many, "all")),
+        ("network_same", _wrong(same, "all")),
+        ("posterior", (probability > 0.5) != high_same),
+    ):
+        row[f"{key}_n"] = len(wrong)
+        if len(wrong):
+            row[key] = float(wrong.mean())
+            row[f"{key}_low"], row[f"{key}_high"] = wilson(int(wrong.sum()), len(wrong))
+    if len(probability):
+        # Steadier than counting: each posterior says how often its best guess is wrong.
+        doubt = np.clip(np.minimum(probability, 1.0 - probability), 0.0, None)
+        row["expected"] = float(doubt.mean())
+    return row
 
 
 def _maps(faint: pl.DataFrame) -> dict[str, Any]:

@@ -29,12 +29,13 @@ training ones, and those that have an exact posterior. Aim: within 0.1 dex of th
 same stars within 0.03 of the posterior's bias:"""
 _SEQUENCE_WORDS = """\
 Share of stars put on the wrong sequence of [alpha/M] (the boundary is half-way between the
-simulation's two), %, with its 95 % interval and the number of stars; true [M/H] -0.7 to 0.1. The
-posterior takes the sequence that is the more probable; *expected* is how often it says itself that
-this is wrong, which is steadier than counting; *ratio* is the network's share of all stars over it
-(goal: 1.25 where the truth has both sequences, each with a tenth of the stars or more):"""
+simulation's two), %, with its 95 % interval and the number of stars; true [M/H] -0.7 to 0.1, all
+four inputs. The posterior takes the sequence that is the more probable; *expected* is how often it
+says itself that this is wrong, which is steadier than counting; the *ratios* are the network's
+share of the same stars over the posterior's and over what it expects (goal: 1.25 where the truth
+has both sequences, each with a tenth of the stars or more):"""
 _PLACE_HEAD = (
-    "place", "n", "high", "network", "network, same stars", "posterior", "expected", "ratio",
+    "place", "n", "high", "network", "network, same stars", "posterior", "expected", "ratios",
 )  # fmt: skip
 _SHUFFLE_HEAD = (
     "spectra", "label", "RMSE", "median sigma", "information", "RMSE, no warning",
@@ -175,7 +176,7 @@ def _galaxy(result: dict[str, Any], figures: Path) -> str:
             f"{row['high']:,}",
             *(f"{_share(row, name)}, {row[f'{name}_n']}" for name in _WHO),
             f"{100 * row['expected']:.1f}" if "expected" in row else "-",
-            f"{row['network'] / row['expected']:.2f}" if row.get("expected", 0) > 1e-3 else "-",
+            f"{_ratio(row, 'posterior')}, {_ratio(row, 'expected')}",
         ]
         for row in result["sequences"]
         if row["n"]
@@ -217,6 +218,10 @@ def _share(row: dict[str, Any], name: str) -> str:
         return "-"
     low, high = 100 * row[f"{name}_low"], 100 * row[f"{name}_high"]
     return f"{100 * row[name]:.1f} ({low:.1f} to {high:.1f})"
+
+
+def _ratio(row: dict[str, Any], name: str) -> str:
+    return f"{row['network_same'] / row[name]:.2f}" if row.get(name, 0.0) > 0.0 else "-"
 
 
 SECTIONS: dict[str, Callable[[dict[str, Any], Path], str]] = {

@@ -61,6 +61,15 @@ _TRUTH = (
 )  # fmt: skip
 
 
+def complete(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the test stars that the posterior describes: like the training ones, all inputs."""
+    return frame.filter(
+        pl.col("true.like_training")
+        & pl.all_horizontal("has_rvs", "has_xp", "has_photometry", "has_parallax")
+        & ((pl.col("true.grvs_mag") - _CLASS_EDGE).abs() > _CLASS_DOUBT)
+    )
+
+
 def groups(frame: pl.DataFrame, stars: int) -> dict[str, pl.DataFrame]:
     """Choose test stars of the training population with all four inputs.
 
@@ -68,13 +77,9 @@ def groups(frame: pl.DataFrame, stars: int) -> dict[str, pl.DataFrame]:
     -------
     dict
         At most `stars` per bin of S/N, at random but for that; a quarter as many per bin of the
-        halo's [M/H]; a fifth as many per place in the disc, of the [M/H] that have two sequences.
+        halo's [M/H]; `stars` per place in the disc, of the [M/H] that have two sequences.
     """
-    whole = frame.filter(
-        pl.col("true.like_training")
-        & pl.all_horizontal("has_rvs", "has_xp", "has_photometry", "has_parallax")
-        & ((pl.col("true.grvs_mag") - _CLASS_EDGE).abs() > _CLASS_DOUBT)
-    )
+    whole = complete(frame)
     order = uniform_hash(whole["source_id"].to_numpy(), _ORDER_SEED)
     shuffled = whole.with_columns(pl.Series("order", order)).sort("order")
     sn = pl.col("rvs_spec_sig_to_noise")
@@ -86,7 +91,7 @@ def groups(frame: pl.DataFrame, stars: int) -> dict[str, pl.DataFrame]:
     }
     # Chance gives the outer places a handful: each gets its own share.
     both = faint.filter(pl.col("true.m_h").is_between(*TWO_SEQUENCES, closed="none"))
-    places = [both.filter(inside).head(stars // 5) for inside in PLACES.values()]
+    places = [both.filter(inside).head(stars) for inside in PLACES.values()]
     return {**chosen, "disc, 15 to 25": pl.concat(places)}
 
 
