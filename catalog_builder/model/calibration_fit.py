@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import erf, logsumexp
 
+from catalog_builder.errors import ModelError
 from catalog_builder.model.calibration import Array, Curve, Factor, LabelFactors
 from catalog_builder.model.metrics import GAUSSIAN_95
 
@@ -28,6 +29,8 @@ _MOST_KNOTS = 14
 _EDGE = 0.005
 # Fewer stars than this fix no width of a tail.
 _LEAST_STARS = 40
+# More add nothing: widths are then known to a part in a hundred, knot by knot.
+_MOST_STARS = 60_000
 # What is expected before any star is seen. Shares of core, tail and outliers; logarithms of the
 # widths of tail and outliers over that of the core, and how far they, and the core's, may be off.
 _LOGITS = np.log(np.array([0.18, 0.02]) / 0.80)
@@ -46,7 +49,8 @@ def fit_label_factors(
     Parameters
     ----------
     residual, sigma, label_error : numpy.ndarray
-        (n,); stars with a NaN residual are left out, a label without an error is exact.
+        (n,); stars with a NaN residual are left out, a label without an error is exact. The errors
+        are believed: where a survey overstates them, sigma comes out too small.
     places : numpy.ndarray
         (n, 4), this label's part of `coordinates`.
     least : int
@@ -56,10 +60,16 @@ def fit_label_factors(
     -------
     LabelFactors
         Factors of 1 where there are fewer than 40 stars.
+
+    Raises
+    ------
+    ModelError
+        If no mixture can be found.
     """
-    known = np.isfinite(residual) & np.isfinite(sigma)
-    if known.sum() < _LEAST_STARS:
+    known = np.flatnonzero(np.isfinite(residual) & np.isfinite(sigma) & (sigma > 0))
+    if len(known) < _LEAST_STARS:
         return LabelFactors()
+    known = known[:: -(-len(known) // _MOST_STARS)]
     axes = [_Axis.of(coordinate[known], least) for coordinate in places.T]
     fit = _Likelihood(
         (residual[known] / sigma[known]) ** 2,
@@ -147,7 +157,12 @@ class _Likelihood:
         width = max(spread - np.median(self._error), 0.05 * spread, 1e-4)
         flat = np.zeros(sum(self._sizes))
         start = np.concatenate([[0.5 * np.log(width)], flat, [_TAIL], flat, _LOGITS, [_OUTLIERS]])
-        found = minimize(self, start, jac=True, method="L-BFGS-B", options={"maxiter": 300})
+        found = minimize(self, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+        if not np.isfinite(found.x).all():
+            raise ModelError(
+                "The calibration of sigma has no solution: residuals or label errors are absurd.",
+                "Look for labels or errors in the label survey that are far out of range.",
+            )
         return self._shape(np.asarray(found.x))
 
     def _shape(self, numbers: Array) -> _Shape:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.calibration import LabelFactors
@@ -15,6 +15,8 @@ from catalog_builder.model.settings import ModelSettings
 
 MODEL_JSON = "model.json"
 FORMAT = "catalog-builder model, layout 3"
+#: Settings that came after the layout, as models have them that do not name them.
+_NOT_YET = {"untold_share": 0.0}
 
 
 class Weights(BaseModel):
@@ -81,6 +83,14 @@ class ModelDocument(BaseModel):
     weights: tuple[Weights, ...]
     selection: Weights
     digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_what_is_newer(cls, content: Any) -> Any:
+        """Say of an older model that it was trained without what came later."""
+        if isinstance(content, dict) and isinstance(content.get("settings"), dict):
+            return {**content, "settings": {**_NOT_YET, **content["settings"]}}
+        return content
 
     def content_digest(self) -> str:
         """Return the SHA-256 of everything but the digest itself, as hexadecimal digits."""

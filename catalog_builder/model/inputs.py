@@ -161,10 +161,10 @@ def network_columns(stars: Stars, scaling: Scaling, inputs: Collection[str]) -> 
 def asinh(values: Tensor) -> Tensor:
     """Return asinh as torch computes it many samples at a time: its own takes ten times as long.
 
-    asinh x = sgn x ln(1 + |x| + x^2 / (1 + sqrt(1 + x^2))), accurate for small and large x alike.
+    asinh x = sgn x ln(1 + |x| + x^2 / (1 + sqrt(1 + x^2))), accurate for small x too.
     """
     size = values.abs()
-    # In this order what is too large for its square still has a logarithm.
+    # In this order what is too large for its square (1e19) still has a logarithm, short by ln 2.
     beyond = size * (size / (1.0 + torch.sqrt(1.0 + size * size)))
     return torch.log1p(size + beyond).copysign(values)
 

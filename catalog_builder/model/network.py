@@ -119,8 +119,9 @@ class RvsBranch(nn.Module):
     def forward(self, spectra: Tensor, told: Tensor) -> Tensor:
         """Embed spectra, told which of the two normalisations each has, (b, 2)."""
         depth, trust = spectra[:, 0], spectra[:, 1]
-        # A masked sample is as deep as the mean spectrum there: it says nothing.
-        centred = (depth - self.whitening.centre) * (trust > 0)
+        # A masked sample, of depth and trust 0, is as deep as the mean spectrum there: it says
+        # nothing.
+        centred = torch.addcmul(depth, trust.sign(), self.whitening.centre, value=-1.0)
         embedded: Tensor = (
             self.components(self.whitening(centred))
             + sliced(self._convolve, self.slice, centred, trust)
@@ -156,26 +157,20 @@ class XpBranch(nn.Module):
         for stride in (4, 3, 2):
             samples = math.ceil(samples / stride)
         self.out = nn.Linear(2 * filters * samples, settings.width)
-        #: As in `RvsBranch`.
-        self.slice: int | None = None
 
     def forward(self, columns: Tensor) -> Tensor:
         """Embed standardised XP columns."""
         flux, noise = columns[:, :N_SAMPLES], columns[:, N_SAMPLES:]
         centred = flux - self.whitening.centre
-        embedded: Tensor = (
-            self.components(self.whitening(centred))
-            + self.noise(noise)
-            + sliced(self._convolve, self.slice, centred)
-        )
-        return embedded
-
-    def _convolve(self, centred: Tensor) -> Tensor:
         hidden = flat(centred[:, :, None])
         for convolution in self.convolutions:
             hidden = convolution(hidden)
-        out: Tensor = self.out(hidden.flatten(1))
-        return out
+        embedded: Tensor = (
+            self.components(self.whitening(centred))
+            + self.noise(noise)
+            + self.out(hidden.flatten(1))
+        )
+        return embedded
 
 
 class ResidualBlock(nn.Module):
@@ -315,11 +310,9 @@ class HybridNet(nn.Module):
         embedded = spectra.new_zeros(len(usable), self.width)
         if not len(rows):
             return embedded
-        if branch.slice is None:
-            return embedded.index_add(0, rows, branch(spectra[rows], told[rows]))
-        # Some stars more than once, which a gradient would count.
-        rows = whole_slices(rows)
-        return embedded.index_copy(0, rows, branch(spectra[rows], told[rows]))
+        asked = rows if branch.slice is None else whole_slices(rows)
+        made = branch(spectra[asked], told[asked])[: len(rows)]
+        return embedded.index_add(0, rows, made)
 
     def answer(
         self, embedded: Mapping[str, Tensor], usable: Tensor, generator: Generator | None = None

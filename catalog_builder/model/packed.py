@@ -18,7 +18,6 @@ from catalog_builder.model.network import (
     RvsBranch,
     SiluLinear,
     Whitening,
-    XpBranch,
     squash,
 )
 from catalog_builder.model.slices import SLICE
@@ -53,7 +52,7 @@ def pack(network: HybridNet) -> HybridNet:
         return network
     with torch.no_grad():
         for parent in list(network.modules()):
-            if isinstance(parent, RvsBranch | XpBranch):
+            if isinstance(parent, RvsBranch):
                 parent.slice = SLICE
             for name, layer in parent.named_children():
                 packed = _packed(layer)

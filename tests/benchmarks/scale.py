@@ -59,7 +59,8 @@ def repeat_archive(
     per_copy = len(rows[0, tables[0]].body)
     wanted = max(1, round(stars / per_partition))
     with_spectra = max(1, round(per_partition / per_copy))
-    copies = max(with_spectra, round((sources or 0) / per_copy))
+    rows_of_sources = len(rows[0, "gaia_source"].body) if "gaia_source" in tables else 1
+    copies = max(with_spectra, round((sources or 0) / rows_of_sources))
     width = release.partition.n_pixels // wanted
     for place in range(wanted):
         for table in tables:
@@ -138,7 +139,7 @@ class MemoryWatch(threading.Thread):
     def run(self) -> None:
         while not self.done.wait(0.1):
             stage = self.stage()
-            for process in [self.root, *self.root.children(recursive=True)]:
+            for process in self.processes():
                 try:
                     pss = _peak_pss(process)
                     role = "driver" if process == self.root else _role(process)
@@ -146,6 +147,12 @@ class MemoryWatch(threading.Thread):
                     continue
                 place = stage, role, process.pid
                 self.peaks[place] = max(self.peaks.get(place, 0), pss)
+
+    def processes(self) -> list[psutil.Process]:
+        try:
+            return [self.root, *self.root.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
     def stage(self) -> str:
         plans = [(file.stat().st_mtime, file.stem) for file in self.plans.glob("[!.]*.json")]
@@ -170,6 +177,8 @@ def _peak_pss(process: psutil.Process) -> int:
     """
     folder = Path(f"/proc/{process.pid}")
     status = (folder / "status").read_text()
+    if "VmHWM:" not in status:
+        raise psutil.ZombieProcess(process.pid)
     highest = int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) * 1024
     (folder / "clear_refs").write_text("5")
     now = process.memory_full_info()
@@ -195,6 +204,8 @@ def measure(archive: Path, workdir: Path, model: str | None, workers: int) -> di
         watch = MemoryWatch(process.pid, workdir / "plans")
         watch.start()
         code = process.wait()
+        if not watch.is_alive():
+            raise RuntimeError("the memory was not watched to the end")
         watch.done.set()
         watch.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

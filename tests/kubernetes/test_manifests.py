@@ -16,7 +16,7 @@ pytest.importorskip("kubernetes_validate", reason="not installed: make test-kube
 
 from catalog_builder.config import load_config
 from catalog_builder.errors import ConfigError
-from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
+from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT, WORKER_MEMORY
 from tests.kubernetes.manifests import OVERLAYS, pods, problems, render
 
 NAMES = ("cpu", "test", "gpu/features", "gpu/training", "gpu/catalogue")
@@ -76,8 +76,11 @@ def test_a_typo_in_the_settings_of_the_run_is_found(tmp_path):
 def test_workers_are_set_up_as_the_program_would(rendered):
     settings = yaml.safe_load(of_kind(rendered["cpu"], "ConfigMap")["data"]["dask.yaml"])
     assert settings["distributed"]["nanny"]["pre-spawn-environ"] == WORKER_ENVIRONMENT
-    memory = settings["distributed"]["worker"]["memory"]
-    assert memory == {"target": False, "spill": False, "pause": False, "terminate": 0.95}
+    for key, wanted in WORKER_MEMORY.items():
+        found = settings
+        for name in key.split("."):
+            found = found[name]
+        assert found == wanted, key
     attempts = load_config(None, [], {}).cluster.attempts
     assert settings["distributed"]["scheduler"]["allowed-failures"] == attempts - 1
 

@@ -34,6 +34,8 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
 }
 #: Parts that need the posteriors of part `limit`, of so many stars.
 _OF_POSTERIORS = ("limit", "peers", "galaxy")
+#: Raised when what a part measures changes: what is kept of it is then measured anew.
+_VERSIONS = {"galaxy": 2, "real_flaws": 2}
 #: Parts that are done when nothing is said: all that a simulated sky is enough for.
 _USUAL = [part for part in PARTS if not part.startswith("real")]
 
@@ -80,7 +82,7 @@ def _run(part: str, context: Context) -> None:
     file = context.out / "results" / f"{part}.json"
     stars = context.stars if part in _OF_POSTERIORS else None
     which = context.peers if part == "peers" else ()
-    key = digest_json([part, context.identity(), stars, which])
+    key = digest_json([part, _VERSIONS.get(part, 1), context.identity(), stars, which])
     if file.is_file() and json.loads(file.read_text())["key"] == key:
         print(f"{part}: done before")
         return

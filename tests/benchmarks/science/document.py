@@ -24,8 +24,8 @@ def write(results: Path, docs: Path) -> None:
 def _head(found: dict[str, Any]) -> str:
     about = next(iter(found.values()))["about"]
     labelled = ", ".join(f"{n} {name}" for name, n in about["labelled"].items())
-    times = [f"{seconds / 60:.0f}" for seconds in about["training_seconds"]]
-    training = f"{', '.join(times)} minutes of a core for each member"
+    times = [f"{seconds / 60:.0f}" for seconds in about["training_seconds"][: about["members"]]]
+    training = f"{', '.join(times)} minutes of wall time for the members, a worker each"
     sky = about["test_sky"]
     return f"""# How good the labels are
 

@@ -77,7 +77,10 @@ def _sequences(faint: pl.DataFrame, few: pl.DataFrame) -> list[dict[str, Any]]:
         _place(name, two.filter(inside), few.filter(inside))
         for name, inside in limit.PLACES.items()
     ]
-    inside = pl.any_horizontal(limit.PLACES[row["place"]] for row in rows if row["both"])
+    both = [limit.PLACES[row["place"]] for row in rows if row["both"]]
+    if not both:
+        return rows
+    inside = pl.any_horizontal(both)
     return [*rows, _place("all places with both", two.filter(inside), few.filter(inside))]
 
 

@@ -32,8 +32,8 @@ Share of stars put on the wrong sequence of [alpha/M] (the boundary is half-way 
 simulation's two), %, with its 95 % interval and the number of stars; true [M/H] -0.7 to 0.1, all
 four inputs. The posterior takes the sequence that is the more probable; *expected* is how often it
 says itself that this is wrong, which is steadier than counting; the *ratios* are the network's
-share of the same stars over the posterior's and over what it expects (goal: 1.25 where the truth
-has both sequences, each with a tenth of the stars or more):"""
+share of the same stars, at most a thousand of each place, over the posterior's and over what it
+expects (goal: 1.25 where the truth has both sequences, each with a tenth of the stars or more):"""
 _PLACE_HEAD = (
     "place", "n", "high", "network", "network, same stars", "posterior", "expected", "ratios",
 )  # fmt: skip
