@@ -176,13 +176,19 @@ def _peak_pss(process: psutil.Process) -> int:
     The kernel keeps the highest resident size; what of it others share is as it is now.
     """
     folder = Path(f"/proc/{process.pid}")
-    status = (folder / "status").read_text()
-    if "VmHWM:" not in status:
+    # Both sizes from one file, read at one time: taken apart, they differ by what happens between.
+    now = _sizes(folder / "smaps_rollup")
+    highest = _sizes(folder / "status").get("VmHWM")
+    if highest is None:
         raise psutil.ZombieProcess(process.pid)
-    highest = int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) * 1024
     (folder / "clear_refs").write_text("5")
-    now = process.memory_full_info()
-    return max(now.pss, highest - (now.rss - now.pss))
+    return max(now["Pss"], highest - (now["Rss"] - now["Pss"]))
+
+
+def _sizes(file: Path) -> dict[str, int]:
+    """Return the sizes that a file of the kernel names, in bytes."""
+    lines = [line.split() for line in file.read_text().splitlines() if line.endswith(" kB")]
+    return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines}
 
 
 def _mib(size: int) -> float:
