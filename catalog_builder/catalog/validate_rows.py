@@ -25,6 +25,10 @@ _DAMAGED_CHUNK: Final = (OSError, ValueError, RuntimeError)
 # Of a correlation computed in float32.
 _ROUNDING: Final = 1e-5
 
+# Rows that are checked at a time: a chunk of the store is held once, not also as rows of the FITS
+# file and what is computed of both.
+_ROWS: Final = 8192
+
 Rows = Mapping[str, NDArray[Any]]
 
 
@@ -64,7 +68,11 @@ def check_rows(
         exported = None
     block = min(array.chunks[0] for array in arrays.values())
     for start in range(0, rows, block):
-        check.block(start, _read_block(arrays, start, start + block, log), exported)
+        columns = _read_block(arrays, start, start + block, log)
+        count = min(block, rows - start)
+        for first in range(0, count, _ROWS):
+            some = {name: values[first : first + _ROWS] for name, values in columns.items()}
+            check.block(start + first, some, exported)
     check.digests(record)
 
 
