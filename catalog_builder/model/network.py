@@ -286,14 +286,14 @@ class HybridNet(nn.Module):
         if "rvs" in self.branches:
             embedded["rvs"] = self._embed_rvs(columns, usable[:, 0])
         if "xp" in self.branches:
-            embedded["xp"] = self.branches["xp"](columns["xp"]) * usable[:, 1:2]
+            embedded["xp"] = _where_shown(self.branches["xp"](columns["xp"]), usable[:, 1:2])
         shown = {
             "photometry": usable[:, 2:3],
             "parallax": usable[:, 3:4],
             "luminosity": usable[:, 2:3] & usable[:, 3:4],
         }
         for name in self._tables():
-            embedded[name] = self.branches[name](columns[name]) * shown[name]
+            embedded[name] = _where_shown(self.branches[name](columns[name]), shown[name])
         return embedded
 
     def _embed_rvs(self, columns: Mapping[str, Tensor], usable: Tensor) -> Tensor:
@@ -328,6 +328,15 @@ class HybridNet(nn.Module):
             hidden = block(hidden, generator)
         out: Tensor = self.head(self.normalise(hidden))
         return out
+
+
+def _where_shown(embedded: Tensor, shown: Tensor) -> Tensor:
+    """Return (b, width) with 0 where an input is not shown, (b, 1)."""
+    # Mostly all have it, and a processor multiplies no faster than it computes a small layer. A GPU
+    # would stall to find out.
+    if shown.device.type == "cpu" and bool(shown.all()):
+        return embedded
+    return embedded * shown
 
 
 def drop(values: Tensor, share: float, generator: Generator | None) -> Tensor:
