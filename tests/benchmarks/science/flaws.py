@@ -38,12 +38,14 @@ Float = NDArray[np.float64]
 #: A small ensemble: the question is what differs, not how good it can become.
 _MEMBERS, _EPOCHS, _FIT_STARS, _TEST_STARS = 2, 15, 40_000, 3000
 _SEED = 41
+#: Of which stars are used: not a run's, whose draws are the splits.
+_CHOICE_SEED = 1041
 _OTHERS = ("xp", "photometry", "parallax")
 _CALCIUM = np.array([850.036, 854.444, 866.452])  # vacuum nm
 _BLEND = 850.42
 _X = (WAVELENGTHS - 858.0) / 12.0
 #: Raised when the flaws or the training change: networks that are kept are then trained anew.
-_VERSION = 2
+_VERSION = 3
 
 
 def measure(context: Context) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def add_flaws(flux: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
 def _some(data: TrainingArrays) -> TrainingArrays:
     """Return some of the labelled stars, those of each split in proportion."""
     share = min(1.0, _FIT_STARS / int((data.split == Split.FIT).sum()))
-    chosen = uniform_hash(np.asarray(data.block["source_id"], np.int64), _SEED + 1) < share
+    chosen = uniform_hash(np.asarray(data.block["source_id"], np.int64), _CHOICE_SEED) < share
     return data.take(np.flatnonzero(chosen))
 
 

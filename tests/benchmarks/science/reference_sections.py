@@ -19,7 +19,7 @@ not."""
 _PEERS_WORDS = """\
 Trained on the same fit stars, tuned on the same validation stars; all see 60 RVS and 80 XP
 components, photometry, parallax and what is absent. Scatter / RMSE on test stars like the
-training ones, of the network, """
+training ones, of the network; """
 _PEER_WORDS = {
     "trees": "gradient-boosted *trees* (three settings per label)",
     "perceptron": "a *perceptron* of two hidden layers (three settings, three members)",
