@@ -37,8 +37,8 @@ def find_catalogue(path: str | Path) -> Path:
     Parameters
     ----------
     path : str or Path
-        The folder of a version, its ``catalog.zarr``, or the folder of a release, of which the
-        latest version is taken.
+        The folder of a version, its ``catalog.zarr``, or the folder of a release (or its file
+        ``latest``), of which the latest version is taken.
 
     Raises
     ------
@@ -46,9 +46,9 @@ def find_catalogue(path: str | Path) -> Path:
         If there is none.
     """
     folder = Path(path)
-    if folder.name == STORE_NAME:
+    if folder.name == STORE_NAME or (folder.name == LATEST_FILE and folder.is_file()):
         folder = folder.parent
-    elif (folder / LATEST_FILE).is_file():
+    if (folder / LATEST_FILE).is_file():
         folder = folder / (folder / LATEST_FILE).read_text(encoding="utf-8").strip()
     if not (folder / RELEASE_FILE).is_file() or is_building(folder):
         raise CatalogueError(

@@ -99,7 +99,8 @@ def test_the_same_content_has_the_same_record(build, facts, schema, pristine):
 def test_a_catalogue_opens_by_version_store_and_release(sealed, schema):
     sealed.rename(sealed.with_name("v2"))
     point_latest(sealed.with_name("v2"))
-    for path in (sealed.parent, sealed.parent / "v2", str(sealed.parent / "v2" / "catalog.zarr")):
+    by_release = (sealed.parent, sealed.parent / "latest")
+    for path in (*by_release, sealed.parent / "v2", str(sealed.parent / "v2" / "catalog.zarr")):
         with open_catalog(path) as dataset:
             assert isinstance(dataset, xr.Dataset)
             assert tuple(dataset) == schema.names
