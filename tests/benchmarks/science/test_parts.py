@@ -137,4 +137,4 @@ def test_each_place_and_bin_of_the_halo_has_its_own_share_of_posteriors():
     assert len(found[">= 50"]) == 0
     assert found["halo, 15 to 25"]["true.m_h"].to_list() == [-2.2] * 25
     disc = found["disc, 15 to 25"]["true.galactocentric_radius"].to_list()
-    assert sorted(disc) == [8.0] * 20 + [10.0] * 20
+    assert sorted(disc) == [8.0] * 100 + [10.0] * 80
