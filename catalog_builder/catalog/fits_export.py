@@ -17,14 +17,11 @@ from numpy.typing import NDArray
 
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.fits_checksum import SummingWriter, header_bytes
-from catalog_builder.catalog.zarr_store import read_rows, row_count
+from catalog_builder.catalog.zarr_store import in_pieces, read_rows, row_count
 from catalog_builder.schema import CatalogSchema, Column
 
 EXTENSION: Final = "CATALOG"
 Card = tuple[str, str | int | float | bool, str]
-
-# Rows that become bytes at a time: a chunk of the store as a table would be three times as large.
-_ROWS: Final = 8192
 
 _TFORM: Final = {"int64": "K", "uint8": "B", "float64": "D", "float32": "E", "bool": "L"}
 
@@ -54,8 +51,7 @@ def export_fits(
         file.write(header_bytes(header, 0))
         rows = SummingWriter(file)
         for _, block in read_rows(store, schema.names):
-            for start in range(0, len(block["source_id"]), _ROWS):
-                some = {name: values[start : start + _ROWS] for name, values in block.items()}
+            for _, some in in_pieces(block):
                 rows.write(_table_bytes(with_derived(some, schema), schema))
         rows.pad()
         file.seek(header_at)

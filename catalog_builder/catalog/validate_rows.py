@@ -17,6 +17,7 @@ from catalog_builder.catalog.finding import FindingLog, unequal
 from catalog_builder.catalog.layout import FITS_NAME, RELEASE_FILE, STORE_NAME
 from catalog_builder.catalog.release_json import ReleaseRecord
 from catalog_builder.catalog.validate_fits import FitsRows, open_fits_rows
+from catalog_builder.catalog.zarr_store import in_pieces
 from catalog_builder.schema import LABELS, CatalogSchema
 
 # What zarr's codecs raise for a damaged chunk.
@@ -24,10 +25,6 @@ _DAMAGED_CHUNK: Final = (OSError, ValueError, RuntimeError)
 
 # Of a correlation computed in float32.
 _ROUNDING: Final = 1e-5
-
-# Rows that are checked at a time: a chunk of the store is held once, not also as rows of the FITS
-# file and what is computed of both.
-_ROWS: Final = 8192
 
 Rows = Mapping[str, NDArray[Any]]
 
@@ -69,9 +66,8 @@ def check_rows(
     block = min(array.chunks[0] for array in arrays.values())
     for start in range(0, rows, block):
         columns = _read_block(arrays, start, start + block, log)
-        count = min(block, rows - start)
-        for first in range(0, count, _ROWS):
-            some = {name: values[first : first + _ROWS] for name, values in columns.items()}
+        # A chunk is held once, not also as rows of the FITS file and what is computed of both.
+        for first, some in in_pieces(columns):
             check.block(start + first, some, exported)
     check.digests(record)
 

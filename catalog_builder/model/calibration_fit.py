@@ -6,6 +6,8 @@ network's error in units of its sigma is described as a mixture of three Gaussia
 and a few outliers. A Gaussian label error widens each of them in quadrature, so the likelihood of
 the residuals is written down exactly. The widths of core and tail follow smooth curves along the
 coordinates of the calibration; weights and widths are those of the highest posterior probability.
+The idea is that of extreme deconvolution (Bovy, Hogg & Roweis 2011, AnApS 5, 1657), in one
+dimension.
 """
 
 from __future__ import annotations
@@ -88,7 +90,6 @@ class _Axis:
 
     knots: Array
     left: NDArray[np.intp]
-    right: NDArray[np.intp]
     of_left: Array
     of_right: Array
 
@@ -100,17 +101,17 @@ class _Axis:
         knots = np.unique(np.quantile(coordinate[known], shares)) if count > 1 else np.empty(0)
         if len(knots) < 2:
             nothing = np.zeros(0)
-            return cls(nothing, *2 * (nothing.astype(np.intp),), nothing, nothing)
+            return cls(nothing, nothing.astype(np.intp), nothing, nothing)
         inside = np.clip(np.where(known, coordinate, knots[0]), knots[0], knots[-1])
         left = np.clip(np.searchsorted(knots, inside, side="right") - 1, 0, len(knots) - 2)
         share = (inside - knots[left]) / (knots[left + 1] - knots[left])
-        return cls(knots, left, left + 1, (1.0 - share) * known, share * known)
+        return cls(knots, left, (1.0 - share) * known, share * known)
 
     def curve(self, heights: Array) -> Array | float:
         """Return the curve at the stars, (n,)."""
         if not len(self.knots):
             return 0.0
-        return heights[self.left] * self.of_left + heights[self.right] * self.of_right
+        return heights[self.left] * self.of_left + heights[self.left + 1] * self.of_right
 
     def gather(self, slopes: Array) -> Array:
         """Return the sum over stars of their slopes, by knot: the transpose of `curve`."""
@@ -119,7 +120,7 @@ class _Axis:
             return np.empty(0)
         return np.asarray(
             np.bincount(self.left, slopes * self.of_left, size)
-            + np.bincount(self.right, slopes * self.of_right, size)
+            + np.bincount(self.left + 1, slopes * self.of_right, size)
         )
 
 

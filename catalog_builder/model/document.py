@@ -142,5 +142,5 @@ def read_document(path: Path) -> ModelDocument:
 
 def _content_digest(content: dict[str, Any]) -> str:
     sealed = {name: value for name, value in content.items() if name != "digest"}
-    text = json.dumps(sealed, sort_keys=True, allow_nan=False)
+    text = json.dumps(sealed, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
