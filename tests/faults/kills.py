@@ -164,10 +164,16 @@ def cluster(folder: Path, env: dict[str, str]) -> Iterator[tuple[str, subprocess
     worker = [*dask, "worker", "--scheduler-file", str(file), "--nworkers", "2", "--nthreads", "1"]
     worker += ["--no-dashboard", "--local-directory", str(folder)]
     with started(scheduler, folder / "scheduler.log", env) as process:
-        _wait_for(file.exists)
-        address = json.loads(file.read_text())["address"]
+        _wait_for(lambda: _address(file))
         with started(worker, folder / "worker.log", env):
-            yield address, process
+            yield _address(file), process
+
+
+def _address(file: Path) -> str:
+    try:  # the scheduler writes in place: the file can be there and empty
+        return json.loads(file.read_text())["address"]
+    except (FileNotFoundError, json.JSONDecodeError):
+        return ""
 
 
 def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
