@@ -44,7 +44,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("predict", version=7, work=_work, expendable=True)
+STAGE = Stage("predict", version=8, work=_work, expendable=True)
 
 
 def plan(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder.model.arrays import MODALITIES
+from catalog_builder.model.arrays import LABELS, MODALITIES
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.network import HybridNet
-from catalog_builder.model.slices import whole_slices
+from catalog_builder.model.slices import SLICE, sliced, whole_slices
 
 _SPECTRA = ("rvs", "xp")
 
@@ -34,43 +35,74 @@ class Contradictions(NamedTuple):
     disagreement: NDArray[np.float64]
 
 
-def conflict(
-    network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor, trained: Tensor
-) -> Tensor:
-    """Return the chi-square (n,) between what RVS alone and XP alone say of the trained labels.
+class Alone(NamedTuple):
+    """What each kind of spectra says alone, of n stars with both, on the scale of the network.
+
+    Attributes
+    ----------
+    rows : Tensor
+        int64, (n,), their places in the batch.
+    means, covariances : Tensor
+        float64, (2, n, 5) and (2, n, 5, 5): RVS, XP.
+    """
+
+    rows: Tensor
+    means: Tensor
+    covariances: Tensor
+
+    def conflict(self, count: int, trained: Tensor) -> Tensor:
+        """Return the chi-square of the trained labels for `count` stars; NaN where not both."""
+        difference = (self.means[0] - self.means[1])[:, trained]
+        covariance = self.covariances.sum(dim=0)[:, trained][:, :, trained]
+        solved = torch.linalg.solve(covariance, difference)
+        chi_square = self.means.new_full((count,), torch.nan)
+        chi_square[self.rows] = (difference * solved).sum(dim=1)
+        return chi_square
+
+    def spread(self, together: Tensor) -> Tensor:
+        """Return how far both are from what all inputs say `together`, (b, 5), as covariance.
+
+        Where RVS and XP contradict each other one of them is wrong, and nobody knows which: each
+        may be right in half of the cases, and the labels are off by its distance. (b, 5, 5), 0
+        where a star has not both.
+        """
+        apart = self.means - together[self.rows]
+        spread = together.new_zeros(len(together), *self.covariances.shape[2:])
+        spread[self.rows] = torch.einsum("kni,knj->nij", apart, apart) / len(apart)
+        return spread
+
+
+def alone(network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor) -> Alone:
+    """Return what RVS alone and XP alone say.
 
     Parameters
     ----------
     network : HybridNet
         One member: its branches have done their part, only the trunk is run twice more.
     embedded : mapping of str to Tensor
-        Of n stars, from `HybridNet.embed`.
+        Of b stars, from `HybridNet.embed`.
     usable : Tensor
-        (n, 4) bool.
-    trained : Tensor
-        Numbers of the labels to compare.
-
-    Returns
-    -------
-    Tensor
-        float64, NaN where a star lacks one of the two.
+        (b, 4) bool.
     """
-    chi_square = torch.full((len(usable),), torch.nan, dtype=torch.float64, device=usable.device)
     rows = torch.nonzero(usable[:, 0] & usable[:, 1])[:, 0]
     if not len(rows):
-        return chi_square
+        empty = torch.empty(2, 0, len(LABELS), dtype=torch.float64, device=usable.device)
+        return Alone(rows, empty, empty[..., None].expand(-1, -1, -1, len(LABELS)))
     asked = whole_slices(rows)
-    means, covariance = [], torch.zeros((), dtype=torch.float64, device=usable.device)
+    size = SLICE if usable.device.type == "cpu" else None
+    means, covariances = [], []
     for name in _SPECTRA:
         shown = torch.tensor([other == name for other in MODALITIES], device=usable.device)
-        out = network.answer({name: embedded[name][asked]}, shown.expand(len(asked), -1))
-        mean, cholesky = mean_and_cholesky(out.double())
-        means.append(mean[:, trained])
-        covariance = covariance + (cholesky @ cholesky.mT)[:, trained][:, :, trained]
-    difference = means[0] - means[1]
-    solved = torch.linalg.solve(covariance, difference)
-    chi_square[rows] = (difference * solved).sum(dim=1)[: len(rows)]
-    return chi_square
+        seen = shown.expand(len(asked), -1)
+        out = sliced(partial(_answer, network, name), size, embedded[name][asked], seen)
+        mean, cholesky = mean_and_cholesky(out[: len(rows)].double())
+        means.append(mean)
+        covariances.append(cholesky @ cholesky.mT)
+    return Alone(rows, torch.stack(means), torch.stack(covariances))
+
+
+def _answer(network: HybridNet, name: str, embedded: Tensor, usable: Tensor) -> Tensor:
+    return network.answer({name: embedded}, usable)
 
 
 def disagreement(aleatoric: Tensor, epistemic: Tensor, trained: Tensor) -> Tensor:

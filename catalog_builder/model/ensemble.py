@@ -125,14 +125,15 @@ def assemble(
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
-    calibration = _calibrate(Estimator(networks, draft), data.subset(Split.CALIBRATION))
+    selection = _select(Estimator(networks, draft), data)
+    calibration = _calibrate(Estimator(networks, draft, selection), _kept_back(data))
     calibrated = draft.model_copy(update={"calibration": calibration})
-    metrics = _measure(Estimator(networks, calibrated), data.subset(Split.TEST))
-    selection = _select(Estimator(networks, calibrated), data).to_bytes()
-    tests = Weights(file=_SELECTION, sha256=hashlib.sha256(selection).hexdigest())
+    metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
+    content = selection.to_bytes()
+    tests = Weights(file=_SELECTION, sha256=hashlib.sha256(content).hexdigest())
     measured = calibrated.model_copy(update={"metrics": metrics, "selection": tests})
     document = measured.model_copy(update={"digest": measured.content_digest()})
-    _write(document, members, selection, out)
+    _write(document, members, content, out)
     return document.digest
 
 
@@ -153,11 +154,16 @@ def _member_weights(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor
     return tensors
 
 
+def _kept_back(data: TrainingArrays) -> TrainingArrays:
+    """Return the stars that fitted nothing, and are not for the test either."""
+    return data.take(np.flatnonzero(np.isin(data.split, (Split.VALIDATION, Split.CALIBRATION))))
+
+
 def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[LabelFactors, ...]]:
-    """Return the factors on sigma of every subset of the inputs that calibration stars have."""
+    """Return the factors on sigma of every subset of the inputs that stars have which fitted nothing."""
     if not len(data):
         raise ModelError(
-            "The training sample has no calibration stars.",
+            "The training sample has no validation or calibration stars.",
             "Use a larger training sample or other split shares.",
         )
     settings = estimator.document.settings

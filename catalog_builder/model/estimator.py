@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.answers import Contradictions, conflict, disagreement
+from catalog_builder.model.answers import Contradictions, alone, disagreement
 from catalog_builder.model.arrays import batches
 from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
@@ -41,8 +41,9 @@ class Prediction:
     sigma : numpy.ndarray
         (n, 5), standard deviation about the truth, calibrated.
     sigma_aleatoric, sigma_epistemic : numpy.ndarray
-        (n, 5), the part that the data leave open and the part that the members disagree on;
-        calibrated alike, so that their squares add up to that of `sigma`.
+        (n, 5), the part that the data leave open, and the part on which the members disagree, or
+        RVS and XP where they are in conflict beyond the limit; calibrated alike, so that their
+        squares add up to that of `sigma`.
     interval95 : numpy.ndarray
         (n, 5), half width of the interval that holds the truth in 95 % of cases, calibrated by
         itself: errors have longer tails than a Gaussian's.
@@ -75,6 +76,7 @@ class Mixture(NamedTuple):
     aleatoric: Array
     epistemic: Array
     used: NDArray[np.bool_]
+    spread: Array
     contradictions: Contradictions
 
 
@@ -168,7 +170,7 @@ class Estimator:
         ModelError
             If an input that is said to be present is not finite.
         """
-        parts = [self._predict_batch(part) for part in batches(block, batch_size)]
+        parts = [self._predict_batch(part) for part in self._cut(block, batch_size)]
         if not parts:
             return _nothing()
         names = Prediction.__dataclass_fields__
@@ -181,9 +183,15 @@ class Estimator:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             parts = [
                 self._mixture(self._stars(part)).contradictions
-                for part in batches(block, batch_size)
+                for part in self._cut(block, batch_size)
             ]
         return Contradictions(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+    def _cut(self, block: Block, batch_size: int) -> Iterator[Block]:
+        """Yield whole batches; on a CPU what is left comes slice by slice (see `slices`)."""
+        for part in batches(block, batch_size):
+            whole = len(part["source_id"]) == batch_size or self._device != "cpu"
+            yield from [part] if whole else batches(part, SLICE)
 
     def _stars(self, block: Block) -> Stars:
         return Stars.from_block(block, self._device, self.document.trained_inputs)
@@ -191,8 +199,9 @@ class Estimator:
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
-            mean, aleatoric, epistemic, used, contradictions = self._mixture(stars)
+            mean, aleatoric, epistemic, used, spread, contradictions = self._mixture(stars)
             strangeness = self._selection.judge(stars, contradictions)
+        epistemic = epistemic + _believed(strangeness.conflict)[:, None, None] * spread
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
@@ -238,7 +247,7 @@ class Estimator:
             covariances.append(cholesky @ cholesky.mT)
             if number == 0:
                 # One member is enough for a test, and all would cost a tenth of the time.
-                chi_square = conflict(network, embedded, used, self._trained)
+                by_spectra = alone(network, embedded, used)
         stacked = torch.stack(means)
         mean = stacked.mean(dim=0)
         deviation = stacked - mean
@@ -255,8 +264,20 @@ class Estimator:
             of_stars(aleatoric),
             of_stars(epistemic),
             of_stars(used),
-            Contradictions(of_stars(chi_square), of_stars(ratio)),
+            of_stars(by_spectra.spread(mean)),
+            Contradictions(
+                of_stars(by_spectra.conflict(len(used), self._trained)), of_stars(ratio)
+            ),
         )
+
+
+def _believed(conflict: Array) -> Array:
+    """Return how far to believe in conflicts, given over the limit: chance makes what is below it.
+
+    What chance leaves over of a difference between two measurements is taken as real, as by
+    DerSimonian & Laird 1986 (Controlled Clinical Trials 7, 177); here chance is the limit.
+    """
+    return np.asarray(1.0 - 1.0 / np.maximum(conflict, 1.0))
 
 
 def _checked(path: Path, weights: Weights) -> Path:

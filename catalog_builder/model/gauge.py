@@ -89,6 +89,12 @@ class Gauge:
         ratio = (self.deviations(statistics, noise) / self.limit).max(axis=1)
         return np.asarray(np.maximum(ratio, 0.0))
 
+    def over_limit(self, statistic: NDArray[Any], noise: NDArray[Any]) -> Array:
+        """Return a single statistic, (n, 1), over its limit, (n,): not in deviations as `ratio`."""
+        width = np.interp(np.log(noise), self.knots, self.width[:, 0])
+        beyond = self.deviations(statistic, noise)[:, 0] - self.limit[0]
+        return np.asarray(np.exp(beyond * width))
+
     def arrays(self) -> dict[str, Array]:
         """Return the arrays by name, to be saved."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -85,10 +85,13 @@ class Strangeness(NamedTuple):
         In the order of `DISTANCES`, each over its limit; NaN where not tested.
     position : ndarray of float64, shape (n, 2)
         On the map of the RVS spectra; NaN where there is no spectrum.
+    conflict : ndarray of float64, shape (n,)
+        Chi-square between RVS and XP over its limit; 0 where not tested.
     """
 
     distances: Array
     position: Array
+    conflict: Array
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,16 @@ class Selection:
         """Measure stars in units of the limits."""
         measured = self.measure(stars, answers)
         distances = np.full((len(stars), len(DISTANCES)), np.nan)
+        conflict = np.zeros(len(stars))
         for name, statistic in measured.statistics.items():
             if name in self.gauges and len(statistic.rows):
                 column = DISTANCES.index(name.removesuffix("_without_rvs"))
                 ratio = self.gauges[name].ratio(statistic.values, statistic.noise)
                 distances[statistic.rows, column] = ratio
-        return Strangeness(distances, measured.position)
+                if name == "input_conflict":
+                    over = self.gauges[name].over_limit(statistic.values, statistic.noise)
+                    conflict[statistic.rows] = over
+        return Strangeness(distances, measured.position, conflict)
 
     def measure(self, stars: Stars, answers: Contradictions) -> Measured:
         """Return the raw statistics of stars, and where they lie on the map."""
