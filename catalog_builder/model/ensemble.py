@@ -160,7 +160,7 @@ def _kept_back(data: TrainingArrays) -> TrainingArrays:
 
 
 def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[LabelFactors, ...]]:
-    """Return the factors on sigma of every subset of the inputs that stars have which fitted nothing."""
+    """Return the factors on sigma of every subset of the inputs that these stars have."""
     if not len(data):
         raise ModelError(
             "The training sample has no validation or calibration stars.",

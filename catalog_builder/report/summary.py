@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.catalog.zarr_store import read_rows
+from catalog_builder.catalog.zarr_store import in_pieces, read_rows
 from catalog_builder.flags.bits import training_range_string
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
 from catalog_builder.report.quantities import BY_NAME, QUANTITIES
@@ -214,7 +214,8 @@ def summarise(store: Path, schema: CatalogSchema) -> Summary:
     """
     summary = Summary(schema)
     for _, block in read_rows(store, schema.names):
-        summary.add(block)
+        for _, some in in_pieces(block):
+            summary.add(some)
     return summary
 
 

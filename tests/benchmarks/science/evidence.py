@@ -21,6 +21,7 @@ from catalog_builder.schema import CatalogSchema
 from catalog_builder.simulate.score import default_warning_bits
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context
+from tests.benchmarks.science.views import hide
 
 Float = NDArray[np.float64]
 
@@ -100,33 +101,44 @@ def _regions(wavelength: Float, gradient: Float) -> list[dict[str, Any]]:
 
 
 def _shuffle(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dict[str, Any]:
-    """Give each star the RVS spectrum of another of like colour and luminosity."""
+    """Give each star the RVS spectrum of another of like colour and luminosity.
+
+    With XP hidden, the RVS alone tells abundances: what it told must be lost. With all four inputs
+    XP still speaks, and sigma must say that the two contradict each other.
+    """
     block = _block(context, stars)
     order = np.argsort(np.asarray(block["source_id"]))
     true = stars.sort("source_id")
     other = _partners(block)
     shuffled = {**block, **{name: block[name][other] for name in _ALL_ROWS}}
     rows, flagged = [], []
-    for name, used in (("own spectra", block), ("shuffled", shuffled)):
-        found = estimator.predict(used, len(order))
-        warned, shares = _warnings(used, found, estimator)
-        flagged.append({"spectra": name, "shares": shares})
-        for k, label in enumerate(LABELS):
-            values = true[f"true.{label}"].to_numpy()
-            d = found.mean[order, k] - values
-            expected = _expected(block, values, other)
-            rows.append(
-                {
-                    "spectra": name,
-                    "label": label,
-                    "n": len(d),
-                    "rmse": float(np.sqrt(np.mean(d**2))),
-                    "sigma": float(np.median(found.sigma[:, k])),
-                    **_unflagged(d, found.sigma[order, k], ~warned[order]),
-                    # 1: all of what differs among stars of equal photometry is known; 0: nothing.
-                    "information": float(1.0 - np.mean(d**2) / expected),
-                }
-            )
+    for inputs, hidden in (("all four", ()), ("no XP", ("xp",))):
+        for name, used in (("own spectra", block), ("shuffled", shuffled)):
+            seen = hide(used, hidden)
+            found = estimator.predict(seen, len(order))
+            warned, shares = _warnings(seen, found, estimator)
+            if not hidden:
+                flagged.append({"spectra": name, "shares": shares})
+            for k, label in enumerate(LABELS):
+                values = true[f"true.{label}"].to_numpy()
+                d = np.abs(found.mean[order, k] - values)
+                sigma, interval95 = found.sigma[order, k], found.interval95[order, k]
+                expected = _expected(block, values, other)
+                rows.append(
+                    {
+                        "inputs": inputs,
+                        "spectra": name,
+                        "label": label,
+                        "n": len(d),
+                        "rmse": float(np.sqrt(np.mean(d**2))),
+                        "sigma": float(np.median(sigma)),
+                        "within": [float(np.mean(d <= sigma)), float(np.mean(d <= interval95))],
+                        "unflagged": _within(d, sigma, interval95, ~warned[order]),
+                        # 1: all of what differs among stars of equal photometry is known; 0 or
+                        # less: nothing.
+                        "information": float(1.0 - np.mean(d**2) / expected),
+                    }
+                )
     return {"stars": len(order), "rows": rows, "flags": flagged}
 
 
@@ -146,14 +158,11 @@ def _warnings(
     return warned, shares
 
 
-def _unflagged(d: Float, sigma: Float, kept: NDArray[np.bool_]) -> dict[str, float | None]:
-    """RMSE and median sigma of the stars without a warning; None where there is none."""
+def _within(d: Float, sigma: Float, interval95: Float, kept: NDArray[np.bool_]) -> list[float]:
+    """Return the shares of the kept stars within sigma and within the 95 % interval."""
     if not kept.any():
-        return {"unflagged_rmse": None, "unflagged_sigma": None}
-    return {
-        "unflagged_rmse": float(np.sqrt(np.mean(d[kept] ** 2))),
-        "unflagged_sigma": float(np.median(sigma[kept])),
-    }
+        return []
+    return [float(np.mean(d[kept] <= sigma[kept])), float(np.mean(d[kept] <= interval95[kept]))]
 
 
 def _partners(block: Block) -> NDArray[np.intp]:

@@ -38,8 +38,8 @@ _PLACE_HEAD = (
     "place", "n", "high", "network", "network, same stars", "posterior", "expected", "ratios",
 )  # fmt: skip
 _SHUFFLE_HEAD = (
-    "spectra", "label", "RMSE", "median sigma", "information", "RMSE, no warning",
-    "median sigma, no warning",
+    "inputs", "spectra", "label", "RMSE", "median sigma", "within, %", "information",
+    "within if no warning, %",
 )  # fmt: skip
 #: Largest bias of [M/H] in the halo, or largest difference from the posterior's, in dex.
 _HALO_BIAS, _HALO_APART = 0.1, 0.03
@@ -121,13 +121,14 @@ def _evidence(result: dict[str, Any], figures: Path) -> str:
     ]
     shuffled = [
         [
+            row["inputs"],
             row["spectra"],
             NAMES[row["label"]],
             number(row["label"], row["rmse"]),
             number(row["label"], row["sigma"]),
+            _two_shares(row["within"]),
             f"{row['information']:.2f}",
-            _or_dash(row["label"], row["unflagged_rmse"]),
-            _or_dash(row["label"], row["unflagged_sigma"]),
+            _two_shares(row["unflagged"]),
         ]
         for row in result["shuffle"]["rows"]
     ]
@@ -141,7 +142,10 @@ def _evidence(result: dict[str, Any], figures: Path) -> str:
             f"![Gradients](figures/{figure})",
             f"RVS spectra of {result['shuffle']['stars']} stars with S/N > 50 shuffled among\n"
             "neighbours in colour, luminosity and G. *Information* is 1 - RMSE^2 over the\n"
-            "variance of the label among neighbours: 1 if all is known, 0 or less if nothing.",
+            "variance of the label among neighbours: 1 if all is known, 0 or less if nothing.\n"
+            "Without XP nothing contradicts a wrong RVS spectrum, and what the labels owe to it\n"
+            "must be lost. With XP the labels are kept from the worst, and sigma must grow with\n"
+            "their errors; *within* is the share within sigma and within the 95 % interval:",
             table(_SHUFFLE_HEAD, shuffled),
             "Share of these stars with a warning bit, %:",
             _warning_table(result["shuffle"]["flags"]),
@@ -149,8 +153,8 @@ def _evidence(result: dict[str, Any], figures: Path) -> str:
     )
 
 
-def _or_dash(label: str, value: float | None) -> str:
-    return "-" if value is None else number(label, value)
+def _two_shares(within: Sequence[float]) -> str:
+    return " / ".join(f"{100 * share:.1f}" for share in within) or "-"
 
 
 def _warning_table(flagged: Sequence[dict[str, Any]]) -> str:

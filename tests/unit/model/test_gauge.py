@@ -52,6 +52,16 @@ def test_equal_noise_and_few_stars_make_one_knot():
     assert np.mean(gauge.ratio(rng.chisquare(3, (3000, 1)), np.full(3000, 0.05)) > 1.0) < 0.05
 
 
+def test_over_its_limit_is_the_same_stars_in_units_of_the_statistic():
+    rng = np.random.default_rng(4)
+    noise = 10.0 ** rng.uniform(-2.5, -1.0, 3000)
+    chi_square = rng.chisquare(5, (3000, 1)) * noise[:, None] ** 0.3
+    gauge = Gauge.fit(chi_square, noise, 0.01)
+    over = gauge.over_limit(chi_square, noise)
+    np.testing.assert_array_equal(over > 1.0, gauge.ratio(chi_square, noise) > 1.0)
+    np.testing.assert_allclose(gauge.over_limit(3.0 * chi_square, noise), 3.0 * over)
+
+
 def test_what_is_saved_is_what_is_read():
     gauge = Gauge.fit(*ordinary(500), 0.01)
     again = Gauge.from_arrays(gauge.arrays())

@@ -72,6 +72,20 @@ def test_spectra_of_two_stars_contradict_each_other(estimator, make_sky):
     assert np.mean(swapped > 1.0) > np.mean(ordinary > 1.0)
 
 
+def test_sigma_grows_where_spectra_contradict_each_other_and_nowhere_else(estimator, make_sky):
+    block = spoilt(make_sky, rvs_flux=np.flipud)
+    indifferent = Estimator(estimator.networks, estimator.document)
+    found, without = estimator.predict(block, 128), indifferent.predict(block, 128)
+    np.testing.assert_array_equal(found.mean, without.mean)
+    beyond = found.distances[:, DISTANCES.index("input_conflict")] > 1.0
+    assert beyond.any()
+    assert not beyond.all()
+    np.testing.assert_array_equal(found.sigma[~beyond], without.sigma[~beyond])
+    assert (found.sigma_epistemic[beyond] > without.sigma_epistemic[beyond]).all()
+    # The calibration may follow sigma, but it does not take back what the conflict gave.
+    assert np.median(found.sigma[beyond] / without.sigma[beyond]) > 1.1
+
+
 def test_absent_inputs_are_not_tested(estimator, make_sky):
     block = dict(make_sky(60, seed=6).block)
     block["has_rvs"], block["has_xp"] = np.arange(60) % 2 == 0, np.arange(60) % 3 == 0
