@@ -4,8 +4,9 @@ A calibration star's residual is the network's error plus the label's. Where the
 larger one, no quantile of the residuals tells the network's: it has to be deconvolved. The
 network's error in units of its sigma is described as a mixture of three Gaussians, a core, a tail
 and a few outliers. A Gaussian label error widens each of them in quadrature, so the likelihood of
-the residuals is written down exactly. The widths of core and tail follow smooth curves along the
-coordinates of the calibration; weights and widths are those of the highest posterior probability.
+the residuals is written down exactly. The widths follow smooth curves along the coordinates of the
+calibration, all three alike: a tail with curves of its own would be free to follow chance. Weights
+and widths are those of the highest posterior probability.
 The idea is that of extreme deconvolution (Bovy, Hogg & Roweis 2011, AnApS 5, 1657), in one
 dimension.
 """
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import erf, logsumexp
 
 from catalog_builder.errors import ModelError
@@ -34,10 +35,11 @@ _LEAST_STARS = 40
 # More add nothing: widths are then known to a part in a hundred, knot by knot.
 _MOST_STARS = 60_000
 # What is expected before any star is seen. Shares of core, tail and outliers; logarithms of the
-# widths of tail and outliers over that of the core, and how far they, and the core's, may be off.
+# widths of tail and outliers over that of the core, and how far shares, these and the core's may be
+# off. Where label errors are the larger part, the shape is what is expected.
 _LOGITS = np.log(np.array([0.18, 0.02]) / 0.80)
 _TAIL, _OUTLIERS = np.log(1.6), np.log(12.0)
-_FREEDOM, _FREEDOM_OF_CORE = 0.25, 2.0
+_FREEDOM_OF_SHARES, _FREEDOM, _FREEDOM_OF_CORE = 0.2, 0.25, 2.0
 # Log widths change by some 0.1 from one knot to the next. An axis as a whole is held near 0 by a
 # tenth of that strength: its level is the constant's to tell.
 _STEP, _LEVEL = 0.1, 0.01
@@ -125,14 +127,13 @@ class _Axis:
 
 
 class _Shape(NamedTuple):
-    """The mixture: log width of the core, log ratio of the tail's, both with curves; the rest."""
+    """The mixture: log width of the core, its curves, log ratios of the others to it, shares."""
 
     core: float
-    core_heights: Array
+    heights: Array
     tail: float
-    tail_heights: Array
-    logits: Array
     outliers: float
+    logits: Array
 
 
 class _Likelihood:
@@ -157,7 +158,7 @@ class _Likelihood:
         spread = np.median(self._square) / 0.455
         width = max(spread - np.median(self._error), 0.05 * spread, 1e-4)
         flat = np.zeros(sum(self._sizes))
-        start = np.concatenate([[0.5 * np.log(width)], flat, [_TAIL], flat, _LOGITS, [_OUTLIERS]])
+        start = np.concatenate([[0.5 * np.log(width)], flat, [_TAIL, _OUTLIERS], _LOGITS])
         found = minimize(self, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
         if not np.isfinite(found.x).all():
             raise ModelError(
@@ -167,25 +168,16 @@ class _Likelihood:
         return self._shape(np.asarray(found.x))
 
     def _shape(self, numbers: Array) -> _Shape:
-        n = sum(self._sizes)
-        core, tail = numbers[: 1 + n], numbers[1 + n : 2 + 2 * n]
-        return _Shape(core[0], core[1:], tail[0], tail[1:], numbers[-3:-1], numbers[-1])
-
-    def _curves(self, heights: Array) -> Array:
-        total = np.zeros(len(self._square))
-        for axis, part in zip(self._axes, _parts(heights, self._sizes), strict=True):
-            total += axis.curve(part)
-        return total
-
-    def _gather(self, slopes: Array) -> Array:
-        return np.concatenate([axis.gather(slopes) for axis in self._axes])
+        tail, outliers = numbers[-4:-2]
+        return _Shape(numbers[0], numbers[1:-4], tail, outliers, numbers[-2:])
 
     def __call__(self, numbers: Array) -> tuple[float, Array]:
         """Return the value at a mixture, and its gradient."""
         shape = self._shape(numbers)
-        core = shape.core + self._curves(shape.core_heights)
-        tail = core + shape.tail + self._curves(shape.tail_heights)
-        own = np.exp(2.0 * np.stack([core, tail, core + shape.outliers]))
+        core = np.full(len(self._square), shape.core)
+        for axis, part in zip(self._axes, _parts(shape.heights, self._sizes), strict=True):
+            core += axis.curve(part)
+        own = np.exp(2.0 * np.stack([core, core + shape.tail, core + shape.outliers]))
         variance = own + self._error
         share = self._square / variance
         weights = _log_weights(shape.logits)
@@ -194,37 +186,26 @@ class _Likelihood:
         belongs = np.exp(each - star)
         # Derivatives of a star's ln p by the logarithm of each Gaussian's width.
         slopes = belongs * (share - 1.0) * own / variance
+        together = slopes.sum(axis=0)
         gradient = np.concatenate(
             [
-                [slopes.sum()],
-                self._gather(slopes.sum(axis=0)),
-                [slopes[1].sum()],
-                self._gather(slopes[1]),
+                [together.sum()],
+                *(axis.gather(together) for axis in self._axes),
+                slopes[1:].sum(axis=1),
                 (belongs.sum(axis=1) - np.exp(weights) * len(star))[1:],
-                [slopes[2].sum()],
             ]
         )
         prior, prior_gradient = self._prior(shape)
         return float(prior - star.sum()), prior_gradient - gradient
 
     def _prior(self, shape: _Shape) -> tuple[float, Array]:
-        off = [
-            np.array([shape.core]) / _FREEDOM_OF_CORE**2,
-            self._stiffness @ shape.core_heights,
-            np.array([shape.tail - _TAIL]) / _FREEDOM**2,
-            self._stiffness @ shape.tail_heights,
-            shape.logits - _LOGITS,
-            np.array([shape.outliers - _OUTLIERS]) / _FREEDOM**2,
-        ]
-        value = 0.5 * (
-            (shape.core / _FREEDOM_OF_CORE) ** 2
-            + shape.core_heights @ off[1]
-            + ((shape.tail - _TAIL) / _FREEDOM) ** 2
-            + shape.tail_heights @ off[3]
-            + off[4] @ off[4]
-            + ((shape.outliers - _OUTLIERS) / _FREEDOM) ** 2
-        )
-        return float(value), np.concatenate(off)
+        off = np.array([shape.core, shape.tail - _TAIL, shape.outliers - _OUTLIERS])
+        slope = off / np.array([_FREEDOM_OF_CORE, _FREEDOM, _FREEDOM]) ** 2
+        curved = self._stiffness @ shape.heights
+        shares = shape.logits - _LOGITS
+        towards = shares / _FREEDOM_OF_SHARES**2
+        value = 0.5 * (off @ slope + shape.heights @ curved + shares @ towards)
+        return float(value), np.concatenate([slope[:1], curved, slope[1:], towards])
 
 
 def _stiffness(sizes: list[int]) -> Array:
@@ -246,41 +227,25 @@ def _log_weights(logits: Array) -> Array:
 
 def _factor(shape: _Shape, axes: list[_Axis], share: float, width: float) -> Factor:
     """Return the factor with which `width` sigmas hold a share of the networks' own errors."""
-    sizes = [len(axis.knots) for axis in axes]
-    parts = zip(axes, _parts(shape.tail_heights, sizes), strict=True)
-    ratio = np.atleast_1d(shape.tail + sum(axis.curve(part) for axis, part in parts))
-    # The quantile depends on the ratio alone, and smoothly.
-    grid = np.linspace(np.min(ratio), np.max(ratio), 101)
-    wider = np.interp(ratio, grid, _quantile(shape, grid, share))
-    heights = shape.core_heights + _closest(axes, wider - np.mean(wider))
+    parts = _parts(shape.heights, [len(axis.knots) for axis in axes])
     curves = [
         Curve(knots=tuple(axis.knots.tolist()), values=tuple(part.tolist()))
-        for axis, part in zip(axes, _parts(heights, sizes), strict=True)
+        for axis, part in zip(axes, parts, strict=True)
     ]
-    constant = shape.core + np.mean(wider) - np.log(width)
+    constant = shape.core + _quantile(shape, share) - np.log(width)
     return Factor(constant=float(constant), curves=tuple(curves))
-
-
-def _closest(axes: list[_Axis], values: Array) -> Array:
-    """Return the heights of the curves whose sum is closest to values at the stars, (n,)."""
-    hats = [axis.curve(one) for axis in axes for one in np.eye(len(axis.knots))]
-    basis = np.array(hats).reshape(-1, len(values)).T
-    # A constant can go from axis to axis: the least heights are taken.
-    ridge = 1e-6 * len(basis) * np.eye(basis.shape[1])
-    return np.asarray(np.linalg.solve(basis.T @ basis + ridge, basis.T @ values))
 
 
 def _parts(heights: Array, sizes: list[int]) -> list[Array]:
     return np.split(heights, np.cumsum(sizes)[:-1])
 
 
-def _quantile(shape: _Shape, ratios: Array, share: float) -> Array:
+def _quantile(shape: _Shape, share: float) -> float:
     """Return ln of the half width, in widths of the core, that holds a share of the mixture."""
-    weights = np.exp(_log_weights(shape.logits))[:, None]
-    widths = np.stack([np.zeros_like(ratios), ratios, np.full_like(ratios, shape.outliers)])
-    low, high = np.full((2, len(ratios)), [[-4.0], [6.0]])
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        inside = (weights * erf(np.exp(middle - widths) / np.sqrt(2.0))).sum(axis=0) > share
-        low, high = np.where(inside, low, middle), np.where(inside, middle, high)
-    return np.asarray(0.5 * (low + high))
+    weights = np.exp(_log_weights(shape.logits))
+    widths = np.array([0.0, shape.tail, shape.outliers])
+
+    def missing(half: float) -> float:
+        return float(weights @ erf(np.exp(half - widths) / np.sqrt(2.0))) - share
+
+    return float(brentq(missing, -4.0, 6.0))

@@ -112,6 +112,6 @@ def test_the_gradient_is_that_of_the_value():
     places[::7, 0] = np.nan
     axes = [_Axis.of(coordinate, 60) for coordinate in places.T]
     likelihood = _Likelihood(rng.chisquare(1, 300), rng.uniform(0, 2, 300), axes)
-    at = rng.normal(scale=0.3, size=5 + 2 * sum(len(axis.knots) for axis in axes))
+    at = rng.normal(scale=0.3, size=5 + sum(len(axis.knots) for axis in axes))
     wrong = check_grad(lambda x: likelihood(x)[0], lambda x: likelihood(x)[1], at)
     assert wrong < 1e-3 * np.linalg.norm(likelihood(at)[1])
