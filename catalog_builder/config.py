@@ -63,8 +63,10 @@ class TrainingSettings(Section):
     survey: str = Field(
         "apogee-dr17", description="Label survey: a name in `schemas/labels` or a YAML file."
     )
-    validation: Fraction = Field(0.10, description="Share of stars for early stopping.")
-    calibration: Fraction = Field(0.20, description="Share of stars for calibrating the sigmas.")
+    validation: Fraction = Field(0.10, description="Share of stars that choose the epoch to keep.")
+    calibration: Fraction = Field(
+        0.20, description="Share of stars that calibrate sigma, with those of the validation."
+    )
     test: Fraction = Field(0.10, description="Share of stars that only the final metrics see.")
     chunk_rows: int = Field(1024, ge=1, description="Rows per chunk of the training store.")
 

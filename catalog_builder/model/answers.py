@@ -59,17 +59,26 @@ class Alone(NamedTuple):
         chi_square[self.rows] = (difference * solved).sum(dim=1)
         return chi_square
 
-    def spread(self, together: Tensor) -> Tensor:
-        """Return how far both are from what all inputs say `together`, (b, 5), as covariance.
+    def gain(self, together: Tensor, covariance: Tensor) -> Tensor:
+        """Return what covariance gains if one of the two spectra is wrong, nobody knows which.
 
-        Where RVS and XP contradict each other one of them is wrong, and nobody knows which: each
-        may be right in half of the cases, and the labels are off by its distance. (b, 5, 5), 0
-        where a star has not both.
+        The truth is then about the answer of the one or of the other, in half of the cases each.
+
+        Parameters
+        ----------
+        together, covariance : Tensor
+            (b, 5) and (b, 5, 5), of the same network from all inputs.
+
+        Returns
+        -------
+        Tensor
+            (b, 5, 5), mean square about `together` less `covariance`; 0 where a star has not both.
         """
         apart = self.means - together[self.rows]
-        spread = together.new_zeros(len(together), *self.covariances.shape[2:])
-        spread[self.rows] = torch.einsum("kni,knj->nij", apart, apart) / len(apart)
-        return spread
+        about = torch.einsum("kni,knj->knij", apart, apart) + self.covariances
+        gain = torch.zeros_like(covariance)
+        gain[self.rows] = about.mean(dim=0) - covariance[self.rows]
+        return gain
 
 
 def alone(network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor) -> Alone:

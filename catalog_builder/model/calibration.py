@@ -1,11 +1,12 @@
-"""Sigma and the 95 % interval, made honest on stars that trained nothing.
+"""Sigma and the 95 % interval, made honest on stars that no gradient saw.
 
 The networks' covariance says which stars are uncertain; how uncertain is measured. For every subset
 of the inputs the stars of the validation and the calibration split are predicted with the other
 inputs hidden, and two factors on the networks' sigma are fitted per label (`calibration_fit`): one
 that makes it hold 68.3 % of the networks' own errors, and one that makes 1.96 of it hold 95 %.
-Errors have longer tails than a Gaussian, so the two differ. Each factor is a product of smooth
-curves in S/N (or XP noise, or G), the predicted Teff and metallicity, and sigma itself.
+Errors have longer tails than a Gaussian, so the two differ, by the same share for all stars of a
+subset. Each factor is a product of smooth curves in S/N (or XP noise, or G), the predicted Teff and
+metallicity, and sigma itself.
 
 Label surveys hold brighter stars than the archive. So each star is predicted twice: as it was
 observed, and with its spectra made noisier, as those of a fainter twin.

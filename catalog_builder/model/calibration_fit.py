@@ -248,4 +248,4 @@ def _quantile(shape: _Shape, share: float) -> float:
     def missing(half: float) -> float:
         return float(weights @ erf(np.exp(half - widths) / np.sqrt(2.0))) - share
 
-    return float(brentq(missing, -4.0, 6.0))
+    return float(brentq(missing, widths.min() - 5.0, widths.max() + 5.0))

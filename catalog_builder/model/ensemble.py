@@ -66,7 +66,8 @@ def assemble(
     members : sequence of Path
         The folders that `fit_member` filled, with this data, scaling and settings.
     data : TrainingArrays
-        All splits; the calibration and test stars are used here and nowhere else.
+        All splits; the calibration and test stars are used here and nowhere else. Calibration has
+        the validation stars too.
     scaling : Scaling
         From the fit stars.
     settings : ModelSettings
@@ -84,7 +85,8 @@ def assemble(
     Raises
     ------
     ModelError
-        If a member was trained on something else, a split is empty, or `out` holds another model.
+        If a member was trained on something else, no star is left for calibration, or `out` holds
+        another model.
     """
     inputs, trained = trainable(data, settings)
     training_digest = data.digest()
@@ -126,7 +128,7 @@ def assemble(
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
     selection = _select(Estimator(networks, draft), data)
-    calibration = _calibrate(Estimator(networks, draft, selection), _kept_back(data))
+    calibration = _calibrate(Estimator(networks, draft), _kept_back(data))
     calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
     content = selection.to_bytes()
@@ -155,7 +157,7 @@ def _member_weights(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor
 
 
 def _kept_back(data: TrainingArrays) -> TrainingArrays:
-    """Return the stars that fitted nothing, and are not for the test either."""
+    """Return the stars that no gradient saw, and that are not for the test either."""
     return data.take(np.flatnonzero(np.isin(data.split, (Split.VALIDATION, Split.CALIBRATION))))
 
 

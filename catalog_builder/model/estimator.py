@@ -42,8 +42,8 @@ class Prediction:
         (n, 5), standard deviation about the truth, calibrated.
     sigma_aleatoric, sigma_epistemic : numpy.ndarray
         (n, 5), the part that the data leave open, and the part on which the members disagree, or
-        RVS and XP where they are in conflict beyond the limit; calibrated alike, so that their
-        squares add up to that of `sigma`.
+        RVS and XP where their conflict is beyond the limit. Their squares add up to that of
+        `sigma`.
     interval95 : numpy.ndarray
         (n, 5), half width of the interval that holds the truth in 95 % of cases, calibrated by
         itself: errors have longer tails than a Gaussian's.
@@ -76,7 +76,7 @@ class Mixture(NamedTuple):
     aleatoric: Array
     epistemic: Array
     used: NDArray[np.bool_]
-    spread: Array
+    gain: Array
     contradictions: Contradictions
 
 
@@ -199,9 +199,9 @@ class Estimator:
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
-            mean, aleatoric, epistemic, used, spread, contradictions = self._mixture(stars)
+            mean, aleatoric, epistemic, used, gain, contradictions = self._mixture(stars)
             strangeness = self._selection.judge(stars, contradictions)
-        epistemic = epistemic + _believed(strangeness.conflict)[:, None, None] * spread
+        gain = gain * _believed(strangeness.conflict)[:, None, None]
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
@@ -216,6 +216,13 @@ class Estimator:
         variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
         from_data, from_members = (np.sqrt(part) * unit * on_sigma for part in variances)
         interval95 = GAUSSIAN_95 * deviation * unit * on_interval
+        # Contradictions come after the calibration: it has seen next to none, and would take back
+        # what they add.
+        contradicted = np.sqrt(np.maximum(np.diagonal(gain, axis1=1, axis2=2), 0.0)) * unit
+        from_members = np.hypot(from_members, contradicted)
+        interval95 = np.hypot(interval95, GAUSSIAN_95 * contradicted)
+        covariance = covariance + gain
+        deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         for values in (from_data, from_members, interval95):
@@ -246,8 +253,9 @@ class Estimator:
             means.append(mean)
             covariances.append(cholesky @ cholesky.mT)
             if number == 0:
-                # One member is enough for a test, and all would cost a tenth of the time.
+                # One member tells a contradiction, and all would cost a tenth of the time.
                 by_spectra = alone(network, embedded, used)
+                gain = by_spectra.gain(mean, covariances[0])
         stacked = torch.stack(means)
         mean = stacked.mean(dim=0)
         deviation = stacked - mean
@@ -264,7 +272,7 @@ class Estimator:
             of_stars(aleatoric),
             of_stars(epistemic),
             of_stars(used),
-            of_stars(by_spectra.spread(mean)),
+            of_stars(gain),
             Contradictions(
                 of_stars(by_spectra.conflict(len(used), self._trained)), of_stars(ratio)
             ),
@@ -272,10 +280,9 @@ class Estimator:
 
 
 def _believed(conflict: Array) -> Array:
-    """Return how far to believe in conflicts, given over the limit: chance makes what is below it.
+    """Return how far to believe in conflicts, given over the limit of their flag, 0 to 1.
 
-    What chance leaves over of a difference between two measurements is taken as real, as by
-    DerSimonian & Laird 1986 (Controlled Clinical Trials 7, 177); here chance is the limit.
+    Not at all up to the limit, where chance makes as many as are flagged; then ever more.
     """
     return np.asarray(1.0 - 1.0 / np.maximum(conflict, 1.0))
 

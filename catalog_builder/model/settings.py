@@ -116,7 +116,8 @@ class ModelSettings(BaseModel):
         0.01,
         gt=0,
         lt=0.5,
-        description="Share of ordinary stars that each test of strangeness may flag.",
+        description="Share of ordinary stars that each test of strangeness may flag; beyond the "
+        "limit of `rvs_xp_conflict` sigma grows as well.",
     )
     map_stars: int = Field(
         3000,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-#: Stars in the convolutions at a time.
+#: Stars in the convolutions at a time, and in a forward pass of what fills no batch.
 SLICE = 128
 
 

@@ -23,10 +23,13 @@ def test_conflict_is_the_chi_square_of_the_difference(alone):
     assert alone.conflict(3, torch.tensor([2]))[1] == 0.0
 
 
-def test_spread_is_the_mean_square_distance_from_both(alone):
+def test_covariance_gains_what_a_mixture_of_both_answers_has_more(alone):
     together = torch.zeros(3, len(LABELS), dtype=torch.float64)
     together[1, 0] = 3.0
-    spread = alone.spread(together).numpy()
-    assert spread[1, 0, 0] == pytest.approx((3.0**2 + 1.0**2) / 2)
-    spread[1, 0, 0] = 0.0
-    assert not spread.any()
+    covariance = 0.25 * torch.eye(len(LABELS), dtype=torch.float64).repeat(3, 1, 1)
+    rng = np.random.default_rng(1)
+    truth = np.where(rng.random(200_000) < 0.5, 0.0, 4.0) + rng.normal(size=200_000)
+    gain = alone.gain(together, covariance).numpy()
+    assert gain[1, 0, 0] == pytest.approx(np.mean((truth - 3.0) ** 2) - 0.25, rel=0.02)
+    np.testing.assert_allclose(gain[1, 1:, 1:], 0.75 * np.eye(len(LABELS) - 1))
+    assert not gain[[0, 2]].any()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from catalog_builder.errors import ModelError
+from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble, read_metrics
 from catalog_builder.model.fit import fit_member
 from catalog_builder.model.inputs import LABELS, MODALITIES, Split, TrainingArrays
@@ -163,6 +164,19 @@ def test_the_document_says_what_the_model_knows(estimator, sky):
     assert set(document.metrics) == {"as_observed", *(f"without_{name}" for name in inputs)}
 
 
+@pytest.mark.parametrize("split", [Split.VALIDATION, Split.CALIBRATION, Split.TEST])
+def test_stars_that_no_gradient_saw_calibrate_but_those_of_the_test_do_not(
+    split, members, sky, scaling, settings, model, monkeypatch, tmp_path
+):
+    labels = sky.labels + 30.0 * sky.label_error * (sky.split == split)[:, None]
+    other = TrainingArrays(sky.block, labels, sky.label_error, sky.split)
+    digest = read_document(model).training_digest
+    monkeypatch.setattr(TrainingArrays, "digest", lambda _: digest)
+    assemble(members, other, scaling, settings, {}, tmp_path / "model")
+    same = read_document(tmp_path / "model").calibration == read_document(model).calibration
+    assert same == (split == Split.TEST)
+
+
 def test_without_rvs_stars_are_calibrated_by_magnitude(estimator, sky):
     by_regime = estimator.document.metrics["without_rvs"]["by_regime"]
     assert all(name.startswith("without RVS") for name in by_regime)
@@ -170,18 +184,23 @@ def test_without_rvs_stars_are_calibrated_by_magnitude(estimator, sky):
 
 
 @pytest.mark.skipif(not can_pack(), reason="torch has no oneDNN operators here")
-def test_layers_at_work_meet_whole_batches_or_slices_whatever_the_number_of_stars(model, sky):
+@pytest.mark.parametrize(
+    ("batch", "shapes"),
+    [(2 * SLICE, {SLICE, 2 * SLICE}), (200, {SLICE, 2 * SLICE}), (64, {SLICE})],
+)
+def test_layers_meet_whole_batches_or_slices_whatever_the_number_of_stars(
+    batch, shapes, model, sky
+):
     estimator = Estimator.load(model)
     met = set()
     for network in estimator.networks:
         for layer in network.modules():
             if isinstance(layer, PackedLinear):
                 layer.register_forward_pre_hook(lambda _layer, given: met.add(given[0].shape[0]))
-    batch = 2 * SLICE
     for stars in (1, 77, 150, 300):
         block = {name: values[:stars] for name, values in sky.block.items()}
         assert len(estimator.predict(block, batch).mean) == stars
-    assert met == {SLICE, batch}
+    assert met == shapes
 
 
 class TestDamage:

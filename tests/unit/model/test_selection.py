@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.model.ensemble import Estimator, assemble
+from catalog_builder.model.estimator import _believed
 from catalog_builder.model.selection import DISTANCES, Selection
 
 
@@ -80,10 +81,22 @@ def test_sigma_grows_where_spectra_contradict_each_other_and_nowhere_else(estima
     beyond = found.distances[:, DISTANCES.index("input_conflict")] > 1.0
     assert beyond.any()
     assert not beyond.all()
-    np.testing.assert_array_equal(found.sigma[~beyond], without.sigma[~beyond])
-    assert (found.sigma_epistemic[beyond] > without.sigma_epistemic[beyond]).all()
-    # The calibration may follow sigma, but it does not take back what the conflict gave.
-    assert np.median(found.sigma[beyond] / without.sigma[beyond]) > 1.1
+    for name in ("sigma", "sigma_aleatoric", "sigma_epistemic", "interval95", "correlation"):
+        np.testing.assert_array_equal(
+            getattr(found, name)[~beyond], getattr(without, name)[~beyond], name
+        )
+    np.testing.assert_array_equal(found.sigma_aleatoric, without.sigma_aleatoric)
+    for name in ("sigma_epistemic", "interval95"):
+        grown = getattr(found, name)[beyond] / getattr(without, name)[beyond]
+        assert (grown >= 1.0).all(), name
+        assert np.median(grown) > 1.1
+    np.testing.assert_allclose(np.hypot(found.sigma_aleatoric, found.sigma_epistemic), found.sigma)
+    eigenvalues = np.linalg.eigvalsh(found.correlation)
+    assert (eigenvalues > -1e-9).all()
+
+
+def test_conflicts_are_believed_beyond_their_limit_and_ever_more():
+    np.testing.assert_allclose(_believed(np.array([0.0, 0.5, 1.0, 2.0, np.inf])), [0, 0, 0, 0.5, 1])
 
 
 def test_absent_inputs_are_not_tested(estimator, make_sky):
