@@ -35,7 +35,7 @@ PARTS: dict[str, Callable[[Context], dict[str, Any]]] = {
 #: Parts that need the posteriors of part `limit`, of so many stars.
 _OF_POSTERIORS = ("limit", "peers", "galaxy")
 #: Raised when what a part measures changes: what is kept of it is then measured anew.
-_VERSIONS = {"evidence": 2, "galaxy": 2, "real_flaws": 3}
+_VERSIONS = {"coverage": 2, "evidence": 3, "galaxy": 2, "real_flaws": 3}
 #: Parts that are done when nothing is said: all that a simulated sky is enough for.
 _USUAL = [part for part in PARTS if not part.startswith("real")]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from catalog_builder.model.inputs import LABELS
 from catalog_builder.simulate.score import default_warning_bits
@@ -23,7 +26,8 @@ def measure(frame: pl.DataFrame) -> dict[str, Any]:
     dict
         ``bins``: a row per population, kind of bin, bin and label, all inputs as observed;
         ``views``: a row per view and label of stars that have all four inputs; ``view_bins``: the
-        same by bin, where one input is hidden.
+        same by bin, where one input is hidden; ``sigma_bins``: of stars like the training ones,
+        by the rank of their own sigma.
     """
     unflagged = (pl.col("flags") & default_warning_bits()) == 0
     populations = {
@@ -52,4 +56,19 @@ def measure(frame: pl.DataFrame) -> dict[str, Any]:
         for kind, bin_, rows in bins_of(complete, view)
         for label in LABELS
     ]
-    return {"bins": bins, "views": views, "view_bins": view_bins}
+    sigma_bins = [
+        {"kind": "sigma", "bin": name, "label": label} | compare(*(each[rows] for each in values))
+        for label in LABELS
+        for values in [arrays(populations["like the training stars"], "all", label)]
+        for name, rows in _by_sigma(values[1])
+    ]
+    return {"bins": bins, "views": views, "view_bins": view_bins, "sigma_bins": sigma_bins}
+
+
+def _by_sigma(sigma: NDArray[np.float64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Yield the stars that are the surest of a label, and ever less sure ones."""
+    shares, names = (0.0, 0.5, 0.9, 0.99, 1.0), ("least half", "to 90 %", "to 99 %", "largest 1 %")
+    edges = np.nanquantile(sigma, shares)
+    edges[-1] = np.inf
+    for name, low, high in zip(names, edges[:-1], edges[1:], strict=True):
+        yield name, (sigma >= low) & (sigma < high)

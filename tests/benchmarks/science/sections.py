@@ -63,6 +63,10 @@ def _coverage(result: dict[str, Any], figures: Path) -> str:
         text.append(misses(rows))
         if few := _small_bins(rows):
             text.append(f"Bins of fewer than {_FEW:,} stars: {', '.join(few)}.")
+    text.append("### By sigma")
+    text.append("Stars like the training ones, label by label in the order of their own sigma.")
+    text += _two_tables("sigma", [(row["bin"], row) for row in result["sigma_bins"]])
+    text.append(misses(result["sigma_bins"]))
     text.append("### With inputs hidden")
     text.append("Stars like the training ones that have all four inputs.")
     text += _two_tables("inputs", [(_VIEW_WORDS[row["view"]], row) for row in result["views"]])
