@@ -59,26 +59,26 @@ class Alone(NamedTuple):
         chi_square[self.rows] = (difference * solved).sum(dim=1)
         return chi_square
 
-    def gain(self, together: Tensor, covariance: Tensor) -> Tensor:
-        """Return what covariance gains if one of the two spectra is wrong, nobody knows which.
+    def either(self, together: Tensor) -> Tensor:
+        """Return the covariance if one of the two spectra is wrong, nobody knows which.
 
         The truth is then about the answer of the one or of the other, in half of the cases each.
 
         Parameters
         ----------
-        together, covariance : Tensor
-            (b, 5) and (b, 5, 5), of the same network from all inputs.
+        together : Tensor
+            (b, 5), what the same network says from all inputs.
 
         Returns
         -------
         Tensor
-            (b, 5, 5), mean square about `together` less `covariance`; 0 where a star has not both.
+            (b, 5, 5), mean square about `together`; 0 where a star has not both.
         """
         apart = self.means - together[self.rows]
         about = torch.einsum("kni,knj->knij", apart, apart) + self.covariances
-        gain = torch.zeros_like(covariance)
-        gain[self.rows] = about.mean(dim=0) - covariance[self.rows]
-        return gain
+        either = together.new_zeros(len(together), *about.shape[2:])
+        either[self.rows] = about.mean(dim=0)
+        return either
 
 
 def alone(network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor) -> Alone:

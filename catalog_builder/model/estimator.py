@@ -76,7 +76,7 @@ class Mixture(NamedTuple):
     aleatoric: Array
     epistemic: Array
     used: NDArray[np.bool_]
-    gain: Array
+    either: Array
     contradictions: Contradictions
 
 
@@ -199,9 +199,8 @@ class Estimator:
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
-            mean, aleatoric, epistemic, used, gain, contradictions = self._mixture(stars)
+            mean, aleatoric, epistemic, used, either, contradictions = self._mixture(stars)
             strangeness = self._selection.judge(stars, contradictions)
-        gain = gain * _believed(strangeness.conflict)[:, None, None]
         # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
         unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
         mean = mean * unit + self._scaling.labels_mean
@@ -218,11 +217,13 @@ class Estimator:
         interval95 = GAUSSIAN_95 * deviation * unit * on_interval
         # Contradictions come after the calibration: it has seen next to none, and would take back
         # what they add.
-        contradicted = np.sqrt(np.maximum(np.diagonal(gain, axis1=1, axis2=2), 0.0)) * unit
+        believed = _believed(strangeness.conflict)[:, None, None]
+        covariance = (1.0 - believed) * covariance + believed * either
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
+        contradicted = np.sqrt(np.maximum(variance - deviation**2, 0.0)) * unit
         from_members = np.hypot(from_members, contradicted)
         interval95 = np.hypot(interval95, GAUSSIAN_95 * contradicted)
-        covariance = covariance + gain
-        deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        deviation = np.sqrt(variance)
         correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         for values in (from_data, from_members, interval95):
@@ -255,7 +256,7 @@ class Estimator:
             if number == 0:
                 # One member tells a contradiction, and all would cost a tenth of the time.
                 by_spectra = alone(network, embedded, used)
-                gain = by_spectra.gain(mean, covariances[0])
+                either = by_spectra.either(mean)
         stacked = torch.stack(means)
         mean = stacked.mean(dim=0)
         deviation = stacked - mean
@@ -272,7 +273,7 @@ class Estimator:
             of_stars(aleatoric),
             of_stars(epistemic),
             of_stars(used),
-            of_stars(gain),
+            of_stars(either),
             Contradictions(
                 of_stars(by_spectra.conflict(len(used), self._trained)), of_stars(ratio)
             ),

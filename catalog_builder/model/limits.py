@@ -49,7 +49,7 @@ def fit_selection(
     answers : callable
         What the trained networks say against each other about a feature block's stars.
     data : TrainingArrays
-        The fit stars make the spaces; the validation and calibration stars, which fitted nothing,
+        The fit stars make the spaces; the validation and calibration stars, which no gradient saw,
         set the limits. Test stars are not looked at.
     settings : ModelSettings
         Rate of ordinary stars beyond each limit, and number of landmarks.
