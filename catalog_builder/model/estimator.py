@@ -209,7 +209,8 @@ class Estimator:
         unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
         mean[unknown] = np.nan
         covariance = aleatoric + epistemic
-        deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
+        deviation = np.sqrt(variance)
         places = coordinates(block, mean, deviation * unit, used)
         on_sigma, on_interval = factors(self.document.calibration, used, places)
         variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
@@ -219,11 +220,11 @@ class Estimator:
         # what they add.
         believed = _believed(strangeness.conflict)[:, None, None]
         covariance = (1.0 - believed) * covariance + believed * either
-        variance = np.diagonal(covariance, axis1=1, axis2=2)
-        contradicted = np.sqrt(np.maximum(variance - deviation**2, 0.0)) * unit
+        mixed = np.diagonal(covariance, axis1=1, axis2=2)
+        contradicted = np.sqrt(np.maximum(mixed - variance, 0.0)) * unit
         from_members = np.hypot(from_members, contradicted)
         interval95 = np.hypot(interval95, GAUSSIAN_95 * contradicted)
-        deviation = np.sqrt(variance)
+        deviation = np.sqrt(mixed)
         correlation = covariance / (deviation[:, :, None] * deviation[:, None, :])
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         for values in (from_data, from_members, interval95):

@@ -79,7 +79,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 
 MEMBER = Stage("train", version=5, work=_train_member, prefers="GPU")
-ASSEMBLE = Stage("model", version=14, work=_assemble, keeps_previous=True)
+ASSEMBLE = Stage("model", version=15, work=_assemble, keeps_previous=True)
 
 
 def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
