@@ -113,21 +113,18 @@ class RvsBranch(nn.Module):
         samples = N_PIXELS // _STRIDE ** len(_KERNELS)
         self.out = FlatLinear(channels[-1], samples, settings.width)
         self.normalisation = nn.Linear(2, settings.width)
-        #: Stars that go through the branch at a time; None is all.
+        #: Stars that go through the convolutions at a time; None is all.
         self.slice: int | None = None
 
     def forward(self, spectra: Tensor, told: Tensor) -> Tensor:
         """Embed spectra, told which of the two normalisations each has, (b, 2)."""
-        return sliced(self._embed, self.slice, spectra, told)
-
-    def _embed(self, spectra: Tensor, told: Tensor) -> Tensor:
         depth, trust = spectra[:, 0], spectra[:, 1]
         # A masked sample, of depth and trust 0, is as deep as the mean spectrum there: it says
         # nothing.
         centred = torch.addcmul(depth, trust.sign(), self.whitening.centre, value=-1.0)
         embedded: Tensor = (
             self.components(self.whitening(centred))
-            + self._convolve(centred, trust)
+            + sliced(self._convolve, self.slice, centred, trust)
             + self.normalisation(told)
         )
         return embedded
