@@ -60,9 +60,9 @@ class TrainingArrays:
     def __len__(self) -> int:
         return len(self.split)
 
-    def subset(self, split: Split) -> TrainingArrays:
-        """Return the stars of one split, in the order they have here."""
-        return self.take(np.flatnonzero(self.split == split))
+    def subset(self, *splits: Split) -> TrainingArrays:
+        """Return the stars of one split or of some, in the order they have here."""
+        return self.take(np.flatnonzero(np.isin(self.split, splits)))
 
     def take(self, rows: NDArray[np.intp]) -> TrainingArrays:
         """Return the stars of some rows."""

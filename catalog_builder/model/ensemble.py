@@ -128,7 +128,8 @@ def assemble(
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
     selection = _select(Estimator(networks, draft), data)
-    calibration = _calibrate(Estimator(networks, draft), _kept_back(data))
+    kept_back = data.subset(Split.VALIDATION, Split.CALIBRATION)
+    calibration = _calibrate(Estimator(networks, draft), kept_back)
     calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
     content = selection.to_bytes()
@@ -154,11 +155,6 @@ def _member_weights(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor
             "Train all members on one training store with one set of settings.",
         )
     return tensors
-
-
-def _kept_back(data: TrainingArrays) -> TrainingArrays:
-    """Return the stars that no gradient saw, and that are not for the test either."""
-    return data.take(np.flatnonzero(np.isin(data.split, (Split.VALIDATION, Split.CALIBRATION))))
 
 
 def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[LabelFactors, ...]]:

@@ -71,8 +71,7 @@ def fit_selection(
             filters = matched_filters(model, components, _SEED)
     chart = SpectrumMap.fit(places["rvs"].landmarks, _SEED) if "rvs" in places else None
     draft = Selection(places, filters, chart)
-    kept_back = (data.split == Split.VALIDATION) | (data.split == Split.CALIBRATION)
-    held = {name: values[kept_back] for name, values in data.block.items()}
+    held = data.subset(Split.VALIDATION, Split.CALIBRATION).block
     hidden = {**held, "has_rvs": np.zeros_like(held["has_rvs"])}
     seen = _statistics(draft, held, answers, settings.validation_batch_size)
     blind = _statistics(draft, hidden, answers, settings.validation_batch_size)
