@@ -120,3 +120,11 @@ def disagreement(aleatoric: Tensor, epistemic: Tensor, trained: Tensor) -> Tenso
         torch.diagonal(part, dim1=1, dim2=2)[:, trained] for part in (aleatoric, epistemic)
     )
     return (between / within).mean(dim=1)
+
+
+def believed(conflict: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far to believe in conflicts, (n,), 0 to 1, given over the limit of their flag.
+
+    Not at all up to the limit, where chance makes as many as are flagged; then ever more.
+    """
+    return np.asarray(1.0 - 1.0 / np.maximum(conflict, 1.0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.answers import Contradictions, alone, disagreement
+from catalog_builder.model.answers import Contradictions, alone, believed, disagreement
 from catalog_builder.model.arrays import batches
 from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import file_digest, read_tensors
@@ -218,8 +218,8 @@ class Estimator:
         interval95 = GAUSSIAN_95 * deviation * unit * on_interval
         # Contradictions come after the calibration: it has seen next to none, and would take back
         # what they add.
-        believed = _believed(strangeness.conflict)[:, None, None]
-        covariance = (1.0 - believed) * covariance + believed * either
+        weight = believed(strangeness.conflict)[:, None, None]
+        covariance = (1.0 - weight) * covariance + weight * either
         mixed = np.diagonal(covariance, axis1=1, axis2=2)
         contradicted = np.sqrt(np.maximum(mixed - variance, 0.0)) * unit
         from_members = np.hypot(from_members, contradicted)
@@ -279,14 +279,6 @@ class Estimator:
                 of_stars(by_spectra.conflict(len(used), self._trained)), of_stars(ratio)
             ),
         )
-
-
-def _believed(conflict: Array) -> Array:
-    """Return how far to believe in conflicts, given over the limit of their flag, 0 to 1.
-
-    Not at all up to the limit, where chance makes as many as are flagged; then ever more.
-    """
-    return np.asarray(1.0 - 1.0 / np.maximum(conflict, 1.0))
 
 
 def _checked(path: Path, weights: Weights) -> Path:

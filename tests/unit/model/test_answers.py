@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from catalog_builder.model.answers import Alone
+from catalog_builder.model.answers import Alone, believed
 from catalog_builder.model.arrays import LABELS
 
 
@@ -32,3 +32,7 @@ def test_either_spectrum_may_be_right(alone):
     assert either[1, 0, 0] == pytest.approx(np.mean((truth - 3.0) ** 2), rel=0.02)
     np.testing.assert_allclose(either[1, 1:, 1:], np.eye(len(LABELS) - 1))
     assert not either[[0, 2]].any()
+
+
+def test_conflicts_are_believed_beyond_their_limit_and_ever_more():
+    np.testing.assert_allclose(believed(np.array([0.0, 0.5, 1.0, 2.0, np.inf])), [0, 0, 0, 0.5, 1])

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.estimator import _believed
 from catalog_builder.model.selection import DISTANCES, Selection
 
 
@@ -93,10 +92,6 @@ def test_sigma_grows_where_spectra_contradict_each_other_and_nowhere_else(estima
     np.testing.assert_allclose(np.hypot(found.sigma_aleatoric, found.sigma_epistemic), found.sigma)
     eigenvalues = np.linalg.eigvalsh(found.correlation)
     assert (eigenvalues > -1e-9).all()
-
-
-def test_conflicts_are_believed_beyond_their_limit_and_ever_more():
-    np.testing.assert_allclose(_believed(np.array([0.0, 0.5, 1.0, 2.0, np.inf])), [0, 0, 0, 0.5, 1])
 
 
 def test_absent_inputs_are_not_tested(estimator, make_sky):
