@@ -97,6 +97,17 @@ def test_a_few_outliers_widen_neither_sigma_nor_interval():
     assert abs(np.median(fit.sigma(places)) - 1.0) < 0.03
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_wild_labels_in_numbers_leave_finite_factors(share):
+    rng = np.random.default_rng(12)
+    claimed = np.ones(5000)
+    places = places_of(rng, claimed)
+    residual = rng.normal(size=5000) * np.where(rng.random(5000) < share, 1e3, 1.0)
+    fit = fit_label_factors(residual, claimed, 0 * claimed, places, 200)
+    for factor in (fit.sigma, fit.interval95):
+        assert np.isfinite(factor(places)).all()
+
+
 def test_a_label_without_an_error_is_exact():
     rng = np.random.default_rng(10)
     claimed = np.ones(500)
