@@ -119,6 +119,7 @@ def _shuffle(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dic
             warned, shares = _warnings(seen, found, estimator)
             if not hidden:
                 flagged.append({"spectra": name, "shares": shares})
+            kept = ~warned[order]
             for k, label in enumerate(LABELS):
                 values = true[f"true.{label}"].to_numpy()
                 d = np.abs(found.mean[order, k] - values)
@@ -132,8 +133,8 @@ def _shuffle(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dic
                         "n": len(d),
                         "rmse": float(np.sqrt(np.mean(d**2))),
                         "sigma": float(np.median(sigma)),
-                        "within": [float(np.mean(d <= sigma)), float(np.mean(d <= interval95))],
-                        "unflagged": _within(d, sigma, interval95, ~warned[order]),
+                        "within": _within(d, sigma, interval95),
+                        "unflagged": _within(d[kept], sigma[kept], interval95[kept]),
                         # 1: all of what differs among stars of equal photometry is known; 0 or
                         # less: nothing.
                         "information": float(1.0 - np.mean(d**2) / expected),
@@ -158,11 +159,9 @@ def _warnings(
     return warned, shares
 
 
-def _within(d: Float, sigma: Float, interval95: Float, kept: NDArray[np.bool_]) -> list[float]:
-    """Return the shares of the kept stars within sigma and within the 95 % interval."""
-    if not kept.any():
-        return []
-    return [float(np.mean(d[kept] <= sigma[kept])), float(np.mean(d[kept] <= interval95[kept]))]
+def _within(d: Float, sigma: Float, interval95: Float) -> list[float]:
+    """Return the shares within sigma and within the 95 % interval; nothing of no stars."""
+    return [float(np.mean(d <= sigma)), float(np.mean(d <= interval95))] if len(d) else []
 
 
 def _partners(block: Block) -> NDArray[np.intp]:
