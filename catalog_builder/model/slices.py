@@ -1,4 +1,4 @@
-"""Numbers of stars that networks at work meet: whole batches or slices, so few shapes ever occur.
+"""Numbers of stars that networks at work meet: whole batches or whole slices, so few shapes occur.
 
 What lies between two convolutions of a slice of stars stays in a core's cache. And oneDNN keeps
 code and buffers for every number of stars that it has met: where it is another one in each batch,
