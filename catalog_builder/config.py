@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from catalog_builder.archive.fetch.settings import FetchSettings
+from catalog_builder.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -207,11 +208,11 @@ def load_config(
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = parse_yaml(read_document(file))
     except OSError as error:
         raise ConfigError(f"Cannot read {file}: {error.strerror}.", "Check --config.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} is not valid YAML: {error}.", "Mend it.") from None
+    except DocumentError as error:
+        raise ConfigError(f"{file} is not taken: {error}.", "Correct the file.") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -221,10 +222,10 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 def _parse_value(assignment: str, text: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except DocumentError as error:
         raise ConfigError(
-            f"The value of --set {assignment!r} is not valid YAML.", "Quote it."
+            f"The value of --set {assignment[:80]!r} is not taken: {error}.", "Quote it."
         ) from None
 
 

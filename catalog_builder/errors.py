@@ -6,7 +6,10 @@ a shell script can tell a wrong setting from a damaged archive (``docs/operation
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+#: Characters of a problem that are told: what it quotes may come from a file of any size.
+_MAX_PROBLEM: Final = 4_000
 
 
 class CatalogBuilderError(Exception):
@@ -23,6 +26,8 @@ class CatalogBuilderError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, problem: str, way_out: str = "") -> None:
+        if len(problem) > _MAX_PROBLEM:
+            problem = f"{problem[:_MAX_PROBLEM]} ..."
         super().__init__(problem, way_out)
         self.problem = problem
         self.way_out = way_out

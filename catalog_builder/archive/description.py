@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from catalog_builder.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.errors import ConfigError
 from catalog_builder.resources import schemas_dir
 
@@ -35,11 +35,9 @@ def load_description(model: type[ModelT], folder: str, name_or_path: str | Path)
     """
     path = _find(folder, name_or_path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as YAML: {error}.", "Correct the file."
-        ) from error
+        content = parse_yaml(read_document(path))
+    except (OSError, DocumentError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", "Correct the file.") from error
     if not isinstance(content, dict):
         raise ConfigError(
             f"{path} is not a mapping of settings.",

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.catalog.layout import RELEASE_FILE
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.errors import CatalogueError
 
 # What `seal` finds out by itself; the rest is told to it.
@@ -217,7 +218,7 @@ def read_release(folder: Path) -> ReleaseRecord:
     """
     path = folder / RELEASE_FILE
     try:
-        return ReleaseRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        return ReleaseRecord.model_validate(parse_json(read_document(path)))
     except FileNotFoundError as error:
         raise CatalogueError(
             f"{folder} has no {RELEASE_FILE}: it is not a sealed catalogue.",
@@ -227,7 +228,7 @@ def read_release(folder: Path) -> ReleaseRecord:
         raise CatalogueError(
             f"{path}: {explain(error)}.", "Publish the catalogue again."
         ) from error
-    except UnicodeDecodeError as error:
+    except DocumentError as error:
         raise CatalogueError(f"{path} is damaged: {error}.", "Restore it from a copy.") from error
 
 

@@ -8,7 +8,6 @@ store, and the rules that the rows must keep. Rows are streamed, a chunk at a ti
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from catalog_builder.catalog.layout import (
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
 from catalog_builder.catalog.validate_fits import check_fits_header
 from catalog_builder.catalog.validate_rows import check_rows
+from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import CatalogueError
 from catalog_builder.schema import CatalogSchema
 
@@ -84,7 +84,7 @@ def _record(folder: Path, log: FindingLog) -> ReleaseRecord | None:
 def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> CatalogSchema:
     """Return the schema that the catalogue was made with, or today's if that is lost."""
     try:
-        text = json.loads((folder / SCHEMA_FILE).read_text(encoding="utf-8"))
+        text = parse_json(read_document(folder / SCHEMA_FILE))
         schema = CatalogSchema.model_validate(text)
     except ValidationError as error:
         log.add(SCHEMA_FILE, explain(error))

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from catalog_builder.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.errors import ConfigError
 from catalog_builder.resources import schemas_dir
 
@@ -154,9 +154,9 @@ _Model = TypeVar("_Model", bound=Declared)
 def load_declared(model: type[_Model], path: Path, **more: object) -> _Model:
     """Read a YAML file and validate it; raise ConfigError, which names the key, if it is wrong."""
     try:
-        text = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = parse_yaml(read_document(path))
         return model.model_validate({**text, **more})
-    except (OSError, TypeError, yaml.YAMLError) as error:
+    except (OSError, TypeError, DocumentError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", "Restore the file.") from error
     except ValidationError as error:
         first = error.errors()[0]

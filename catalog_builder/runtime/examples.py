@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from catalog_builder.archive.release import load_release
+from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import CatalogBuilderError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
@@ -71,7 +71,7 @@ def _rejected(workdir: Workdir, receipt: Receipt) -> dict[str, list[dict[str, An
 def _tables(workdir: Workdir) -> list[str]:
     """Return the release's tables in the order by which stores number them."""
     try:
-        config = json.loads((workdir.root / "config.json").read_text(encoding="utf-8"))
+        config = parse_json(read_document(workdir.root / "config.json"))
         return list(load_release(config["release"]).tables)
     except (OSError, ValueError, KeyError, TypeError, CatalogBuilderError):
         return []

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir, write_atomically
 
@@ -25,8 +26,8 @@ def write_plan(workdir: Workdir, stage: str, tasks: Sequence[Task]) -> None:
 def read_plan(workdir: Workdir, stage: str) -> dict[str, str] | None:
     """Return the keys of a stage's tasks by name; None if it was never planned."""
     try:
-        content = json.loads(_file(workdir, stage).read_bytes())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        content = parse_json(read_document(_file(workdir, stage)))
+    except (OSError, DocumentError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.redaction import redact
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir, write_json
@@ -77,6 +77,6 @@ def _listed(folder: Path) -> set[str]:
 
 def _read(path: Path) -> GivenUp | None:
     try:
-        return GivenUp.model_validate(json.loads(path.read_bytes()))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+        return GivenUp.model_validate(parse_json(read_document(path)))
+    except (OSError, DocumentError, ValidationError):
         return None

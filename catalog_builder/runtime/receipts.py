@@ -8,7 +8,6 @@ stale one is), and an inventory of the output's files (so a damaged output is).
 from __future__ import annotations
 
 import base64
-import json
 import os
 import zlib
 from enum import StrEnum
@@ -18,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catalog_builder.config import digest_json
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.workdir import write_json
 
 #: The pattern of a task that wrote all of its output.
@@ -90,8 +90,8 @@ def read_receipt(path: Path) -> Receipt | None:
         If there is no such file.
     """
     try:
-        receipt = Receipt.model_validate(json.loads(path.read_bytes()))
-    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+        receipt = Receipt.model_validate(parse_json(read_document(path)))
+    except (DocumentError, ValidationError):
         return None
     return receipt if receipt.digest == receipt.content_digest() else None
 

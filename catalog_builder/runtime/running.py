@@ -6,7 +6,6 @@ leaves its mark, and the next attempt writes over it.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 
@@ -69,6 +69,6 @@ def clear(workdir: Workdir, stage: str | None = None, task: str | None = None) -
 
 def _read(file: Path) -> Mark | None:
     try:
-        return Mark.model_validate(json.loads(file.read_bytes()))
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, ValidationError):
+        return Mark.model_validate(parse_json(read_document(file)))
+    except (OSError, DocumentError, ValidationError):
         return None

@@ -22,6 +22,7 @@ import urllib3
 from catalog_builder.archive.fetch.client import Client, TransientError
 from catalog_builder.archive.fetch.plan import Download
 from catalog_builder.archive.files import digest_file
+from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import InputError, ResourceError, StoreError
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
@@ -242,7 +243,7 @@ def _bytes_to_keep(file: Download, note: _Note) -> int:
 def _read_note(file: Download) -> _Note:
     """Return the note; an empty one where there is none, or it is not one of ours."""
     try:
-        content = json.loads(file.note.read_text(encoding="utf-8"))
+        content = parse_json(read_document(file.note))
         size, validator = content["size"], content["validator"]
     except (OSError, ValueError, TypeError, KeyError):
         return _Note(None, None)

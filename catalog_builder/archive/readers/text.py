@@ -26,7 +26,8 @@ from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
 #: No line of a Gaia table comes near; a longer one is not a table, and must not fill the memory.
 MAX_LINE_BYTES = 1 << 25
-_MAX_HEADER_BYTES = 1 << 23
+#: Bounds of a header; that of Gaia's largest table has 60 kB, 1 500 lines and 152 columns.
+_MAX_HEADER_BYTES, _MAX_HEADER_LINES, _MAX_COLUMNS = 1 << 22, 20_000, 10_000
 _HEADER_STEP = 1 << 12
 _MAX_REJECTS_AT_ONCE = 256
 
@@ -268,22 +269,32 @@ class _TextBuffer:
         """
         comments: list[str] = []
         taken = 0
-        while taken <= _MAX_HEADER_BYTES:
+        lines = 0
+        while taken <= _MAX_HEADER_BYTES and lines <= _MAX_HEADER_LINES:
             line = self._take_line()
             if line is None:
                 raise self.damage or DamagedFileError(
                     f"{self.url} has no line of column names.",
                     reason=RejectReason.TRUNCATED_FILE,
                 )
-            taken += len(line)
+            taken, lines = taken + len(line), lines + 1
             if line.startswith("#"):
                 comments.append(line[1:].removeprefix(" "))
             elif line.strip():
-                return parse_header(self.url, comments, line)
+                return self._parse_header(comments, line)
         raise DamagedFileError(
-            f"{self.url} has a header of more than {_MAX_HEADER_BYTES >> 20} MiB.",
+            f"{self.url} has a header of more than {_MAX_HEADER_BYTES >> 20} MiB or"
+            f" {_MAX_HEADER_LINES} lines.",
             "Check that it is the table its name says.",
         )
+
+    def _parse_header(self, comments: list[str], names: str) -> TextHeader:
+        if names.count(",") >= _MAX_COLUMNS:
+            raise DamagedFileError(
+                f"{self.url} has more than {_MAX_COLUMNS} columns.",
+                "Check that it is the table its name says.",
+            )
+        return parse_header(self.url, comments, names)
 
     def _take_line(self) -> str | None:
         searched = self.start

@@ -8,7 +8,6 @@ Where that process was killed as well, the next run in the workdir does it.
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.clusters.pbs_queue import PbsQueue
 from catalog_builder.runtime.clusters.queues import BatchQueue, SilentError
 from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue
@@ -99,8 +99,8 @@ def cancel_earlier(workdir: Workdir, say: Callable[[str], None]) -> None:
 
 def _read(file: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(file.read_bytes())
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError):
+        record = parse_json(read_document(file))
+    except (OSError, DocumentError):
         return None
     wanted = {"kind", "name", "jobs", "certificates"}
     known = isinstance(record, dict) and wanted <= set(record) and record["kind"] in QUEUES

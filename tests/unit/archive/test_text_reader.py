@@ -368,9 +368,39 @@ def test_a_huge_row_is_read_and_an_endless_one_refused(read, tiny, tmp_path):
     assert "line of more than 32 MiB" in str(damage)
 
 
-def test_an_endless_header_is_refused(read):
-    with pytest.raises(DamagedFileError, match="header of more than 8 MiB"):
-        read("# x" * (3 << 20) + "\n" + HEADER, name="x.csv.gz")
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        ("# x" * (3 << 20) + "\n" + HEADER, "header of more than 4 MiB"),
+        ("#\n" * 30_000 + HEADER, "or 20000 lines"),
+        (HEADER.rstrip() + ",x" * 10_000 + "\n", "more than 10000 columns"),
+    ],
+)
+def test_an_endless_header_is_refused(read, header, reason):
+    with pytest.raises(DamagedFileError, match=reason):
+        read(header, name="x.csv.gz")
+
+
+@pytest.mark.parametrize("bomb", ["- " * 200_000, "x: " + "[" * 200_000, "a: &a [*a]"])
+def test_a_header_that_ends_a_parser_is_refused(read, bomb):
+    with pytest.raises(InputError, match="its ECSV header is not taken"):
+        read(f"# %ECSV 1.0\n# ---\n# {bomb}\n" + HEADER, name="x.ecsv.gz")
+
+
+def test_aliases_in_the_name_of_a_column_are_not_written_out(read):
+    laugh = "\n".join(
+        [
+            "# %ECSV 1.0",
+            "# ---",
+            "# delimiter: ','",
+            "# a0: &a0 [x, x, x, x, x, x, x, x, x]",
+            *(f"# a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)),
+            "# datatype:",
+            "# - {name: *a9, datatype: float64}",
+        ]
+    )
+    with pytest.raises(InputError, match="aliases written out"):
+        read(laugh + "\n" + HEADER, name="x.ecsv.gz")
 
 
 def test_memory_does_not_grow_with_the_file(tiny, tmp_path):
