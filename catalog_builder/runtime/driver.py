@@ -20,7 +20,7 @@ from catalog_builder.runtime.execution import execute
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.stall import StallWatch, last_epoch
+from catalog_builder.runtime.stall import StallWatch, epochs_logged
 from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
 from catalog_builder.runtime.workdir import Workdir, remove_unfinished
 
@@ -169,7 +169,7 @@ class Driver:
             StallWatch(
                 self.config.cluster.stall_seconds,
                 lambda silent: self._report_stall(stage, silent),
-                lambda: last_epoch(self.workdir),
+                lambda: epochs_logged(self.workdir),
             ) as watch,
         ):
             if plugin is not None:

@@ -93,7 +93,8 @@ class Events:
         if isinstance(error, CatalogBuilderError):
             facts |= {"problem": error.problem, "way_out": error.way_out}
         else:
-            facts["problem"] = str(error) or type(error).__name__
+            interrupted = "It was interrupted." if isinstance(error, KeyboardInterrupt) else ""
+            facts["problem"] = str(error) or interrupted or type(error).__name__
             if isinstance(error, Exception):
                 facts["traceback"] = "".join(traceback.format_exception(error))
         self.record("error", **facts)

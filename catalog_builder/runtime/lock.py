@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import secrets
@@ -16,6 +17,7 @@ from typing import Any
 
 from catalog_builder.errors import StoreError
 from catalog_builder.runtime.identity import describe_self, is_alive
+from catalog_builder.runtime.signals import at_the_end
 
 #: A holder refreshes its lock this often.
 HEARTBEAT_SECONDS = 30.0
@@ -51,17 +53,16 @@ def driver_lock(path: Path, tell: Callable[[str], None] = _tell) -> Iterator[str
         If another driver is alive, naming it.
     """
     mine = _describe_holder()
-    _acquire(path, mine, tell)
-    stop = threading.Event()
-    refresher = threading.Thread(target=_refresh, args=(path, mine, stop), daemon=True)
-    refresher.start()
-    try:
-        yield str(mine["token"])
-    finally:
-        stop.set()
-        refresher.join()
-        if _read(path) == mine:
-            path.unlink(missing_ok=True)
+    with at_the_end(functools.partial(_release, path, mine)):
+        _acquire(path, mine, tell)
+        stop = threading.Event()
+        refresher = threading.Thread(target=_refresh, args=(path, mine, stop), daemon=True)
+        refresher.start()
+        try:
+            yield str(mine["token"])
+        finally:
+            stop.set()
+            refresher.join()
 
 
 def holder(path: Path) -> dict[str, Any] | None:
@@ -100,6 +101,11 @@ def _acquire(path: Path, mine: dict[str, Any], tell: Callable[[str], None]) -> N
                 return
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _release(path: Path, mine: dict[str, Any]) -> None:
+    if _read(path) == mine:
+        path.unlink(missing_ok=True)
 
 
 def _break_if_dead(path: Path, tell: Callable[[str], None]) -> None:

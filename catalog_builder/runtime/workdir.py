@@ -64,6 +64,11 @@ class Workdir:
         """Spill space of the Dask workers."""
         return self.root / "scratch"
 
+    @property
+    def unfinished_archive(self) -> Path:
+        """Where the sky of a demonstration is written until it is whole."""
+        return self.root / ".archive.partial"
+
     def receipt_file(self, stage: str, name: str) -> Path:
         """Path of a task's receipt."""
         return self.receipts / stage / f"{name}.json"
@@ -85,8 +90,10 @@ class Workdir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe-{secrets.token_hex(4)}"
-            probe.touch()
-            probe.unlink()
+            try:
+                probe.touch()
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(
                 f"The workdir {self.root} cannot be written: {error.strerror}.",

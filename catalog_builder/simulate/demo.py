@@ -11,7 +11,7 @@ from distributed import Client
 
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogueError
-from catalog_builder.runtime.workdir import remove_tree
+from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 #: A release of this name means: simulate the release before the suffix, then run on that.
 SUFFIX = "-demo"
@@ -50,7 +50,7 @@ def simulated(
     archive = workdir / f"archive-{release}-{config.demo.stars}-{config.demo.seed}"
     if not archive.exists():
         say(f"Simulating a sky of {config.demo.stars} stars ...")
-        unfinished = workdir / ".archive.partial"
+        unfinished = Workdir(workdir).unfinished_archive
         remove_tree(unfinished)
         simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
         unfinished.rename(archive)

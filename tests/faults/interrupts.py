@@ -102,7 +102,7 @@ def interrupt(
     lines = log.read_text().splitlines()[max(0, before - 1) :]
     # Workers notice the end of the driver by themselves, at once.
     family += _group(process.pid)
-    _, alive = psutil.wait_procs(family, timeout=1.0)
+    _, alive = psutil.wait_procs(family, timeout=5.0)
     found = Interruption(code, seconds, lines)
     if not over:
         found.findings = list(_findings(found, folder, alive, log.read_text()))
@@ -123,10 +123,17 @@ def _findings(found: Interruption, folder: Path, alive: list[psutil.Process], te
     if found.code == 130 and found.lines and WORDS not in found.lines[-1]:
         yield f"after it: {found.lines[-1]!r}"
     if alive:
-        yield f"{len(alive)} processes outlive it"
+        yield f"outlive it: {'; '.join(map(_line, alive))}"
     left = sorted({p.name for pattern in PARTIAL for p in folder.rglob(pattern)})
     if left:
         yield f"left: {', '.join(left)}"
+
+
+def _line(process: psutil.Process) -> str:
+    try:
+        return f"{process.status()} {' '.join(process.cmdline())[-90:]}"
+    except psutil.NoSuchProcess:
+        return "gone by now"
 
 
 def _send(process: subprocess.Popen, number: int, *, group: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from catalog_builder.runtime import stall
 from catalog_builder.runtime.signals import termination_as_interrupt
-from catalog_builder.runtime.stall import StallWatch, last_epoch
+from catalog_builder.runtime.stall import StallWatch, epochs_logged, last_epoch
 from catalog_builder.runtime.workdir import Workdir
 
 
@@ -19,7 +19,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now, self.looks, self.sign = 1000.0, 0, 0.0
-        monkeypatch.setattr(stall, "time", SimpleNamespace(time=lambda: self.now))
+        monkeypatch.setattr(stall, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def last_sign(self):
         self.looks += 1
@@ -72,6 +72,17 @@ def test_an_epoch_is_a_sign_of_life(tmp_path):
         log.write_text("{}")
         os.utime(log, (5.0, 5.0 if member == "a" else 7.0))
     assert last_epoch(Workdir(tmp_path)) == 7.0
+    assert epochs_logged(Workdir(tmp_path)) == 4
+
+
+def test_a_step_of_the_clock_is_no_silence_and_no_sign_of_life(clock, monkeypatch):
+    told, stepped = [], time.time
+    with StallWatch(0.02, told.append, clock.last_sign):
+        monkeypatch.setattr(time, "time", lambda: stepped() + 86400.0)
+        clock.pass_by(0.01)
+        assert told == []
+        clock.pass_by(0.05)
+        assert told == [pytest.approx(0.06)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
