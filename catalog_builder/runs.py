@@ -48,7 +48,7 @@ def run_steps(
             with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
                 demo = is_demo(config)
                 if demo:
-                    config = simulated(config, workdir.root, lambda: driver.client, events.say)
+                    config = simulated(config, workdir.root, lambda: driver.client, events)
                 pipeline = Pipeline(config, driver, wanted)
                 pipeline.check_settings()
                 plan = make_plan(pipeline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,9 @@ def simulate(
     typer.echo(f"Simulating {stars} stars into {out} ...", err=True)
     from catalog_builder.runtime.clusters.registry import make_cluster
     from catalog_builder.runtime.clusters.settings import ClusterSettings
+    from catalog_builder.runtime.events import Events
     from catalog_builder.runtime.workdir import Workdir
+    from catalog_builder.simulate.sky import partitions_of
     from catalog_builder.simulate.sky import simulate as simulate_sky
 
     with (
@@ -51,7 +54,16 @@ def simulate(
         tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
         make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,
     ):
-        made = simulate_sky(release, stars, seed, out, cluster.client)
+        events = Events(None)
+        with events.meter("simulate", partitions_of(stars)) as meter:
+            made = simulate_sky(
+                release,
+                stars,
+                seed,
+                out,
+                cluster.client,
+                on_partition=lambda done, _total: meter.show(done, None),
+            )
     rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
     typer.echo(
         f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
@@ -117,13 +129,13 @@ def fetch(
     if dry_run:
         return
     events = Events(None, verbosity=-int(quiet))
-    with termination_as_interrupt(), events.meter("fetch", total=plan.n_bytes) as meter:
-        done = 0
+    with termination_as_interrupt(), events.meter("fetch", plan.n_bytes, format_bytes) as meter:
+        begin = time.monotonic()
 
-        def on_progress(received: int, _total: int) -> None:
-            nonlocal done
-            meter.advance(received - done)
-            done = received
+        def on_progress(received: int, total: int) -> None:
+            # What was there before says nothing of how fast the rest comes.
+            new, spent = received - plan.bytes_there, time.monotonic() - begin
+            meter.show(received, spent / new * (total - received) if new > 0 else None)
 
         fetch_all = functools.partial(fetch_archive, *ask.args, **ask.keywords)
         report = fetch_all(on_progress=on_progress)

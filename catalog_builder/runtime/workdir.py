@@ -40,6 +40,11 @@ class Workdir:
         return self.root / "running"
 
     @property
+    def progress_file(self) -> Path:
+        """What the driver wrote down of the stage at work, for ``status``."""
+        return self.running / "progress.json"
+
+    @property
     def logs(self) -> Path:
         """Folder of the event logs (JSON lines)."""
         return self.root / "logs"
