@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from catalog_builder.runtime.estimate import AtWork, part_left, seconds_left
 from catalog_builder.runtime.events import Events, Meter
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.running import running
 from catalog_builder.runtime.tasks import Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, write_json
@@ -132,14 +132,20 @@ class StageWatch:
         if now - self._asked > 10.0:
             self._places, self._asked = self._places_now(), now
         with self._lock:
-            ended = self._left.pop(task, None)
-            self._sign = now
             if receipt is None:
+                self._left.pop(task, None)
                 self._failed += 1
-            elif ended is not None:
-                self._ended.append((ended.work, receipt.seconds))
-                self._rows += receipt.rows_out
+                self._sign = now
+            else:
+                self._note(task, receipt, now)
             self._show(now)
+
+    def _note(self, name: str, receipt: Receipt, now: float) -> None:
+        task = self._left.pop(name, None)
+        if task is not None:
+            self._ended.append((task.work, receipt.seconds))
+            self._rows += receipt.rows_out
+            self._sign = now
 
     def _watch(self) -> None:
         pause = LOOK_SECONDS
@@ -167,7 +173,13 @@ class StageWatch:
                 part = None if task is None else self._stage.part(self._context, task)
                 if part is not None:
                     parts[name] = part
+        # Somebody else's scheduler may hand a result over only with the next one: what workers are
+        # not at any more is done if there is a receipt.
+        receipts = [self._receipt(name) for name in self._at_work if name not in names]
         with self._lock:
+            for receipt in receipts:
+                if receipt is not None:
+                    self._note(receipt.task, receipt, now)
             self._at_work = [name for name in names if name in self._left]
             self._parts = parts
             for name in self._at_work:
@@ -177,6 +189,14 @@ class StageWatch:
                 elif steps != self._marks[name][-1][0]:
                     self._marks[name].append((steps, now))
                     self._sign = now
+
+    def _receipt(self, name: str) -> Receipt | None:
+        task = self._left.get(name)
+        if task is None:
+            return None
+        file = self._workdir.receipt_file(task.stage, name)
+        receipt = read_receipt(file) if file.exists() else None
+        return receipt if receipt is not None and receipt.key == task.key else None
 
     def _show(self, now: float) -> None:
         self._meter.show(self._total - len(self._left), self._estimate(now), self._text())

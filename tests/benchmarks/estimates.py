@@ -1,7 +1,7 @@
 """Compare what a run says is left with what was: a table for each stage that takes long enough.
 
-``python tests/benchmarks/estimates.py WORKDIR -- COMMAND`` runs the command and looks at its workdir
-twice a second; ``python tests/benchmarks/estimates.py WORKDIR`` looks until the driver's lock goes.
+``python tests/benchmarks/estimates.py WORKDIR -- COMMAND`` runs the command and looks at its
+workdir twice a second; without a command it looks until the lock of the driver goes.
 """
 
 from __future__ import annotations

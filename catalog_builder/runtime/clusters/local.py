@@ -79,6 +79,9 @@ class LocalMachine(Cluster):
             ],
             "temporary-directory": str(scratch),
             "distributed.scheduler.allowed-failures": settings.attempts - 1,
+            # No task waits on a worker: it would be blamed for the worker's death, and what the
+            # one before it has made is heard of only when it ends as well.
+            "distributed.scheduler.worker-saturation": 1.0,
             "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         }
         self.stack.enter_context(dask.config.set(options))

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -116,3 +118,84 @@ def test_another_thread_changes_no_handler():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+PROGRAM = """
+import sys, time
+from catalog_builder.runtime import signals
+signals.take_over()
+signals.PATIENCE_SECONDS = 0.5
+"""
+TIDYING = """
+def work():
+    with signals.at_the_end(tidy_up), signals.termination_as_interrupt():
+        print("ready", flush=True)
+        {body}
+
+def tidy_up():
+    print("tidied up", flush=True)
+
+try:
+    work()
+except KeyboardInterrupt:
+    pass
+signals.leave(0)
+"""
+#: What a program is at, by what comes of a signal.
+BODIES = {
+    "unwinds": "time.sleep(60)",
+    "swallows": """
+        try:
+            time.sleep(60)
+        except BaseException:
+            time.sleep(60)
+""",
+    "hangs": """
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(60)
+""",
+}
+
+
+def interrupted(body, *numbers):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM + body],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("body", BODIES)
+def test_the_command_line_ends_with_one_line_whatever_becomes_of_the_exception(body, number):
+    code, out, err = interrupted(TIDYING.replace("{body}", BODIES[body]), number, signal.SIGINT)
+    assert (out, err) == ("tidied up\n", "Interrupted; the same command goes on from here.\n")
+    assert code == 130
+
+
+def test_with_nothing_to_tidy_up_it_ends_at_once():
+    code, out, err = interrupted('print("ready", flush=True)\ntime.sleep(60)', signal.SIGINT)
+    assert (code, out, err) == (130, "", "Interrupted.\n")
+
+
+def test_a_signal_waits_for_the_end_of_what_must_not_be_cut():
+    body = (
+        'with signals.deferred():\n    print("ready", flush=True)\n    time.sleep(1)\n'
+        '    print("whole", flush=True)\ntime.sleep(60)'
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert interrupted(body, number) == (130, "whole\n", "Interrupted.\n")
+
+
+def test_after_all_is_done_a_signal_changes_nothing():
+    body = 'import atexit\natexit.register(time.sleep, 1)\nprint("ready", flush=True)\n'
+    assert interrupted(body + "signals.leave(0)", signal.SIGINT)[0] in (0, 130)
