@@ -29,12 +29,16 @@ class AtWork:
         Seconds that it still takes, where its own progress (epochs) says so.
     first : bool
         Whether its worker has done nothing before it.
+    share : float
+        How much of it is done, by its own progress: the more, the more `left` is believed beside
+        what other tasks took (the first epochs of a member tell little).
     """
 
     elapsed: float
     work: float = 1.0
     left: float | None = None
     first: bool = False
+    share: float = 1.0
 
 
 def seconds_left(
@@ -128,11 +132,12 @@ def _pace(tasks: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _left(task: AtWork, pace: float | None, other: float | None) -> float | None:
-    if task.left is not None:
-        return task.left
     pace = other if pace is None else pace
     if pace is None:
-        return None
+        return task.left
+    if task.left is not None:
+        others = max(0.0, pace * task.work - task.elapsed)
+        return task.share * task.left + (1.0 - task.share) * others
     return max(pace * task.work - task.elapsed, OVERDUE * min(task.elapsed, pace * task.work), 0.0)
 
 

@@ -224,7 +224,8 @@ class StageWatch:
         part, marks, begun = self._parts.get(name), self._marks[name], self._begun[name]
         left = None if part is None else part_left(marks, part.of, now, marks[0][0])
         first = list(self._begun).index(name) < self._places if left is None else False
-        return AtWork(now - begun, self._left[name].work, left, first)
+        share = 1.0 if part is None else min(1.0, part.done / max(1, part.of))
+        return AtWork(now - begun, self._left[name].work, left, first, share)
 
     def _text(self) -> str:
         names = [name for name in self._at_work if name in self._left]

@@ -12,7 +12,9 @@ times = st.floats(0.0, 1e6)
 work = st.floats(1e-3, 1e9)
 done = st.lists(st.tuples(work, times), max_size=8)
 at_work = st.lists(
-    st.builds(AtWork, times, work, st.none() | times, st.booleans()), min_size=1, max_size=8
+    st.builds(AtWork, times, work, st.none() | times, st.booleans(), st.floats(0.0, 1.0)),
+    min_size=1,
+    max_size=8,
 )
 
 
@@ -72,6 +74,12 @@ def test_long_first_tasks_do():
 def test_members_that_wait_take_as_long_as_those_at_work():
     training = [AtWork(100, left=100.0), AtWork(100, left=100.0)]
     assert seconds_left([], training, 2, 2, 2) == pytest.approx(300)
+
+
+def test_a_first_epoch_is_not_believed_against_a_whole_member():
+    """Loading its data took as long as ten epochs do."""
+    begun = [AtWork(12.0, left=39 * 12.0, share=1 / 40)]
+    assert seconds_left([(1, 60.0), (1, 60.0), (1, 60.0)], begun, 0, 0, 2) < 70
 
 
 def test_work_is_what_counts_not_the_number_of_tasks():
