@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# Importing `typing` takes longer than the rest of what is done before Ctrl-C is in hand.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from catalog_builder.catalog.open import open_catalog
 
 __version__ = "0.1.0"

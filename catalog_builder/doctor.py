@@ -46,9 +46,9 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
             " --workers"
         )
     error: CatalogBuilderError | None = None
+    place = Workdir(workdir.absolute())
+    existed = place.root.exists()
     try:
-        place = Workdir(workdir.absolute())
-        existed = place.root.exists()
         place.create()
         lines.append(
             f"workdir    {workdir}: {format_bytes(psutil.disk_usage(str(place.root)).free)} free"
@@ -58,11 +58,12 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
             if finding.error is not None:
                 error = error or finding.error
                 lines.append(f"           will not work: {finding.error}")
-        if not existed:
-            _leave_no_trace(place)
     except CatalogBuilderError as found:
         error = found
         lines.append(f"           will not work: {found}")
+    finally:
+        if not existed:
+            _leave_no_trace(place)
     return Report("\n".join(lines), error)
 
 
@@ -78,5 +79,5 @@ def _leave_no_trace(place: Workdir) -> None:
     import shutil
 
     shutil.rmtree(place.scratch, ignore_errors=True)
-    if not any(place.root.iterdir()):
+    if place.root.is_dir() and not any(place.root.iterdir()):
         place.root.rmdir()

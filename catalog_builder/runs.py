@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from catalog_builder.config import RunConfig
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
+from catalog_builder.runtime.cleaning import tidy_after_interruption
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
@@ -40,14 +42,13 @@ def run_steps(
     """
     begin = time.monotonic()
     workdir = Workdir(config.workdir.absolute())
-    workdir.create()
-    with termination_as_interrupt(), driver_lock(workdir.lock_file):
+    with termination_as_interrupt(), _prepared(workdir):
         events = Events(workdir.logs, verbosity)
         try:
             with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
                 demo = is_demo(config)
                 if demo:
-                    config = simulated(config, workdir.root, lambda: driver.client, events.say)
+                    config = simulated(config, workdir.root, lambda: driver.client, events)
                 pipeline = Pipeline(config, driver, wanted)
                 pipeline.check_settings()
                 plan = make_plan(pipeline)
@@ -65,9 +66,19 @@ def run_steps(
                     compare_with_truth(sealed, Path(pipeline.archive), echo)
         except BaseException as error:
             events.record_error(error)
+            # Workers elsewhere may take a while to hear of it: what they left stays for `clean`.
+            if isinstance(error, KeyboardInterrupt) and config.cluster.kind == "local":
+                tidy_after_interruption(workdir)
             raise
         finally:
             events.close()
+
+
+@contextmanager
+def _prepared(workdir: Workdir) -> Iterator[None]:
+    workdir.create()
+    with driver_lock(workdir.lock_file):
+        yield
 
 
 def plan_in_words(config: RunConfig) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +24,7 @@ from catalog_builder.cli.options import (
 )
 from catalog_builder.config import load_config
 from catalog_builder.errors import ConfigError
+from catalog_builder.runtime.workdir import remove_tree
 
 
 @app.command()
@@ -34,16 +38,32 @@ def simulate(
     """Write a simulated sky with known truth, in the archive's own files and formats."""
     import tempfile
 
+    from catalog_builder.runtime.signals import termination_as_interrupt
+
+    typer.echo(f"Simulating {stars} stars into {out} ...", err=True)
     from catalog_builder.runtime.clusters.registry import make_cluster
     from catalog_builder.runtime.clusters.settings import ClusterSettings
+    from catalog_builder.runtime.events import Events
     from catalog_builder.runtime.workdir import Workdir
+    from catalog_builder.simulate.sky import partitions_of
     from catalog_builder.simulate.sky import simulate as simulate_sky
 
     with (
+        termination_as_interrupt("Interrupted; nothing of it is left."),
+        _whole_or_nothing(out),
         tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
         make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,
     ):
-        made = simulate_sky(release, stars, seed, out, cluster.client)
+        events = Events(None)
+        with events.meter("simulate", partitions_of(stars)) as meter:
+            made = simulate_sky(
+                release,
+                stars,
+                seed,
+                out,
+                cluster.client,
+                on_partition=lambda done, _total: meter.show(done, None),
+            )
     rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
     typer.echo(
         f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
@@ -83,7 +103,10 @@ def fetch(
     from catalog_builder.archive.fetch.driver import fetch_archive, plan_fetch
     from catalog_builder.labels.survey import load_survey
     from catalog_builder.runtime.events import Events
+    from catalog_builder.runtime.signals import termination_as_interrupt
 
+    if not quiet:
+        typer.echo(f"Asking what there is of {release} ...", err=True)
     settings = load_config(config, assignments or [], {}).fetch
     spec, labels = load_release(release), load_survey(survey) if survey else None
     ask = functools.partial(
@@ -106,17 +129,33 @@ def fetch(
     if dry_run:
         return
     events = Events(None, verbosity=-int(quiet))
-    with events.meter("fetch", total=plan.n_bytes) as meter:
-        done = 0
+    with termination_as_interrupt(), events.meter("fetch", plan.n_bytes, format_bytes) as meter:
+        begin = time.monotonic()
 
-        def on_progress(received: int, _total: int) -> None:
-            nonlocal done
-            meter.advance(received - done)
-            done = received
+        def on_progress(received: int, total: int) -> None:
+            # What was there before says nothing of how fast the rest comes.
+            new, spent = received - plan.bytes_there, time.monotonic() - begin
+            meter.show(received, spent / new * (total - received) if new > 0 else None)
 
         fetch_all = functools.partial(fetch_archive, *ask.args, **ask.keywords)
         report = fetch_all(on_progress=on_progress)
     typer.echo(report.to_text())
+
+
+@contextmanager
+def _whole_or_nothing(folder: Path) -> Iterator[None]:
+    """Remove what the body has written into a new or empty folder, if it does not end well."""
+    there = folder.is_dir()
+    empty = not any(folder.iterdir()) if there else not folder.exists()
+    try:
+        yield
+    except BaseException:
+        if empty and there:
+            for path in folder.iterdir():
+                remove_tree(path)
+        elif empty:
+            remove_tree(folder)
+        raise
 
 
 def _table(name: str, release: ReleaseSpec) -> TableName:

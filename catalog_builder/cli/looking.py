@@ -37,6 +37,7 @@ def validate(
     from catalog_builder.catalog.validate import validate_catalog
     from catalog_builder.errors import CatalogueError
 
+    typer.echo(f"Reading {path} ...", err=True)
     findings = validate_catalog(path)
     for finding in findings:
         typer.echo(str(finding))
@@ -72,12 +73,13 @@ def clean(
 
     from catalog_builder.runtime.cleaning import find_surplus, remove
     from catalog_builder.runtime.lock import driver_lock
+    from catalog_builder.runtime.signals import termination_as_interrupt
     from catalog_builder.runtime.workdir import Workdir
 
     place = Workdir((workdir or Path("catalog-workdir")).absolute())
     if not place.receipts.is_dir():
         raise StoreError(f"{place.root} is not a workdir of catalog-builder.", "Check --workdir.")
-    with driver_lock(place.lock_file):
+    with termination_as_interrupt(), driver_lock(place.lock_file):
         surplus = find_surplus(place, intermediate=intermediate)
         for item in surplus:
             typer.echo(f"{format_bytes(item.size):>12}  {item.path}  ({item.reason})")
@@ -108,6 +110,7 @@ def doctor(
     """Say what works here: versions, cores, devices, memory, disk, cluster."""
     from catalog_builder.config import load_config
     from catalog_builder.doctor import examine
+    from catalog_builder.runtime.signals import termination_as_interrupt
 
     options = {
         "workdir": None if workdir is None else str(workdir),
@@ -118,7 +121,8 @@ def doctor(
     found = settings.cluster
     if found.kind == "local":  # one worker shows as much as many
         found = found.model_copy(update={"workers": 1})
-    report = examine(settings.workdir, found)
+    with termination_as_interrupt("Interrupted."):
+        report = examine(settings.workdir, found)
     typer.echo(report.text)
     if report.error is not None:
         raise report.error

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import typer
 
+from catalog_builder import __version__
 from catalog_builder.cli.app import app
 from catalog_builder.cli.options import (
     Archive,
@@ -81,6 +82,10 @@ def _step_command(name: str) -> Callable[..., None]:
             typer.echo(to_yaml(settings), nl=False)
             return
         verbosity = int(verbose) - int(quiet)
+        if verbosity >= 0:  # torch and Dask take seconds to import
+            typer.echo(
+                f"catalog-builder {__version__}: {name}, in {settings.workdir} ...", err=True
+            )
         wanted = _wanted(name, settings, until)
         _run(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
 

@@ -81,6 +81,7 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
             partition.name,
             digest_json({"shared": shared, "files": _inputs(partition)}),
             {"partition": partition},
+            work=float(sum(file.size for file in partition.files.values()) or 1),
         )
         for partition in partitions
     ]
@@ -89,7 +90,9 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
 def plan_census(tasks: list[Task]) -> list[Task]:
     """Return a counting task for each ingest task that is in quarantine."""
     return [
-        Task(CENSUS.name, task.name, digest_json([CENSUS.version, task.key]), task.payload)
+        Task(
+            CENSUS.name, task.name, digest_json([CENSUS.version, task.key]), task.payload, task.work
+        )
         for task in tasks
     ]
 

@@ -60,6 +60,7 @@ def plan(
             receipt.task,
             digest_json([shared, receipt.output_digest]),
             {"features": receipt.output},
+            work=float(max(1, receipt.rows_out)),
         )
         for receipt in features
     ]

@@ -6,16 +6,21 @@ one another, on CPUs they run side by side, and what is trained is kept when som
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from catalog_builder.config import digest_json
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.tasks import Outcome, Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
+
+#: A member's log, one line for each epoch (``model.fit`` writes it, and takes seconds to import).
+LOG = "training.jsonl"
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,34 @@ class TrainContext:
     provenance: Mapping[str, Any]
 
 
+def _folder(context: TrainContext, task: Task) -> Path:
+    # The folder's name holds the key: a killed training finds its checkpoint there and goes on.
+    return context.workdir.models / "members" / f"{task.name}-{task.key[:12]}"
+
+
+def _epochs(context: TrainContext, task: Task) -> Part | None:
+    """Return how many epochs a member has behind it, and how many there will be."""
+    settings = context.settings
+    try:
+        last = (_folder(context, task) / LOG).read_text(encoding="utf-8").splitlines()[-1]
+        row = json.loads(last)
+        epoch, best, loss = int(row["epoch"]), int(row["best_epoch"]), row["validation_loss"]
+        text = f"epoch {epoch} of {settings.epochs}, loss {float(loss):.3f}"
+    except (OSError, IndexError, KeyError, TypeError, ValueError):
+        return None  # it has not finished one, or is writing just now
+    # One that has not become better for long will hardly do so before its patience ends.
+    gives_up = epoch - best > settings.patience / 2
+    end = min(settings.epochs, best + settings.patience) if gives_up else settings.epochs
+    return Part(epoch, end, text)
+
+
 def _train_member(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.model.fit import fit_member
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root
     data, scaling = load_training(root / task.payload["training"])
-    # The folder's name holds the key: a killed training finds its checkpoint there and goes on.
-    out = context.workdir.models / "members" / f"{task.name}-{task.key[:12]}"
+    out = _folder(context, task)
     device = _device(context.device)
     result = fit_member(
         data,
@@ -78,7 +103,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=5, work=_train_member, prefers="GPU")
+MEMBER = Stage("train", version=5, work=_train_member, part=_epochs, prefers="GPU")
 ASSEMBLE = Stage("model", version=15, work=_assemble, keeps_previous=True)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from catalog_builder.runtime.receipts import read_receipt
-from catalog_builder.runtime.workdir import Workdir, remove_tree
+from catalog_builder.runtime.running import clear
+from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinished
 
 #: Folders in which tasks leave outputs under names of their own.
+_SUFFIX = "[0-9a-f]" * 8
 _OUTPUTS = ("features", "census", "labels", "matches", "training", "predictions", "models")
 
 
@@ -61,6 +65,33 @@ def remove(surplus: list[Surplus]) -> None:
     """Remove what was listed."""
     for item in surplus:
         remove_tree(item.path)
+
+
+def tidy_after_interruption(workdir: Workdir) -> None:
+    """Remove what the tasks left that were cut short; their workers are gone, the lock is held.
+
+    What a later run goes on from stays: checkpoints of models in training, and the chunks of a
+    catalogue. Nothing is read but what belongs to these tasks, whatever the size of the workdir.
+    """
+    for mark in workdir.running.glob("*/*.json"):
+        receipts = (read_receipt(file) for file in workdir.receipts.glob(f"*/{mark.stem}.json"))
+        kept = {workdir.root / receipt.output for receipt in receipts if receipt is not None}
+        for path in _attempts(workdir, mark.stem):
+            if path not in kept:
+                remove_tree(path)
+    clear(workdir)
+    remove_unfinished(workdir.receipts)
+    remove_tree(workdir.unfinished_archive)
+    # Dask may be removing its part of this at the same time.
+    shutil.rmtree(workdir.scratch, ignore_errors=True)
+
+
+def _attempts(workdir: Workdir, task: str) -> Iterator[Path]:
+    for name in _OUTPUTS:
+        yield from (workdir.root / name).glob(f"{escape(task)}-{_SUFFIX}*")
+    for path in workdir.models.glob(f"model-{_SUFFIX}"):
+        if not (path / "model.json").is_file():
+            yield path
 
 
 def _named_by_receipts(workdir: Workdir) -> set[Path]:

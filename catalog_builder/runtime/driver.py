@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -16,12 +17,13 @@ from catalog_builder.runtime import quarantine, running
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.events import Events
-from catalog_builder.runtime.execution import execute
+from catalog_builder.runtime.execution import execute, places
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.stall import StallWatch, last_epoch
+from catalog_builder.runtime.stall import StallWatch, epochs_logged
 from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
+from catalog_builder.runtime.watch import StageWatch
 from catalog_builder.runtime.workdir import Workdir, remove_unfinished
 
 
@@ -69,7 +71,7 @@ class Driver:
         """The cluster, opened on first use."""
         if self._cluster is None:
             settings = self.config.cluster
-            self.events.say(f"Opening a cluster ({settings.kind}) ...", detail=True)
+            self.events.say(f"Opening a cluster ({settings.kind}) ...")
             # What an earlier run's killed workers left.
             running.clear(self.workdir)
             remove_unfinished(self.workdir.receipts)
@@ -169,8 +171,17 @@ class Driver:
             StallWatch(
                 self.config.cluster.stall_seconds,
                 lambda silent: self._report_stall(stage, silent),
-                lambda: last_epoch(self.workdir),
+                lambda: epochs_logged(self.workdir),
             ) as watch,
+            StageWatch(
+                self.workdir,
+                self.events,
+                meter,
+                stage,
+                context,
+                tasks,
+                functools.partial(places, client, stage),
+            ) as progress,
         ):
             if plugin is not None:
                 client.register_plugin(plugin)
@@ -178,12 +189,12 @@ class Driver:
                 watch.beat()
                 if isinstance(result, Failure):
                     self._note_failure(stage, result, failures)
-                    meter.advance(1, f"{result.task.name} failed")
+                    progress.finished(result.task.name, None)
                     continue
                 self.executed[stage.name] += 1
                 done[result.task] = result
                 self.events.record("done", **result.model_dump(mode="json", include=_LOGGED))
-                meter.advance(1, f"{result.rows_out} rows")
+                progress.finished(result.task, result)
         if failures:
             raise _summary(stage, failures, len(tasks))
         return done

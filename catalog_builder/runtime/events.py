@@ -2,9 +2,9 @@
 
 Every line of the log has ``time``, ``run`` and ``event``; the events are ``start`` (wanted steps,
 partitions), ``queues`` (of a batch system), ``cluster``, ``stage`` (tasks planned and pending),
-``done`` and ``failure`` (one task each), ``warning``, ``stall``, ``losses`` (workers that went, and
-what went with them), ``error`` (why the run ended) and ``end``. The traceback of a defect of the
-program stands in the log only.
+``progress`` (of the stage, once a minute), ``done`` and ``failure`` (one task each), ``warning``,
+``stall``, ``losses`` (workers that went, and what went with them), ``error`` (why the run ended)
+and ``end``. The traceback of a defect of the program stands in the log only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -23,25 +23,25 @@ from typing import Any, Protocol, TextIO
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.runtime.estimate import duration
 from catalog_builder.runtime.redaction import redact, redact_credentials, redact_json
 
-#: Without a terminal, progress is a line at most this often.
-PLAIN_SECONDS = 15.0
+#: Without a terminal, progress is a line at most this often, and where there is none at least
+#: that often, so that hours of training are not silent.
+PLAIN_SECONDS, QUIET_SECONDS = 15.0, 60.0
 
 
 class Meter(Protocol):
     """Something that shows how far a stage is."""
 
-    def advance(self, weight: float, text: str = "") -> None:
-        """Take note of work done."""
+    def show(self, done: float, left: float | None, text: str = "") -> None:
+        """Show how much of the total is done, and how many seconds are left if that is known."""
 
 
 class Events:
@@ -93,7 +93,8 @@ class Events:
         if isinstance(error, CatalogBuilderError):
             facts |= {"problem": error.problem, "way_out": error.way_out}
         else:
-            facts["problem"] = str(error) or type(error).__name__
+            interrupted = "It was interrupted." if isinstance(error, KeyboardInterrupt) else ""
+            facts["problem"] = str(error) or interrupted or type(error).__name__
             if isinstance(error, Exception):
                 facts["traceback"] = "".join(traceback.format_exception(error))
         self.record("error", **facts)
@@ -109,23 +110,29 @@ class Events:
         self._print(f"warning: {text}", "yellow")
 
     @contextmanager
-    def meter(self, title: str, total: float) -> Iterator[Meter]:
-        """Show progress of a stage: a bar on a terminal, else a line now and then."""
+    def meter(
+        self, title: str, total: float, in_words: Callable[[float], str] = "{:.0f}".format
+    ) -> Iterator[Meter]:
+        """Show progress of a stage: a bar on a terminal, else a line now and then.
+
+        `in_words` says how much of the total is done: a number by default.
+        """
         if self.verbosity < 0:
             yield _Silent()
         elif self.console.is_terminal:
             with Progress(
                 TextColumn("{task.description:<14}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                TextColumn("{task.fields[count]}"),
                 TimeElapsedColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[left]}"),
                 TextColumn("{task.fields[text]}"),
                 console=self.console,
             ) as progress:
-                yield _Bar(progress, progress.add_task(title, total=total, text=""))
+                task = progress.add_task(title, total=total, count="", left="", text="")
+                yield _Bar(progress, task, in_words)
         else:
-            yield _Lines(self, title, total)
+            yield _Lines(self, title, total, in_words)
 
     def close(self) -> None:
         """Close the log."""
@@ -139,36 +146,44 @@ class Events:
 
 
 class _Silent:
-    def advance(self, weight: float, text: str = "") -> None:
-        del weight, text
+    def show(self, done: float, left: float | None, text: str = "") -> None:
+        del done, left, text
 
 
 class _Bar:
-    def __init__(self, progress: Progress, task: Any) -> None:
-        self._progress, self._task = progress, task
+    def __init__(self, progress: Progress, task: Any, in_words: Callable[[float], str]) -> None:
+        self._progress, self._task, self._in_words = progress, task, in_words
 
-    def advance(self, weight: float, text: str = "") -> None:
-        self._progress.update(self._task, advance=weight, text=text)
+    def show(self, done: float, left: float | None, text: str = "") -> None:
+        total = self._progress.tasks[self._task].total or 0.0
+        self._progress.update(
+            self._task,
+            completed=done,
+            count=f"{self._in_words(done)}/{self._in_words(total)}",
+            left="" if left is None else f"about {duration(left)} left",
+            text=text,
+        )
 
 
 class _Lines:
-    def __init__(self, events: Events, title: str, total: float) -> None:
-        self._events, self._title, self._total = events, title, total
+    def __init__(
+        self, events: Events, title: str, total: float, in_words: Callable[[float], str]
+    ) -> None:
+        self._events, self._title, self._total, self._in_words = events, title, total, in_words
         self._done = 0.0
         self._begin = self._last = time.monotonic()
 
-    def advance(self, weight: float, text: str = "") -> None:
-        self._done += weight
+    def show(self, done: float, left: float | None, text: str = "") -> None:
         now = time.monotonic()
-        if now - self._last < PLAIN_SECONDS and self._done < self._total:
+        ended = done >= self._total > self._done
+        waited = PLAIN_SECONDS if done > self._done else QUIET_SECONDS
+        if not ended and (now - self._last < waited or done >= self._total):
             return
-        self._last = now
-        spent = now - self._begin
-        left = spent / self._done * (self._total - self._done) if self._done else float("nan")
+        self._last, self._done = now, done
+        about = "" if left is None or ended else f", about {duration(left)} left"
         self._events.say(
-            f"{self._title}: {self._done:.0f}/{self._total:.0f}, {spent:.0f} s"
-            f"{f', about {left:.0f} s left' if self._done < self._total else ''}"
-            f"{f' ({text})' if text else ''}"
+            f"{self._title}: {self._in_words(done)}/{self._in_words(self._total)},"
+            f" {duration(now - self._begin)}{about}{f' ({text})' if text else ''}"
         )
 
 

@@ -68,6 +68,13 @@ def execute(
                 yield from result
 
 
+def places(client: Client, stage: Stage) -> int:
+    """Return how many tasks of a stage can be done side by side now."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    offered = sum(int(worker["resources"].get(stage.prefers, 0)) for worker in workers)
+    return offered or sum(int(worker["nthreads"]) for worker in workers)
+
+
 def _bundles(client: Client, tasks: Sequence[Task]) -> list[Sequence[Task]]:
     threads = sum(client.nthreads().values())
     size = max(1, min(BUNDLE_TASKS, len(tasks) // max(1, BUNDLES_PER_THREAD * threads)))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,18 +23,20 @@ class StallWatch:
     report : callable
         Told how long it has been; called from a thread of its own.
     last_sign : callable, optional
-        Time (seconds since 1970) of another sign of life than :meth:`beat`.
+        Returns something that is another one after each sign of life beside :meth:`beat`.
+
+    Silence is measured by a clock that nobody sets.
     """
 
     def __init__(
         self,
         seconds: float,
         report: Callable[[float], None],
-        last_sign: Callable[[], float] = lambda: 0.0,
+        last_sign: Callable[[], object] = lambda: None,
     ) -> None:
         self._seconds, self._report, self._last_sign = seconds, report, last_sign
-        self._last_beat = time.time()
-        self._reported = 0.0
+        self._last_beat, self._sign = time.monotonic(), last_sign()
+        self._reported = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="stall-watch", daemon=True)
 
@@ -51,26 +55,34 @@ class StallWatch:
 
     def beat(self) -> None:
         """Take note that something was finished."""
-        self._last_beat = time.time()
+        self._last_beat, self._reported = time.monotonic(), False
 
     def _watch(self) -> None:
         while not self._stop.wait(min(60.0, self._seconds / 4)):
-            last = max(self._last_beat, self._last_sign())
-            silent = time.time() - last
-            if silent > self._seconds and last > self._reported:
-                self._reported = last
+            sign = self._last_sign()
+            if sign != self._sign:
+                self._sign = sign
+                self.beat()
+            silent = time.monotonic() - self._last_beat
+            if silent > self._seconds and not self._reported:
+                self._reported = True
                 self._report(silent)
 
 
-def last_epoch(workdir: Workdir) -> float:
-    """Return when a member in training last finished an epoch; 0 if there is none.
+def epochs_logged(workdir: Workdir) -> int:
+    """Return the bytes that members in training have logged: they grow with each epoch.
 
     A member may train for hours before its receipt: its log is a sign of life as well.
     """
-    times = []
+    return sum(facts.st_size for facts in _training_logs(workdir))
+
+
+def last_epoch(workdir: Workdir) -> float:
+    """Return when a member in training last finished an epoch (since 1970); 0 if there is none."""
+    return max((facts.st_mtime for facts in _training_logs(workdir)), default=0.0)
+
+
+def _training_logs(workdir: Workdir) -> Iterator[os.stat_result]:
     for log in workdir.models.glob("members/*/training.jsonl"):
-        try:
-            times.append(log.stat().st_mtime)
-        except FileNotFoundError:
-            continue
-    return max(times, default=0.0)
+        with suppress(FileNotFoundError):
+            yield log.stat()

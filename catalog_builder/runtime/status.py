@@ -25,6 +25,7 @@ from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.running import Mark, running
 from catalog_builder.runtime.stall import last_epoch
+from catalog_builder.runtime.watch import Progress, read_progress
 from catalog_builder.runtime.workdir import Workdir
 
 #: Stages in the order of the work; others follow by name.
@@ -72,9 +73,11 @@ class StageStatus:
     seconds : float
         Task time, over all receipts that count.
     rate, seconds_left : float or None
-        Rows per second of the last run, and how long the rest will take at its pace.
+        Rows per second of the last run, and the driver's estimate of how long the rest takes.
     slowest : list of (task, seconds)
         The slowest tasks first.
+    progress : str
+        What workers are at, as the driver says it.
     """
 
     stage: str
@@ -94,6 +97,7 @@ class StageStatus:
     rate: float | None = None
     seconds_left: float | None = None
     slowest: list[tuple[str, float]] = field(default_factory=list)
+    progress: str = ""
 
 
 @dataclass
@@ -144,6 +148,9 @@ def read_status(root: Path) -> RunStatus:
     driver = holder(workdir.lock_file)
     last = read_last_run(workdir)
     marks = running(workdir) if driver is not None else []
+    seen = read_progress(workdir) if driver is not None else None
+    if seen is not None and seen.run != last.name:
+        seen = None  # of an earlier run
     given_up = {(record.stage, record.task): record for record in all_given_up(workdir)}
     stages, examples = [], {}
     for name in _stages(workdir, last):
@@ -156,6 +163,8 @@ def read_status(root: Path) -> RunStatus:
         }
         status.running = [_facts_of(mark) for mark in marks if mark.stage == name]
         _judge(status, last, alive=driver is not None)
+        if seen is not None and seen.stage == name and status.state == "running":
+            status.seconds_left, status.progress = seen.seconds_left, seen.text
         stages.append(status)
         if name == "ingest":
             examples = reject_examples(workdir, receipts)
@@ -163,7 +172,7 @@ def read_status(root: Path) -> RunStatus:
         workdir=str(root),
         driver=driver,
         run=last.name,
-        stalled_seconds=_stalled(workdir, last) if driver is not None else None,
+        stalled_seconds=_stalled(workdir, last, seen) if driver is not None else None,
         last_error=last.error if driver is None else None,
         stages=stages,
         reject_examples=examples,
@@ -240,10 +249,12 @@ def _judge(status: StageStatus, last: LastRun, *, alive: bool) -> None:
         status.seconds_left = round(spent / pace.tasks * left, 1)
 
 
-def _stalled(workdir: Workdir, last: LastRun) -> float | None:
+def _stalled(workdir: Workdir, last: LastRun, seen: Progress | None) -> float | None:
     if last.stall_seconds is None or last.moment is None:
         return None
-    silent = time.time() - max(last.moment, last_epoch(workdir))
+    # The driver measures silence by a clock that nobody sets.
+    clock = time.time() - max(last.moment, last_epoch(workdir))
+    silent = clock if seen is None else seen.silent
     return round(silent) if silent > last.stall_seconds else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from catalog_builder.runtime.estimate import duration
 from catalog_builder.runtime.status import RunStatus, StageStatus
 from catalog_builder.runtime.tasks import grouped
 
@@ -55,6 +56,8 @@ def _remarks(stage: StageStatus) -> Iterator[str]:
         f" {duration(mark['seconds'])} (process {mark['pid']} on {mark['host']})"
         for mark in stage.running[:1]
     ]
+    if stage.progress:
+        lines.append(stage.progress)
     if stage.planned is not None and stage.planned > 1 and stage.slowest:
         slowest = ", ".join(f"{task} {duration(seconds)}" for task, seconds in stage.slowest)
         lines.append(f"slowest: {slowest}")
@@ -93,18 +96,3 @@ def _end(status: RunStatus) -> Iterator[str]:
     if status.last_error:
         yield f"last error: {status.last_error}"
     yield from [f"catalogue: {path}" for path in status.catalogues] or ["no catalogue yet"]
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in two units at most, such as ``3 h 20 min``."""
-    if seconds < 1:
-        return f"{seconds:.1f} s"
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours = minutes // 60
-    if hours < 48:
-        return f"{hours} h {minutes % 60:02d}"
-    return f"{hours // 24} d {hours % 24} h"

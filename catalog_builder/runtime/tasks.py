@@ -39,6 +39,8 @@ class Task:
     name: str
     key: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    #: How much there is to do, in units that the tasks of the stage share: for estimates of time.
+    work: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,15 @@ class Outcome:
     pattern: str = EVERYTHING
 
 
+@dataclass(frozen=True)
+class Part:
+    """How far a task is that counts its own steps: so many of so many, and what to say of it."""
+
+    done: int
+    of: int
+    text: str
+
+
 #: What a stage runs on a worker: context (the same for all its tasks) and task to outcome.
 Work = Callable[[Any, Task], Outcome]
 
@@ -67,6 +78,8 @@ class Stage:
     name: str
     version: int
     work: Work
+    #: Tells the driver from the workdir how far a task is that takes long.
+    part: Callable[[Any, Task], Part | None] | None = None
     #: A Dask resource, such as ``GPU``: where a worker offers it, the tasks go there.
     prefers: str = ""
     #: Whether a run goes on without a task of it whose input is at fault or that kills its worker.

@@ -40,6 +40,11 @@ class Workdir:
         return self.root / "running"
 
     @property
+    def progress_file(self) -> Path:
+        """What the driver wrote down of the stage at work, for ``status``."""
+        return self.running / "progress.json"
+
+    @property
     def logs(self) -> Path:
         """Folder of the event logs (JSON lines)."""
         return self.root / "logs"
@@ -64,6 +69,11 @@ class Workdir:
         """Spill space of the Dask workers."""
         return self.root / "scratch"
 
+    @property
+    def unfinished_archive(self) -> Path:
+        """Where the sky of a demonstration is written until it is whole."""
+        return self.root / ".archive.partial"
+
     def receipt_file(self, stage: str, name: str) -> Path:
         """Path of a task's receipt."""
         return self.receipts / stage / f"{name}.json"
@@ -85,8 +95,10 @@ class Workdir:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe-{secrets.token_hex(4)}"
-            probe.touch()
-            probe.unlink()
+            try:
+                probe.touch()
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(
                 f"The workdir {self.root} cannot be written: {error.strerror}.",

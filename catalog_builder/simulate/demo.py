@@ -11,7 +11,8 @@ from distributed import Client
 
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogueError
-from catalog_builder.runtime.workdir import remove_tree
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 #: A release of this name means: simulate the release before the suffix, then run on that.
 SUFFIX = "-demo"
@@ -23,7 +24,7 @@ def is_demo(config: RunConfig) -> bool:
 
 
 def simulated(
-    config: RunConfig, workdir: Path, client: Callable[[], Client], say: Callable[[str], None]
+    config: RunConfig, workdir: Path, client: Callable[[], Client], events: Events
 ) -> RunConfig:
     """Simulate the archive of a demonstration, unless an earlier run did, and point the run at it.
 
@@ -35,24 +36,34 @@ def simulated(
         The sky goes into a folder ``archive-...`` below it.
     client : callable
         Returns a Dask client; called only when there is something to simulate.
-    say : callable
-        Told when there is.
+    events : Events
+        Told when there is, and how far it is.
 
     Returns
     -------
     RunConfig
         The same with the real release's name and the simulated archive.
     """
-    from catalog_builder.simulate.sky import simulate
+    from catalog_builder.simulate.sky import partitions_of, simulate
 
     release = config.release.removesuffix(SUFFIX)
     # Another sky is another folder: an old one is never taken for it.
     archive = workdir / f"archive-{release}-{config.demo.stars}-{config.demo.seed}"
     if not archive.exists():
-        say(f"Simulating a sky of {config.demo.stars} stars ...")
-        unfinished = workdir / ".archive.partial"
+        events.say(f"Simulating a sky of {config.demo.stars} stars ...")
+        unfinished = Workdir(workdir).unfinished_archive
         remove_tree(unfinished)
-        simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
+        partitions = partitions_of(config.demo.stars)
+        there = client()
+        with events.meter("simulate", partitions) as meter:
+            simulate(
+                release,
+                config.demo.stars,
+                config.demo.seed,
+                unfinished,
+                there,
+                on_partition=lambda done, _total: meter.show(done, None),
+            )
         unfinished.rename(archive)
     return config.model_copy(update={"release": release, "archive": str(archive)})
 

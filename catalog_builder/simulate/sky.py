@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import dask.bag
 import numpy as np
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
@@ -53,6 +52,11 @@ class SkySummary:
     truth: tuple[Path, ...]
 
 
+def partitions_of(stars: int) -> int:
+    """Return how many partitions a sky of so many stars has."""
+    return max(_MIN_PARTITIONS, round(stars / _STARS_PER_PARTITION))
+
+
 def plan_sky(
     release: str,
     stars: int,
@@ -84,9 +88,7 @@ def plan_sky(
         )
     spec = load_release(release)
     _check_xp(spec)
-    ranges = census.partition_ranges(
-        max(_MIN_PARTITIONS, round(stars / _STARS_PER_PARTITION)), spec.partition.healpix_level
-    )
+    ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
     without, corrupt = _mistakes(spec, seed, n)
     return [
@@ -148,6 +150,7 @@ def simulate(
     *,
     survey: str = "apogee-dr17",
     apogee_share: float = 1.0 / 3.0,
+    on_partition: Callable[[int, int], None] | None = None,
 ) -> SkySummary:
     """Write a simulated archive, its label file and its truth.
 
@@ -167,6 +170,8 @@ def simulate(
         Description of the label survey, for its file name and flag bits.
     apogee_share : float, optional
         Share of the stars, about, that have labels.
+    on_partition : callable, optional
+        Told how many partitions are written, of how many.
 
     Raises
     ------
@@ -180,7 +185,7 @@ def simulate(
     plans = plan_sky(release, stars, seed, out, survey=survey, apogee_share=apogee_share)
     for folder in _folders(spec, out):
         folder.mkdir(parents=True, exist_ok=True)
-    receipts = sorted(_run(plans, client), key=lambda receipt: receipt.index)
+    receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
     return _finish(spec, plans, receipts, out)
 
 
@@ -193,15 +198,23 @@ def _folders(release: ReleaseSpec, out: Path) -> list[Path]:
     return [*folders, out / "truth", out / "apogee" / ".parts"]
 
 
-def _run(plans: list[PartitionPlan], client: Client | None) -> list[PartitionReceipt]:
-    bag = dask.bag.from_sequence(plans, npartitions=len(plans)).map_partitions(_each)
-    if client is None:
-        return list(bag.compute(scheduler="synchronous"))
-    return list(client.compute(bag, sync=True))
+def _run(
+    plans: list[PartitionPlan],
+    client: Client | None,
+    on_partition: Callable[[int, int], None] | None,
+) -> Iterator[PartitionReceipt]:
+    written = map(simulate_partition, plans) if client is None else _on_workers(plans, client)
+    for done, receipt in enumerate(written, start=1):
+        if on_partition is not None:
+            on_partition(done, len(plans))
+        yield receipt
 
 
-def _each(plans: Iterator[PartitionPlan]) -> list[PartitionReceipt]:
-    return [simulate_partition(plan) for plan in plans]
+def _on_workers(plans: list[PartitionPlan], client: Client) -> Iterator[PartitionReceipt]:
+    from distributed import as_completed
+
+    for future in as_completed(client.map(simulate_partition, plans, pure=False)):
+        yield future.result()
 
 
 def _finish(

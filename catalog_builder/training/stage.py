@@ -119,6 +119,7 @@ def plan_match(
                 "first_id": range_of[receipt.task].start << shift,
                 "last_id": ((range_of[receipt.task].stop + 1) << shift) - 1,
             },
+            work=float(max(1, receipt.rows_out)),
         )
         for receipt in features
     ]

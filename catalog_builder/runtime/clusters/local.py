@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import ExitStack
+from multiprocessing import resource_tracker
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
+from catalog_builder.runtime import signals
 from catalog_builder.runtime.clusters import worker_setup
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.tls import local_security
@@ -45,8 +49,14 @@ WORKER_MEMORY: dict[str, float | bool | str] = {
 }
 
 
+#: Clusters that end with the process: nothing may close them before.
+_ABANDONED: list[ExitStack] = []
+
+
 class LocalMachine(Cluster):
     """Worker processes on this machine, reachable from nowhere else."""
+
+    _cluster: LocalCluster | None = None
 
     def open(self) -> Client:
         """Start the workers.
@@ -69,12 +79,28 @@ class LocalMachine(Cluster):
             ],
             "temporary-directory": str(scratch),
             "distributed.scheduler.allowed-failures": settings.attempts - 1,
+            # No task waits on a worker: it would be blamed for the worker's death, and what the
+            # one before it has made is heard of only when it ends as well.
+            "distributed.scheduler.worker-saturation": 1.0,
             "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         }
         self.stack.enter_context(dask.config.set(options))
-        self._cluster = self.stack.enter_context(
+        _start_tracker()
+        # Without workers it starts at once, and a signal can wait: in the middle of it, some of
+        # what it has started would be out of reach.
+        with signals.deferred():
+            self._cluster = cluster = self._start_scheduler(security)
+            client = self.stack.enter_context(Client(cluster))
+        for _ in range(settings.workers or available_cores()):
+            cluster.worker_spec.update(cluster.new_worker_spec())
+        cluster.sync(_started, cluster)
+        return client
+
+    def _start_scheduler(self, security: Security | None) -> LocalCluster:
+        settings = self.settings
+        return self.stack.enter_context(
             LocalCluster(
-                n_workers=settings.workers or available_cores(),
+                n_workers=0,
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=settings.memory_limit,
@@ -88,8 +114,40 @@ class LocalMachine(Cluster):
                 silence_logs=logging.CRITICAL,
             )
         )
-        return self.stack.enter_context(Client(self._cluster))
+
+    def close(self) -> None:
+        """End the workers; after an interruption by force, since the process ends with them."""
+        if signals.was_told():
+            # An orderly end takes seconds, and workers that are just starting complain about it.
+            for nanny in () if self._cluster is None else tuple(self._cluster.workers.values()):
+                nanny.auto_restart = False
+            signals.kill_children()
+            _ABANDONED.append(self.stack.pop_all())
+        else:
+            super().close()
 
     def scale(self, workers: int) -> None:
         """Start or end workers until there are so many."""
-        self._cluster.scale(workers)
+        if self._cluster is not None:
+            self._cluster.scale(workers)
+
+
+async def _started(cluster: LocalCluster) -> None:
+    """Wait for the workers; one that cannot be started raises here."""
+    await cluster
+
+
+def _start_tracker() -> None:
+    """Start the process that tidies up after multiprocessing, so that it does so without a word.
+
+    On its own, before signals are blocked: starting it unblocks them.
+    """
+    name, own = "PYTHONWARNINGS", os.environ.get("PYTHONWARNINGS")
+    os.environ[name] = ",".join(filter(None, (own, "ignore:resource_tracker:UserWarning")))
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        if own is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = own

@@ -20,6 +20,7 @@ from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.clusters.tls import run_certificates, security_of
 from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.signals import deferred
 from catalog_builder.runtime.workdir import Workdir
 
 #: Stands in what is described for what only a run knows.
@@ -72,7 +73,14 @@ class OverTls(Cluster):
             "distributed.scheduler.worker-saturation": 1.0,
         }
         self.stack.enter_context(dask.config.set(options))
-        self._scheduler = self.stack.enter_context(
+        with deferred():
+            self._scheduler = self._local_scheduler(interface)
+            self.client = self.stack.enter_context(Client(self._scheduler))
+        self._scheduler.scheduler.add_plugin(self.cut)
+        return self.client
+
+    def _local_scheduler(self, interface: str | None) -> LocalCluster:
+        return self.stack.enter_context(
             LocalCluster(
                 n_workers=0,
                 threads_per_worker=1,
@@ -86,9 +94,6 @@ class OverTls(Cluster):
                 silence_logs=logging.CRITICAL,
             )
         )
-        self.client = self.stack.enter_context(Client(self._scheduler))
-        self._scheduler.scheduler.add_plugin(self.cut)
-        return self.client
 
     @property
     def address(self) -> str:

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -10,7 +12,7 @@ import pytest
 
 from catalog_builder.runtime import stall
 from catalog_builder.runtime.signals import termination_as_interrupt
-from catalog_builder.runtime.stall import StallWatch, last_epoch
+from catalog_builder.runtime.stall import StallWatch, epochs_logged, last_epoch
 from catalog_builder.runtime.workdir import Workdir
 
 
@@ -19,7 +21,7 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now, self.looks, self.sign = 1000.0, 0, 0.0
-        monkeypatch.setattr(stall, "time", SimpleNamespace(time=lambda: self.now))
+        monkeypatch.setattr(stall, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def last_sign(self):
         self.looks += 1
@@ -72,6 +74,17 @@ def test_an_epoch_is_a_sign_of_life(tmp_path):
         log.write_text("{}")
         os.utime(log, (5.0, 5.0 if member == "a" else 7.0))
     assert last_epoch(Workdir(tmp_path)) == 7.0
+    assert epochs_logged(Workdir(tmp_path)) == 4
+
+
+def test_a_step_of_the_clock_is_no_silence_and_no_sign_of_life(clock, monkeypatch):
+    told, stepped = [], time.time
+    with StallWatch(0.02, told.append, clock.last_sign):
+        monkeypatch.setattr(time, "time", lambda: stepped() + 86400.0)
+        clock.pass_by(0.01)
+        assert told == []
+        clock.pass_by(0.05)
+        assert told == [pytest.approx(0.06)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -105,3 +118,84 @@ def test_another_thread_changes_no_handler():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+PROGRAM = """
+import sys, time
+from catalog_builder.runtime import signals
+signals.take_over()
+signals.PATIENCE_SECONDS = 0.5
+"""
+TIDYING = """
+def work():
+    with signals.at_the_end(tidy_up), signals.termination_as_interrupt():
+        print("ready", flush=True)
+        {body}
+
+def tidy_up():
+    print("tidied up", flush=True)
+
+try:
+    work()
+except KeyboardInterrupt:
+    pass
+signals.leave(0)
+"""
+#: What a program is at, by what comes of a signal.
+BODIES = {
+    "unwinds": "time.sleep(60)",
+    "swallows": """
+        try:
+            time.sleep(60)
+        except BaseException:
+            time.sleep(60)
+""",
+    "hangs": """
+        try:
+            time.sleep(60)
+        finally:
+            time.sleep(60)
+""",
+}
+
+
+def interrupted(body, *numbers):
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM + body],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    for number in numbers:
+        process.send_signal(number)
+        time.sleep(0.1)
+    out, err = process.communicate(timeout=30)
+    return process.returncode, out, err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("body", BODIES)
+def test_the_command_line_ends_with_one_line_whatever_becomes_of_the_exception(body, number):
+    code, out, err = interrupted(TIDYING.replace("{body}", BODIES[body]), number, signal.SIGINT)
+    assert (out, err) == ("tidied up\n", "Interrupted; the same command goes on from here.\n")
+    assert code == 130
+
+
+def test_with_nothing_to_tidy_up_it_ends_at_once():
+    code, out, err = interrupted('print("ready", flush=True)\ntime.sleep(60)', signal.SIGINT)
+    assert (code, out, err) == (130, "", "Interrupted.\n")
+
+
+def test_a_signal_waits_for_the_end_of_what_must_not_be_cut():
+    body = (
+        'with signals.deferred():\n    print("ready", flush=True)\n    time.sleep(1)\n'
+        '    print("whole", flush=True)\ntime.sleep(60)'
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        assert interrupted(body, number) == (130, "whole\n", "Interrupted.\n")
+
+
+def test_after_all_is_done_a_signal_changes_nothing():
+    body = 'import atexit\natexit.register(time.sleep, 1)\nprint("ready", flush=True)\n'
+    assert interrupted(body + "signals.leave(0)", signal.SIGINT)[0] in (0, 130)

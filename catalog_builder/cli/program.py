@@ -1,0 +1,46 @@
+"""The program: all its commands, and how it ends."""
+
+from __future__ import annotations
+
+import traceback
+
+from rich.console import Console
+
+from catalog_builder.cli import steps  # noqa: F401 - importing a room registers its commands
+
+# isort: split
+from catalog_builder.cli import archives, looking  # noqa: F401 - in the order of --help
+from catalog_builder.cli.app import app
+from catalog_builder.errors import CatalogBuilderError, StoreError
+from catalog_builder.runtime.redaction import redact_credentials
+from catalog_builder.runtime.signals import INTERRUPTED
+
+
+def run() -> int:
+    """Carry out the command line; every error ends in a message. Return the exit code."""
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        app(standalone_mode=True)
+    except CatalogBuilderError as error:
+        console.print(f"error: {redact_credentials(error.problem)}", style="red", markup=False)
+        if error.way_out:
+            console.print(f"  -> {redact_credentials(error.way_out)}", markup=False)
+        return error.exit_code
+    except OSError as error:  # a disk that fills up under the driver's own files, say
+        where = f": {error.filename}" if error.filename else ""
+        console.print(f"error: {error.strerror or error}{where}.", style="red", markup=False)
+        console.print("  -> Mend it and give the same command again.", markup=False)
+        return StoreError.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:  # what was to be said was said when the signal came
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
+        console.print(
+            f"This is a defect of catalog-builder: {type(error).__name__}: {error}",
+            style="red",
+            markup=False,
+        )
+        console.print("".join(traceback.format_exception(error)), markup=False)
+        return 1
+    return 0

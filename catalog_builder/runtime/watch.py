@@ -1,0 +1,238 @@
+"""How far the stage at work is, as the driver sees it: told to a person, the log and `status`.
+
+What a worker is at is read from the marks in the workdir, and how far it is with it, where the
+stage can tell, from what the task leaves there (the log of a member in training). All times are the
+driver's own, by a clock that nobody sets.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog_builder.runtime.estimate import AtWork, part_left, seconds_left
+from catalog_builder.runtime.events import Events, Meter
+from catalog_builder.runtime.receipts import Receipt, read_receipt
+from catalog_builder.runtime.running import running
+from catalog_builder.runtime.tasks import Part, Stage, Task
+from catalog_builder.runtime.workdir import Workdir, write_json
+
+#: The workdir is looked at so often, or so much less often as looking takes longer.
+LOOK_SECONDS = 1.0
+_LOOK_SHARE = 0.05
+#: The log has a line of a stage at work so often.
+LOG_SECONDS = 60.0
+#: Tasks whose own progress is named.
+_NAMED = 4
+
+
+class Progress(BaseModel):
+    """How far a stage is, as the driver last wrote it down.
+
+    Attributes
+    ----------
+    run : str
+        Name of the run.
+    silent : float
+        Seconds since something was last finished.
+    seconds_left : float or None
+        The estimate.
+    text : str
+        What workers are at, in words.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    stage: str
+    done: int
+    total: int
+    seconds_left: float | None
+    silent: float
+    text: str
+
+
+def read_progress(workdir: Workdir) -> Progress | None:
+    """Return what the driver last wrote down; None if there is nothing that can be read."""
+    try:
+        return Progress.model_validate(json.loads(workdir.progress_file.read_bytes()))
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError, ValidationError):
+        return None
+
+
+class StageWatch:
+    """Watches over a stage while its body runs.
+
+    Parameters
+    ----------
+    workdir : Workdir
+        Where marks and progress are.
+    events : Events
+        The run's log.
+    meter : Meter
+        What a person sees.
+    stage, context, tasks
+        What is to be done.
+    places : callable
+        Returns how many tasks can be done side by side; called by :meth:`finished` alone.
+    """
+
+    def __init__(
+        self,
+        workdir: Workdir,
+        events: Events,
+        meter: Meter,
+        stage: Stage,
+        context: Any,
+        tasks: Sequence[Task],
+        places: Callable[[], int],
+    ) -> None:
+        self._workdir, self._events, self._meter = workdir, events, meter
+        self._stage, self._context, self._places_now = stage, context, places
+        self._left = {task.name: task for task in tasks}
+        self._total = len(tasks)
+        self._ended: list[tuple[float, float]] = []
+        self._rows = self._failed = 0
+        self._places = places()
+        #: Tasks that workers are at; when each was first seen there, and its steps since.
+        self._begun: dict[str, float] = {}
+        self._marks: dict[str, list[tuple[int, float]]] = {}
+        self._parts: dict[str, Part] = {}
+        self._at_work: list[str] = []
+        now = time.monotonic()
+        self._asked = self._logged = self._sign = now
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="stage-watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._workdir.progress_file.unlink(missing_ok=True)
+
+    def finished(self, task: str, receipt: Receipt | None) -> None:
+        """Take note of the end of a task; without a receipt it failed."""
+        now = time.monotonic()
+        if now - self._asked > 10.0:
+            self._places, self._asked = self._places_now(), now
+        with self._lock:
+            if receipt is None:
+                self._left.pop(task, None)
+                self._failed += 1
+                self._sign = now
+            else:
+                self._note(task, receipt, now)
+            self._show(now)
+
+    def _note(self, name: str, receipt: Receipt, now: float) -> None:
+        task = self._left.pop(name, None)
+        if task is not None:
+            self._ended.append((task.work, receipt.seconds))
+            self._rows += receipt.rows_out
+            self._sign = now
+
+    def _watch(self) -> None:
+        pause = LOOK_SECONDS
+        while not self._stop.wait(pause):
+            begin = time.monotonic()
+            self._look(begin)
+            with self._lock:
+                self._show(begin)
+                found = self._progress(begin)
+            # A full disk is told of by those who have more to write.
+            with suppress(OSError):
+                write_json(self._workdir.progress_file, found.model_dump())
+            if begin - self._logged >= LOG_SECONDS:
+                self._logged = begin
+                self._events.record("progress", **found.model_dump(exclude={"run"}))
+            pause = max(LOOK_SECONDS, (time.monotonic() - begin) / _LOOK_SHARE)
+
+    def _look(self, now: float) -> None:
+        """Read what workers are at, and how far they are."""
+        names = [mark.task for mark in running(self._workdir) if mark.stage == self._stage.name]
+        parts = {}
+        if self._stage.part is not None:
+            for name in names:
+                task = self._left.get(name)
+                part = None if task is None else self._stage.part(self._context, task)
+                if part is not None:
+                    parts[name] = part
+        # Somebody else's scheduler may hand a result over only with the next one: what workers are
+        # not at any more is done if there is a receipt.
+        receipts = [self._receipt(name) for name in self._at_work if name not in names]
+        with self._lock:
+            for receipt in receipts:
+                if receipt is not None:
+                    self._note(receipt.task, receipt, now)
+            self._at_work = [name for name in names if name in self._left]
+            self._parts = parts
+            for name in self._at_work:
+                steps = parts[name].done if name in parts else 0
+                if name not in self._begun:
+                    self._begun[name], self._marks[name] = now, [(steps, now)]
+                elif steps != self._marks[name][-1][0]:
+                    self._marks[name].append((steps, now))
+                    self._sign = now
+
+    def _receipt(self, name: str) -> Receipt | None:
+        task = self._left.get(name)
+        if task is None:
+            return None
+        file = self._workdir.receipt_file(task.stage, name)
+        receipt = read_receipt(file) if file.exists() else None
+        return receipt if receipt is not None and receipt.key == task.key else None
+
+    def _show(self, now: float) -> None:
+        self._meter.show(self._total - len(self._left), self._estimate(now), self._text())
+
+    def _progress(self, now: float) -> Progress:
+        left = self._estimate(now)
+        return Progress(
+            run=self._events.run,
+            stage=self._stage.name,
+            done=self._total - len(self._left),
+            total=self._total,
+            seconds_left=None if left is None else round(left, 1),
+            silent=round(now - self._sign, 1),
+            text=self._text(),
+        )
+
+    def _estimate(self, now: float) -> float | None:
+        names = [name for name in self._at_work if name in self._left]
+        at_work = [self._fact_of(name, now) for name in names]
+        rest = sum(task.work for name, task in self._left.items() if name not in names)
+        waiting = len(self._left) - len(names)
+        return seconds_left(self._ended, at_work, waiting, rest, self._places)
+
+    def _fact_of(self, name: str, now: float) -> AtWork:
+        part, marks, begun = self._parts.get(name), self._marks[name], self._begun[name]
+        left = None if part is None else part_left(marks, part.of, now, marks[0][0])
+        first = list(self._begun).index(name) < self._places if left is None else False
+        share = 1.0 if part is None else min(1.0, part.done / max(1, part.of))
+        return AtWork(now - begun, self._left[name].work, left, first, share)
+
+    def _text(self) -> str:
+        names = [name for name in self._at_work if name in self._left]
+        told = [f"{name}: {self._parts[name].text}" for name in names if name in self._parts]
+        if not told:
+            told = [f"{len(names)} at work"] if names else []
+            told += [f"{self._rows:,} rows"] if self._rows else []
+        elif len(told) > _NAMED:
+            told[_NAMED:] = [f"{len(told) - _NAMED} more"]
+        return "; ".join([*told, *([f"{self._failed} failed"] if self._failed else [])])
