@@ -7,8 +7,11 @@ import os
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.security import Security
 
+from catalog_builder.errors import ClusterError
 from catalog_builder.runtime.clusters import worker_setup
+from catalog_builder.runtime.clusters.presence import watch_for_workers
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.tls import local_security
 
@@ -44,6 +47,11 @@ WORKER_MEMORY: dict[str, float | bool | str] = {
     "distributed.worker.profile.cycle": "60s",
 }
 
+#: Whoever watches over a worker starts it anew when it dies. Dask would look once, 15 s after a
+#: death, and end the watch for ever where the worker happens not to be there just then, as one is
+#: that dies again and again: the only worker would never come back, and its tasks wait for it.
+KEEP_WATCHING: dict[str, str] = {"distributed.deploy.lost-worker-timeout": "3650 days"}
+
 
 class LocalMachine(Cluster):
     """Worker processes on this machine, reachable from nowhere else."""
@@ -55,6 +63,8 @@ class LocalMachine(Cluster):
         ------
         ConfigError
             If encryption is asked for and cannot be had.
+        ClusterError
+            If no worker can be started.
         """
         settings = self.settings
         security = local_security(settings)
@@ -63,6 +73,7 @@ class LocalMachine(Cluster):
         preload = dask.config.get("distributed.worker.preload", None) or []
         options = {
             **WORKER_MEMORY,
+            **KEEP_WATCHING,
             "distributed.worker.preload": [
                 *([preload] if isinstance(preload, str) else preload),
                 worker_setup.__name__,
@@ -72,8 +83,15 @@ class LocalMachine(Cluster):
             "distributed.nanny.pre-spawn-environ": WORKER_ENVIRONMENT,
         }
         self.stack.enter_context(dask.config.set(options))
-        self._cluster = self.stack.enter_context(
-            LocalCluster(
+        self._cluster = self.stack.enter_context(self._start(security))
+        client = self.stack.enter_context(Client(self._cluster))
+        self.stack.enter_context(watch_for_workers(self, self._cluster.scheduler, client))
+        return client
+
+    def _start(self, security: Security | None) -> LocalCluster:
+        settings = self.settings
+        try:
+            return LocalCluster(
                 n_workers=settings.workers or available_cores(),
                 threads_per_worker=1,
                 processes=True,
@@ -87,8 +105,11 @@ class LocalMachine(Cluster):
                 # A failed task is reported by the driver, in words; Dask would print its traceback.
                 silence_logs=logging.CRITICAL,
             )
-        )
-        return self.stack.enter_context(Client(self._cluster))
+        except RuntimeError as error:  # Dask's word for a worker that is gone before it is there
+            raise ClusterError(
+                f"The workers cannot be started on this machine ({error.__cause__ or error}).",
+                "`catalog-builder doctor` says what works here; a worker's own words are above.",
+            ) from error
 
     def scale(self, workers: int) -> None:
         """Start or end workers until there are so many."""
