@@ -6,37 +6,54 @@ import json
 import os
 import secrets
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from catalog_builder.errors import StoreError
+from catalog_builder.runtime.identity import describe_self, is_alive
 
-#: A holder on another host refreshes its lock this often, and is taken for dead after ten misses.
+#: A holder refreshes its lock this often.
 HEARTBEAT_SECONDS = 30.0
+#: One elsewhere lives while its last heartbeat is no older than so many, by the clock of the disk.
+FRESH_HEARTBEATS = 10
+#: One of which nothing else is known is dead when it was watched for so many and none came.
+WATCHED_HEARTBEATS = 3
+
+
+def _tell(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
 
 
 @contextmanager
-def driver_lock(path: Path) -> Iterator[str]:
+def driver_lock(path: Path, tell: Callable[[str], None] = _tell) -> Iterator[str]:
     """Hold the lock of a workdir, and yield the token that :func:`token_of` then returns.
 
-    A lock whose holder is dead is taken over: on this host, when no process with its pid and its
-    start time exists; on another host, when it has not been refreshed for ten heartbeats.
+    A lock whose holder is dead is taken over. On this machine that is seen at once, whatever was
+    done to its clock (:mod:`catalog_builder.runtime.identity`). A holder on another one lives while
+    its heartbeats are fresh. When they seem old, a clock may have been set: so the lock is watched,
+    for a time that no clock moves, and taken over when no heartbeat comes.
+
+    Parameters
+    ----------
+    path : Path
+        The lock's file.
+    tell : callable, optional
+        Told when there is something to wait for.
 
     Raises
     ------
     StoreError
         If another driver is alive, naming it.
     """
-    mine = _describe_self()
-    _acquire(path, mine)
+    mine = _describe_holder()
+    _acquire(path, mine, tell)
     stop = threading.Event()
-    refresher = threading.Thread(target=_refresh, args=(path, stop), daemon=True)
+    refresher = threading.Thread(target=_refresh, args=(path, mine, stop), daemon=True)
     refresher.start()
     try:
         yield str(mine["token"])
@@ -48,9 +65,16 @@ def driver_lock(path: Path) -> Iterator[str]:
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Return who holds the lock (host, pid, since), or None when nobody alive does."""
+    """Return who holds the lock (host, pid, since), or None when nobody alive does.
+
+    Of a holder that cannot be seen from here it is believed, without waiting, what its last
+    heartbeat says: for people, and never for taking a lock over.
+    """
     content = _read(path)
-    return content if content is not None and _is_alive(path, content) else None
+    if content is None:
+        return None
+    alive = is_alive(content)
+    return content if alive or (alive is None and _is_fresh(path)) else None
 
 
 def token_of(path: Path) -> str | None:
@@ -59,7 +83,7 @@ def token_of(path: Path) -> str | None:
     return None if content is None else str(content.get("token"))
 
 
-def _acquire(path: Path, mine: dict[str, Any]) -> None:
+def _acquire(path: Path, mine: dict[str, Any], tell: Callable[[str], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(mine)
     # The lock appears complete or not at all: it is written aside, then linked under its name,
@@ -71,16 +95,16 @@ def _acquire(path: Path, mine: dict[str, Any]) -> None:
             try:
                 os.link(aside, path)
             except FileExistsError:
-                _break_if_dead(path)
+                _break_if_dead(path, tell)
             else:
                 return
     finally:
         aside.unlink(missing_ok=True)
 
 
-def _break_if_dead(path: Path) -> None:
+def _break_if_dead(path: Path, tell: Callable[[str], None]) -> None:
     content = _read(path)
-    if content is not None and _is_alive(path, content):
+    if content is not None and _lives(path, content, tell):
         raise StoreError(
             f"The workdir {path.parent} is in use by process {content.get('pid')} on"
             f" {content.get('host')}, since {content.get('since')}.",
@@ -99,14 +123,9 @@ def _break_if_dead(path: Path) -> None:
     grave.unlink(missing_ok=True)
 
 
-def _describe_self() -> dict[str, Any]:
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "token": secrets.token_hex(8),
-        "started": psutil.Process().create_time(),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
-    }
+def _describe_holder() -> dict[str, Any]:
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return {**describe_self(), "token": secrets.token_hex(8), "since": since}
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -117,25 +136,66 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _is_alive(path: Path, content: dict[str, Any]) -> bool:
-    if content.get("host") != socket.gethostname():
-        try:
-            silent = time.time() - path.stat().st_mtime
-        except FileNotFoundError:
-            return False
-        return silent < 10 * HEARTBEAT_SECONDS
+def _lives(path: Path, content: dict[str, Any], tell: Callable[[str], None]) -> bool:
+    alive = is_alive(content)
+    if alive is not None:
+        return alive
+    # A holder of this host's name is another container, or the one before a restart: the same
+    # command is given again at once, and is better off waiting than refused.
+    elsewhere = content.get("host") != socket.gethostname()
+    return (elsewhere and _is_fresh(path)) or _is_heard(path, content, tell)
+
+
+def _is_fresh(path: Path) -> bool:
+    """Say whether the last heartbeat is young, both times being told by the disk's own clock."""
     try:
-        process = psutil.Process(int(content["pid"]))
-        # A recycled pid belongs to a process with another start time.
-        same = abs(process.create_time() - float(content["started"])) < 1.0
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.NoSuchProcess, KeyError, TypeError, ValueError):
+        age = _time_there(path.parent) - path.stat().st_mtime
+    except FileNotFoundError:
         return False
+    return -HEARTBEAT_SECONDS < age < FRESH_HEARTBEATS * HEARTBEAT_SECONDS
 
 
-def _refresh(path: Path, stop: threading.Event) -> None:
+def _time_there(folder: Path) -> float:
+    probe = folder / f".clock-{secrets.token_hex(4)}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:  # not writable: this machine's clock has to do
+        return time.time()
+    finally:
+        with suppress(OSError):
+            probe.unlink()
+
+
+def _is_heard(path: Path, content: dict[str, Any], tell: Callable[[str], None]) -> bool:
+    """Watch a lock until its holder shows that it lives, or has been silent for too long."""
+    patience = WATCHED_HEARTBEATS * HEARTBEAT_SECONDS
+    tell(
+        f"The lock of {path.parent} is held by process {content.get('pid')} on"
+        f" {content.get('host')}, which cannot be seen from here: it is taken over when it gives"
+        f" no sign of life for {patience:.0f} s."
+    )
+    before, deadline = _signs(path), time.monotonic() + patience
+    while time.monotonic() < deadline:
+        time.sleep(HEARTBEAT_SECONDS / 30.0)
+        now = _signs(path)
+        if now != before:
+            return now is not None  # None: it was given back meanwhile
+    return False
+
+
+def _signs(path: Path) -> tuple[int, int, int] | None:
+    try:
+        with path.open("rb") as file:  # opening, unlike stat, asks the server of a network's disk
+            found = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _refresh(path: Path, mine: dict[str, Any], stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT_SECONDS):
-        try:
-            os.utime(path)
-        except FileNotFoundError:
-            return
+        # A lock that somebody has taken over is not kept alive for them.
+        if _read(path) == mine:
+            with suppress(OSError):
+                os.utime(path)
