@@ -8,6 +8,7 @@ import typer
 
 from catalog_builder.cli.app import app
 from catalog_builder.cli.options import (
+    AcceptLost,
     Archive,
     Assignments,
     Cluster,
@@ -58,6 +59,7 @@ def _step_command(name: str) -> Callable[..., None]:
         dry_run: DryRun = False,
         print_config: PrintConfig = False,
         retry_quarantined: RetryQuarantined = False,
+        accept_lost: AcceptLost = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
@@ -75,6 +77,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 "cluster.workers": workers,
                 "cluster.tls": tls,
                 "ranges": ranges,
+                "ingest.accept_lost": accept_lost or None,
             },
         )
         if print_config:
