@@ -10,7 +10,7 @@ import pytest
 
 from catalog_builder.catalog.validate import validate_catalog
 
-PATIENCE = 300.0
+PATIENCE = 600.0
 RVS, XP = "RvsMeanSpectrum", "XpContinuousMeanSpectrum"
 
 
