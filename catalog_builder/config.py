@@ -53,6 +53,11 @@ class IngestSettings(Section):
     max_rejected: Fraction = Field(
         0.1, description="The run stops when a larger share of the requested sources is rejected."
     )
+    accept_lost: bool = Field(
+        False,
+        description="Seal a catalogue although of some partition nothing could be read, not even"
+        " how many sources are lost with it.",
+    )
     verify_checksums: bool = Field(
         True, description="Compare every input file with the archive's own checksum list, if any."
     )

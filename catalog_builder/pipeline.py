@@ -24,7 +24,9 @@ from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
 from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.counts import Count, counts_of, gaps_in_words
 from catalog_builder.features.limits import refuse_bad_input
 from catalog_builder.inference import stage as predicting
 from catalog_builder.labels.locate import find_survey
@@ -88,6 +90,8 @@ class Pipeline:
         #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
         self.given_up: dict[str, str] = {}
+        #: How sources were counted in partitions with rows that could not be read.
+        self.counts: dict[str, Count] = {}
         #: Receipts of label surveys that this run learnt from, and of their stars by partition.
         self.taught: list[Receipt] = []
         self.matches: list[Receipt] = []
@@ -129,11 +133,24 @@ class Pipeline:
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
         out = given_up(self.workdir, tasks)
         self.given_up = {name: record.reason for name, record in out.items()}
-        plan = ingesting.plan_census([task for task in tasks if task.name in out])
-        self.census = self._step("ingest", ingesting.CENSUS, context, plan) if plan else []
+        self.census = self._count(context, [task for task in tasks if task.name in out])
         self._tell_of_bad_files(receipts)
         refuse_bad_input(receipts, self.census, self.given_up, settings)
+        self.counts = counts_of(receipts, self.census, self.given_up)
+        for gap in gaps_in_words(self.counts):
+            self.driver.events.warn(gap)
         return receipts
+
+    def _count(self, context: ingesting.IngestContext, lost: Sequence[Task]) -> list[Receipt]:
+        """Count who was asked for in partitions that could not be ingested."""
+        if not lost:
+            return []
+        plan = counting.plan_counts(lost, context)
+        if self.driver.retry_quarantined and "ingest" in self.wanted:
+            ingesting.forget_incomplete(self.workdir, plan)
+        counts = self._step("ingest", counting.COUNT, context, plan)
+        plan = counting.plan_census(lost, counts)
+        return self._step("ingest", counting.CENSUS, context, plan)
 
     @functools.cached_property
     def training(self) -> Receipt:
@@ -206,9 +223,10 @@ class Pipeline:
         books = publishing.accounting(self.features, self.census, predictions)
         self._refuse_lost_predictions(books)
         inputs = provenance.input_digests([*self.features, *self.taught])
+        counts = {name: count.model_dump() for name, count in self.counts.items()}
         edition = publishing.edition_of(
             predictions,
-            books,
+            {**books, **({"counts": counts} if counts else {})},
             inputs,
             model.digest,
             self.schema,
@@ -296,7 +314,12 @@ class Pipeline:
             "metrics": model.metrics,
             "accounting": books,
             "incidents": collect_incidents(
-                self.features, self.given_up, self.archive, self.taught, self.matches
+                self.features,
+                self.given_up,
+                self.archive,
+                self.taught,
+                self.matches,
+                self.counts,
             ),
             "acknowledgements": tuple(filter(None, (self.release.credit, model.credit))),
         }

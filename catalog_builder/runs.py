@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.catalog.release_json import read_release
 from catalog_builder.config import RunConfig
+from catalog_builder.features.counts import gaps_in_words
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
 from catalog_builder.runtime.cleaning import tidy_after_interruption
@@ -118,10 +120,13 @@ def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
 def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     sealed = pipeline.catalogue
     rejected = ", ".join(f"{n} {reason}" for reason, n in sealed.rejected.items())
+    incidents = read_release(pipeline.workdir.root / sealed.output).incidents
+    gaps = gaps_in_words((incidents and incidents.counts) or {})
     return [
         *metric_lines(pipeline.model.metrics),
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
+        *(f"Not in these numbers: {gap}" for gap in gaps),
         f"Catalogue: {pipeline.workdir.root / sealed.output}",
     ]
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from catalog_builder.features.counts import Count
 from catalog_builder.runtime.receipts import Receipt
 
 
@@ -15,6 +16,7 @@ def collect_incidents(
     archive: str,
     labels: Sequence[Receipt] = (),
     matches: Iterable[Receipt] = (),
+    counts: Mapping[str, Count] | None = None,
 ) -> dict[str, Any]:
     """Sum up what the receipts of ingest and of the training set tell of bad input.
 
@@ -31,6 +33,9 @@ def collect_incidents(
         Of the label survey that was learnt from, if one was.
     matches : iterable of Receipt
         Of its stars in each partition.
+    counts : mapping of str to Count, optional
+        How sources were counted in partitions with rows that could not be read. A run comes this
+        far with one of which nothing is known only where that was accepted.
 
     Returns
     -------
@@ -55,6 +60,8 @@ def collect_incidents(
         "cells": dict(sorted(cells.items())),
         "absent": dict(sorted(absent.items())),
         "labels": _label_books(labels[0], matches) if labels else None,
+        "counts": {name: count.model_dump() for name, count in counts.items()} if counts else None,
+        "accepted_lost": any(count.is_unknown for count in (counts or {}).values()) or None,
     }
 
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.errors import CatalogueError
+from catalog_builder.features.counts import Count
 
 # What `seal` finds out by itself; the rest is told to it.
 SEALED_FIELDS: Final = frozenset(
@@ -98,6 +99,10 @@ class Incidents(BaseModel):
         Spectra that the source table announces and no file holds, by table.
     labels : LabelBooks, optional
         Of the label survey; none where the model was given.
+    counts : dict of str to Count, optional
+        How sources were counted in partitions with rows that could not be read.
+    accepted_lost : bool, optional
+        True where somebody accepted that of a partition nothing could be counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -108,6 +113,8 @@ class Incidents(BaseModel):
     cells: dict[str, int] = Field(default_factory=dict)
     absent: dict[str, int] | None = None
     labels: LabelBooks | None = None
+    counts: dict[str, Count] | None = None
+    accepted_lost: Literal[True] | None = None
 
 
 class ReleaseRecord(BaseModel):

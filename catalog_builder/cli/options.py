@@ -69,6 +69,12 @@ PrintConfig = Annotated[
 RetryQuarantined = Annotated[
     bool, typer.Option("--retry-quarantined", help="Try again what was given up.")
 ]
+AcceptLost = Annotated[
+    bool,
+    typer.Option(
+        "--accept-lost", help="Seal although it is unknown how many sources some partition lost."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]

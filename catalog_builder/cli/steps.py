@@ -9,6 +9,7 @@ import typer
 from catalog_builder import __version__
 from catalog_builder.cli.app import app
 from catalog_builder.cli.options import (
+    AcceptLost,
     Archive,
     Assignments,
     Cluster,
@@ -59,6 +60,7 @@ def _step_command(name: str) -> Callable[..., None]:
         dry_run: DryRun = False,
         print_config: PrintConfig = False,
         retry_quarantined: RetryQuarantined = False,
+        accept_lost: AcceptLost = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
@@ -76,6 +78,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 "cluster.workers": workers,
                 "cluster.tls": tls,
                 "ranges": ranges,
+                "ingest.accept_lost": accept_lost or None,
             },
         )
         if print_config:

@@ -8,6 +8,7 @@ its columns of scalars (some 30 MB for the largest of DR3).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
+from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import PartitionReader
 from catalog_builder.features.sources import complete_sources, first_of_each, look_up_sources
@@ -90,6 +92,7 @@ class _PartitionIngest:
                 self._read_spectra(table, kind)
         usable = unique(list(self.spectra_ids.values()))
         columns, found = self._look_up(usable)
+        self._note_lost()
         published = usable[found]
         sources = complete_sources(
             published,
@@ -137,7 +140,33 @@ class _PartitionIngest:
             reason = self.reader.why_incomplete(table) or reason
         strangers = wanted[~found]
         self.ledger.reject(table, reason, strangers, np.full(strangers.size, -1))
+        if self.reader.unread:  # who else is announced matters now
+            deque(blocks, maxlen=0)
         return columns, found
+
+    def _note_lost(self) -> None:
+        """Ask for those whose rows no file gave, by what the source table says of them."""
+        for table in self._driving():
+            if table in self.reader.unread:
+                announced = self.ledger.announced(table)
+                announced = announced[self._in_range(announced)]
+                self.ledger.lose(table, self.reader.unread[table], announced)
+
+    def _counts(self) -> dict[str, How]:
+        """Say how the rows of each driving table were counted."""
+        source, unread = self.release.source_table, self.reader.unread
+        whole = self.reader.has(source) and source not in unread
+        return {
+            table: how_counted(
+                whole=table not in unread,
+                announced=self.ledger.announced(table),
+                source_whole=whole,
+            )
+            for table in self._driving()
+        }
+
+    def _driving(self) -> list[TableName]:
+        return [table for table in self.release.driving_tables if self.reader.has(table)]
 
     def _note_announced(self, table: TableName) -> Iterator[Block]:
         """Yield the source table's rows, and note whom it says to have which spectra."""
@@ -160,6 +189,8 @@ class _PartitionIngest:
             name: int(sources[f"has_{name}"].sum())
             for name in ("rvs", "xp", "photometry", "parallax")
         }
+        if self.reader.unread:
+            notes["counts"] = self._counts()
         return IngestResult(
             rows_in=requested.size + self.ledger.nameless.total(),
             rows_out=published.size,

@@ -58,11 +58,12 @@ class Ledger:
         self.cell_nulls: Counter[str] = Counter()
         self.rows_read: Counter[str] = Counter()
         self.files: dict[str, dict[str, str]] = {}
+        self._lost: list[Ids] = []
 
     @property
     def requested(self) -> Ids:
-        """Source ids that have a row in a driving table, sorted, each once."""
-        return unique([ids for parts in self._requested.values() for ids in parts])
+        """Source ids that have a row in a driving table, sorted, each once; and those lost."""
+        return unique([*self._lost, *(ids for parts in self._requested.values() for ids in parts)])
 
     def request(self, table: str, ids: Ids) -> None:
         """Note who has a row in a table; only driving tables ask for anybody."""
@@ -73,6 +74,28 @@ class Ledger:
         """Note who should have a row in a driving table, by what the source table says."""
         if table in self._announced and ids.size:
             self._announced[table].append(ids)
+
+    def announced(self, table: str) -> Ids:
+        """Return who should have a row in a table, sorted, each once."""
+        return unique(self._announced.get(table, []))
+
+    def lose(self, table: str, reason: RejectReason, ids: Ids) -> None:
+        """Request and reject those among announced sources whom no row that was read asks for.
+
+        Parameters
+        ----------
+        table : str
+            A driving table that was not read to its end.
+        reason : RejectReason
+            Why not.
+        ids : ndarray of int64
+            Who should have a row in it, sorted, each once.
+        """
+        lost = np.setdiff1d(ids, self.requested, assume_unique=True)
+        self._lost.append(lost)
+        self._append(table, np.full(lost.size, REASONS.index(reason)), lost, np.full(lost.size, -1))
+        for source_id in lost[:_EXAMPLES].tolist():
+            self._exemplify(table, reason, -1, source_id, "")
 
     def reject(self, table: str, reason: RejectReason, ids: Ids, rows: NDArray[np.int64]) -> None:
         """Note rows of a table as unusable; `rows` are their numbers in the file, -1 for none."""

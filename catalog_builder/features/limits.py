@@ -7,11 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from catalog_builder.config import IngestSettings
 from catalog_builder.errors import InputError
+from catalog_builder.features.counts import counts_of, unknown_in_words
 from catalog_builder.runtime.receipts import Receipt
 
 _LOOK = (
     "`catalog-builder status` lists the reasons. Mend the files and give the same command again,"
     " or raise ingest.max_rejected if they are in order."
+)
+_ACCEPT = (
+    "Mend the files and give the same command again; or give it with --accept-lost, and the"
+    " catalogue says that it lacks an unknown number of sources."
 )
 
 
@@ -30,12 +35,13 @@ def refuse_bad_input(
     given_up : mapping of str to str
         Partitions that could not be ingested, and why.
     settings : IngestSettings
-        The largest share of sources that may be lost.
+        The largest share of sources that may be lost, and whether an unknown number may.
 
     Raises
     ------
     InputError
-        If no source was found, too large a share was rejected, or a table gave no single whole
+        If no source was found, too large a share was rejected, or is perhaps, since of a partition
+        not one source could be counted and that was not accepted; or a table gave no single whole
         file: then it is not the files but their description, or a whole checksum list, that is
         wrong, and sources that have another spectrum would go on without this one unnoticed.
     """
@@ -51,6 +57,9 @@ def refuse_bad_input(
             f" {settings.max_rejected:g} that ingest.max_rejected allows.{example}",
             _LOOK,
         )
+    unknown = unknown_in_words(counts_of(features, census, given_up))
+    if unknown and not settings.accept_lost:
+        raise InputError(f"{unknown[0].upper()}{unknown[1:]}{example}", _ACCEPT)
     files = Counter(table for receipt in features for table in receipt.inputs)
     bad = Counter(
         incident["table"]

@@ -6,7 +6,7 @@ differs from its checksum or from its description gives nothing but the names of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from catalog_builder.archive.files import FileRef, refuse_if_changed
 from catalog_builder.archive.layout import Partition, checksum_matches
@@ -32,6 +32,11 @@ class PartitionReader:
         Rows per block; whether checksums are compared.
     ledger : Ledger
         Takes the rejects.
+
+    Attributes
+    ----------
+    unread : dict of str to RejectReason
+        Tables with rows of which not even the ids were read, and why.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class PartitionReader:
     ) -> None:
         self.partition, self.release = partition, release
         self.settings, self.ledger = settings, ledger
+        self.unread: dict[TableName, RejectReason] = {}
 
     def has(self, table: TableName) -> bool:
         """Say whether the partition has a file of a table."""
@@ -72,6 +78,7 @@ class PartitionReader:
             if checksum_matches(file):
                 return True
         except InputError as error:
+            self.unread[table] = RejectReason.UNREADABLE_FILE
             self._reject_file(table, file, RejectReason.UNREADABLE_FILE, error)
             return False
         algorithm = (file.checksum or "").partition(":")[0]
@@ -92,6 +99,7 @@ class PartitionReader:
                 self._note(table, block)
                 yield block
         except DamagedFileError as error:  # what the file gave before is good
+            self.unread[table] = error.reason
             self._reject_file(table, file, error.reason, error)
         except InputError as error:  # raised before the first block
             reason = RejectReason.FILE_NOT_AS_DESCRIBED
@@ -116,30 +124,30 @@ class PartitionReader:
     def _reject_all(self, table: TableName, file: FileRef, reason: RejectReason) -> None:
         """Reject every row of a driving table's file, for as long as ids can be read from it."""
         if table not in self.release.driving_tables:
+            self.unread[table] = reason
             return
-        for block in read_ids(file, table, self.release, self.settings.block_rows):
-            ids = block.columns["source_id"]
-            self._note(table, block)
-            self.ledger.reject(table, reason, ids, block.row_numbers)
+        try:
+            for block in read_ids(file, table, self.release, self.settings.block_rows):
+                ids = block.columns["source_id"]
+                self._note(table, block)
+                self.ledger.reject(table, reason, ids, block.row_numbers)
+        except InputError:  # that something is wrong with the file is noted already
+            self.unread[table] = reason
 
 
 def read_ids(
-    file: FileRef, table: TableName, release: ReleaseSpec, block_rows: int
+    file: FileRef,
+    table: TableName,
+    release: ReleaseSpec,
+    block_rows: int,
+    beside: Iterable[str] = (),
 ) -> Iterator[Block]:
-    """Yield blocks with nothing but source ids, up to where the file cannot be read."""
-    try:
-        yield from read_blocks(file, table, release, block_rows=block_rows, columns=["source_id"])
-    except InputError:
-        return  # whoever asks knows already that something is wrong with the file
+    """Yield blocks with source ids, and the columns asked for beside them, but nothing else.
 
-
-def count_requested(partition: Partition, release: ReleaseSpec, block_rows: int) -> int:
-    """Count the sources asked for in a partition, as ingest would, reading only their ids."""
-    ledger = Ledger(list(release.tables), release.driving_tables)
-    for table in release.driving_tables:
-        if table not in partition.files:
-            continue
-        for block in read_ids(partition.files[table], table, release, block_rows):
-            ledger.request(table, block.columns["source_id"])
-            ledger.reject_unread(table, block.rejects)
-    return int(ledger.requested.size) + ledger.nameless.total()
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or not to its end: after its last good row.
+    """
+    columns = ["source_id", *beside]
+    yield from read_blocks(file, table, release, block_rows=block_rows, columns=columns)

@@ -9,13 +9,9 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
-from catalog_builder.features.reading import count_requested
 from catalog_builder.runtime.receipts import read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
-from catalog_builder.runtime.workdir import Workdir, remove_tree, write_json
-
-#: Reason of sources whose partition could not be ingested at all.
-QUARANTINED = "quarantined_partition"
+from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 
 @dataclass(frozen=True)
@@ -46,33 +42,19 @@ def _work(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-def _count(context: IngestContext, task: Task) -> Outcome:
-    partition: Partition = task.payload["partition"]
-    out = context.workdir.new_output("census", partition.name, suffix=".json")
-    rows = count_requested(partition, context.release, context.settings.block_rows)
-    write_json(out, {"requested": rows})
-    return Outcome(
-        rows_in=rows,
-        rows_out=0,
-        rejected={QUARANTINED: rows},
-        output=str(out.relative_to(context.workdir.root)),
-        output_digest=digest_json(rows),
-    )
+STAGE = Stage("ingest", version=8, work=_work, expendable=True)
 
-
-STAGE = Stage("ingest", version=7, work=_work, expendable=True)
-#: Counts who was asked for in a partition that could not be ingested: it reads nothing but ids.
-CENSUS = Stage("census", version=1, work=_count, expendable=True)
+#: Settings that do not change what is made of a partition.
+_NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
     """Return a task for each partition; its key holds its files and all that shapes features."""
-    # How many rows are held at a time does not change what is made of them.
     shared = digest_json(
         {
             "version": STAGE.version,
             "release": release.model_dump(mode="json"),
-            "settings": settings.model_dump(mode="json", exclude={"block_rows", "max_rejected"}),
+            "settings": settings.model_dump(mode="json", exclude=_NO_MATTER),
         }
     )
     return [
@@ -87,18 +69,8 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
     ]
 
 
-def plan_census(tasks: list[Task]) -> list[Task]:
-    """Return a counting task for each ingest task that is in quarantine."""
-    return [
-        Task(
-            CENSUS.name, task.name, digest_json([CENSUS.version, task.key]), task.payload, task.work
-        )
-        for task in tasks
-    ]
-
-
 def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
-    """Remove the receipts of partitions that went without a file, so that they are tried again.
+    """Remove the receipts of tasks that went without a file, so that they are tried again.
 
     A file that could not be read (a lost mount, a permission) may be the same to size and time
     when it can: nothing else tells that it is worth another try.
@@ -106,7 +78,7 @@ def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
     for task in tasks:
         file = workdir.receipt_file(task.stage, task.name)
         receipt = read_receipt(file) if file.exists() else None
-        if receipt is not None and receipt.notes.get("file_rejects"):
+        if receipt is not None and any(map(receipt.notes.get, ("file_rejects", "problem"))):
             file.unlink()
             remove_tree(workdir.root / receipt.output)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from catalog_builder.features.counts import Count, gaps_in_words
 from catalog_builder.report.histogram import quantiles
 from catalog_builder.report.html import (
     NOTHING,
@@ -80,9 +81,17 @@ def accounting(record: Mapping[str, Any]) -> str:
         rows.append((f"Rejected: {reason}", number(count), percent(count, requested, 2)))
     if not facts["rejected"]:
         rows.append(("Rejected", number(0), percent(0, requested, 2)))
-    total = ("Requested", number(requested), percent(requested, requested, 2))
+    gaps = gaps_in_words(_counts(record))
+    words = "Requested, at least" if gaps else "Requested"
+    total = (words, number(requested), percent(requested, requested, 2))
     head = ("Sources", "Number", "Share")
-    return table("Every requested source is a row or a counted reject", head, rows, total=total)
+    books = table("Every requested source is a row or a counted reject", head, rows, total=total)
+    return "\n".join([books, *(paragraph(f"Not in these numbers: {gap}") for gap in gaps)])
+
+
+def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
+    found = (record.get("incidents") or {}).get("counts") or {}
+    return {name: Count.model_validate(count) for name, count in found.items()}
 
 
 def metrics(record: Mapping[str, Any], schema: CatalogSchema) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Self
 from distributed import Client, WorkerPlugin
 
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import CatalogBuilderError, ClusterError, InputError, StoreError
+from catalog_builder.errors import CatalogBuilderError, ClusterError, StoreError
 from catalog_builder.runtime import quarantine, running
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
@@ -217,7 +217,7 @@ class Driver:
         if failure.traceback:
             facts["traceback"] = failure.traceback
         self.events.record("failure", **facts)
-        if stage.expendable and (failure.lost_worker or isinstance(failure.error, InputError)):
+        if stage.expendable and failure.is_expendable:
             quarantine.give_up(self.workdir, failure.task, failure.reason)
         else:
             failures.append(failure)

@@ -6,16 +6,16 @@ leaves its mark, and the next attempt writes over it.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.runtime.identity import describe_self, is_alive
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
 
@@ -29,6 +29,8 @@ class Mark(BaseModel):
     host: str
     pid: int
     since: float
+    #: Who it is, in a way that outlives a reuse of its pid.
+    process: dict[str, Any]
 
     @property
     def in_words(self) -> str:
@@ -41,8 +43,9 @@ class Mark(BaseModel):
 def mark(workdir: Workdir, stage: str, task: str) -> Iterator[None]:
     """Mark a task as being worked on."""
     file = workdir.running / stage / f"{task}.json"
+    me = describe_self()
     content = Mark(
-        stage=stage, task=task, host=socket.gethostname(), pid=os.getpid(), since=time.time()
+        stage=stage, task=task, host=me["host"], pid=me["pid"], since=time.time(), process=me
     )
     file.parent.mkdir(parents=True, exist_ok=True)
     # Plainly written, not atomically: whoever reads half a mark passes over it.
@@ -54,9 +57,10 @@ def mark(workdir: Workdir, stage: str, task: str) -> Iterator[None]:
 
 
 def running(workdir: Workdir) -> list[Mark]:
-    """Return the marks, longest at work first."""
-    marks = (_read(file) for file in workdir.running.glob("*/*.json"))
-    return sorted((found for found in marks if found is not None), key=lambda each: each.since)
+    """Return the marks of those who are at work, as far as can be seen; the longest first."""
+    marks = [_read(file) for file in workdir.running.glob("*/*.json")]
+    alive = [found for found in marks if found and is_alive(found.process) is not False]
+    return sorted(alive, key=lambda each: each.since)
 
 
 def clear(workdir: Workdir, stage: str | None = None, task: str | None = None) -> None:

@@ -31,6 +31,7 @@ from catalog_builder.runtime.workdir import Workdir
 #: Stages in the order of the work; others follow by name.
 ORDER = (
     "ingest",
+    "count",
     "census",
     "labels",
     "match",
@@ -260,5 +261,5 @@ def _stalled(workdir: Workdir, last: LastRun, seen: Progress | None) -> float | 
 
 def _facts_of(mark: Mark) -> dict[str, Any]:
     """Return a mark without its stage, with the seconds that it has stood."""
-    facts = mark.model_dump(exclude={"stage", "since"})
+    facts = mark.model_dump(exclude={"stage", "since", "process"})
     return {**facts, "seconds": round(max(0.0, time.time() - mark.since), 1)}

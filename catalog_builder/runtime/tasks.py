@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed import KilledWorker
 
-from catalog_builder.errors import CatalogBuilderError, StoreError
+from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
@@ -94,6 +94,12 @@ class Failure:
 
     task: Task
     error: BaseException
+
+    @property
+    def is_expendable(self) -> bool:
+        """Whether its input is at fault, or takes more than a worker has."""
+        beyond = isinstance(self.error, InputError | MemoryError | RecursionError)
+        return self.lost_worker or beyond
 
     @property
     def lost_worker(self) -> bool:

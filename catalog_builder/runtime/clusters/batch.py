@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from dask.utils import parse_bytes
-from distributed import Client, Future
+from distributed import Client
 
 from catalog_builder.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters import leftovers
@@ -267,8 +267,7 @@ class BatchCluster(OverTls):
             except Exception as error:  # noqa: BLE001 - a watch that ends unseen would be worse
                 self.failure = ClusterError(f"The watch over the jobs failed: {error!r}.")
             if self.failure is not None:
-                futures = [Future(key, self.client) for key in tuple(self.client.futures)]
-                self.client.cancel(futures, force=True)
+                self.give_up(self.client, self.failure)
             stop.wait(self.batch.poll_seconds)
 
     def _attend_once(self) -> None:

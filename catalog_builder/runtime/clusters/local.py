@@ -11,8 +11,10 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from catalog_builder.errors import ClusterError
 from catalog_builder.runtime import signals
 from catalog_builder.runtime.clusters import worker_setup
+from catalog_builder.runtime.clusters.presence import watch_for_workers
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.tls import local_security
 
@@ -48,6 +50,11 @@ WORKER_MEMORY: dict[str, float | bool | str] = {
     "distributed.worker.profile.cycle": "60s",
 }
 
+#: Whoever watches over a worker starts it anew when it dies. Dask would look once, 15 s after a
+#: death, and end the watch for ever where the worker happens not to be there just then, as one is
+#: that dies again and again: the only worker would never come back, and its tasks wait for it.
+KEEP_WATCHING: dict[str, str] = {"distributed.deploy.lost-worker-timeout": "3650 days"}
+
 
 #: Clusters that end with the process: nothing may close them before.
 _ABANDONED: list[ExitStack] = []
@@ -65,6 +72,8 @@ class LocalMachine(Cluster):
         ------
         ConfigError
             If encryption is asked for and cannot be had.
+        ClusterError
+            If no worker can be started.
         """
         settings = self.settings
         security = local_security(settings)
@@ -73,6 +82,7 @@ class LocalMachine(Cluster):
         preload = dask.config.get("distributed.worker.preload", None) or []
         options = {
             **WORKER_MEMORY,
+            **KEEP_WATCHING,
             "distributed.worker.preload": [
                 *([preload] if isinstance(preload, str) else preload),
                 worker_setup.__name__,
@@ -91,9 +101,16 @@ class LocalMachine(Cluster):
         with signals.deferred():
             self._cluster = cluster = self._start_scheduler(security)
             client = self.stack.enter_context(Client(cluster))
+        self.stack.enter_context(watch_for_workers(self, cluster.scheduler, client))
         for _ in range(settings.workers or available_cores()):
             cluster.worker_spec.update(cluster.new_worker_spec())
-        cluster.sync(_started, cluster)
+        try:
+            cluster.sync(_started, cluster)
+        except RuntimeError as error:  # Dask's word for a worker that is gone before it is there
+            raise ClusterError(
+                f"The workers cannot be started on this machine ({error.__cause__ or error}).",
+                "`catalog-builder doctor` says what works here; a worker's own words are above.",
+            ) from error
         return client
 
     def _start_scheduler(self, security: Security | None) -> LocalCluster:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from distributed import Client
+from distributed import Client, Future
 
 from catalog_builder.errors import CatalogBuilderError, ClusterError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -115,6 +115,14 @@ class Cluster(ABC):
                 return [Finding(text)]
         except CatalogBuilderError as error:
             return [Finding(f"{self.settings.kind}", error)]
+
+    def give_up(self, client: Client, why: ClusterError) -> None:
+        """Set :attr:`failure`, and let nobody wait for what will never be done.
+
+        Called again and again: a stage may begin just when the cluster is given up.
+        """
+        self.failure = why
+        client.cancel([Future(key, client) for key in tuple(client.futures)], force=True)
 
     def losses(self) -> dict[str, Any]:
         """Return what was lost with workers that went, as facts for the log; empty if nothing."""

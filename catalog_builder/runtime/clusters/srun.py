@@ -16,6 +16,7 @@ from distributed import Client
 
 from catalog_builder.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters.over_tls import OverTls, worker_environment
+from catalog_builder.runtime.clusters.presence import watch_for_workers
 from catalog_builder.runtime.clusters.protocol import Finding
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.events import Events
@@ -55,6 +56,9 @@ class SrunCluster(OverTls):
         )
         self.stack.callback(_end, step)
         self._wait(step, log)
+        if self._scheduler is not None:
+            scheduler = self._scheduler.scheduler
+            self.stack.enter_context(watch_for_workers(self, scheduler, client))
         return client
 
     def describe(self) -> str:

@@ -106,7 +106,16 @@ def test_an_archive_of_empty_files(bench):
     for table in (RVS, XP, SAMPLED):
         for partition in (bench.archive.first, bench.archive.second):
             bench.archive.write(table, b"", partition=partition)
-    bench.refuse(4, "not one source", "is empty")
+    bench.refuse(4, "Not one of the 2 files", "is empty")
+
+
+def test_an_archive_of_tables_without_rows(bench):
+    for table in (RVS, XP, SAMPLED):
+        for partition in (bench.archive.first, bench.archive.second):
+            text = bench.archive.text(table, partition)
+            text.rows = []
+            bench.archive.write(table, text, partition=partition)
+    bench.refuse(4, "not one source")
 
 
 def test_a_whole_table_that_differs_from_its_checksums(bench):

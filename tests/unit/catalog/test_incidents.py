@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.catalog.release_json import Incidents, ReleaseRecord
+from catalog_builder.features.counts import Count
 from catalog_builder.runtime.receipts import Receipt
 
 RECORD = {
@@ -56,6 +57,8 @@ def test_partitions_are_summed_up():
         "cells": {"gaia.ra": 6},
         "absent": {},
         "labels": None,
+        "counts": None,
+        "accepted_lost": None,
     }
     assert Incidents.model_validate(found).files["file.csv.gz"].reason == "truncated_file"
 
@@ -76,6 +79,17 @@ def test_what_is_absent_and_what_became_of_the_labels_is_told():
         "without_spectrum": 2,
     }
     assert Incidents.model_validate(found).labels is not None
+
+
+def test_how_sources_were_counted_is_told_and_what_was_accepted():
+    part = Count(requested=3, tables={"rvs": "unknown", "xp": "rows"})
+    found = collect_incidents([], {"a": "it died"}, "/a", counts={"a": part})
+    assert found["counts"] == {"a": {"requested": 3, "tables": {"rvs": "unknown", "xp": "rows"}}}
+    assert found["accepted_lost"] is None
+    nothing = Count(requested=0, tables={"rvs": "unknown"})
+    found = collect_incidents([], {"b": "it died"}, "/a", counts={"a": part, "b": nothing})
+    assert found["accepted_lost"] is True
+    assert Incidents.model_validate(found).counts == {"a": part, "b": nothing}
 
 
 def test_incidents_are_sealed_and_their_absence_leaves_old_seals_as_they_were():

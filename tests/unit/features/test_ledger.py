@@ -56,6 +56,18 @@ def test_announced_sources_without_a_row_are_absent():
     assert ledger().absent() == {}
 
 
+def test_announced_sources_that_no_row_asks_for_are_lost():
+    books = ledger()
+    books.request(RVS, ids(1, 2))
+    books.announce(RVS, ids(4, 2, 3))
+    assert books.announced(RVS).tolist() == [2, 3, 4]
+    books.lose(RVS, RejectReason.TRUNCATED_FILE, books.announced(RVS))
+    assert books.requested.tolist() == [1, 2, 3, 4]
+    assert books.reasons_of(ids(3, 4), books.rejected_rows()) == {"truncated_file": 2}
+    assert books.notes()["row_rejects"] == {}  # no row was seen
+    assert books.absent() == {RVS: 2}
+
+
 def test_rows_without_an_id_count_where_somebody_asked():
     books = ledger()
     for table in TABLES:

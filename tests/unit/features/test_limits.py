@@ -32,8 +32,9 @@ def receipt(rows_in=10, rejected=0, bad_files=()):
     )
 
 
-def check(*features, census=(), given_up=None, limit=0.1):
-    refuse_bad_input(features, census, given_up or {}, IngestSettings(max_rejected=limit))
+def check(*features, census=(), given_up=None, limit=0.1, accept_lost=False):
+    settings = IngestSettings(max_rejected=limit, accept_lost=accept_lost)
+    refuse_bad_input(features, census, given_up or {}, settings)
 
 
 def test_a_few_rejects_are_borne():
@@ -48,6 +49,13 @@ def test_too_many_rejects_are_not():
 def test_sources_of_a_partition_given_up_count():
     with pytest.raises(InputError, match="For example b: its file changed"):
         check(receipt(), census=[receipt(rejected=10)], given_up={"b": "its file changed"})
+
+
+def test_a_partition_that_nobody_could_count_is_not_borne():
+    given_up = {"b": "it killed its worker"}
+    with pytest.raises(InputError, match=r"(?s)An unknown number .* partition b .*--accept-lost"):
+        check(receipt(), given_up=given_up)
+    check(receipt(), given_up=given_up, accept_lost=True)
 
 
 def test_no_source_at_all():

@@ -147,6 +147,19 @@ def test_a_catalogue_without_rejects_says_so(make_record):
     assert count(rows.row("Rejected")[1]) == 0
 
 
+def test_what_the_accounting_does_not_know_stands_below_it(make_record):
+    counts = {
+        "a": {"requested": 3, "tables": {"rvs_mean_spectrum": "unknown"}},
+        "b": {"requested": 0, "tables": {}},
+    }
+    markup = tables.accounting(make_record(20, incidents={"counts": counts, "labels": None}))
+    assert count(Page(markup).row("Requested, at least")[1]) == 32
+    assert "an unknown number of sources of partition b is lost" in markup
+    assert "of partition a at least 3 sources" in markup
+    known = tables.accounting(make_record(20, incidents={"counts": None}))
+    assert "Not in these numbers" not in known
+
+
 def test_test_metrics_have_units_and_coverage(page):
     row = next(row for row in page.rows if row[:2] == ["Teff", "K"] and len(row) == 8)
     assert row[2:] == ["447", "61", "−5", "98", "67.1\u202f%", "94.7\u202f%"]

@@ -1,6 +1,8 @@
 """A worker that outlives its driver puts nothing over the next driver's work."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -61,6 +63,17 @@ def test_half_a_mark_is_passed_over(workdir):
         (file,) = workdir.running.glob("*/*.json")
         file.write_text(file.read_text()[:10])
         assert running(workdir) == []
+
+
+def test_the_mark_of_a_dead_process_is_not_shown(workdir):
+    script = (
+        "import os, sys, pathlib; from catalog_builder.runtime import running, workdir;"
+        "mark = running.mark(workdir.Workdir(pathlib.Path(sys.argv[1])), 's', 'a');"
+        "mark.__enter__(); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", script, str(workdir.root)], check=False)
+    assert list(workdir.running.glob("*/*.json"))
+    assert running(workdir) == []
 
 
 def test_a_new_output_replaces_the_old_one(workdir):

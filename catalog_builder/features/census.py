@@ -1,0 +1,170 @@
+"""Counts who was asked for in a partition that could not be ingested, one table at a time.
+
+Whatever ended the ingest may end whoever reads that file again, be it for its ids alone. So each
+table is counted by a task of its own: one that dies takes no other's count with it. Of a table that
+cannot be read to its end, the source table may still say who has a row in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.tables import TableName
+from catalog_builder.config import digest_json
+from catalog_builder.errors import InputError
+from catalog_builder.features.counts import how_counted
+from catalog_builder.features.ledger import Ids, Ledger, unique
+from catalog_builder.features.reading import read_ids
+from catalog_builder.features.spectra import ANNOUNCED_BY
+from catalog_builder.features.stage import IngestContext
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Outcome, Stage, Task
+from catalog_builder.runtime.workdir import write_json
+
+#: Reason of sources whose partition could not be ingested at all.
+QUARANTINED = "quarantined_partition"
+
+
+def _count_table(context: IngestContext, task: Task) -> Outcome:
+    """Write down whom one table asks for; of the source table, whom it says others ask for."""
+    partition: Partition = task.payload["partition"]
+    table: TableName = task.payload["table"]
+    release, file = context.release, partition.files[table]
+    ledger = Ledger(list(release.tables), release.driving_tables)
+    announcing = _announcing(context, table)
+    problem = ""
+    try:
+        for block in read_ids(
+            file, table, release, context.settings.block_rows, announcing.values()
+        ):
+            ids = block.columns["source_id"]
+            ledger.request(table, ids)
+            ledger.reject_unread(table, block.rejects)
+            for spectra, column in announcing.items():
+                ledger.announce(spectra, ids[block.columns[column] & _inside(context, task, ids)])
+    except InputError as error:
+        problem = str(error).replace(file.url, file.name)
+    found = {spectra: ledger.announced(spectra) for spectra in announcing}
+    if table in release.driving_tables:
+        found[table] = ledger.requested
+    out = context.workdir.new_output("census", task.name, suffix="")
+    out.mkdir()
+    for name, ids in found.items():
+        np.save(out / f"{name}.npy", ids, allow_pickle=False)
+    named = ledger.requested.size
+    return Outcome(
+        rows_in=named + ledger.nameless.total(),
+        rows_out=named,
+        rejected=dict(ledger.nameless),
+        output=str(out.relative_to(context.workdir.root)),
+        output_digest=_digest(found),
+        notes={"problem": problem} if problem else {},
+    )
+
+
+def _sum_up(context: IngestContext, task: Task) -> Outcome:
+    """Count everybody once whom the tables of a partition ask for, and say how that was found."""
+    partition: Partition = task.payload["partition"]
+    counts: dict[TableName, Receipt] = task.payload["counts"]
+    root, release = context.workdir.root, context.release
+    source = counts.get(release.source_table)
+    announced = {} if source is None else _read(root / source.output)
+    named, nameless, tables = [], 0, {}
+    for table in release.driving_tables:
+        if table not in partition.files:
+            continue
+        count = counts.get(table)
+        if count is not None:
+            named.append(_read(root / count.output)[table])
+            nameless += sum(count.rejected.values())
+        whole = count is not None and not count.notes
+        said = announced.get(table, _NO_IDS)
+        tables[table] = how_counted(
+            whole=whole, announced=said, source_whole=source is not None and not source.notes
+        )
+        if not whole:
+            named.append(said)
+    requested = int(unique(named).size) + nameless
+    out = context.workdir.new_output("census", task.name, suffix=".json")
+    write_json(out, {"requested": requested, "tables": tables})
+    return Outcome(
+        rows_in=requested,
+        rows_out=0,
+        rejected={QUARANTINED: requested},
+        output=str(out.relative_to(root)),
+        output_digest=digest_json([requested, tables]),
+        notes={"counts": tables},
+    )
+
+
+COUNT = Stage("count", version=1, work=_count_table, expendable=True)
+CENSUS = Stage("census", version=2, work=_sum_up, expendable=True)
+
+
+def plan_counts(tasks: Sequence[Task], context: IngestContext) -> list[Task]:
+    """Return a task for each table of each ingest task that is in quarantine."""
+    release = context.release
+    tables = (release.source_table, *release.driving_tables)
+    return [
+        Task(
+            COUNT.name,
+            f"{task.name}-{table}",
+            digest_json([COUNT.version, task.key, table]),
+            {"partition": task.payload["partition"], "table": table},
+        )
+        for task in tasks
+        for table in dict.fromkeys(tables)
+        if table in task.payload["partition"].files
+    ]
+
+
+def plan_census(tasks: Sequence[Task], counts: Sequence[Receipt]) -> list[Task]:
+    """Return a task for each ingest task in quarantine, that adds up the counts of its tables."""
+    by_name = {receipt.task: receipt for receipt in counts}
+    plan = []
+    for task in tasks:
+        found = {
+            table: by_name[f"{task.name}-{table}"]
+            for table in task.payload["partition"].files
+            if f"{task.name}-{table}" in by_name
+        }
+        facts = {table: [count.output_digest, count.notes] for table, count in found.items()}
+        key = digest_json([CENSUS.version, task.key, facts])
+        plan.append(Task(CENSUS.name, task.name, key, {**task.payload, "counts": found}))
+    return plan
+
+
+_NO_IDS: Ids = np.empty(0, np.int64)
+
+
+def _announcing(context: IngestContext, table: TableName) -> dict[TableName, str]:
+    if table != context.release.source_table:
+        return {}
+    columns = context.release.tables[table].columns
+    return {
+        spectra: column
+        for spectra, column in ANNOUNCED_BY.items()
+        if column in columns and spectra in context.release.driving_tables
+    }
+
+
+def _inside(context: IngestContext, task: Task, ids: Ids) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    pixel = ids >> context.release.partition.source_id_shift
+    partition: Partition = task.payload["partition"]
+    return (pixel >= partition.start) & (pixel <= partition.stop)
+
+
+def _read(folder: Path) -> dict[str, Ids]:
+    return {file.stem: np.load(file, allow_pickle=False) for file in folder.glob("*.npy")}
+
+
+def _digest(arrays: dict[TableName, Ids]) -> str:
+    return digest_json(
+        {name: hashlib.sha256(ids.tobytes()).hexdigest() for name, ids in arrays.items()}
+    )
