@@ -24,7 +24,8 @@ from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import PartitionReader
-from catalog_builder.features.sources import complete_sources, first_of_each, look_up_sources
+from catalog_builder.features.seen import SeenIds, is_among
+from catalog_builder.features.sources import complete_sources, look_up_sources
 from catalog_builder.features.spectra import ANNOUNCED_BY, SPECTRA_TABLES, convert
 from catalog_builder.features.store import FeatureWriter
 
@@ -102,31 +103,35 @@ class _PartitionIngest:
 
     def _read_spectra(self, table: TableName, kind: str) -> None:
         # The other XP product of a source that has its spectrum already is no news.
-        known, seen = self.spectra_ids[kind], _NO_IDS
+        known, seen = np.sort(self.spectra_ids[kind]), SeenIds()
+        kept = [self.spectra_ids[kind]]
         for block in self.reader.blocks(table):
             ids, rows = block.columns["source_id"], block.row_numbers
             inside = self._in_range(ids)
             self.ledger.reject(
                 table, RejectReason.OUTSIDE_PARTITION_RANGE, ids[~inside], rows[~inside]
             )
-            again = inside & ~(first_of_each(ids) & ~np.isin(ids, seen))
+            first = inside.copy()
+            first[inside] = seen.add(ids[inside])
+            again = inside & ~first
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
-            keep = inside & ~again
-            seen = np.union1d(seen, ids[keep])
-            self._convert(table, kind, block, keep & ~np.isin(ids, known))
+            kept.append(self._convert(table, kind, block, first & ~is_among(ids, known)))
+        self.spectra_ids[kind] = np.concatenate(kept)
 
-    def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> None:
+    def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> Ids:
+        """Write the usable spectra of some rows; return whose they are."""
         if not keep.any():
-            return
+            return _NO_IDS
         columns = _select(block.columns, keep)
         ids, rows = columns["source_id"], block.row_numbers[keep]
         made = convert(table, columns, self.release, self.settings)
         for reason, wrong in made.reasons.items():
             self.ledger.reject(table, reason, ids[wrong], rows[wrong])
-        self.spectra_ids[kind] = np.concatenate([self.spectra_ids[kind], ids[made.usable]])
         self.writer.append(kind, _select(made.rows, made.usable))
         if made.scale is not None:
             self.xp_scales.append(made.scale[made.usable])
+        usable: Ids = ids[made.usable]
+        return usable
 
     def _look_up(self, wanted: Ids) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         table, reason = self.release.source_table, RejectReason.NO_GAIA_SOURCE_ROW

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.rejects import RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
 from catalog_builder.archive.units import same_unit
 from catalog_builder.errors import InputError
@@ -52,7 +52,7 @@ class Block:
         Number of the first row this block looked at, good or not.
     n_read : int
         Rows looked at: the good ones and the rejects.
-    rejects : list of RowReject
+    rejects : RowRejects
         The rows left out.
     cell_nulls : dict of str to int
         Cells of good rows that held no value of the column's type and became null, by column.
@@ -62,7 +62,7 @@ class Block:
     row_numbers: NDArray[np.int64]
     first_row: int
     n_read: int
-    rejects: list[RowReject] = field(default_factory=list)
+    rejects: RowRejects
     cell_nulls: dict[str, int] = field(default_factory=dict)
 
     @property

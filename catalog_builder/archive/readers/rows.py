@@ -53,10 +53,8 @@ BOOLEAN: Final = 5
 ARRAY32: Final = 6
 ARRAY64: Final = 7
 
-# Why the compiled code came back.
-NEEDS_TEXT: Final = 0
-BLOCK_FULL: Final = 1
-REJECTS_FULL: Final = 2
+#: Why a row is left out, in the reject table.
+REJECT_CODES: Final = (MALFORMED, BAD_KEY, WRONG_LENGTH, BAD_ELEMENT)
 
 _FLOAT32_MAX: Final = 3.4028235677973366e38  # what is above rounds to infinity
 
@@ -83,8 +81,11 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
     rejects: Any,
     n_rows: int,
     next_row: int,
-) -> tuple[int, int, int, int, int]:
+    n_rejects: int,
+) -> tuple[int, int, int, int]:
     """Parse the lines from `start` to `end` until the block is full or the text is used up.
+
+    A block is full when it has no room for another row, or none for another reject.
 
     Parameters
     ----------
@@ -111,25 +112,21 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
         Rows of the block filled so far.
     next_row : int
         Number of the next row in the file.
+    n_rejects : int
+        Rejects written so far.
 
     Returns
     -------
     tuple of int
-        Why it came back, position of the first unused byte, rows filled, next row's number, and
-        number of rejects written.
+        Position of the first unused byte, rows filled, next row's number, and rejects written.
     """
     n_fields = fields.shape[0]
     doubtful = np.zeros(n_fields, np.bool_)
     marks = np.empty(fields[:, 2].max() + SPARE_MARKS, np.int64)
     # Scalars are stored by address: functions that are handed no array cost next to nothing.
     integers_at, floats_at = integers.ctypes.data, floats.ctypes.data
-    n_rejects = 0
     at = start
-    while at < end:
-        if n_rows == keys.size:
-            return BLOCK_FULL, at, n_rows, next_row, n_rejects
-        if n_rejects == rejects.shape[0]:
-            return REJECTS_FULL, at, n_rows, next_row, n_rejects
+    while at < end and n_rows < keys.size and n_rejects < rejects.shape[0]:
         if load_byte(text, at) == NEWLINE or (
             load_byte(text, at) == RETURN and load_byte(text, at + 1) == NEWLINE
         ):
@@ -198,7 +195,7 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
                 cell_nulls[index] += doubtful[index] and reason == GOOD
                 doubtful[index] = False
         next_row += 1
-    return NEEDS_TEXT, at, n_rows, next_row, n_rejects
+    return at, n_rows, next_row, n_rejects
 
 
 @compiled

@@ -21,7 +21,7 @@ from catalog_builder.archive.readers.header import TextHeader, check_header, par
 from catalog_builder.archive.readers.numbers import NEWLINE, pack_tokens
 from catalog_builder.archive.readers.stream import read_pieces
 from catalog_builder.archive.readers.words import PADDING
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
 #: No line of a Gaia table comes near; a longer one is not a table, and must not fill the memory.
@@ -29,14 +29,16 @@ MAX_LINE_BYTES = 1 << 25
 #: Bounds of a header; that of Gaia's largest table has 60 kB, 1 500 lines and 152 columns.
 _MAX_HEADER_BYTES, _MAX_HEADER_LINES, _MAX_COLUMNS = 1 << 22, 20_000, 10_000
 _HEADER_STEP = 1 << 12
-_MAX_REJECTS_AT_ONCE = 256
 
-_REASONS = {
+#: By the code of the compiled parser.
+_REASON_NUMBERS = np.zeros(1 + max(rows.REJECT_CODES), np.uint8)
+for _code, _reason in {
     rows.MALFORMED: RejectReason.MALFORMED_ROW,
     rows.BAD_KEY: RejectReason.BAD_SOURCE_ID,
     rows.WRONG_LENGTH: RejectReason.WRONG_ARRAY_LENGTH,
     rows.BAD_ELEMENT: RejectReason.BAD_NUMBER,
-}
+}.items():
+    _REASON_NUMBERS[_code] = REASON_NUMBER[_reason]
 
 
 class TextReader:
@@ -61,7 +63,6 @@ class TextReader:
             for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
         ]
         self.token_addresses = [table.ctypes.data for table in self.tokens]
-        self.reject_table = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
         self.next_row = 0
 
     def blocks(self) -> Iterator[Block]:
@@ -130,12 +131,13 @@ class _FillingBlock:
         self.cell_nulls = np.zeros(len(reader.fields), np.int64)
         self.first_row = reader.next_row
         self.n_rows = 0
-        self.rejects: list[RowReject] = []
+        self.rejects = np.empty((size, rows.REJECT_FIELDS), np.int64)
+        self.n_rejects = 0
 
     @property
     def is_full(self) -> bool:
         # Of a file in which every row is bad, too, no more than a block is held.
-        return max(self.n_rows, len(self.rejects)) >= self.reader.block_rows
+        return max(self.n_rows, self.n_rejects) >= self.reader.block_rows
 
     @property
     def n_read(self) -> int:
@@ -145,16 +147,12 @@ class _FillingBlock:
         """Parse the complete lines of the buffer, up to a full block."""
         reader = self.reader
         nulls, trues, falses = reader.token_addresses
-        rejects = reader.reject_table
-        why = rows.REJECTS_FULL
-        while why == rows.REJECTS_FULL and not self.is_full:
-            why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
-                text.address, text.start, text.parsable, reader.fields,
-                nulls, trues, falses,
-                self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
-                self.cell_nulls, rejects, self.n_rows, reader.next_row,
-            )  # fmt: skip
-            self.rejects.extend(self._describe(entry) for entry in rejects[:n_rejects].tolist())
+        text.start, self.n_rows, reader.next_row, self.n_rejects = rows.parse_rows(
+            text.address, text.start, text.parsable, reader.fields,
+            nulls, trues, falses,
+            self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
+            self.cell_nulls, self.rejects, self.n_rows, reader.next_row, self.n_rejects,
+        )  # fmt: skip
 
     def finish(self) -> Block:
         """Return the rows so far as a block of their dtypes."""
@@ -169,7 +167,7 @@ class _FillingBlock:
             row_numbers=self.row_numbers[: self.n_rows].copy(),
             first_row=self.first_row,
             n_read=self.n_read,
-            rejects=self.rejects,
+            rejects=self._rejects(),
             cell_nulls=nulls,
         )
 
@@ -187,8 +185,17 @@ class _FillingBlock:
         scalars: NDArray[Any] = getattr(self, store)[slot, : self.n_rows]
         return scalars.astype(spec.numpy_dtype)
 
-    def _describe(self, entry: list[int]) -> RowReject:
-        row, has_key, key, code, field, seen = entry
+    def _rejects(self) -> RowRejects:
+        entries = self.rejects[: self.n_rejects]
+        return RowRejects(
+            self.reader.table_name,
+            rows=entries[:, 0],
+            source_ids=np.where(entries[:, 1] != 0, entries[:, 2], 0),
+            reasons=_REASON_NUMBERS[entries[:, 3]],
+            describe=lambda place: self._describe(*entries[place, 3:].tolist()),
+        )
+
+    def _describe(self, code: int, field: int, seen: int) -> str:
         header = self.reader.header
         column = header[field] if 0 <= field < len(header) else "the end"
         if code == rows.MALFORMED and field < 0:
@@ -202,8 +209,7 @@ class _FillingBlock:
             detail = f"{column}: {seen} elements, expected {expected}"
         else:
             detail = f"{column}: element {seen} is not a number"
-        name = self.reader.table_name
-        return RowReject(row, key if has_key else None, name, _REASONS[code], detail)
+        return detail
 
 
 class _TextBuffer:
