@@ -136,3 +136,14 @@ class RowRejects(Sequence[RowReject]):
             reason=REASONS[int(self.reasons[number])],
             detail=self.describe(number),
         )
+
+    def take(self, chosen: NDArray[np.bool_]) -> RowRejects:
+        """Return some of the rows."""
+        places = np.flatnonzero(chosen)
+        return RowRejects(
+            self.table,
+            self.rows[places],
+            self.source_ids[places],
+            self.reasons[places],
+            lambda place: self.describe(int(places[place])),
+        )

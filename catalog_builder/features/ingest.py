@@ -8,6 +8,7 @@ its columns of scalars (some 30 MB for the largest of DR3).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.features.ledger import Ids, Ledger, unique
-from catalog_builder.features.reading import PartitionReader
+from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
 from catalog_builder.features.sources import complete_sources, look_up_sources
 from catalog_builder.features.spectra import ANNOUNCED_BY, SPECTRA_TABLES, convert
@@ -69,18 +70,31 @@ def ingest_partition(
     OSError
         If the store cannot be written.
     """
-    return _PartitionIngest(partition, release, settings, out).run()
+    try:
+        # Files are checked as they are used, which is one pass; nearly all are whole.
+        return _PartitionIngest(partition, release, settings, out, check_first=False).run()
+    except NotCheckedError:
+        shutil.rmtree(out)
+        return _PartitionIngest(partition, release, settings, out, check_first=True).run()
 
 
 class _PartitionIngest:
     """The state of one partition's ingest; :meth:`run` reads downwards."""
 
     def __init__(
-        self, partition: Partition, release: ReleaseSpec, settings: IngestSettings, out: Path
+        self,
+        partition: Partition,
+        release: ReleaseSpec,
+        settings: IngestSettings,
+        out: Path,
+        *,
+        check_first: bool,
     ) -> None:
         self.partition, self.release, self.settings = partition, release, settings
         self.ledger = Ledger(list(release.tables), release.driving_tables)
-        self.reader = PartitionReader(partition, release, settings, self.ledger)
+        self.reader = PartitionReader(
+            partition, release, settings, self.ledger, check_first=check_first
+        )
         self.writer = FeatureWriter(out, settings.store_chunk_rows)
         self.spectra_ids: dict[str, Ids] = {kind: _NO_IDS for _, kind in SPECTRA_TABLES}
         self.xp_scales: list[NDArray[np.float32]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,20 @@ class Block:
     def n_rows(self) -> int:
         """Number of good rows."""
         return int(self.row_numbers.size)
+
+    def after(self, row: int) -> Block:
+        """Return the part of the block from a row of the file on; counts of nulled cells stay."""
+        if row <= self.first_row:
+            return self
+        good, bad = self.row_numbers >= row, self.rejects.rows >= row
+        return replace(
+            self,
+            columns={name: values[good] for name, values in self.columns.items()},
+            row_numbers=self.row_numbers[good],
+            first_row=row,
+            n_read=max(0, self.first_row + self.n_read - row),
+            rejects=self.rejects.take(bad),
+        )
 
 
 def select_columns(table: TableSpec, columns: Collection[str] | None) -> dict[str, ColumnSpec]:
@@ -149,6 +163,16 @@ def check_unit(url: str, name: str, spec: ColumnSpec, unit: str | None) -> None:
             f"{spec.unit or 'no unit'!r}.",
             "Correct whichever is wrong.",
         )
+
+
+def inexact_key(url: str, name: str) -> InputError:
+    """Return the refusal of identifiers that were kept as floating-point numbers."""
+    return InputError(
+        f"{url}: column {name} holds floating-point numbers, which keep 16 digits of an "
+        "identifier's 19: they name other stars.",
+        "Write the column as 64-bit integers, from where it had them last; converting it back "
+        "does not restore the digits.",
+    )
 
 
 def null_column(spec: ColumnSpec, n_rows: int) -> NDArray[Any]:

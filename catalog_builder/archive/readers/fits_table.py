@@ -6,6 +6,7 @@ where the file is remote or compressed.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,11 +19,15 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.fits_sum import verify_sums
+from catalog_builder.archive.readers.inflate import PIECE_BYTES, SoundFile
+from catalog_builder.archive.readers.scaling import Scaling
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.rejects import RejectReason
 
 #: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
 _MAX_HEAP_BYTES = 1 << 29
+_GZIP = b"\x1f\x8b"
 
 
 @contextmanager
@@ -42,10 +47,23 @@ def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
         If it is not there, or the file is not FITS.
     """
     try:
-        with fsspec.open(url, "rb", compression="infer") as stream:
-            yield FitsTable(url, stream, _find(url, stream, hdu))
-    except (OSError, EOFError) as error:
+        with fsspec.open(url, "rb") as raw:
+            is_packed = raw.read(2) == _GZIP
+            raw.seek(0)
+            stream, damage = _unpack(url, raw) if is_packed else (raw, None)
+            table = _find(url, stream, hdu)
+            verify_sums(url, stream, table)
+            yield FitsTable(url, stream, table, damage)
+    except OSError as error:
         raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
+
+
+def _unpack(url: str, raw: Any) -> tuple[Any, DamagedFileError | None]:
+    """Return what is good of a gzipped file, and what is wrong behind it."""
+    sound = SoundFile(url, raw)
+    if sound.damage is not None and sound.size == 0:
+        raise sound.damage
+    return io.BufferedReader(sound, PIECE_BYTES), sound.damage
 
 
 def _find(url: str, stream: Any, number: int | None) -> Any:
@@ -73,9 +91,11 @@ _PARSE_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, As
 class FitsTable:
     """A binary table whose rows are read block by block."""
 
-    def __init__(self, url: str, stream: Any, hdu: Any) -> None:
+    def __init__(
+        self, url: str, stream: Any, hdu: Any, damage: DamagedFileError | None = None
+    ) -> None:
         self.url = url
-        self._stream = stream
+        self._stream, self._damage = stream, damage
         self._columns = {column.name: column for column in hdu.columns}
         #: Columns in the order of the file, doubles included.
         self.names: list[str] = list(hdu.columns.names)
@@ -96,14 +116,28 @@ class FitsTable:
         return None if unit is None else str(unit)
 
     def kind(self, name: str) -> tuple[str, bool]:
-        """Return NumPy's letter for a column's elements, and whether it holds arrays."""
+        """Return NumPy's letter for a column's elements, and whether it holds arrays.
+
+        Integers that are scaled to others are integers; those scaled to fractions are floats.
+
+        Raises
+        ------
+        InputError
+            If the column's TSCAL or TZERO is no finite number, or TSCAL is zero.
+        """
         column = self._columns[name]
         variable = _variable_type(column)
-        if variable is not None:
-            return variable.kind, True
         field = self._dtype[name]
-        kind = "b" if column.format.lstrip("0123456789") == "L" else field.base.kind
-        return kind, bool(field.shape)
+        kind = field.base.kind if variable is None else variable.kind
+        if column.format.lstrip("0123456789") == "L":
+            kind = "b"
+        elif kind in "iu" and not self._scaling(name).is_whole:
+            kind = "f"
+        return kind, variable is not None or bool(field.shape)
+
+    def _scaling(self, name: str) -> Scaling:
+        column = self._columns[name]
+        return Scaling.of(f"{self.url}: column {name}", column.bscale, column.bzero, column.null)
 
     def blocks(self, names: Sequence[str], block_rows: int) -> Iterator[dict[str, RawColumn]]:
         """Yield columns of consecutive rows.
@@ -131,7 +165,7 @@ class FitsTable:
             raise DamagedFileError(f"{self.url} cannot be read: {error}.") from error
 
     def _cut_off(self, row: int) -> DamagedFileError:
-        return DamagedFileError(
+        return self._damage or DamagedFileError(
             f"{self.url} is cut off at row {row} of {self.n_rows}.",
             reason=RejectReason.TRUNCATED_FILE,
         )
@@ -147,9 +181,8 @@ class FitsTable:
             return RawColumn(values == ord("T"), none | (values == 0) if values.ndim == 1 else none)
         if values.dtype.kind not in "iuf":
             return RawColumn(values, none)
-        if column.null is not None and values.ndim == 1 and values.dtype.kind in "iu":
-            none = values == column.null
-        return RawColumn(_scaled(column, values), none)
+        scaled, null = self._scaling(name).apply(values)
+        return RawColumn(scaled, null) if values.ndim == 1 else RawColumn(_nan(scaled, null), none)
 
     def _variable(self, name: str, element: np.dtype[Any], records: NDArray[Any]) -> RawColumn:
         """Read variable-length arrays from the heap, in one piece for the block."""
@@ -170,19 +203,12 @@ class FitsTable:
         places = starts + width * np.arange(lengths.sum())
         pieces = np.frombuffer(heap, np.uint8)[places[:, None] + np.arange(width)]
         values = np.ascontiguousarray(pieces).view(element).reshape(-1)
-        return RawColumn(_scaled(self._columns[name], values), ~used, lengths)
+        return RawColumn(_nan(*self._scaling(name).apply(values)), ~used, lengths)
 
 
-def _scaled(column: Any, values: NDArray[Any]) -> NDArray[Any]:
-    """Apply TSCAL and TZERO; unsigned integers are integers with an offset."""
-    scale = 1 if column.bscale in {None, "", 1} else column.bscale
-    zero = 0 if column.bzero in {None, "", 0} else column.bzero
-    native = values.astype(values.dtype.newbyteorder("="))
-    if scale == 1 and zero == 0:
-        return native
-    if scale == 1 and native.dtype.kind in "iu" and native.dtype.itemsize < 8:
-        return native.astype(np.int64) + int(zero)
-    return native.astype(np.float64) * scale + zero
+def _nan(values: NDArray[Any], none: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return the elements of arrays, NaN where integers stand for no value."""
+    return np.where(none, np.nan, values) if none.any() else values
 
 
 def _variable_type(column: Any) -> np.dtype[Any] | None:

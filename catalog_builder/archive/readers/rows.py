@@ -22,8 +22,13 @@ from catalog_builder.archive.readers.lists import (
 from catalog_builder.archive.readers.numbers import (
     BAD,
     COMMA,
+    LETTER_E,
+    MINUS,
     NEWLINE,
+    NULL,
     OK,
+    PLUS,
+    POINT,
     QUOTE,
     RETURN,
     is_token,
@@ -57,6 +62,9 @@ ARRAY64: Final = 7
 REJECT_CODES: Final = (MALFORMED, BAD_KEY, WRONG_LENGTH, BAD_ELEMENT)
 
 _FLOAT32_MAX: Final = 3.4028235677973366e38  # what is above rounds to infinity
+
+#: The number seen where a key is written with a point or an exponent: it has lost its digits.
+FLOAT_KEY: Final = -1
 
 #: Columns of the reject table: row, has a key, key, reason, field, number seen.
 REJECT_FIELDS: Final = 6
@@ -244,13 +252,33 @@ def _parse_scalar(
         store_integer(place, int(truth))
         known = truth or is_token(text, at, stop, falses) or is_token(text, at, stop, nulls)
         return (GOOD if known else BAD_ELEMENT), stop, 0
+    start = at
     number, at, status = parse_integer(text, at, nulls)
     if status == OK and not low <= number <= high:
         status, number = BAD, 0
     if kind == KEY:
+        if status != NULL and _is_float(text, start):
+            return BAD_KEY, at, FLOAT_KEY
         return (GOOD if status == OK else BAD_KEY), at, number
     store_integer(place, number)
     return (BAD_ELEMENT if status == BAD else GOOD), at, number
+
+
+@compiled
+def _is_float(text: int, at: int) -> bool:
+    """Say whether a token is a number with a point or an exponent."""
+    byte = load_byte(text, at)
+    if byte in (PLUS, MINUS):
+        at += 1
+        byte = load_byte(text, at)
+    first = at
+    while 48 <= byte <= 57:
+        at += 1
+        byte = load_byte(text, at)
+    digits = at - first
+    return (digits > 0 and byte | 32 == LETTER_E) or (
+        byte == POINT and (digits > 0 or 48 <= load_byte(text, at + 1) <= 57)
+    )
 
 
 @compiled

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.readers.block import Block, integer_limits, null_column
+from catalog_builder.archive.readers.block import (
+    Block,
+    inexact_key,
+    integer_limits,
+    null_column,
+)
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec
 from catalog_builder.errors import InputError
@@ -34,7 +39,9 @@ class RawColumn:
     lengths: NDArray[np.int64] | None = None
 
 
-def check_kind(url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: bool) -> None:
+def check_kind(
+    url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: bool, is_key: bool = False
+) -> None:
     """Refuse a column of another kind than described.
 
     Parameters
@@ -47,12 +54,19 @@ def check_kind(url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: boo
         NumPy's letter for the kind of the column's elements.
     is_list : bool
         Whether the column holds arrays.
+    is_key : bool
+        Whether it is the source_id.
 
     Raises
     ------
     InputError
-        If text or arrays stand where numbers are described, or the reverse.
+        If text or arrays stand where numbers are described, or the reverse; or if a source_id is
+        no integer.
     """
+    if is_key and kind == "f" and not is_list:
+        raise inexact_key(url, name)
+    if is_key and kind == "b" and not is_list:
+        raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
     if is_list == (spec.length is not None) and kind in "iufb":
         return
     expected = spec.dtype if spec.length is None else f"arrays of {spec.length} {spec.dtype}"

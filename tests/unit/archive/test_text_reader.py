@@ -504,3 +504,53 @@ def test_a_million_bad_rows_cost_next_to_nothing(read, line):
     assert time.process_time() - begin < 2
     assert sum(len(block.rejects) for block in blocks) == 1_000_000
     assert max(block.n_read for block in blocks) <= 2 * 2048
+
+
+FLOAT_KEYS = ["5.0", "5.", ".5", "5e0", "6.917528997577384e+18", "6917528997577384321.0", "-1E3"]
+
+
+@pytest.mark.parametrize("key", FLOAT_KEYS)
+def test_a_key_written_as_a_float_is_rejected(read, key):
+    block = only(read(HEADER + GOOD + GOOD.replace("5", key, 1) + GOOD))
+    assert reasons(block) == [(1, None, "bad_source_id")]
+    assert "source_id: a floating-point number" in block.rejects[0].detail
+
+
+@pytest.mark.parametrize("key", FLOAT_KEYS)
+@pytest.mark.parametrize("columns", [None, ["source_id"]])
+def test_a_file_whose_keys_are_floats_is_refused_by_name(read, key, columns):
+    text = HEADER + GOOD.replace("5", key, 1) * 5
+    with pytest.raises(InputError, match=r"x\.csv: column source_id holds floating-p") as caught:
+        read(text, columns=columns, block_rows=2)
+    assert "64-bit integers" in caught.value.way_out
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "float16"])
+def test_a_key_described_as_a_float_is_refused_by_name(read, kind):
+    header = ECSV.replace("source_id, datatype: int64", f"source_id, datatype: {kind}") + HEADER
+    with pytest.raises(InputError, match="column source_id holds floating-point"):
+        read(header + GOOD)
+
+
+def test_a_key_described_as_a_boolean_is_refused(read):
+    header = ECSV.replace("source_id, datatype: int64", "source_id, datatype: bool") + HEADER
+    with pytest.raises(InputError, match="source_id is described as bool"):
+        read(header + GOOD)
+
+
+@pytest.mark.parametrize("kind", ["uint64", "int64", "uint32"])
+def test_integers_of_any_kind_are_keys(read, kind):
+    header = ECSV.replace("source_id, datatype: int64", f"source_id, datatype: {kind}") + HEADER
+    assert only(read(header + GOOD)).columns["source_id"].tolist() == [5]
+
+
+def test_a_bad_member_gives_no_row_and_those_before_it_do(tiny, tmp_path):
+    text = _random_text(4000)
+    cut = text.index(b"\n2001,") + 1
+    one, other = gzip.compress(text[:cut]), gzip.compress(text[cut:])
+    path = tmp_path / "x.csv.gz"
+    for content, rows in ((one + other[:-8] + bytes(8), 2000), (one[:-8] + bytes(8) + other, 0)):
+        path.write_bytes(content)
+        blocks, damage = _good_until_damage(path, tiny, block_rows=100)
+        assert sum(block.n_read for block in blocks) == rows
+        assert damage.reason is RejectReason.UNREADABLE_FILE
