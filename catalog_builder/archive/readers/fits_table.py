@@ -27,6 +27,8 @@ from catalog_builder.archive.rejects import RejectReason
 
 #: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
 _MAX_HEAP_BYTES = 1 << 29
+#: The longest row; and no more than this is read at once.
+_MAX_ROW_BYTES = 1 << 28
 _GZIP = b"\x1f\x8b"
 
 
@@ -51,9 +53,11 @@ def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
             is_packed = raw.read(2) == _GZIP
             raw.seek(0)
             stream, damage = _unpack(url, raw) if is_packed else (raw, None)
-            table = _find(url, stream, hdu)
-            verify_sums(url, stream, table)
-            yield FitsTable(url, stream, table, damage)
+            with _no_fits(url):
+                unit = _find(url, stream, hdu)
+                verify_sums(url, stream, unit)
+                table = FitsTable(url, stream, unit, damage)
+            yield table
     except OSError as error:
         raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
 
@@ -66,26 +70,30 @@ def _unpack(url: str, raw: Any) -> tuple[Any, DamagedFileError | None]:
     return io.BufferedReader(sound, PIECE_BYTES), sound.damage
 
 
-def _find(url: str, stream: Any, number: int | None) -> Any:
+# What astropy raises on headers that are no FITS headers, beside its own errors.
+_PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, AssertionError)
+
+
+@contextmanager
+def _no_fits(url: str) -> Iterator[None]:
+    """Say of a header that astropy cannot make sense of that it is none."""
     with warnings.catch_warnings():
         # A truncated file is found out, and told, when its rows are read.
         warnings.simplefilter("ignore", AstropyWarning)
         try:
-            hdus = fits.open(stream, memmap=False, lazy_load_hdus=True)
-            candidates = [hdus[number]] if number is not None else iter(hdus)
-            table = next((hdu for hdu in candidates if isinstance(hdu, fits.BinTableHDU)), None)
-            if table is not None:
-                _ = table.columns.dtype
+            yield
         except (OSError, EOFError, fits.VerifyError, *_PARSE_ERRORS) as error:
             raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
+
+
+def _find(url: str, stream: Any, number: int | None) -> Any:
+    hdus = fits.open(stream, memmap=False, lazy_load_hdus=True)
+    candidates = [hdus[number]] if number is not None else iter(hdus)
+    table = next((hdu for hdu in candidates if isinstance(hdu, fits.BinTableHDU)), None)
     if table is None:
         place = "" if number is None else f" in extension {number}"
         raise DamagedFileError(f"{url} holds no binary table{place}.", "Check the file.")
     return table
-
-
-# What astropy raises on headers that are no FITS headers, beside its own errors.
-_PARSE_ERRORS = (ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError)
 
 
 class FitsTable:
@@ -105,6 +113,8 @@ class FitsTable:
         self._heap = self._start + int(hdu.header.get("THEAP", self._row_bytes * self.n_rows))
         # astropy gives the order of this machine; FITS is big-endian.
         self._dtype = hdu.columns.dtype.newbyteorder(">")
+        if self._row_bytes > _MAX_ROW_BYTES:
+            raise DamagedFileError(f"{url}: a row has {self._row_bytes} bytes.", "Check the file.")
         if self._dtype.itemsize != self._row_bytes or self.n_rows < 0:
             raise DamagedFileError(
                 f"{url}: a row has {self._row_bytes} bytes, its columns {self._dtype.itemsize}."
@@ -147,6 +157,7 @@ class FitsTable:
         DamagedFileError
             After the last complete row, if the file ends before the table does.
         """
+        block_rows = max(1, min(block_rows, _MAX_ROW_BYTES // max(1, self._row_bytes)))
         for first in range(0, self.n_rows, block_rows):
             count = min(block_rows, self.n_rows - first)
             self._stream.seek(self._start + first * self._row_bytes)

@@ -39,10 +39,18 @@ def read_parquet(
     """
     try:
         with fsspec.open(file.url, "rb") as stream:
-            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
-            yield from _read(file.url, name, parquet, table, wanted, block_rows)
+            yield from _read(file.url, name, _open(stream), table, wanted, block_rows)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error
+
+
+def _open(stream: Any) -> Any:
+    try:
+        parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+        _ = parquet.schema_arrow  # made when it is first asked for
+    except (ValueError, LookupError) as error:  # a footer of wrong bytes
+        raise OSError(str(error)) from error
+    return parquet
 
 
 def _read(

@@ -73,12 +73,16 @@ class Scaling:
             none = np.zeros(native.shape, bool)
             if (self.scale, self.zero) == (1, 0):
                 return native, none
-            return native.astype(np.float64) * self.scale + self.zero, none
+            return self._floats(native), none
         none = np.zeros(native.shape, bool) if self.null is None else native == self.null
         if not self.is_whole:
-            return native.astype(np.float64) * self.scale + self.zero, none
+            return self._floats(native), none
         values, beyond = self._whole(native)
         return values, none | beyond
+
+    def _floats(self, native: NDArray[Any]) -> NDArray[np.float64]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return native.astype(np.float64) * float(self.scale) + float(self.zero)
 
     def _whole(self, native: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         """Scale integers to integers, and say which are beyond 64 bits."""

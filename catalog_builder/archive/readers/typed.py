@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -183,7 +184,9 @@ def _arrays(
     """Return an (n, length) array, NaN where null or of another length, and which were."""
     lengths = column.lengths
     if lengths is None:
-        lengths = np.full(column.null.size, column.values.shape[-1], np.int64)
+        # An array of several dimensions (TDIM) is one of as many elements.
+        elements = math.prod(column.values.shape[1:])
+        lengths = np.full(column.null.size, elements, np.int64)
     right = (lengths == length) & ~column.null
     arrays = null_column(spec, right.size)
     with np.errstate(over="ignore", invalid="ignore"):

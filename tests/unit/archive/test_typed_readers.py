@@ -1,5 +1,6 @@
 """FITS and Parquet give the same blocks as text."""
 
+import contextlib
 import decimal
 import gzip
 
@@ -499,3 +500,45 @@ def test_parquet_pages_are_checked(tiny, tmp_path):
     assert damage.reason is RejectReason.UNREADABLE_FILE
     assert "x.parquet" in str(damage)
     assert "CRC" in str(damage)
+
+
+# --- headers and pages of wrong bytes -------------------------------------------------------------
+
+CARDS = [
+    *("TSCAL2  = 0", "TSCAL4  = 1E308", "TSCAL4  = NaN", "TZERO4  = 'abc'", "TNULL4  = 1.5"),
+    *("TZERO1  = 9.22337203685478E18", "TFORM1  = 'D'", "TFORM1  = '1X'", "TFORM2  = 'PD(4)'"),
+    *("TDIM2   = '(2,2)'", "NAXIS2  = 99999999999999", "THEAP   = -5", "PCOUNT  = -1", ""),
+]
+
+
+def mutate(rng, content):
+    if rng.random() < 0.3:
+        return content[: int(rng.integers(len(content)))]
+    changed = bytearray(content)
+    for place in rng.integers(len(content), size=3):
+        changed[place] = rng.integers(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", ["fits", "parquet"])
+def test_wrong_bytes_give_only_documented_errors(tiny, tmp_path, kind):
+    path, rng = tmp_path / f"x.{kind}", np.random.default_rng(0)
+    if kind == "fits":
+        whole = rvs_fits(path).read_bytes()
+        cards = [card.encode().ljust(80) for card in CARDS]
+        places = [2880 + 80 * number for number in range(26)]
+        cases = [whole[:at] + card + whole[at + 80 :] for card in cards for at in places[::5]]
+    else:
+        whole, cases = parquet(path, flux=LISTS, flux_error=LISTS).read_bytes(), []
+    for case in [*cases, *(mutate(rng, whole) for _ in range(300))]:
+        path.write_bytes(case)
+        with contextlib.suppress(InputError):
+            blocks_of(path, tiny, block_rows=2)
+
+
+def test_arrays_of_several_dimensions_are_arrays(tiny, tmp_path):
+    path = rvs_fits(tmp_path / "x.fits")
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["TDIM2"] = "(2,2)"
+    (block,) = blocks_of(path, tiny)
+    np.testing.assert_array_equal(block.columns["flux"], FLUX)
