@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.storage import check_address
 from catalog_builder.config import RunConfig
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
@@ -39,6 +40,7 @@ def run_steps(
         If the plan does not fit, another driver is at work, or a step fails.
     """
     begin = time.monotonic()
+    _check_addresses(config)
     workdir = Workdir(config.workdir.absolute())
     workdir.create()
     with termination_as_interrupt(), driver_lock(workdir.lock_file):
@@ -80,6 +82,7 @@ def plan_in_words(config: RunConfig) -> str:
     """
     if is_demo(config):
         return f"A sky of {config.demo.stars} stars is simulated, then run on."
+    _check_addresses(config)
     workdir = Workdir(config.workdir.absolute())
     events = Events(None, verbosity=-1)
     with Driver(config, workdir, events) as driver:
@@ -87,6 +90,13 @@ def plan_in_words(config: RunConfig) -> str:
         submitted = make_cluster(config.cluster, workdir, events).describe()
     plan.refuse_if_it_cannot_fit()
     return "\n\n".join(filter(None, (plan.in_words(), submitted)))
+
+
+def _check_addresses(config: RunConfig) -> None:
+    """Refuse what cannot be opened for want of a package before anything is made."""
+    for what, url in (("The archive", config.archive), ("The label file", config.labels)):
+        if url is not None:
+            check_address(url, what)
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

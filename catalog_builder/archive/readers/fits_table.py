@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import fsspec
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
+from isal import igzip
 from numpy.typing import NDArray
 
 from catalog_builder.archive.readers.block import DamagedFileError
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.rejects import RejectReason
+from catalog_builder.archive.signs import GZIP
+from catalog_builder.archive.storage import open_bytes
 
 #: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
 _MAX_HEAP_BYTES = 1 << 29
@@ -42,8 +44,11 @@ def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
         If it is not there, or the file is not FITS.
     """
     try:
-        with fsspec.open(url, "rb", compression="infer") as stream:
-            yield FitsTable(url, stream, _find(url, stream, hdu))
+        with open_bytes(url) as raw:
+            is_packed = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            with igzip.IGzipFile(fileobj=raw) if is_packed else nullcontext(raw) as stream:
+                yield FitsTable(url, stream, _find(url, stream, hdu))
     except (OSError, EOFError) as error:
         raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
 

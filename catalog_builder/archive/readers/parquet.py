@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,6 +17,7 @@ from catalog_builder.archive.readers.block import (
     match_columns,
 )
 from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
+from catalog_builder.archive.storage import open_bytes
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
 
 
@@ -36,7 +36,7 @@ def read_parquet(
         If the file is no Parquet file or is damaged.
     """
     try:
-        with fsspec.open(file.url, "rb") as stream:
+        with open_bytes(file.url) as stream:
             yield from _read(file.url, name, pq.ParquetFile(stream), table, wanted, block_rows)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error

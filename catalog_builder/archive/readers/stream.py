@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
 from isal import igzip_lib
 
 from catalog_builder.archive.readers.block import DamagedFileError
 from catalog_builder.archive.rejects import RejectReason
+from catalog_builder.archive.signs import GZIP
+from catalog_builder.archive.storage import open_bytes
 
 _GZIP_ERRORS: tuple[Any, ...] = (igzip_lib.IsalError, ValueError)
 
@@ -20,7 +21,7 @@ PIECE_BYTES = 1 << 18
 
 
 def read_pieces(url: str) -> Iterator[bytes]:
-    """Yield a file's text in pieces of at most `PIECE_BYTES`; ``.gz`` is decompressed.
+    """Yield a file's text in pieces of at most `PIECE_BYTES`; gzip is decompressed.
 
     A gzip file may consist of several members. All that can be decompressed is yielded before an
     error is raised.
@@ -28,25 +29,26 @@ def read_pieces(url: str) -> Iterator[bytes]:
     Raises
     ------
     DamagedFileError
-        If the file cannot be opened or read, is no gzip file, fails its CRC, or ends too early.
+        If the file cannot be opened or read, or its gzip stream fails its CRC or ends too early.
     """
     try:
-        with fsspec.open(url, "rb") as stream:
-            pieces = _inflate(url, stream) if url.endswith(".gz") else _plain(stream)
-            yield from pieces
+        with open_bytes(url) as stream:
+            head = stream.read(READ_BYTES)
+            yield from (
+                _inflate(url, head, stream) if head.startswith(GZIP) else _plain(head, stream)
+            )
     except OSError as error:
         raise DamagedFileError(f"{url} cannot be read: {error}.", "Check the file.") from error
 
 
-def _plain(stream: Any) -> Iterator[bytes]:
+def _plain(head: bytes, stream: Any) -> Iterator[bytes]:
+    if head:
+        yield head
     while piece := stream.read(PIECE_BYTES):
         yield piece
 
 
-def _inflate(url: str, stream: Any) -> Iterator[bytes]:
-    compressed = stream.read(READ_BYTES)
-    if not compressed:
-        raise DamagedFileError(f"{url} is empty.", reason=RejectReason.TRUNCATED_FILE)
+def _inflate(url: str, compressed: bytes, stream: Any) -> Iterator[bytes]:
     while compressed:
         member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
         while not member.eof:
