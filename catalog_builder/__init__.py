@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.open import open_catalog
 
 __version__ = "0.1.0"
-#: Name under which the program is installed: messages that name an extra use it.
-DISTRIBUTION = "catalog-builder"
+#: What `pip install` knows this package by: `catalog-builder` is somebody else's there.
+DISTRIBUTION = "gaia-catalog-builder"
 __all__ = ["DISTRIBUTION", "__version__", "open_catalog"]
 
 

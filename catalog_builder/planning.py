@@ -14,6 +14,7 @@ import psutil
 from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.layout import told_of_choices
 from catalog_builder.archive.readers.content import look_at, read_head
 from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.budgets import label_rows, machine_memory, stage_budgets
@@ -50,6 +51,7 @@ class Plan:
     memory_machine: int | None
     disk_needed: int
     disk_free: int
+    choices: str = ""
 
     @property
     def hungriest(self) -> str:
@@ -83,6 +85,7 @@ class Plan:
             f"Workers: {self.workers}, at most {format_bytes(self.memory_needed)} each{limit}\n"
             f"{budgets}\n"
             f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
+            + (f"\nNote: {self.choices}." if self.choices else "")
         )
 
     def refuse_if_it_cannot_fit(self) -> None:
@@ -167,6 +170,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         memory_machine=machine_memory() if local else None,
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
+        choices=told_of_choices(partitions),
     )
 
 

@@ -40,7 +40,8 @@ def run_steps(
         If the plan does not fit, another driver is at work, or a step fails.
     """
     begin = time.monotonic()
-    _check_addresses(config)
+    check_address(config.archive, "The archive")
+    check_address(config.labels, "The label file")
     workdir = Workdir(config.workdir.absolute())
     workdir.create()
     with termination_as_interrupt(), driver_lock(workdir.lock_file):
@@ -82,7 +83,6 @@ def plan_in_words(config: RunConfig) -> str:
     """
     if is_demo(config):
         return f"A sky of {config.demo.stars} stars is simulated, then run on."
-    _check_addresses(config)
     workdir = Workdir(config.workdir.absolute())
     events = Events(None, verbosity=-1)
     with Driver(config, workdir, events) as driver:
@@ -90,13 +90,6 @@ def plan_in_words(config: RunConfig) -> str:
         submitted = make_cluster(config.cluster, workdir, events).describe()
     plan.refuse_if_it_cannot_fit()
     return "\n\n".join(filter(None, (plan.in_words(), submitted)))
-
-
-def _check_addresses(config: RunConfig) -> None:
-    """Refuse what cannot be opened for want of a package before anything is made."""
-    for what, url in (("The archive", config.archive), ("The label file", config.labels)):
-        if url is not None:
-            check_address(url, what)
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

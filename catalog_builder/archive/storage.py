@@ -51,12 +51,12 @@ _KINDS = {
 _BUFFER_BYTES = 1 << 16
 
 
-def check_address(url: str, what: str) -> None:
+def check_address(url: str | None, what: str) -> None:
     """Refuse an address whose file system is unknown or not installed; nothing is opened.
 
     Parameters
     ----------
-    url : str
+    url : str or None
         Path or URL, also a chain (``zip://...::https://...``).
     what : str
         What lies there, to begin the message with.
@@ -66,7 +66,7 @@ def check_address(url: str, what: str) -> None:
     InputError
         Naming the extra or the package.
     """
-    for protocol in re.findall(r"(?:^|::)([A-Za-z0-9][A-Za-z0-9+.-]*)://", url):
+    for protocol in re.findall(r"(?:^|::)([A-Za-z0-9][A-Za-z0-9+.-]*)://", url or ""):
         try:
             fsspec.get_filesystem_class(protocol)
         except (ImportError, ValueError) as error:

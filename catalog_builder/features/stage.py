@@ -60,9 +60,9 @@ def _count(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("ingest", version=7, work=_work, expendable=True)
+STAGE = Stage("ingest", version=8, work=_work, expendable=True)
 #: Counts who was asked for in a partition that could not be ingested: it reads nothing but ids.
-CENSUS = Stage("census", version=1, work=_count, expendable=True)
+CENSUS = Stage("census", version=2, work=_count, expendable=True)
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:

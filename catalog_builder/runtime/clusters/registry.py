@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 
-from catalog_builder import DISTRIBUTION
 from catalog_builder.errors import ConfigError
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -49,6 +48,6 @@ def make_cluster(
     except ModuleNotFoundError as missing:
         raise ConfigError(
             f"--cluster {kind} needs the package {missing.name}.",
-            f"Give `pip install '{DISTRIBUTION}[hpc]'`, which has what batch systems need.",
+            "Install `catalog-builder[hpc]`, which has what batch systems need.",
         ) from None
     return found(settings, workdir, events or Events(None, verbosity=-1))

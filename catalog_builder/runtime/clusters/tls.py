@@ -9,7 +9,6 @@ from pathlib import Path
 
 from distributed.security import Security
 
-from catalog_builder import DISTRIBUTION
 from catalog_builder.errors import ConfigError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 
@@ -91,7 +90,7 @@ def _temporary() -> Security:
     except ImportError:
         raise ConfigError(
             "A temporary certificate needs the package cryptography.",
-            f"Give `pip install '{DISTRIBUTION}[tls]'`, or a folder with certificates by --tls.",
+            "Install `catalog-builder[tls]`, or give a folder with certificates by --tls.",
         ) from None
 
 
