@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.storage import check_address
 from catalog_builder.config import RunConfig
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
@@ -39,6 +40,8 @@ def run_steps(
         If the plan does not fit, another driver is at work, or a step fails.
     """
     begin = time.monotonic()
+    check_address(config.archive, "The archive")
+    check_address(config.labels, "The label file")
     workdir = Workdir(config.workdir.absolute())
     workdir.create()
     with termination_as_interrupt(), driver_lock(workdir.lock_file):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import inexact_key
+from catalog_builder.archive.readers.content import refuse_other_than_fits
 from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.units import same_unit
@@ -60,7 +61,7 @@ def read_labels(
     Parameters
     ----------
     file : FileRef
-        The FITS file, plain or gzipped.
+        The FITS file, plain or gzipped, whatever its name.
     survey : LabelSurvey
         Its columns, null values and cuts.
     block_rows : int
@@ -78,6 +79,7 @@ def read_labels(
     DamagedFileError
         If it is not FITS, or ends too early: after the last block that could be read.
     """
+    refuse_other_than_fits(file.url)
     with open_fits_table(file.url, survey.hdu) as table:
         columns = _find_columns(file.url, survey, table)
         empty = True

@@ -6,13 +6,11 @@ from collections.abc import Collection, Iterator
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import Block, DamagedFileError, select_columns
+from catalog_builder.archive.readers.content import look_at
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import InputError
 
 __all__ = ["Block", "DamagedFileError", "read_blocks"]
-
-_TEXT = (".csv", ".csv.gz", ".ecsv", ".ecsv.gz")
 
 
 def read_blocks(
@@ -29,7 +27,8 @@ def read_blocks(
     Parameters
     ----------
     file : FileRef
-        The file; its ending tells the format: CSV or ECSV (also gzipped), FITS or Parquet.
+        The file; its content tells the format, whatever its name: CSV, ECSV or FITS (these also
+        gzipped), or Parquet.
     table : str
         Logical name of the table.
     release : ReleaseSpec
@@ -60,8 +59,8 @@ def read_blocks(
         raise ValueError("block_rows must be at least 1")
     spec = release.tables[table]
     wanted = select_columns(spec, columns)
-    name = file.name.lower()
-    if name.endswith(_TEXT):
+    content = look_at(file.url)
+    if content.format == "text":
         # Imported here, for it brings the compiler with it.
         from catalog_builder.archive.readers.stream import read_pieces
         from catalog_builder.archive.readers.text import TextReader
@@ -70,16 +69,11 @@ def read_blocks(
         yield from TextReader(
             file.url, pieces, table, spec, wanted, release.text, block_rows
         ).blocks()
-    elif name.endswith(".fits"):
+    elif content.format == "fits":
         from catalog_builder.archive.readers.fits import read_fits
 
         yield from read_fits(file, table, spec, wanted, block_rows)
-    elif name.endswith(".parquet"):
+    else:
         from catalog_builder.archive.readers.parquet import read_parquet
 
         yield from read_parquet(file, table, spec, wanted, block_rows)
-    else:
-        raise InputError(
-            f"{file.url} is of no known format.",
-            f"Known endings: {', '.join((*_TEXT, '.fits', '.parquet'))}.",
-        )

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import fsspec
 import numpy as np
 from astropy.io import fits
 from astropy.utils.exceptions import AstropyWarning
@@ -24,12 +23,13 @@ from catalog_builder.archive.readers.inflate import PIECE_BYTES, SoundFile
 from catalog_builder.archive.readers.scaling import Scaling
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.rejects import RejectReason
+from catalog_builder.archive.signs import GZIP
+from catalog_builder.archive.storage import open_bytes
 
 #: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
 _MAX_HEAP_BYTES = 1 << 29
 #: The longest row; and no more than this is read at once.
 _MAX_ROW_BYTES = 1 << 28
-_GZIP = b"\x1f\x8b"
 
 
 @contextmanager
@@ -49,8 +49,8 @@ def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
         If it is not there, or the file is not FITS.
     """
     try:
-        with fsspec.open(url, "rb") as raw:
-            is_packed = raw.read(2) == _GZIP
+        with open_bytes(url) as raw:
+            is_packed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
             stream, damage = _unpack(url, raw) if is_packed else (raw, None)
             with _no_fits(url):

@@ -6,7 +6,6 @@ import decimal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +19,7 @@ from catalog_builder.archive.readers.block import (
     match_columns,
 )
 from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
+from catalog_builder.archive.storage import open_bytes
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
 
 
@@ -38,7 +38,7 @@ def read_parquet(
         If the file is no Parquet file or is damaged.
     """
     try:
-        with fsspec.open(file.url, "rb") as stream:
+        with open_bytes(file.url) as stream:
             yield from _read(file.url, name, _open(stream), table, wanted, block_rows)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
-
 from catalog_builder.archive.readers.block import DamagedFileError
 from catalog_builder.archive.readers.inflate import PIECE_BYTES, Inflater, sound_pieces
+from catalog_builder.archive.signs import GZIP
+from catalog_builder.archive.storage import open_bytes
 
 
 def read_pieces(url: str, *, check_first: bool = True) -> Iterator[bytes]:
-    """Yield a file's text in pieces of at most `PIECE_BYTES`; ``.gz`` is decompressed.
+    """Yield a file's text in pieces of at most `PIECE_BYTES`; gzip is decompressed.
 
     A gzip file may consist of several members.
 
@@ -27,11 +27,13 @@ def read_pieces(url: str, *, check_first: bool = True) -> Iterator[bytes]:
     Raises
     ------
     DamagedFileError
-        If the file cannot be opened or read, is no gzip file, fails its CRC, or ends too early.
+        If the file cannot be opened or read, or its gzip stream fails its CRC or ends too early.
     """
     try:
-        with fsspec.open(url, "rb") as stream:
-            if not url.endswith(".gz"):
+        with open_bytes(url) as stream:
+            is_packed = stream.read(len(GZIP)) == GZIP
+            stream.seek(0)
+            if not is_packed:
                 yield from _plain(stream)
             elif check_first:
                 yield from sound_pieces(url, stream)
