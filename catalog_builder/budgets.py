@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import fsspec
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.content import read_head
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import ResourceError
+from catalog_builder.errors import InputError, ResourceError
 from catalog_builder.features.store import SPECTRA
 from catalog_builder.inference.rows import CHUNK_ROWS
 
@@ -104,9 +104,8 @@ def refuse_large_training(config: RunConfig, stars: int) -> None:
 def label_rows(file: FileRef) -> int | None:
     """Return the rows of a FITS table of labels, from its header; None where it cannot be told."""
     try:
-        with fsspec.open(file.url, "rb") as stream:
-            head: bytes = stream.read(_HEADER_BYTES)
-    except OSError:
+        _, head = read_head(file.url, _HEADER_BYTES)
+    except InputError:
         return None  # who reads the labels will say what is wrong with them
     table = head.find(b"XTENSION= 'BINTABLE'")
     rows = re.search(rb"NAXIS2  = +(\d+)", head[table:]) if table >= 0 else None

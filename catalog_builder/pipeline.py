@@ -17,7 +17,7 @@ from typing import Any
 
 from catalog_builder import provenance
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.layout import Partition, list_partitions
+from catalog_builder.archive.layout import Partition, list_partitions, told_of_choices
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
@@ -118,7 +118,11 @@ class Pipeline:
     @functools.cached_property
     def partitions(self) -> list[Partition]:
         """The partitions that were asked for, in HEALPix order."""
-        return list_partitions(self.archive, self.release, self.config.ranges)
+        partitions = list_partitions(self.archive, self.release, self.config.ranges)
+        choices = told_of_choices(partitions)
+        if choices:
+            self.driver.events.warn(choices)
+        return partitions
 
     # --- the steps -------------------------------------------------------------------------------
 
@@ -280,7 +284,13 @@ class Pipeline:
     @functools.cached_property
     def label_file(self) -> FileRef:
         """The label survey's file."""
-        return find_survey(self.survey, self.config.labels, self.archive)
+        file = find_survey(self.survey, self.config.labels, self.archive)
+        if file.passed_over:
+            self.driver.events.warn(
+                f"several label files are there, and {file.name} is read; not"
+                f" {', '.join(file.passed_over)}"
+            )
+        return file
 
     def _tell_of_bad_files(self, receipts: Sequence[Receipt]) -> None:
         for receipt in receipts:

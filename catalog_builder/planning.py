@@ -6,16 +6,16 @@ stores and blocks of rows take (measured; `docs/design.md`).
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import fsspec
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.layout import told_of_choices
+from catalog_builder.archive.readers.content import look_at, read_head
 from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.budgets import label_rows, machine_memory, stage_budgets
 from catalog_builder.errors import InputError, ResourceError
@@ -51,6 +51,7 @@ class Plan:
     memory_machine: int | None
     disk_needed: int
     disk_free: int
+    choices: str = ""
 
     @property
     def hungriest(self) -> str:
@@ -84,6 +85,7 @@ class Plan:
             f"Workers: {self.workers}, at most {format_bytes(self.memory_needed)} each{limit}\n"
             f"{budgets}\n"
             f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
+            + (f"\nNote: {self.choices}." if self.choices else "")
         )
 
     def refuse_if_it_cannot_fit(self) -> None:
@@ -168,6 +170,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         memory_machine=machine_memory() if local else None,
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
+        choices=told_of_choices(partitions),
     )
 
 
@@ -208,14 +211,10 @@ def _estimate_rows(files: list[FileRef], table: TableSpec) -> int:
 
 def _bytes_per_row(file: FileRef, table: TableSpec) -> float:
     """Return the bytes in the file per row: from its beginning, if it is text."""
-    if not file.name.endswith((".gz", ".csv", ".ecsv")) or ".fits" in file.name:
-        return float(_row_bytes(table))
     try:
-        with fsspec.open(file.url, "rb") as stream:
-            head = stream.read(SAMPLE_BYTES)
-        packed = file.name.endswith(".gz")
-        text = zlib.decompressobj(wbits=31).decompress(head) if packed else head
-    except (OSError, zlib.error):
+        is_text = look_at(file.url).format == "text"
+        _, text = read_head(file.url, SAMPLE_BYTES) if is_text else (False, b"")
+    except InputError:
         return float(_row_bytes(table))  # the ingest will say what is wrong with the file
     lines = text.splitlines()
     rows = [line for line in lines if not line.startswith(b"#")][1:]
@@ -223,4 +222,4 @@ def _bytes_per_row(file: FileRef, table: TableSpec) -> float:
         return float(_row_bytes(table))
     # The last line may be cut: count bytes, not lines, and by the share of the head they fill.
     mean_text = sum(map(len, rows)) / len(rows) + 1
-    return mean_text * len(head) / len(text)
+    return mean_text * min(file.size, SAMPLE_BYTES) / len(text)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.config import RunConfig
 from catalog_builder.features.counts import gaps_in_words
@@ -43,6 +44,8 @@ def run_steps(
         If the plan does not fit, another driver is at work, or a step fails.
     """
     begin = time.monotonic()
+    check_address(config.archive, "The archive")
+    check_address(config.labels, "The label file")
     workdir = Workdir(config.workdir.absolute())
     with termination_as_interrupt(), _prepared(workdir):
         events = Events(workdir.logs, verbosity)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import fsspec
-
+from catalog_builder.archive.signs import name_foreign
+from catalog_builder.archive.storage import filesystem_of, find_out, is_local, open_bytes
 from catalog_builder.archive.tables import ChecksumRule
 from catalog_builder.errors import InputError
 
 _HASH_CHUNK = 1 << 20
+_HEAD_BYTES = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,18 @@ class FileRef:
         Seconds since 1970, where the file system says.
     checksum : str or None
         ``<algorithm>:<hex digest>`` from the folder's checksum list.
+    link : str or None
+        What a symbolic link says; size and time are those of the file that it leads to.
+    passed_over : tuple of str
+        Names of files that might have been taken instead.
     """
 
     url: str
     size: int
     mtime: float | None = None
     checksum: str | None = None
+    link: str | None = None
+    passed_over: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,23 +74,46 @@ def refuse_if_changed(file: FileRef) -> None:
     InputError
         If its size or its time differ, or it is gone.
     """
-    filesystem, path = fsspec.url_to_fs(file.url)
-    filesystem.invalidate_cache()
+    filesystem, path = filesystem_of(file.url, "The file")
     try:
-        info = filesystem.info(path)
+        now = make_file(file.url, find_out(filesystem, path))
     except OSError as error:
+        if file.link is not None and file.mtime is None:
+            return  # a link that led nowhere already then
         raise InputError(
             f"{file.url} is gone since the run was planned: {error}.", _RUN_AGAIN
         ) from error
-    now = FileRef(file.url, int(info.get("size") or 0), modification_time(info))
-    touched = None not in (file.mtime, now.mtime) and file.mtime != now.mtime
     if file.size != now.size:
         how = f"it had {file.size} bytes when the run was planned, and has {now.size}"
-    elif touched:
+    elif not _same_time(file.mtime, now.mtime, is_exact=is_local(filesystem)):
         how = "it was written to since the run was planned"
+    elif file.link != now.link:
+        how = "it is a link, and leads to another place than when the run was planned"
     else:
         return
     raise InputError(f"{file.url} changed while it was read: {how}.", _RUN_AGAIN)
+
+
+def make_file(url: str, facts: Mapping[str, Any]) -> FileRef:
+    """Return a file from fsspec's description of it, in which links were followed."""
+    link = facts.get("destination")
+    return FileRef(
+        url,
+        size=int(facts.get("size") or 0),
+        mtime=modification_time(facts),
+        link=os.fsdecode(link) if link else None,
+    )
+
+
+def _same_time(planned: float | None, now: float | None, *, is_exact: bool) -> bool:
+    """Whether two times are the same, as far as they are known.
+
+    An object store may list fractions of a second that its answer about one object leaves out.
+    """
+    if planned is None or now is None or planned == now:
+        return True
+    whole = planned.is_integer() or now.is_integer()
+    return not is_exact and whole and math.floor(planned) == math.floor(now)
 
 
 _RUN_AGAIN = "Let the archive come to rest, then give the same command again."
@@ -113,7 +145,7 @@ def digest_file(url: str, algorithm: str) -> str:
     """
     digest = hashlib.new(algorithm, usedforsecurity=False)
     try:
-        with fsspec.open(url, "rb") as stream:
+        with open_bytes(url) as stream:
             while piece := stream.read(_HASH_CHUNK):
                 digest.update(piece)
     except OSError as error:
@@ -122,16 +154,14 @@ def digest_file(url: str, algorithm: str) -> str:
 
 
 def read_checksums(
-    filesystem: Any, folder: str, present: Collection[str], rule: ChecksumRule | None
+    folder: str, present: Collection[str], rule: ChecksumRule | None
 ) -> dict[str, str]:
     """Return ``<algorithm>:<digest>`` by file name, from a folder's checksum list.
 
     Parameters
     ----------
-    filesystem : fsspec.AbstractFileSystem
-        Where the folder is.
     folder : str
-        Its path there.
+        Its path or URL.
     present : collection of str
         Names of the files in it.
     rule : ChecksumRule or None
@@ -146,17 +176,26 @@ def read_checksums(
     Raises
     ------
     InputError
-        If the list is there but cannot be read.
+        If the list is there but cannot be read, or is something else, such as a page of HTML.
     """
     if rule is None or rule.file_name not in present:
         return {}
+    url = f"{folder}/{rule.file_name}"
     try:
-        text = filesystem.cat_file(f"{folder}/{rule.file_name}").decode("utf-8", "replace")
+        with open_bytes(url) as stream:
+            content = stream.read()
     except OSError as error:
         raise InputError(
-            f"The checksum list {folder}/{rule.file_name} cannot be read: {error}.",
+            f"The checksum list {url} cannot be read: {error}.",
             "Make it readable, or remove it to go without checksums.",
         ) from error
+    foreign = name_foreign(content[:_HEAD_BYTES])
+    if foreign is not None:
+        raise InputError(
+            f"The checksum list {url} is {foreign[0]}.",
+            "Fetch it again, or remove it to go without checksums.",
+        )
+    text = content.decode("utf-8", "replace")
     length = 2 * hashlib.new(rule.algorithm, usedforsecurity=False).digest_size
     lines = re.findall(rf"^([0-9a-fA-F]{{{length}}})[ \t]+\*?(\S+)[ \t\r]*$", text, re.MULTILINE)
     return {

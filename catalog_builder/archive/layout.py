@@ -1,4 +1,4 @@
-"""Where the files of an archive lie: folders of tables, partitions, checksum lists.
+"""The partitions of an archive, each with its file in every table.
 
 An archive is any folder that fsspec can list: a path, ``file://``, ``memory://``, ``s3://`` ...
 Each folder is listed once, however many partitions it has.
@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
-from catalog_builder.archive.files import (
-    FileRef,
-    checksum_matches,
-    modification_time,
-    read_checksums,
-)
+from catalog_builder.archive.files import FileRef, checksum_matches, make_file
+from catalog_builder.archive.folders import TableFolder, find_table
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import TableName, TableSpec
+from catalog_builder.archive.storage import filesystem_of, find_out
+from catalog_builder.archive.tables import TableName
 from catalog_builder.errors import ConfigError, InputError
 
 __all__ = [
@@ -33,6 +27,10 @@ __all__ = [
     "find_table",
     "list_partitions",
 ]
+
+
+#: Files whose size a server is asked for at the same time, where its listing gives none.
+_ASKED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -58,15 +56,6 @@ class Partition:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files.values())
-
-
-@dataclass(frozen=True)
-class TableFolder:
-    """The folder in which a table was found, with its partitions' files by range."""
-
-    url: str
-    files: Mapping[tuple[int, int], FileRef]
-    names: Mapping[tuple[int, int], str]
 
 
 def list_partitions(
@@ -122,92 +111,54 @@ def list_partitions(
         for limits in sorted(labels)
     ]
     wanted = [part for part in partitions if any(name in part.files for name in driving)]
-    return _select(wanted, ranges, release)
+    selected = _select(wanted, ranges, release)
+    vague = {name for name, folder in found.items() if folder.without_size}
+    return _with_sizes(selected, vague) if vague else selected
 
 
-def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFolder | None:
-    """Find the first of a table's folders that holds files of it; None where there is none.
-
-    Raises
-    ------
-    InputError
-        If a folder is there but cannot be listed, or a file name holds no sensible range.
-    """
-    spec = release.tables[table]
-    filesystem, root = _filesystem(archive)
-    for folder in spec.folders:
-        path = f"{root.rstrip('/')}/{folder}"
-        listing = _list(filesystem, path)
-        chosen = choose_files(listing, spec, release)
-        if not chosen:
-            continue
-        present = {_base_name(entry) for entry in listing}
-        checksums = read_checksums(filesystem, path, present, release.checksums)
-        files, names = {}, {}
-        for limits, (label, entry) in chosen.items():
-            name = _base_name(entry)
-            files[limits] = FileRef(
-                url=_url(filesystem, entry["name"]),
-                size=int(entry.get("size") or 0),
-                mtime=modification_time(entry),
-                checksum=checksums.get(name),
-            )
-            names[limits] = label
-        return TableFolder(_url(filesystem, path), files, names)
-    return None
-
-
-def _filesystem(archive: str) -> tuple[Any, str]:
-    try:
-        filesystem, root = fsspec.url_to_fs(archive)
-    except (ValueError, ImportError, OSError) as error:
-        raise InputError(
-            f"The archive {archive} cannot be opened: {error}.",
-            "Give a path, or a URL whose file system is installed.",
-        ) from error
-    return filesystem, str(root)
-
-
-def _list(filesystem: Any, path: str) -> list[dict[str, Any]]:
-    filesystem.invalidate_cache(path)
-    try:
-        return list(filesystem.ls(path, detail=True))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise InputError(
-            f"The folder {path} cannot be listed: {error}.",
-            "Check that it is readable, or that the address is right.",
-        ) from error
-
-
-def choose_files(
-    listing: Iterable[dict[str, Any]], spec: TableSpec, release: ReleaseSpec
-) -> dict[tuple[int, int], tuple[str, dict[str, Any]]]:
-    """Pick one file per range: where there are several formats, the one preferred."""
-    endings = "|".join(re.escape(ending) for ending in spec.formats)
-    rule = release.partition
-    pattern = re.compile(
-        f"{re.escape(spec.stem)}(?P<label>{rule.range_pattern})[.](?P<ending>{endings})"
+def told_of_choices(partitions: Iterable[Partition], shown: int = 3) -> str:
+    """Say which files were taken where a partition has several of a table; empty where none has."""
+    doubled = [
+        f"{file.name}, not {' or '.join(file.passed_over)}"
+        for partition in partitions
+        for _, file in sorted(partition.files.items())
+        if file.passed_over
+    ]
+    if not doubled:
+        return ""
+    more = f"; and so {len(doubled) - shown} more" if len(doubled) > shown else ""
+    return (
+        "several files hold the same partition of a table, and one of them is read: "
+        f"{'; '.join(doubled[:shown])}{more}"
     )
-    rank: dict[str, int] = {ending: number for number, ending in enumerate(spec.formats)}
-    chosen: dict[tuple[int, int], tuple[str, dict[str, Any]]] = {}
-    ranks: dict[tuple[int, int], int] = {}
-    for entry in listing:
-        match = pattern.fullmatch(_base_name(entry))
-        if match is None or entry.get("type") == "directory":
-            continue
-        limits = int(match["start"]), int(match["stop"])
-        if not 0 <= limits[0] <= limits[1] < rule.n_pixels:
-            raise InputError(
-                f"{entry['name']}: {match['label']} is no range of level-{rule.healpix_level} "
-                f"pixels (0 to {rule.n_pixels - 1}).",
-                "Rename or remove the file.",
-            )
-        if rank[match["ending"]] < ranks.get(limits, len(rank)):
-            ranks[limits] = rank[match["ending"]]
-            chosen[limits] = match["label"], entry
-    return chosen
+
+
+def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) -> list[Partition]:
+    """Ask for the sizes and times of the files of some tables, several at once."""
+    vague = frozenset(tables)
+    urls = [file.url for part in partitions for name, file in part.files.items() if name in vague]
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        facts = dict(zip(urls, pool.map(_size_and_time, urls), strict=True))
+    return [
+        replace(
+            part,
+            files={
+                name: replace(file, size=facts[file.url].size, mtime=facts[file.url].mtime)
+                if name in vague
+                else file
+                for name, file in part.files.items()
+            },
+        )
+        for part in partitions
+    ]
+
+
+def _size_and_time(url: str) -> FileRef:
+    filesystem, path = filesystem_of(url, "The file")
+    try:
+        return make_file(url, find_out(filesystem, path))
+    except OSError:
+        return FileRef(url, 0)  # the reader will say what is wrong with it
 
 
 def _refuse_overlaps(
@@ -280,11 +231,3 @@ def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableNam
         f"Looked for {', '.join(looked)} and the other formats of the release description.",
         "Give the folder above these with --archive.",
     )
-
-
-def _base_name(entry: Mapping[str, Any]) -> str:
-    return str(entry["name"]).rstrip("/").rsplit("/", 1)[-1]
-
-
-def _url(filesystem: Any, path: str) -> str:
-    return path if isinstance(filesystem, LocalFileSystem) else filesystem.unstrip_protocol(path)

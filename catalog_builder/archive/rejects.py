@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class RejectReason(StrEnum):
@@ -54,6 +59,12 @@ _SENTENCES: dict[RejectReason, str] = {
     RejectReason.NO_POSITIVE_FLUX: "The spectrum's mean flux is not positive: it has no scale.",
 }
 
+#: Reasons in the order in which stores and readers keep them as numbers.
+REASONS: tuple[RejectReason, ...] = tuple(RejectReason)
+
+#: The number of each reason.
+REASON_NUMBER: dict[RejectReason, int] = {reason: n for n, reason in enumerate(REASONS)}
+
 
 @dataclass(frozen=True)
 class RowReject:
@@ -78,3 +89,61 @@ class RowReject:
     table: str
     reason: RejectReason
     detail: str
+
+
+@dataclass(frozen=True)
+class RowRejects(Sequence[RowReject]):
+    """Rows of a file that are not used, as columns: a million of them cost no object each.
+
+    As a sequence it gives a `RowReject` for each, made when it is asked for.
+
+    Parameters
+    ----------
+    table : str
+        Logical name of the table.
+    rows : ndarray of int64 (n,)
+        Number of each row in its file.
+    source_ids : ndarray of int64 (n,)
+        Source_id of each row, 0 where it cannot be read.
+    reasons : ndarray of uint8 (n,)
+        Place of each row's reason in `REASONS`.
+    describe : callable
+        What was seen in the n-th of these rows.
+    """
+
+    table: str
+    rows: NDArray[np.int64]
+    source_ids: NDArray[np.int64]
+    reasons: NDArray[np.uint8]
+    describe: Callable[[int], str]
+
+    def __len__(self) -> int:
+        return int(self.rows.size)
+
+    @overload
+    def __getitem__(self, place: int) -> RowReject: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[RowReject]: ...
+    def __getitem__(self, place: int | slice) -> RowReject | list[RowReject]:
+        if isinstance(place, slice):
+            return [self[n] for n in range(*place.indices(len(self)))]
+        number = range(len(self))[place]
+        source_id = int(self.source_ids[number])
+        return RowReject(
+            row=int(self.rows[number]),
+            source_id=source_id if source_id > 0 else None,
+            table=self.table,
+            reason=REASONS[int(self.reasons[number])],
+            detail=self.describe(number),
+        )
+
+    def take(self, chosen: NDArray[np.bool_]) -> RowRejects:
+        """Return some of the rows."""
+        places = np.flatnonzero(chosen)
+        return RowRejects(
+            self.table,
+            self.rows[places],
+            self.source_ids[places],
+            self.reasons[places],
+            lambda place: self.describe(int(places[place])),
+        )

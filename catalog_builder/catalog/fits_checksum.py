@@ -1,8 +1,6 @@
 """FITS checksums of a file that is written and read as a stream.
 
-FITS 4.0, section 4.4.2.7 and appendix J: the sum is the ones'-complement sum of big-endian 32-bit
-words; DATASUM is that of the data, and CHECKSUM is chosen so that the sum of the whole
-header-data unit is all ones.
+See `catalog_builder.archive.readers.fits_sum` for what is summed.
 """
 
 from __future__ import annotations
@@ -10,21 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-import numpy as np
 from astropy.io import fits
 
+from catalog_builder.archive.readers.fits_sum import ALL_ONES, add_words, sum_bytes
+
 FITS_BLOCK: Final = 2880
-_ALL_ONES: Final = 0xFFFFFFFF
-_READ_BYTES: Final = 2880 * 1024
 _PUNCTUATION: Final = frozenset(b":;<=>?@[\\]^_`")
-
-
-def add_words(total: int, data: bytes) -> int:
-    """Add bytes, a multiple of four, to a ones'-complement sum of 32-bit words."""
-    total += int(np.frombuffer(data, dtype=">u4").sum(dtype=np.uint64))
-    while total > _ALL_ONES:
-        total = (total & _ALL_ONES) + (total >> 32)
-    return total
 
 
 class SummingWriter:
@@ -58,7 +47,7 @@ def header_bytes(header: fits.Header, datasum: int) -> bytes:
     header["DATASUM"] = (str(datasum), "data unit checksum")
     header["CHECKSUM"] = ("0" * 16, "HDU checksum")
     total = add_words(datasum, header.tostring().encode("ascii"))
-    header["CHECKSUM"] = (encode_checksum(_ALL_ONES - total), "HDU checksum")
+    header["CHECKSUM"] = (encode_checksum(ALL_ONES - total), "HDU checksum")
     return bytes(header.tostring().encode("ascii"))
 
 
@@ -89,7 +78,7 @@ def broken_hdus(path: Path) -> list[int]:
     with fits.open(path, memmap=True) as hdus:
         extents = [_extent(hdu) for hdu in hdus]
     with path.open("rb") as file:
-        return [i for i, extent in enumerate(extents) if _sum(file, *extent) != _ALL_ONES]
+        return [i for i, extent in enumerate(extents) if sum_bytes(file, *extent)[0] != ALL_ONES]
 
 
 def _extent(hdu: Any) -> tuple[int, int]:
@@ -97,15 +86,3 @@ def _extent(hdu: Any) -> tuple[int, int]:
         raise OSError("a header is damaged")
     info = hdu.fileinfo()
     return int(info["hdrLoc"]), int(info["datLoc"] + info["datSpan"])
-
-
-def _sum(file: BinaryIO, start: int, stop: int) -> int:
-    file.seek(start)
-    total = 0
-    while start < stop:
-        data = file.read(min(_READ_BYTES, stop - start))
-        if not data:
-            return total
-        total = add_words(total, data[: len(data) - len(data) % 4])
-        start += len(data)
-    return total

@@ -8,6 +8,7 @@ its columns of scalars (some 30 MB for the largest of DR3).
 
 from __future__ import annotations
 
+import shutil
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
-from catalog_builder.features.reading import PartitionReader
-from catalog_builder.features.sources import complete_sources, first_of_each, look_up_sources
+from catalog_builder.features.reading import NotCheckedError, PartitionReader
+from catalog_builder.features.seen import SeenIds, is_among
+from catalog_builder.features.sources import complete_sources, look_up_sources
 from catalog_builder.features.spectra import ANNOUNCED_BY, SPECTRA_TABLES, convert
 from catalog_builder.features.store import FeatureWriter
 
@@ -70,18 +72,31 @@ def ingest_partition(
     OSError
         If the store cannot be written.
     """
-    return _PartitionIngest(partition, release, settings, out).run()
+    try:
+        # Files are checked as they are used, which is one pass; nearly all are whole.
+        return _PartitionIngest(partition, release, settings, out, check_first=False).run()
+    except NotCheckedError:
+        shutil.rmtree(out)
+        return _PartitionIngest(partition, release, settings, out, check_first=True).run()
 
 
 class _PartitionIngest:
     """The state of one partition's ingest; :meth:`run` reads downwards."""
 
     def __init__(
-        self, partition: Partition, release: ReleaseSpec, settings: IngestSettings, out: Path
+        self,
+        partition: Partition,
+        release: ReleaseSpec,
+        settings: IngestSettings,
+        out: Path,
+        *,
+        check_first: bool,
     ) -> None:
         self.partition, self.release, self.settings = partition, release, settings
         self.ledger = Ledger(list(release.tables), release.driving_tables)
-        self.reader = PartitionReader(partition, release, settings, self.ledger)
+        self.reader = PartitionReader(
+            partition, release, settings, self.ledger, check_first=check_first
+        )
         self.writer = FeatureWriter(out, settings.store_chunk_rows)
         self.spectra_ids: dict[str, Ids] = {kind: _NO_IDS for _, kind in SPECTRA_TABLES}
         self.xp_scales: list[NDArray[np.float32]] = []
@@ -105,31 +120,35 @@ class _PartitionIngest:
 
     def _read_spectra(self, table: TableName, kind: str) -> None:
         # The other XP product of a source that has its spectrum already is no news.
-        known, seen = self.spectra_ids[kind], _NO_IDS
+        known, seen = np.sort(self.spectra_ids[kind]), SeenIds()
+        kept = [self.spectra_ids[kind]]
         for block in self.reader.blocks(table):
             ids, rows = block.columns["source_id"], block.row_numbers
             inside = self._in_range(ids)
             self.ledger.reject(
                 table, RejectReason.OUTSIDE_PARTITION_RANGE, ids[~inside], rows[~inside]
             )
-            again = inside & ~(first_of_each(ids) & ~np.isin(ids, seen))
+            first = inside.copy()
+            first[inside] = seen.add(ids[inside])
+            again = inside & ~first
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
-            keep = inside & ~again
-            seen = np.union1d(seen, ids[keep])
-            self._convert(table, kind, block, keep & ~np.isin(ids, known))
+            kept.append(self._convert(table, kind, block, first & ~is_among(ids, known)))
+        self.spectra_ids[kind] = np.concatenate(kept)
 
-    def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> None:
+    def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> Ids:
+        """Write the usable spectra of some rows; return whose they are."""
         if not keep.any():
-            return
+            return _NO_IDS
         columns = _select(block.columns, keep)
         ids, rows = columns["source_id"], block.row_numbers[keep]
         made = convert(table, columns, self.release, self.settings)
         for reason, wrong in made.reasons.items():
             self.ledger.reject(table, reason, ids[wrong], rows[wrong])
-        self.spectra_ids[kind] = np.concatenate([self.spectra_ids[kind], ids[made.usable]])
         self.writer.append(kind, _select(made.rows, made.usable))
         if made.scale is not None:
             self.xp_scales.append(made.scale[made.usable])
+        usable: Ids = ids[made.usable]
+        return usable
 
     def _look_up(self, wanted: Ids) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
         table, reason = self.release.source_table, RejectReason.NO_GAIA_SOURCE_ROW

@@ -9,24 +9,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.rejects import REASON_NUMBER, REASONS, RejectReason, RowRejects
+
+__all__ = ["REASONS", "Ids", "Ledger", "unique"]
 
 Ids = NDArray[np.int64]
 
-#: Reasons in the order in which stores keep them as numbers.
-REASONS: tuple[RejectReason, ...] = tuple(RejectReason)
-
-_NUMBER = {reason: number for number, reason in enumerate(REASONS)}
 _COLUMNS = {"source_id": np.int64, "reason": np.uint8, "table": np.uint8, "row": np.int64}
 
 #: Rows of one table and one reason that a receipt names.
 _EXAMPLES = 3
+#: Entries collected before repetitions are dropped, and again whenever there are twice as many.
+_COMPACT_FROM = 1 << 18
 
 
 class Ledger:
     """Collects requests and rejects while files are read.
 
-    It grows with the number of ids, by some 20 bytes each; never with the spectra.
+    It grows with the number of different ids, by some 30 bytes each; never with the spectra, nor
+    with a row that stands in a file a million times: of many rejected rows it keeps the first of
+    each source, table and reason, and counts the others.
 
     Parameters
     ----------
@@ -52,6 +54,8 @@ class Ledger:
         self._requested: dict[str, list[Ids]] = {table: [] for table in driving_tables}
         self._announced: dict[str, list[Ids]] = {table: [] for table in driving_tables}
         self._rejected: dict[str, list[NDArray[Any]]] = {name: [] for name in _COLUMNS}
+        self._requested_size = {table: _Size() for table in driving_tables}
+        self._rejected_size = _Size()
         self._row_counts: dict[str, Counter[str]] = defaultdict(Counter)
         self._examples: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.nameless: Counter[str] = Counter()
@@ -68,7 +72,11 @@ class Ledger:
     def request(self, table: str, ids: Ids) -> None:
         """Note who has a row in a table; only driving tables ask for anybody."""
         if table in self._requested:
-            self._requested[table].append(ids)
+            parts = self._requested[table]
+            parts.append(ids)
+            if self._requested_size[table].is_due(ids.size):
+                parts[:] = [unique(parts)]
+                self._requested_size[table].restart(parts[0].size)
 
     def announce(self, table: str, ids: Ids) -> None:
         """Note who should have a row in a driving table, by what the source table says."""
@@ -102,30 +110,25 @@ class Ledger:
         if ids.size == 0:
             return
         self._row_counts[table][reason.value] += ids.size
-        self._append(table, np.full(ids.size, _NUMBER[reason]), ids, rows)
+        self._append(table, np.full(ids.size, REASON_NUMBER[reason]), ids, rows)
         for source_id, row in zip(ids[:_EXAMPLES].tolist(), rows[:_EXAMPLES].tolist(), strict=True):
             self._exemplify(table, reason, row, source_id, "")
 
-    def reject_unread(self, table: str, rejects: Sequence[RowReject]) -> None:
+    def reject_unread(self, table: str, rejects: RowRejects) -> None:
         """Note rows that a reader could not make sense of, and whom they would have stood for."""
         if not rejects:
             return
-        named = [reject for reject in rejects if reject.source_id is not None]
-        ids = np.array([reject.source_id for reject in named], np.int64)
+        named = rejects.source_ids > 0
+        ids = rejects.source_ids[named]
         self.request(table, ids)
-        self._append(
-            table,
-            np.array([_NUMBER[reject.reason] for reject in named]),
-            ids,
-            np.array([reject.row for reject in named]),
-        )
-        self._row_counts[table].update(reject.reason.value for reject in rejects)
+        self._append(table, rejects.reasons[named], ids, rejects.rows[named])
+        self._row_counts[table].update(_count(rejects.reasons))
         if table in self._requested:
-            self.nameless.update(
-                reject.reason.value for reject in rejects if reject.source_id is None
-            )
-        for reject in rejects:
-            self._exemplify(table, reject.reason, reject.row, reject.source_id, reject.detail)
+            self.nameless.update(_count(rejects.reasons[~named]))
+        for number in np.unique(rejects.reasons).tolist():
+            for place in np.flatnonzero(rejects.reasons == number)[:_EXAMPLES].tolist():
+                reject = rejects[place]
+                self._exemplify(table, reject.reason, reject.row, reject.source_id, reject.detail)
 
     def reject_file(self, table: str, name: str, reason: RejectReason, detail: str) -> None:
         """Note a file that cannot be used, or not to its end."""
@@ -136,7 +139,10 @@ class Ledger:
         return RejectReason(self.files[name]["reason"]) if name in self.files else None
 
     def rejected_rows(self) -> dict[str, NDArray[Any]]:
-        """Return all rejected rows by column, in the order they were met."""
+        """Return rejected rows by column, in the order they were met.
+
+        All of them, unless they are very many: then the first of each source, table and reason.
+        """
         return {
             name: np.concatenate([np.empty(0, dtype), *self._rejected[name]])
             for name, dtype in _COLUMNS.items()
@@ -157,8 +163,7 @@ class Ledger:
             first = np.searchsorted(ids, lost).clip(max=max(ids.size - 1, 0))
             if ids.size == 0 or not np.array_equal(ids[first], lost):
                 raise RuntimeError(f"sources were lost without a reason, among {lost[:5]}")
-            numbers = np.bincount(rows["reason"][order][first], minlength=len(REASONS))
-            counts.update(dict(zip(map(str, REASONS), numbers.tolist(), strict=True)))
+            counts.update(_count(rows["reason"][order][first]))
         return dict(sorted((+counts).items()))
 
     def absent(self) -> dict[str, int]:
@@ -187,6 +192,14 @@ class Ledger:
         place = np.full(ids.size, self._places[table])
         for name, values in zip(_COLUMNS, (ids, reasons, place, rows), strict=True):
             self._rejected[name].append(values.astype(_COLUMNS[name]))
+        if self._rejected_size.is_due(ids.size):
+            held = self.rejected_rows()
+            kinds = np.stack(
+                [held[name].astype(np.int64) for name in ("source_id", "reason", "table")]
+            )
+            first = np.sort(np.unique(kinds, axis=1, return_index=True)[1])
+            self._rejected = {name: [values[first]] for name, values in held.items()}
+            self._rejected_size.restart(first.size)
 
     def _exemplify(
         self, table: str, reason: RejectReason, row: int, source_id: int | None, detail: str
@@ -194,6 +207,28 @@ class Ledger:
         kept = self._examples.setdefault(table, {}).setdefault(reason.value, [])
         if len(kept) < _EXAMPLES:
             kept.append({"row": row, "source_id": source_id, "detail": detail or reason.sentence})
+
+
+class _Size:
+    """How many entries are held, and when it is time to drop repetitions among them."""
+
+    def __init__(self) -> None:
+        self._held, self._limit = 0, _COMPACT_FROM
+
+    def is_due(self, more: int) -> bool:
+        """Count more entries; say whether they have become twice what was kept last."""
+        self._held += more
+        return self._held > self._limit
+
+    def restart(self, kept: int) -> None:
+        """Go on from what was kept."""
+        self._held, self._limit = kept, max(_COMPACT_FROM, 2 * kept)
+
+
+def _count(numbers: NDArray[Any]) -> dict[str, int]:
+    """Count reasons, given by number."""
+    counts = np.bincount(numbers, minlength=len(REASONS)).tolist()
+    return {str(reason): count for reason, count in zip(REASONS, counts, strict=True) if count}
 
 
 def unique(parts: Sequence[Ids]) -> Ids:

@@ -19,6 +19,10 @@ from catalog_builder.errors import InputError
 from catalog_builder.features.ledger import Ledger
 
 
+class NotCheckedError(Exception):
+    """Something is wrong with a file that was not checked before its rows were used."""
+
+
 class PartitionReader:
     """Reads the tables of one partition.
 
@@ -32,6 +36,8 @@ class PartitionReader:
         Rows per block; whether checksums are compared.
     ledger : Ledger
         Takes the rejects.
+    check_first : bool
+        Whether compressed files are checked as a whole before their rows are used.
 
     Attributes
     ----------
@@ -45,8 +51,11 @@ class PartitionReader:
         release: ReleaseSpec,
         settings: IngestSettings,
         ledger: Ledger,
+        *,
+        check_first: bool = True,
     ) -> None:
         self.partition, self.release = partition, release
+        self.check_first = check_first
         self.settings, self.ledger = settings, ledger
         self.unread: dict[TableName, RejectReason] = {}
 
@@ -61,6 +70,8 @@ class PartitionReader:
         ------
         InputError
             If the file is not the one that was planned: it changed, or is gone.
+        NotCheckedError
+            If something is wrong with it, and it was not checked first.
         """
         file = self.partition.files[table]
         if self._is_trusted(table, file):
@@ -92,19 +103,28 @@ class PartitionReader:
         return False
 
     def _good_rows(self, table: TableName, file: FileRef) -> Iterator[Block]:
+        blocks = read_blocks(
+            file,
+            table,
+            self.release,
+            block_rows=self.settings.block_rows,
+            check_first=self.check_first,
+        )
+        n_read = 0
         try:
-            for block in read_blocks(
-                file, table, self.release, block_rows=self.settings.block_rows
-            ):
+            for block in blocks:
                 self._note(table, block)
+                n_read += block.n_read
                 yield block
-        except DamagedFileError as error:  # what the file gave before is good
-            self.unread[table] = error.reason
-            self._reject_file(table, file, error.reason, error)
-        except InputError as error:  # raised before the first block
+        except InputError as error:
+            if not self.check_first:
+                raise NotCheckedError from error
+            # What a damaged file gave before is good; one that is not as described gave nothing.
             reason = RejectReason.FILE_NOT_AS_DESCRIBED
+            if isinstance(error, DamagedFileError):
+                reason = error.reason
             self._reject_file(table, file, reason, error)
-            self._reject_all(table, file, reason)
+            self._reject_all(table, file, reason, after=n_read)
 
     def _note(self, table: TableName, block: Block) -> None:
         self.ledger.rows_read[table] += block.n_read
@@ -121,16 +141,21 @@ class PartitionReader:
         detail = str(error).replace(file.url, file.name)
         self.ledger.reject_file(table, file.name, reason, detail)
 
-    def _reject_all(self, table: TableName, file: FileRef, reason: RejectReason) -> None:
-        """Reject every row of a driving table's file, for as long as ids can be read from it."""
+    def _reject_all(
+        self, table: TableName, file: FileRef, reason: RejectReason, *, after: int = 0
+    ) -> None:
+        """Reject the rows of a driving table's file, for as long as ids can be read from it.
+
+        Those `after` the ones that were read: a Parquet file may have lost its spectra only.
+        """
         if table not in self.release.driving_tables:
             self.unread[table] = reason
             return
         try:
             for block in read_ids(file, table, self.release, self.settings.block_rows):
-                ids = block.columns["source_id"]
-                self._note(table, block)
-                self.ledger.reject(table, reason, ids, block.row_numbers)
+                rest = block.after(after)
+                self._note(table, rest)
+                self.ledger.reject(table, reason, rest.columns["source_id"], rest.row_numbers)
         except InputError:  # that something is wrong with the file is noted already
             self.unread[table] = reason
 

@@ -13,6 +13,7 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.features import parallax, rvs
 from catalog_builder.features.ledger import Ids, Ledger
+from catalog_builder.features.seen import first_of_each
 
 Columns = dict[str, NDArray[Any]]
 
@@ -108,13 +109,6 @@ def complete_sources(
         made["phot_g_mean_mag"] + made["phot_bp_mean_mag"] + made["phot_rp_mean_mag"]
     )
     return made
-
-
-def first_of_each(ids: Ids) -> NDArray[np.bool_]:
-    """Say which rows hold an id for the first time."""
-    first = np.zeros(ids.size, bool)
-    first[np.unique(ids, return_index=True)[1]] = True
-    return first
 
 
 def _possible(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], int]:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import fsspec
+from dataclasses import replace
+from typing import Any
 
-from catalog_builder.archive.files import FileRef, modification_time
+from catalog_builder.archive.files import FileRef, make_file
+from catalog_builder.archive.storage import (
+    errors_as_os_errors,
+    filesystem_of,
+    find_out,
+    why_no_file,
+)
 from catalog_builder.errors import InputError
 from catalog_builder.labels.survey import LabelSurvey
 
 
 def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef:
     """Find the file of a survey: the one given, or the first of its candidates in the archive.
+
+    Other candidates that are there are named in `FileRef.passed_over`.
 
     Parameters
     ----------
@@ -24,21 +33,39 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or the first is no file: a pipe, a folder, a link that leads nowhere.
     """
     candidates = [given] if given else [f"{archive.rstrip('/')}/{name}" for name in survey.files]
-    for url in candidates:
-        try:
-            filesystem, path = fsspec.url_to_fs(url)
-        except (ValueError, ImportError, OSError) as error:
-            raise InputError(
-                f"The label file {url} cannot be opened: {error}.",
-                "Give a path, or a URL whose file system is installed.",
-            ) from error
-        if filesystem.isfile(path):
-            info = filesystem.info(path)
-            return FileRef(url, size=int(info["size"]), mtime=modification_time(info))
+    what = "The label file" if given else "The archive"
+    found = [url for url in candidates if _is_there(*filesystem_of(url, what), url)]
+    if not found:
+        raise InputError(
+            f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
+            "Give it with --labels.",
+        )
+    first, *others = found
+    try:
+        facts = find_out(*filesystem_of(first, what))
+    except OSError as error:
+        raise InputError(
+            f"The label file {first} cannot be read: {error}.",
+            "Check it, or give it with --labels.",
+        ) from error
+    return replace(make_file(first, facts), passed_over=tuple(others))
+
+
+def _is_there(filesystem: Any, path: str, url: str) -> bool:
+    try:
+        wrong = why_no_file(filesystem, path)
+        if wrong is None:
+            with errors_as_os_errors():
+                return bool(filesystem.exists(path))
+    except OSError as error:
+        raise InputError(
+            f"The label file {url} cannot be looked for: {error}.",
+            "Check the address, or give another one with --labels.",
+        ) from error
     raise InputError(
-        f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
-        "Give it with --labels.",
+        f"The label file {url} cannot be read: {wrong}.",
+        "Remove it, or give another one with --labels.",
     )

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.block import inexact_key
+from catalog_builder.archive.readers.content import refuse_other_than_fits
 from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.units import same_unit
@@ -59,7 +61,7 @@ def read_labels(
     Parameters
     ----------
     file : FileRef
-        The FITS file, plain or gzipped.
+        The FITS file, plain or gzipped, whatever its name.
     survey : LabelSurvey
         Its columns, null values and cuts.
     block_rows : int
@@ -77,6 +79,7 @@ def read_labels(
     DamagedFileError
         If it is not FITS, or ends too early: after the last block that could be read.
     """
+    refuse_other_than_fits(file.url)
     with open_fits_table(file.url, survey.hdu) as table:
         columns = _find_columns(file.url, survey, table)
         empty = True
@@ -127,8 +130,18 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
             f"{', '.join(table.names[:80])}.",
             f"Is it the file of {survey.title}? If so, correct the survey's description.",
         )
+    masks = {cut.column for cut in survey.cuts if cut.bits is not None}
     for wanted, name in found.items():
         kind, is_list = table.kind(name)
+        if wanted == survey.source_id and kind == "f" and not is_list:
+            raise inexact_key(url, name)
+        if wanted in masks and kind == "f" and not is_list:
+            raise InputError(
+                f"{url}: column {name} holds floating-point numbers, which have no bits.",
+                "Write the column as integers.",
+            )
+        if wanted == survey.source_id and kind == "b":
+            raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
         if is_list or kind not in "iufb":
             raise InputError(
                 f"{url}: column {name} holds no single numbers.",
@@ -155,7 +168,9 @@ def _check_units(url: str, survey: LabelSurvey, table: FitsTable, found: Mapping
 
 def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock:
     key = raw[survey.source_id]
-    source_id = np.where(key.null, 0, key.values).astype(np.int64)
+    # An unsigned integer beyond int64 is no identifier, and must not become a negative one.
+    is_id = ~key.null & (key.values > 0) & (key.values <= np.iinfo(np.int64).max)
+    source_id = np.where(is_id, key.values, 0).astype(np.int64)
     snr = _floats(raw[survey.sig_to_noise], survey)
     labels, errors = _labels(survey, raw)
     label_nulls = {

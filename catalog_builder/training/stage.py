@@ -84,7 +84,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
     )
 
 
-LABELS = Stage("labels", version=2, work=_read_labels)
+LABELS = Stage("labels", version=3, work=_read_labels)
 MATCH = Stage("match", version=1, work=_match)
 ASSEMBLE = Stage("training-set", version=1, work=_assemble)
 

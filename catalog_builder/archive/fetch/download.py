@@ -100,6 +100,7 @@ class Downloader:
             self._progress.at(file, file.path.stat().st_size)
             return False
         file.path.parent.mkdir(parents=True, exist_ok=True)
+        _refuse_odd_places(file)
         wrong = self._bring(file)
         if wrong is not None:
             wrong = self._bring(file)
@@ -204,6 +205,17 @@ class Downloader:
             stream.flush()
             self._progress.at(file, here, received=len(piece))
             self._client.throttle(len(piece))
+
+
+def _refuse_odd_places(file: Download) -> None:
+    """Refuse to write where something else lies: a pipe would be waited for, a link followed."""
+    for place in (file.partial, file.note):
+        is_link = place.is_symlink() and place.is_file()
+        if is_link or place.is_fifo() or place.is_block_device():
+            what = "a symbolic link" if is_link else "no file"
+            raise StoreError(
+                f"{place} is {what}, and the download would write there.", "Remove it."
+            )
 
 
 def _describe(response: urllib3.BaseHTTPResponse) -> _Note:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fsspec.implementations.local import LocalFileSystem
-
 from catalog_builder.archive.fetch.client import Client
 from catalog_builder.archive.fetch.download import Downloader, Progress
 from catalog_builder.archive.fetch.plan import Download, FetchPlan, Folder, make_plan
@@ -237,9 +235,7 @@ def _with_checksums(folder: Folder, downloader: Downloader, outcome: _Outcome) -
     try:
         if downloader.fetch(listed):
             outcome.fetched.add(listed.path)
-        checksums = read_checksums(
-            LocalFileSystem(), str(listed.path.parent), {rule.file_name}, rule
-        )
+        checksums = read_checksums(str(listed.path.parent), {rule.file_name}, rule)
     except CatalogBuilderError as error:
         names = f"{listed.path.name} of {folder.name}, and so its {len(folder.files)} files"
         outcome.failed.append((names, error))

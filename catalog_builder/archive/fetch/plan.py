@@ -9,7 +9,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 from catalog_builder.archive.fetch.client import Client, TransientError
 from catalog_builder.archive.fetch.listing import RemoteFile, is_plain_name, list_folder
-from catalog_builder.archive.layout import choose_files, parse_range
+from catalog_builder.archive.folders import choose_files
+from catalog_builder.archive.layout import parse_range
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import ChecksumRule, TableName
 from catalog_builder.errors import ConfigError, InputError
@@ -196,7 +197,7 @@ def _plan_table(
         listed = remote.get(rule.file_name) if rule is not None else None
         files = (
             _place(remote[entry["name"]], root, folder, out, limits)
-            for limits, (_, entry) in sorted(chosen.items())
+            for limits, (_, entry, _) in sorted(chosen.items())
         )
         checksum_list = (
             None if listed is None else replace(_place(listed, root, folder, out), is_list=True)

@@ -6,13 +6,11 @@ from collections.abc import Collection, Iterator
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import Block, DamagedFileError, select_columns
+from catalog_builder.archive.readers.content import look_at
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import InputError
 
 __all__ = ["Block", "DamagedFileError", "read_blocks"]
-
-_TEXT = (".csv", ".csv.gz", ".ecsv", ".ecsv.gz")
 
 
 def read_blocks(
@@ -22,13 +20,15 @@ def read_blocks(
     *,
     block_rows: int = 2048,
     columns: Collection[str] | None = None,
+    check_first: bool = True,
 ) -> Iterator[Block]:
     """Stream a file of a table in blocks of rows; memory does not grow with the file.
 
     Parameters
     ----------
     file : FileRef
-        The file; its ending tells the format: CSV or ECSV (also gzipped), FITS or Parquet.
+        The file; its content tells the format, whatever its name: CSV, ECSV or FITS (these also
+        gzipped), or Parquet.
     table : str
         Logical name of the table.
     release : ReleaseSpec
@@ -37,6 +37,10 @@ def read_blocks(
         Good rows per block; the last has fewer.
     columns : collection of str, optional
         Canonical names to read beside the source_id; all that are described by default.
+    check_first : bool
+        Whether compressed text is gone through once beforehand, so that nothing is given of a
+        gzip member with a wrong CRC. That takes half as long again. Whoever goes without must
+        throw away all that was given when an error comes, and read again with it.
 
     Yields
     ------
@@ -49,30 +53,27 @@ def read_blocks(
         Before the first block: a required column is absent, a wanted one is there twice, or the
         header contradicts the description.
     DamagedFileError
-        After the last good block: the file is unreadable from there on, for its `reason`. Where
-        that is ``UNREADABLE_FILE``, a failed CRC, rows already yielded may hold wrong numbers;
-        of a ``TRUNCATED_FILE`` they are good.
+        After the last good block: the file is unreadable from there on, for its `reason`.
     """
     if block_rows < 1:
         raise ValueError("block_rows must be at least 1")
     spec = release.tables[table]
     wanted = select_columns(spec, columns)
-    name = file.name.lower()
-    if name.endswith(_TEXT):
+    content = look_at(file.url)
+    if content.format == "text":
         # Imported here, for it brings the compiler with it.
+        from catalog_builder.archive.readers.stream import read_pieces
         from catalog_builder.archive.readers.text import TextReader
 
-        yield from TextReader(file, table, spec, wanted, release.text, block_rows).blocks()
-    elif name.endswith(".fits"):
+        pieces = read_pieces(file.url, check_first=check_first)
+        yield from TextReader(
+            file.url, pieces, table, spec, wanted, release.text, block_rows
+        ).blocks()
+    elif content.format == "fits":
         from catalog_builder.archive.readers.fits import read_fits
 
         yield from read_fits(file, table, spec, wanted, block_rows)
-    elif name.endswith(".parquet"):
+    else:
         from catalog_builder.archive.readers.parquet import read_parquet
 
         yield from read_parquet(file, table, spec, wanted, block_rows)
-    else:
-        raise InputError(
-            f"{file.url} is of no known format.",
-            f"Known endings: {', '.join((*_TEXT, '.fits', '.parquet'))}.",
-        )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.rejects import RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
 from catalog_builder.archive.units import same_unit
 from catalog_builder.errors import InputError
@@ -52,7 +52,7 @@ class Block:
         Number of the first row this block looked at, good or not.
     n_read : int
         Rows looked at: the good ones and the rejects.
-    rejects : list of RowReject
+    rejects : RowRejects
         The rows left out.
     cell_nulls : dict of str to int
         Cells of good rows that held no value of the column's type and became null, by column.
@@ -62,13 +62,27 @@ class Block:
     row_numbers: NDArray[np.int64]
     first_row: int
     n_read: int
-    rejects: list[RowReject] = field(default_factory=list)
+    rejects: RowRejects
     cell_nulls: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
         """Number of good rows."""
         return int(self.row_numbers.size)
+
+    def after(self, row: int) -> Block:
+        """Return the part of the block from a row of the file on; counts of nulled cells stay."""
+        if row <= self.first_row:
+            return self
+        good, bad = self.row_numbers >= row, self.rejects.rows >= row
+        return replace(
+            self,
+            columns={name: values[good] for name, values in self.columns.items()},
+            row_numbers=self.row_numbers[good],
+            first_row=row,
+            n_read=max(0, self.first_row + self.n_read - row),
+            rejects=self.rejects.take(bad),
+        )
 
 
 def select_columns(table: TableSpec, columns: Collection[str] | None) -> dict[str, ColumnSpec]:
@@ -149,6 +163,16 @@ def check_unit(url: str, name: str, spec: ColumnSpec, unit: str | None) -> None:
             f"{spec.unit or 'no unit'!r}.",
             "Correct whichever is wrong.",
         )
+
+
+def inexact_key(url: str, name: str) -> InputError:
+    """Return the refusal of identifiers that were kept as floating-point numbers."""
+    return InputError(
+        f"{url}: column {name} holds floating-point numbers, which keep 16 digits of an "
+        "identifier's 19: they name other stars.",
+        "Write the column as 64-bit integers, from where it had them last; converting it back "
+        "does not restore the digits.",
+    )
 
 
 def null_column(spec: ColumnSpec, n_rows: int) -> NDArray[Any]:

@@ -28,7 +28,8 @@ def read_fits(
         native = {canonical: fits_table.names[place] for canonical, place in places.items()}
         for canonical, column in native.items():
             kind, is_list = fits_table.kind(column)
-            check_kind(file.url, column, wanted[canonical], kind, is_list=is_list)
+            is_key = canonical == "source_id"
+            check_kind(file.url, column, wanted[canonical], kind, is_list=is_list, is_key=is_key)
             check_unit(file.url, column, wanted[canonical], fits_table.unit(column))
         first_row = 0
         for columns in fits_table.blocks(list(native.values()), block_rows):

@@ -7,13 +7,14 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from catalog_builder.archive.readers.block import check_unit
+from catalog_builder.archive.readers.block import check_unit, inexact_key
 from catalog_builder.archive.tables import ColumnSpec
 from catalog_builder.documents import DocumentError, parse_yaml
 from catalog_builder.errors import InputError
 
 _ECSV = "%ECSV"
-_NUMBERS = ("int", "uint", "float", "bool")
+_INTEGERS = ("int", "uint")
+_NUMBERS = (*_INTEGERS, "float", "bool")
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,16 @@ def parse_header(url: str, comments: list[str], names: str) -> TextHeader:
     return TextHeader(stripped, {str(entry.get("name")): entry for entry in entries})
 
 
-def check_header(url: str, native: str, spec: ColumnSpec, header: TextHeader) -> None:
+def check_header(
+    url: str, native: str, spec: ColumnSpec, header: TextHeader, *, is_key: bool = False
+) -> None:
     """Refuse a column whose ECSV description contradicts the release description.
 
     Raises
     ------
     InputError
-        If the unit differs, an array is described as a scalar or the reverse, or a number as text.
+        If the unit differs, an array is described as a scalar or the reverse, or a number as text;
+        or if a source_id (`is_key`) is described as something else than an integer.
     """
     entry = header.described.get(native)
     if entry is None:
@@ -75,7 +79,9 @@ def check_header(url: str, native: str, spec: ColumnSpec, header: TextHeader) ->
     check_unit(url, native, spec, None if unit is None else str(unit))
     kind, subtype = str(entry.get("datatype", "")), str(entry.get("subtype", ""))
     is_list = "[" in subtype or subtype == "json"
-    is_number = kind.startswith(_NUMBERS)
+    if is_key and kind.startswith("float"):
+        raise inexact_key(url, native)
+    is_number = kind.startswith(_INTEGERS if is_key else _NUMBERS)
     fits = is_number if spec.length is None else (is_list or (kind == "string" and not subtype))
     if not fits:
         expected = spec.dtype if spec.length is None else f"a list of {spec.length} {spec.dtype}"

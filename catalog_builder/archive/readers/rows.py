@@ -22,8 +22,13 @@ from catalog_builder.archive.readers.lists import (
 from catalog_builder.archive.readers.numbers import (
     BAD,
     COMMA,
+    LETTER_E,
+    MINUS,
     NEWLINE,
+    NULL,
     OK,
+    PLUS,
+    POINT,
     QUOTE,
     RETURN,
     is_token,
@@ -53,12 +58,13 @@ BOOLEAN: Final = 5
 ARRAY32: Final = 6
 ARRAY64: Final = 7
 
-# Why the compiled code came back.
-NEEDS_TEXT: Final = 0
-BLOCK_FULL: Final = 1
-REJECTS_FULL: Final = 2
+#: Why a row is left out, in the reject table.
+REJECT_CODES: Final = (MALFORMED, BAD_KEY, WRONG_LENGTH, BAD_ELEMENT)
 
 _FLOAT32_MAX: Final = 3.4028235677973366e38  # what is above rounds to infinity
+
+#: The number seen where a key is written with a point or an exponent: it has lost its digits.
+FLOAT_KEY: Final = -1
 
 #: Columns of the reject table: row, has a key, key, reason, field, number seen.
 REJECT_FIELDS: Final = 6
@@ -83,8 +89,11 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
     rejects: Any,
     n_rows: int,
     next_row: int,
-) -> tuple[int, int, int, int, int]:
+    n_rejects: int,
+) -> tuple[int, int, int, int]:
     """Parse the lines from `start` to `end` until the block is full or the text is used up.
+
+    A block is full when it has no room for another row, or none for another reject.
 
     Parameters
     ----------
@@ -111,25 +120,21 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
         Rows of the block filled so far.
     next_row : int
         Number of the next row in the file.
+    n_rejects : int
+        Rejects written so far.
 
     Returns
     -------
     tuple of int
-        Why it came back, position of the first unused byte, rows filled, next row's number, and
-        number of rejects written.
+        Position of the first unused byte, rows filled, next row's number, and rejects written.
     """
     n_fields = fields.shape[0]
     doubtful = np.zeros(n_fields, np.bool_)
     marks = np.empty(fields[:, 2].max() + SPARE_MARKS, np.int64)
     # Scalars are stored by address: functions that are handed no array cost next to nothing.
     integers_at, floats_at = integers.ctypes.data, floats.ctypes.data
-    n_rejects = 0
     at = start
-    while at < end:
-        if n_rows == keys.size:
-            return BLOCK_FULL, at, n_rows, next_row, n_rejects
-        if n_rejects == rejects.shape[0]:
-            return REJECTS_FULL, at, n_rows, next_row, n_rejects
+    while at < end and n_rows < keys.size and n_rejects < rejects.shape[0]:
         if load_byte(text, at) == NEWLINE or (
             load_byte(text, at) == RETURN and load_byte(text, at + 1) == NEWLINE
         ):
@@ -198,7 +203,7 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
                 cell_nulls[index] += doubtful[index] and reason == GOOD
                 doubtful[index] = False
         next_row += 1
-    return NEEDS_TEXT, at, n_rows, next_row, n_rejects
+    return at, n_rows, next_row, n_rejects
 
 
 @compiled
@@ -247,13 +252,33 @@ def _parse_scalar(
         store_integer(place, int(truth))
         known = truth or is_token(text, at, stop, falses) or is_token(text, at, stop, nulls)
         return (GOOD if known else BAD_ELEMENT), stop, 0
+    start = at
     number, at, status = parse_integer(text, at, nulls)
     if status == OK and not low <= number <= high:
         status, number = BAD, 0
     if kind == KEY:
+        if status != NULL and _is_float(text, start):
+            return BAD_KEY, at, FLOAT_KEY
         return (GOOD if status == OK else BAD_KEY), at, number
     store_integer(place, number)
     return (BAD_ELEMENT if status == BAD else GOOD), at, number
+
+
+@compiled
+def _is_float(text: int, at: int) -> bool:
+    """Say whether a token is a number with a point or an exponent."""
+    byte = load_byte(text, at)
+    if byte in (PLUS, MINUS):
+        at += 1
+        byte = load_byte(text, at)
+    first = at
+    while 48 <= byte <= 57:
+        at += 1
+        byte = load_byte(text, at)
+    digits = at - first
+    return (digits > 0 and byte | 32 == LETTER_E) or (
+        byte == POINT and (digits > 0 or 48 <= load_byte(text, at + 1) <= 57)
+    )
 
 
 @compiled

@@ -5,35 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import fsspec
-from isal import igzip_lib
-
 from catalog_builder.archive.readers.block import DamagedFileError
-from catalog_builder.archive.rejects import RejectReason
-
-_GZIP_ERRORS: tuple[Any, ...] = (igzip_lib.IsalError, ValueError)
-
-#: Compressed bytes read at once.
-READ_BYTES = 1 << 17
-#: Text handed on at once; small enough to stay in the processor's cache until it is parsed.
-PIECE_BYTES = 1 << 18
+from catalog_builder.archive.readers.inflate import PIECE_BYTES, Inflater, sound_pieces
+from catalog_builder.archive.signs import GZIP
+from catalog_builder.archive.storage import open_bytes
 
 
-def read_pieces(url: str) -> Iterator[bytes]:
-    """Yield a file's text in pieces of at most `PIECE_BYTES`; ``.gz`` is decompressed.
+def read_pieces(url: str, *, check_first: bool = True) -> Iterator[bytes]:
+    """Yield a file's text in pieces of at most `PIECE_BYTES`; gzip is decompressed.
 
-    A gzip file may consist of several members. All that can be decompressed is yielded before an
-    error is raised.
+    A gzip file may consist of several members.
+
+    Parameters
+    ----------
+    url : str
+        The file.
+    check_first : bool
+        Whether a gzip file is gone through beforehand, so that no byte of a member with a wrong
+        CRC is given. Otherwise all that can be decompressed comes before the error.
 
     Raises
     ------
     DamagedFileError
-        If the file cannot be opened or read, is no gzip file, fails its CRC, or ends too early.
+        If the file cannot be opened or read, or its gzip stream fails its CRC or ends too early.
     """
     try:
-        with fsspec.open(url, "rb") as stream:
-            pieces = _inflate(url, stream) if url.endswith(".gz") else _plain(stream)
-            yield from pieces
+        with open_bytes(url) as stream:
+            is_packed = stream.read(len(GZIP)) == GZIP
+            stream.seek(0)
+            if not is_packed:
+                yield from _plain(stream)
+            elif check_first:
+                yield from sound_pieces(url, stream)
+            else:
+                yield from Inflater(url, stream).pieces()
     except OSError as error:
         raise DamagedFileError(f"{url} cannot be read: {error}.", "Check the file.") from error
 
@@ -41,30 +46,3 @@ def read_pieces(url: str) -> Iterator[bytes]:
 def _plain(stream: Any) -> Iterator[bytes]:
     while piece := stream.read(PIECE_BYTES):
         yield piece
-
-
-def _inflate(url: str, stream: Any) -> Iterator[bytes]:
-    compressed = stream.read(READ_BYTES)
-    if not compressed:
-        raise DamagedFileError(f"{url} is empty.", reason=RejectReason.TRUNCATED_FILE)
-    while compressed:
-        member = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-        while not member.eof:
-            if member.needs_input and not compressed:
-                compressed = stream.read(READ_BYTES)
-                if not compressed:
-                    raise DamagedFileError(
-                        f"{url} is cut off: its gzip stream has no end.",
-                        reason=RejectReason.TRUNCATED_FILE,
-                    )
-            try:
-                piece = member.decompress(compressed, PIECE_BYTES)
-            except _GZIP_ERRORS as error:
-                raise DamagedFileError(f"{url} is not valid gzip: {error}.") from error
-            compressed = b""
-            if piece:
-                yield piece
-        # Zero padding after the last member is allowed by RFC 1952 practice.
-        compressed = (member.unused_data or stream.read(READ_BYTES)).lstrip(b"\0")
-        while not compressed and (more := stream.read(READ_BYTES)):
-            compressed = more.lstrip(b"\0")

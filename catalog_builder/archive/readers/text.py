@@ -8,35 +8,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import rows
 from catalog_builder.archive.readers.block import (
     Block,
-    DamagedFileError,
+    inexact_key,
     integer_limits,
     match_columns,
     null_column,
 )
-from catalog_builder.archive.readers.header import TextHeader, check_header, parse_header
-from catalog_builder.archive.readers.numbers import NEWLINE, pack_tokens
-from catalog_builder.archive.readers.stream import read_pieces
-from catalog_builder.archive.readers.words import PADDING
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.readers.header import TextHeader, check_header
+from catalog_builder.archive.readers.numbers import pack_tokens
+from catalog_builder.archive.readers.text_buffer import TextBuffer
+from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
-#: No line of a Gaia table comes near; a longer one is not a table, and must not fill the memory.
-MAX_LINE_BYTES = 1 << 25
-#: Bounds of a header; that of Gaia's largest table has 60 kB, 1 500 lines and 152 columns.
-_MAX_HEADER_BYTES, _MAX_HEADER_LINES, _MAX_COLUMNS = 1 << 22, 20_000, 10_000
-_HEADER_STEP = 1 << 12
-_MAX_REJECTS_AT_ONCE = 256
-
-_REASONS = {
+#: By the code of the compiled parser.
+_REASON_NUMBERS = np.zeros(1 + max(rows.REJECT_CODES), np.uint8)
+for _code, _reason in {
     rows.MALFORMED: RejectReason.MALFORMED_ROW,
     rows.BAD_KEY: RejectReason.BAD_SOURCE_ID,
     rows.WRONG_LENGTH: RejectReason.WRONG_ARRAY_LENGTH,
     rows.BAD_ELEMENT: RejectReason.BAD_NUMBER,
-}
+}.items():
+    _REASON_NUMBERS[_code] = REASON_NUMBER[_reason]
 
 
 class TextReader:
@@ -44,14 +38,16 @@ class TextReader:
 
     def __init__(
         self,
-        file: FileRef,
+        url: str,
+        pieces: Iterator[bytes],
         table_name: str,
         table: TableSpec,
         wanted: dict[str, ColumnSpec],
         text_rule: TextRule,
         block_rows: int,
     ) -> None:
-        self.url = file.url
+        self.url = url
+        self.pieces = pieces
         self.table_name = table_name
         self.table = table
         self.wanted = wanted
@@ -61,26 +57,31 @@ class TextReader:
             for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
         ]
         self.token_addresses = [table.ctypes.data for table in self.tokens]
-        self.reject_table = np.empty((_MAX_REJECTS_AT_ONCE, rows.REJECT_FIELDS), np.int64)
         self.next_row = 0
 
     def blocks(self) -> Iterator[Block]:
         """Yield the table's blocks; a damaged file raises after its last good row."""
-        text = _TextBuffer(self.url)
+        text = TextBuffer(self.url, self.pieces)
         header = text.read_header()
         self._plan(header)
         filling = self._new_block()
         while True:
             filling.parse(text)
             if filling.is_full:
-                yield filling.finish()
+                yield self._checked(filling)
                 filling = self._new_block()
             elif not text.refill():
                 break
         if filling.n_read:
-            yield filling.finish()
+            yield self._checked(filling)
         if text.damage is not None:
             raise text.damage
+
+    def _checked(self, filling: _FillingBlock) -> Block:
+        """Return a block; refuse a file that begins with nothing but ids of lost precision."""
+        if filling.first_row == 0 and filling.has_only_float_keys:
+            raise inexact_key(self.url, self.header[self.places["source_id"]])
+        return filling.finish()
 
     def _plan(self, header: TextHeader) -> None:
         """Lay out where each field of the file goes."""
@@ -91,13 +92,14 @@ class TextReader:
         counts = {"integers": 0, "floats": 0, "flat32": 0, "flat64": 0}
         for canonical, place in self.places.items():
             spec = self.wanted[canonical]
-            check_header(self.url, header.names[place], spec, header)
             kind, store = _kind(canonical, spec)
+            is_key = kind == rows.KEY
+            check_header(self.url, header.names[place], spec, header, is_key=is_key)
             width = 1 if spec.length is None else spec.length * self.block_rows
-            low, high = integer_limits(spec, is_key=kind == rows.KEY)
+            low, high = integer_limits(spec, is_key=is_key)
             # A bad scalar is only a lost cell, even in a required column; without its id, a row
             # is lost.
-            row_depends = spec.required and (spec.length is not None or kind == rows.KEY)
+            row_depends = spec.required and (spec.length is not None or is_key)
             self.slots[canonical] = counts[store] if store else 0
             if store:
                 counts[store] += width
@@ -130,31 +132,35 @@ class _FillingBlock:
         self.cell_nulls = np.zeros(len(reader.fields), np.int64)
         self.first_row = reader.next_row
         self.n_rows = 0
-        self.rejects: list[RowReject] = []
+        self.rejects = np.empty((size, rows.REJECT_FIELDS), np.int64)
+        self.n_rejects = 0
 
     @property
     def is_full(self) -> bool:
         # Of a file in which every row is bad, too, no more than a block is held.
-        return max(self.n_rows, len(self.rejects)) >= self.reader.block_rows
+        return max(self.n_rows, self.n_rejects) >= self.reader.block_rows
+
+    @property
+    def has_only_float_keys(self) -> bool:
+        """Whether every row was rejected, and some for a key with a point or an exponent."""
+        codes, seen = self.rejects[: self.n_rejects, [3, 5]].T
+        is_float = (codes == rows.BAD_KEY) & (seen == rows.FLOAT_KEY)
+        return self.n_rows == 0 and bool(is_float.any())
 
     @property
     def n_read(self) -> int:
         return self.reader.next_row - self.first_row
 
-    def parse(self, text: _TextBuffer) -> None:
+    def parse(self, text: TextBuffer) -> None:
         """Parse the complete lines of the buffer, up to a full block."""
         reader = self.reader
         nulls, trues, falses = reader.token_addresses
-        rejects = reader.reject_table
-        why = rows.REJECTS_FULL
-        while why == rows.REJECTS_FULL and not self.is_full:
-            why, text.start, self.n_rows, reader.next_row, n_rejects = rows.parse_rows(
-                text.address, text.start, text.parsable, reader.fields,
-                nulls, trues, falses,
-                self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
-                self.cell_nulls, rejects, self.n_rows, reader.next_row,
-            )  # fmt: skip
-            self.rejects.extend(self._describe(entry) for entry in rejects[:n_rejects].tolist())
+        text.start, self.n_rows, reader.next_row, self.n_rejects = rows.parse_rows(
+            text.address, text.start, text.parsable, reader.fields,
+            nulls, trues, falses,
+            self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
+            self.cell_nulls, self.rejects, self.n_rows, reader.next_row, self.n_rejects,
+        )  # fmt: skip
 
     def finish(self) -> Block:
         """Return the rows so far as a block of their dtypes."""
@@ -169,7 +175,7 @@ class _FillingBlock:
             row_numbers=self.row_numbers[: self.n_rows].copy(),
             first_row=self.first_row,
             n_read=self.n_read,
-            rejects=self.rejects,
+            rejects=self._rejects(),
             cell_nulls=nulls,
         )
 
@@ -187,14 +193,25 @@ class _FillingBlock:
         scalars: NDArray[Any] = getattr(self, store)[slot, : self.n_rows]
         return scalars.astype(spec.numpy_dtype)
 
-    def _describe(self, entry: list[int]) -> RowReject:
-        row, has_key, key, code, field, seen = entry
+    def _rejects(self) -> RowRejects:
+        entries = self.rejects[: self.n_rejects]
+        return RowRejects(
+            self.reader.table_name,
+            rows=entries[:, 0],
+            source_ids=np.where(entries[:, 1] != 0, entries[:, 2], 0),
+            reasons=_REASON_NUMBERS[entries[:, 3]],
+            describe=lambda place: self._describe(*entries[place, 3:].tolist()),
+        )
+
+    def _describe(self, code: int, field: int, seen: int) -> str:
         header = self.reader.header
         column = header[field] if 0 <= field < len(header) else "the end"
         if code == rows.MALFORMED and field < 0:
             detail = f"{seen} fields, the header has {len(header)}"
         elif code == rows.MALFORMED:
             detail = f"{column}: an opening quote without a closing one"
+        elif code == rows.BAD_KEY and seen == rows.FLOAT_KEY:
+            detail = f"{column}: a floating-point number, which loses an identifier's digits"
         elif code == rows.BAD_KEY:
             detail = f"{column}: not a positive 64-bit integer"
         elif code == rows.WRONG_LENGTH:
@@ -202,127 +219,7 @@ class _FillingBlock:
             detail = f"{column}: {seen} elements, expected {expected}"
         else:
             detail = f"{column}: element {seen} is not a number"
-        name = self.reader.table_name
-        return RowReject(row, key if has_key else None, name, _REASONS[code], detail)
-
-
-class _TextBuffer:
-    """The text between the decompressor and the parser."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.pieces = read_pieces(url)
-        self.buffer = _padded(1 << 20)
-        #: Of the buffer: asking for it takes NumPy a microsecond.
-        self.address = self.buffer.ctypes.data
-        self.start = 0
-        self.end = 0
-        #: Where the last complete line ends; 0 where there is none.
-        self.parsable = 0
-        self.damage: DamagedFileError | None = None
-        self._ended = False
-
-    def refill(self) -> bool:
-        """Append one piece of text; False when there is none left.
-
-        A file may end without a newline; one that is damaged ends in a row that must not count.
-        """
-        if self._ended:
-            return False
-        try:
-            piece = next(self.pieces, b"")
-        except DamagedFileError as error:
-            self.damage, self._ended = error, True
-            return False
-        if not piece:
-            self._ended = True
-            piece = b"\n"
-        kept = self.end - self.start
-        if kept > MAX_LINE_BYTES:
-            self._ended = True
-            self.damage = DamagedFileError(
-                f"{self.url} has a line of more than {MAX_LINE_BYTES >> 20} MiB.",
-                "Check that it is the table its name says.",
-            )
-            return False
-        self._make_room(kept, len(piece))
-        self.end = kept + len(piece)
-        self.buffer[kept : self.end] = np.frombuffer(piece, np.uint8)
-        self.parsable = kept + piece.rfind(b"\n") + 1 if b"\n" in piece else 0
-        return True
-
-    def _make_room(self, kept: int, more: int) -> None:
-        target = self.buffer
-        if kept + more > target.size:
-            target = _padded(max(2 * target.size, kept + more))
-            self.address = target.ctypes.data
-        target[:kept] = self.buffer[self.start : self.end]
-        self.buffer, self.start = target, 0
-
-    def read_header(self) -> TextHeader:
-        """Take the comment lines and the line of column names from the front.
-
-        Raises
-        ------
-        InputError
-            If there are none, or they are damaged.
-        """
-        comments: list[str] = []
-        taken = 0
-        lines = 0
-        while taken <= _MAX_HEADER_BYTES and lines <= _MAX_HEADER_LINES:
-            line = self._take_line()
-            if line is None:
-                raise self.damage or DamagedFileError(
-                    f"{self.url} has no line of column names.",
-                    reason=RejectReason.TRUNCATED_FILE,
-                )
-            taken, lines = taken + len(line), lines + 1
-            if line.startswith("#"):
-                comments.append(line[1:].removeprefix(" "))
-            elif line.strip():
-                return self._parse_header(comments, line)
-        raise DamagedFileError(
-            f"{self.url} has a header of more than {_MAX_HEADER_BYTES >> 20} MiB or"
-            f" {_MAX_HEADER_LINES} lines.",
-            "Check that it is the table its name says.",
-        )
-
-    def _parse_header(self, comments: list[str], names: str) -> TextHeader:
-        if names.count(",") >= _MAX_COLUMNS:
-            raise DamagedFileError(
-                f"{self.url} has more than {_MAX_COLUMNS} columns.",
-                "Check that it is the table its name says.",
-            )
-        return parse_header(self.url, comments, names)
-
-    def _take_line(self) -> str | None:
-        searched = self.start
-        while True:
-            newline = self._find_newline(searched)
-            if newline >= 0:
-                raw = self.buffer[self.start : newline].tobytes()
-                self.start = newline + 1
-                return raw.decode("utf-8", "replace").rstrip("\r").removeprefix("\ufeff")
-            kept = self.end - self.start
-            if not self.refill():
-                return None
-            searched = self.start + kept
-
-    def _find_newline(self, searched: int) -> int:
-        # In steps: header lines are short, and the buffer behind them is long.
-        for begin in range(searched, self.end, _HEADER_STEP):
-            hits = np.flatnonzero(
-                self.buffer[begin : min(begin + _HEADER_STEP, self.end)] == NEWLINE
-            )
-            if hits.size:
-                return begin + int(hits[0])
-        return -1
-
-
-def _padded(size: int) -> NDArray[np.uint8]:
-    """Return a buffer with room for the parser's loads before and behind it."""
-    return np.zeros(size + 2 * PADDING, np.uint8)[PADDING:-PADDING]
+        return detail
 
 
 def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:

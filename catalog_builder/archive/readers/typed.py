@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.readers.block import Block, integer_limits, null_column
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.readers.block import (
+    Block,
+    inexact_key,
+    integer_limits,
+    null_column,
+)
+from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec
 from catalog_builder.errors import InputError
 
@@ -34,7 +40,9 @@ class RawColumn:
     lengths: NDArray[np.int64] | None = None
 
 
-def check_kind(url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: bool) -> None:
+def check_kind(
+    url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: bool, is_key: bool = False
+) -> None:
     """Refuse a column of another kind than described.
 
     Parameters
@@ -47,12 +55,19 @@ def check_kind(url: str, name: str, spec: ColumnSpec, kind: str, *, is_list: boo
         NumPy's letter for the kind of the column's elements.
     is_list : bool
         Whether the column holds arrays.
+    is_key : bool
+        Whether it is the source_id.
 
     Raises
     ------
     InputError
-        If text or arrays stand where numbers are described, or the reverse.
+        If text or arrays stand where numbers are described, or the reverse; or if a source_id is
+        no integer.
     """
+    if is_key and kind == "f" and not is_list:
+        raise inexact_key(url, name)
+    if is_key and kind == "b" and not is_list:
+        raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
     if is_list == (spec.length is not None) and kind in "iufb":
         return
     expected = spec.dtype if spec.length is None else f"arrays of {spec.length} {spec.dtype}"
@@ -93,8 +108,14 @@ def make_block(
     """
     columns: dict[str, NDArray[Any]] = {}
     nulled: dict[str, NDArray[np.bool_]] = {}
-    codes = np.zeros(n_read, np.int8)
-    details: dict[int, str] = {}
+    # Why each row is left out: the number of the finding that is met first, 0 for none.
+    found = np.zeros(n_read, np.int16)
+    findings: list[tuple[RejectReason, str]] = []
+
+    def note(wrong: NDArray[np.bool_], reason: RejectReason, detail: str) -> None:
+        findings.append((reason, detail))
+        found[wrong & (found == 0)] = len(findings)
+
     for name, spec in wanted.items():
         column = raw.get(name)
         if column is None:
@@ -104,52 +125,30 @@ def make_block(
         else:
             columns[name], wrong = _arrays(column, spec, spec.length)
             if spec.required:
-                _note(codes, details, wrong, _WRONG_LENGTH, f"{name}: not {spec.length} elements")
+                detail = f"{name}: not {spec.length} elements"
+                note(wrong, RejectReason.WRONG_ARRAY_LENGTH, detail)
             else:
                 nulled[name] = wrong
     keys = columns["source_id"]
-    bad_key = keys <= 0
-    _note(codes, details, bad_key, _BAD_KEY, "source_id: not a positive 64-bit integer")
-    good = codes == 0
-    rejects = [
-        RowReject(
-            row=first_row + int(place),
-            source_id=None if bad_key[place] else int(keys[place]),
-            table=table,
-            reason=_REASONS[int(codes[place])],
-            detail=details[int(place)],
-        )
-        for place in np.flatnonzero(~good)
-    ]
+    detail = "source_id: not a positive 64-bit integer"
+    note(keys <= 0, RejectReason.BAD_SOURCE_ID, detail)
+    good, bad = found == 0, np.flatnonzero(found)
+    numbers = np.array([0, *(REASON_NUMBER[reason] for reason, _ in findings)], np.uint8)
     counts = {name: int((lost & good).sum()) for name, lost in nulled.items()}
     return Block(
         columns={name: values[good] for name, values in columns.items()},
         row_numbers=first_row + np.flatnonzero(good).astype(np.int64),
         first_row=first_row,
         n_read=n_read,
-        rejects=rejects,
+        rejects=RowRejects(
+            table,
+            rows=first_row + bad.astype(np.int64),
+            source_ids=keys[bad],
+            reasons=numbers[found[bad]],
+            describe=lambda place: findings[int(found[bad[place]]) - 1][1],
+        ),
         cell_nulls={name: count for name, count in counts.items() if count},
     )
-
-
-_BAD_KEY = 1
-_WRONG_LENGTH = 2
-_REASONS = {
-    _BAD_KEY: RejectReason.BAD_SOURCE_ID,
-    _WRONG_LENGTH: RejectReason.WRONG_ARRAY_LENGTH,
-}
-
-
-def _note(
-    codes: NDArray[np.int8],
-    details: dict[int, str],
-    wrong: NDArray[np.bool_],
-    code: int,
-    detail: str,
-) -> None:
-    for place in np.flatnonzero(wrong & (codes == 0)).tolist():
-        codes[place] = code
-        details[place] = detail
 
 
 def _scalars(
@@ -185,7 +184,9 @@ def _arrays(
     """Return an (n, length) array, NaN where null or of another length, and which were."""
     lengths = column.lengths
     if lengths is None:
-        lengths = np.full(column.null.size, column.values.shape[-1], np.int64)
+        # An array of several dimensions (TDIM) is one of as many elements.
+        elements = math.prod(column.values.shape[1:])
+        lengths = np.full(column.null.size, elements, np.int64)
     right = (lengths == length) & ~column.null
     arrays = null_column(spec, right.size)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -46,6 +46,14 @@ def rewrite(path, change):
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(path, overwrite=True)
 
 
+def test_ids_kept_as_floats(bench, labels):
+    def change(arrays, formats):
+        formats["GAIAEDR3_SOURCE_ID"] = ("D", None)
+
+    rewrite(labels, change)
+    refuse(bench, labels.name, "GAIAEDR3_SOURCE_ID holds floating-point", "64-bit integers")
+
+
 def test_no_label_file(bench, labels):
     labels.unlink()
     refuse(bench, labels.name, "--labels")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -573,3 +574,30 @@ def test_a_proxy_of_the_environment_is_used(
     fetch(site, tmp_path, root="http://archive.invalid/")
 
     assert site.is_whole(tmp_path)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("ending", ["", ".partial", ".partial.json"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link"])
+def test_what_lies_in_the_way_is_named(
+    site: Any, fetch: Any, tmp_path: Path, ending: str, kind: str
+) -> None:
+    """A pipe is not waited for, and nothing is written through a link to another place."""
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    victim.write_text("somebody's")
+    place = out / (site.source(0) + ending)
+    place.parent.mkdir(parents=True)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(victim)
+
+    if ending or kind == "folder":
+        with pytest.raises(StoreError, match=Path(site.source(0)).name):
+            fetch(site, out)
+    else:
+        fetch(site, out)  # the whole file takes the place of the pipe, or of the link
+        assert place.read_bytes() == site.files[site.source(0)]
+    assert victim.read_text() == "somebody's"

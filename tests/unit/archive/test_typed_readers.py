@@ -1,5 +1,9 @@
 """FITS and Parquet give the same blocks as text."""
 
+import contextlib
+import decimal
+import gzip
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +12,7 @@ from astropy.io import fits
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import DamagedFileError, read_blocks
+from catalog_builder.archive.readers.fits_table import open_fits_table
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.errors import InputError
 
@@ -119,7 +124,8 @@ def test_a_truncated_fits_yields_its_complete_rows(tiny, tmp_path):
     [
         ([fits.Column("source_id", "K", array=[1])], "column flux is missing"),
         (
-            [fits.Column(n, "E", array=[1.0]) for n in ("source_id", "flux", "flux_error")],
+            [fits.Column("source_id", "K", array=[1])]
+            + [fits.Column(n, "E", array=[1.0]) for n in ("flux", "flux_error")],
             "column flux holds of kind 'f', but .* arrays of 4 float32",
         ),
         (
@@ -223,3 +229,316 @@ def test_parquet_that_is_refused(tiny, tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1" + b"x" * 100 + b"PAR1")
     with pytest.raises(DamagedFileError, match="cannot be read as Parquet"):
         blocks_of(tmp_path / "x.parquet", tiny)
+
+
+# --- source ids to the last digit -----------------------------------------------------------------
+
+IDS = [4295806720, 2**53 + 1, 6917528997577384321, 2**63 - 1]
+
+
+def source_fits(path, *columns, **keywords):
+    write_fits(path, [*columns, fits.Column("ra", "D", array=np.zeros(len(columns[0].array)))])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update(keywords)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "stored", "scale", "zero", "meant"),
+    [
+        ("K", np.array(IDS, np.uint64), 1, 2**63, IDS),
+        ("K", np.array(IDS[:2], np.int64), 1, 0, IDS[:2]),
+        ("J", np.array([1, 2**31, 2**32 - 1], np.uint32), 1, 2**31, [1, 2**31, 2**32 - 1]),
+        ("I", np.array([1, 2**15, 2**16 - 1], np.uint16), 1, 2**15, [1, 2**15, 2**16 - 1]),
+    ],
+)
+@pytest.mark.parametrize("spelling", [int, float])
+def test_unsigned_ids_in_fits_keep_every_digit(
+    tiny, tmp_path, form, stored, scale, zero, meant, spelling
+):
+    column = fits.Column("source_id", form, array=stored, bzero=zero or None)
+    path = source_fits(tmp_path / "x.fits", column, TSCAL1=spelling(scale), TZERO1=spelling(zero))
+    (block,) = blocks_of(path, tiny, "gaia_source")
+    assert block.columns["source_id"].tolist() == meant
+    assert not block.rejects
+
+
+@pytest.mark.parametrize(
+    ("form", "stored", "scale", "zero", "meant"),
+    [
+        ("B", np.array([129, 255], np.uint8), 1, -128, [1, 127]),
+        ("K", np.array([3, 2**60 + 1]), 4, 1, [13, 2**62 + 5]),
+        ("K", np.array([-1, 3]), -1, 10**18, [10**18 + 1, 10**18 - 3]),
+    ],
+)
+def test_scaled_ids_in_fits_keep_every_digit(tiny, tmp_path, form, stored, scale, zero, meant):
+    column = fits.Column("source_id", form, array=stored)
+    path = source_fits(tmp_path / "x.fits", column, TSCAL1=scale, TZERO1=zero)
+    (block,) = blocks_of(path, tiny, "gaia_source")
+    assert block.columns["source_id"].tolist() == meant
+
+
+@pytest.mark.parametrize("beyond", [2**63, 2**64 - 1])
+def test_an_id_beyond_63_bits_is_rejected(tiny, tmp_path, beyond):
+    column = fits.Column("source_id", "K", array=np.array([7, beyond], np.uint64), bzero=2**63)
+    (block,) = blocks_of(source_fits(tmp_path / "x.fits", column), tiny, "gaia_source")
+    pq.write_table(
+        pa.table({"source_id": pa.array([7, beyond], pa.uint64()), "ra": [0.0, 0.0]}),
+        tmp_path / "x.parquet",
+    )
+    (other,) = blocks_of(tmp_path / "x.parquet", tiny, "gaia_source")
+    for found in (block, other):
+        assert found.columns["source_id"].tolist() == [7]
+        assert [(row.row, row.source_id, row.reason.value) for row in found.rejects] == [
+            (1, None, "bad_source_id")
+        ]
+
+
+def test_ids_scaled_beyond_64_bits_are_rejected_row_by_row(tiny, tmp_path):
+    column = fits.Column("source_id", "K", array=np.array([5, 2**62, -(2**62)]))
+    path = source_fits(tmp_path / "x.fits", column, TSCAL1=3, TZERO1=1)
+    (block,) = blocks_of(path, tiny, "gaia_source")
+    assert block.columns["source_id"].tolist() == [16]
+    assert [row.row for row in block.rejects] == [1, 2]
+
+
+@pytest.mark.parametrize("table", ["gaia_source", RVS])
+@pytest.mark.parametrize(
+    ("form", "keywords"),
+    [
+        ("D", {}),
+        ("E", {}),
+        ("K", {"TSCAL1": 0.5}),
+        ("J", {"TZERO1": 0.5}),
+        ("D", {"TZERO1": 2**63}),
+    ],
+)
+def test_float_ids_in_fits_are_refused_by_name(tiny, tmp_path, table, form, keywords):
+    columns = [fits.Column("source_id", form, array=np.array([2, 4]))]
+    columns += [fits.Column(name, "4E", array=FLUX[:2]) for name in ("flux", "flux_error")]
+    path = source_fits(tmp_path / "x.fits", *columns, **keywords)
+    with pytest.raises(
+        InputError, match=r"x\.fits: column source_id holds floating-point"
+    ) as caught:
+        blocks_of(path, tiny, table)
+    assert "64-bit integers" in caught.value.way_out
+
+
+@pytest.mark.parametrize("keywords", [{"TSCAL2": 0}, {"TSCAL2": 0.0}])
+def test_a_scale_of_zero_is_refused(tiny, tmp_path, keywords):
+    column = fits.Column("source_id", "K", array=np.array([1]))
+    path = write_fits(tmp_path / "x.fits", [column, fits.Column("ra", "J", array=[5])])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update(keywords)
+    with pytest.raises(InputError, match="column ra: its TSCAL is 0"):
+        blocks_of(path, tiny, "gaia_source")
+
+
+def test_fractions_in_tzero_are_added(tiny, tmp_path):
+    column = fits.Column("source_id", "K", array=np.array([1, 2]))
+    path = write_fits(tmp_path / "x.fits", [column, fits.Column("ra", "J", array=[5, 6])])
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["TZERO2"] = 0.25
+    (block,) = blocks_of(path, tiny, "gaia_source")
+    assert block.columns["ra"].tolist() == [5.25, 6.25]
+
+
+@pytest.mark.parametrize("form", ["4J", "PJ()"])
+def test_scaled_integers_of_arrays_and_their_nulls(tiny, tmp_path, form):
+    flux = np.array([[1, 2, -9, 4]] * 3, np.int32)
+    if form.startswith("P"):
+        flux, rows = np.empty(3, object), flux
+        flux[:] = list(rows)
+    path = rvs_fits(tmp_path / "x.fits", flux=flux, form=form)
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["TSCAL2"], hdus[1].header["TZERO2"] = 0.5, 1.0
+        hdus[1].header["TNULL2"] = -9
+    (block,) = blocks_of(path, tiny)
+    np.testing.assert_array_equal(block.columns["flux"], [[1.5, 2.0, np.nan, 3.0]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("ids", "meant"),
+    [
+        (pa.array(IDS, pa.uint64()), IDS),
+        (pa.array(IDS, pa.uint64()).dictionary_encode(), IDS),
+        (pa.array([decimal.Decimal(i) for i in IDS], pa.decimal128(20, 0)), IDS),
+        (pa.array([decimal.Decimal(i) for i in IDS], pa.decimal256(40, 0)), IDS),
+        (pa.array([1, 2, 255], pa.uint8()), [1, 2, 255]),
+        (pa.array([1, None, 2**32 - 1], pa.uint32()), [1, 2**32 - 1]),
+        (pa.array([decimal.Decimal(i) for i in (7, -7, 10**19)], pa.decimal128(38, 0)), [7]),
+    ],
+)
+def test_integer_ids_in_parquet_keep_every_digit(tiny, tmp_path, ids, meant):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"source_id": ids, "ra": np.zeros(len(ids))}), path)
+    (block,) = blocks_of(path, tiny, "gaia_source")
+    assert block.columns["source_id"].tolist() == meant
+    assert [row.source_id for row in block.rejects] == [None] * (len(ids) - len(meant))
+
+
+@pytest.mark.parametrize("table", ["gaia_source", RVS])
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pa.array([1.0, 2.0, 3.0]),
+        pa.array([1.0, 2.0, 3.0], pa.float32()),
+        pa.array([1.0, 2.0, 3.0]).dictionary_encode(),
+        pa.array([decimal.Decimal("1.5")] * 3, pa.decimal128(20, 1)),
+    ],
+)
+def test_float_ids_in_parquet_are_refused_by_name(tiny, tmp_path, table, ids):
+    path = tmp_path / "x.parquet"
+    more = {"flux": LISTS, "flux_error": LISTS, "ra": [0.0] * 3}
+    pq.write_table(pa.table({"source_id": ids, **more}), path)
+    with pytest.raises(InputError, match="column source_id holds floating-point numbers"):
+        blocks_of(path, tiny, table)
+
+
+def test_booleans_are_no_ids(tiny, tmp_path):
+    pq.write_table(pa.table({"source_id": [True], "ra": [0.0]}), tmp_path / "x.parquet")
+    column = fits.Column("source_id", "L", array=np.array([True]))
+    for path in (tmp_path / "x.parquet", source_fits(tmp_path / "x.fits", column)):
+        with pytest.raises(InputError, match="column source_id holds booleans"):
+            blocks_of(path, tiny, "gaia_source")
+
+
+# --- what the file itself says of its bytes -------------------------------------------------------
+
+
+def flipped(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    return path
+
+
+def summed_fits(path):
+    rvs_fits(path)
+    with fits.open(path) as hdus:
+        hdus.writeto(path, overwrite=True, checksum=True)
+    return path
+
+
+def test_fits_sums_that_hold(tiny, tmp_path):
+    (block,) = blocks_of(summed_fits(tmp_path / "x.fits"), tiny)
+    assert block.columns["source_id"].tolist() == [1, 2, 3]
+
+
+def test_fits_data_that_contradict_their_sum_give_no_row(tiny, tmp_path):
+    path = summed_fits(tmp_path / "x.fits")
+    blocks, damage = good_until_damage(flipped(path, path.stat().st_size - 2880 + 9), tiny)
+    assert blocks == []
+    assert damage.reason is RejectReason.UNREADABLE_FILE
+    assert "DATASUM" in str(damage)
+
+
+def test_a_fits_header_that_contradicts_its_sum_gives_no_row(tiny, tmp_path):
+    path = summed_fits(tmp_path / "x.fits")
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b"TNULL4  =               -32768", b"TNULL4  =               -12768")
+    )
+    assert path.read_bytes() != content
+    blocks, damage = good_until_damage(path, tiny)
+    assert blocks == []
+    assert "CHECKSUM" in str(damage)
+
+
+def test_a_truncated_fits_with_sums_yields_its_complete_rows(tiny, tmp_path):
+    path = summed_fits(tmp_path / "x.fits")
+    path.write_bytes(path.read_bytes()[: -2880 + 2 * 42 + 5])
+    blocks, damage = good_until_damage(path, tiny)
+    assert [block.n_rows for block in blocks] == [2]
+    assert damage.reason is RejectReason.TRUNCATED_FILE
+
+
+def packed_fits(path, **options):
+    plain = rvs_fits(path.with_suffix(""))
+    path.write_bytes(gzip.compress(plain.read_bytes(), mtime=0, **options))
+    return path
+
+
+def ids_until_damage(path):
+    rows = []
+    try:
+        with open_fits_table(str(path)) as table:
+            for block in table.blocks(["SOURCE_ID"], 1):
+                rows += block["SOURCE_ID"].values.tolist()
+    except DamagedFileError as damage:
+        return rows, damage
+    return rows, None
+
+
+def test_a_gzipped_fits_is_read_and_its_crc_looked_at(tmp_path):
+    path = packed_fits(tmp_path / "x.fits.gz")
+    assert ids_until_damage(path) == ([1, 2, 3], None)
+    for place in (path.stat().st_size - 6, path.stat().st_size // 2, path.stat().st_size - 1):
+        rows, damage = ids_until_damage(flipped(packed_fits(path), place))
+        assert rows == []
+        assert "is not valid gzip" in str(damage)
+
+
+def test_a_gzipped_fits_that_ends_early_yields_its_complete_rows(tmp_path):
+    path = packed_fits(tmp_path / "x.fits.gz", compresslevel=0)  # stored: cut where we like
+    path.write_bytes(path.read_bytes()[: -8 - 2880 + 2 * 42 + 5])
+    rows, damage = ids_until_damage(path)
+    assert rows == [1, 2]
+    assert damage.reason is RejectReason.TRUNCATED_FILE
+    assert "cut off" in str(damage)
+
+
+def test_parquet_pages_are_checked(tiny, tmp_path):
+    path = tmp_path / "x.parquet"
+    table = pa.table({"source_id": [1, 2, 3], "flux": LISTS, "flux_error": LISTS})
+    options = {"row_group_size": 1, "compression": "NONE", "use_dictionary": False}
+    pq.write_table(table, path, write_page_checksum=True, **options)
+    flux = pq.ParquetFile(path).metadata.row_group(1).column(1)
+    flipped(path, flux.data_page_offset + flux.total_compressed_size - 1)
+    blocks, damage = good_until_damage(path, tiny, block_rows=1)
+    assert [block.columns["source_id"].tolist() for block in blocks] == [[1]]
+    assert damage.reason is RejectReason.UNREADABLE_FILE
+    assert "x.parquet" in str(damage)
+    assert "CRC" in str(damage)
+
+
+# --- headers and pages of wrong bytes -------------------------------------------------------------
+
+CARDS = [
+    *("TSCAL2  = 0", "TSCAL4  = 1E308", "TSCAL4  = NaN", "TZERO4  = 'abc'", "TNULL4  = 1.5"),
+    *("TZERO1  = 9.22337203685478E18", "TFORM1  = 'D'", "TFORM1  = '1X'", "TFORM2  = 'PD(4)'"),
+    *("TDIM2   = '(2,2)'", "NAXIS2  = 99999999999999", "THEAP   = -5", "PCOUNT  = -1", ""),
+]
+
+
+def mutate(rng, content):
+    if rng.random() < 0.3:
+        return content[: int(rng.integers(len(content)))]
+    changed = bytearray(content)
+    for place in rng.integers(len(content), size=3):
+        changed[place] = rng.integers(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("kind", ["fits", "parquet"])
+def test_wrong_bytes_give_only_documented_errors(tiny, tmp_path, kind):
+    path, rng = tmp_path / f"x.{kind}", np.random.default_rng(0)
+    if kind == "fits":
+        whole = rvs_fits(path).read_bytes()
+        cards = [card.encode().ljust(80) for card in CARDS]
+        places = [2880 + 80 * number for number in range(26)]
+        cases = [whole[:at] + card + whole[at + 80 :] for card in cards for at in places[::5]]
+    else:
+        whole, cases = parquet(path, flux=LISTS, flux_error=LISTS).read_bytes(), []
+    for case in [*cases, *(mutate(rng, whole) for _ in range(300))]:
+        path.write_bytes(case)
+        with contextlib.suppress(InputError):
+            blocks_of(path, tiny, block_rows=2)
+
+
+def test_arrays_of_several_dimensions_are_arrays(tiny, tmp_path):
+    path = rvs_fits(tmp_path / "x.fits")
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["TDIM2"] = "(2,2)"
+    (block,) = blocks_of(path, tiny)
+    np.testing.assert_array_equal(block.columns["flux"], FLUX)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_builder.archive.rejects import RejectReason, RowReject
+from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.features.ledger import REASONS, Ledger
 
 TABLES = ["gaia_source", "rvs_mean_spectrum"]
@@ -18,6 +18,16 @@ def ledger():
 
 def ids(*values):
     return np.array(values, np.int64)
+
+
+def unread(table, reason, source_ids, detail="?"):
+    return RowRejects(
+        table,
+        rows=np.arange(len(source_ids)),
+        source_ids=ids(*source_ids),
+        reasons=np.full(len(source_ids), REASON_NUMBER[reason], np.uint8),
+        describe=lambda place: f"{detail} {place}",
+    )
 
 
 def test_only_driving_tables_ask_for_sources():
@@ -71,8 +81,7 @@ def test_announced_sources_that_no_row_asks_for_are_lost():
 def test_rows_without_an_id_count_where_somebody_asked():
     books = ledger()
     for table in TABLES:
-        nameless = RowReject(4, None, table, RejectReason.BAD_SOURCE_ID, "source_id: no integer")
-        books.reject_unread(table, [nameless])
+        books.reject_unread(table, unread(table, RejectReason.BAD_SOURCE_ID, [0]))
     assert books.nameless == {"bad_source_id": 1}
     assert books.reasons_of(ids(), books.rejected_rows()) == {"bad_source_id": 1}
     assert books.notes()["row_rejects"] == {table: {"bad_source_id": 1} for table in TABLES}
@@ -81,9 +90,7 @@ def test_rows_without_an_id_count_where_somebody_asked():
 
 def test_a_receipt_names_a_few_examples_of_many():
     books = ledger()
-    rejects = [
-        RowReject(n, n + 1, RVS, RejectReason.BAD_NUMBER, f"flux: element {n}") for n in range(50)
-    ]
+    rejects = unread(RVS, RejectReason.BAD_NUMBER, range(1, 51), "flux: element")
     books.reject_unread(RVS, rejects)
     examples = books.notes()["examples"][RVS]["bad_number"]
     assert examples == [
@@ -101,9 +108,7 @@ def test_counts_add_up(rejected, nameless):
     for row, (source_id, reason) in enumerate(rejected):
         books.request(RVS, ids(source_id))
         books.reject(RVS, reason, ids(source_id), ids(row))
-    books.reject_unread(
-        RVS, [RowReject(n, None, RVS, RejectReason.MALFORMED_ROW, "?") for n in range(nameless)]
-    )
+    books.reject_unread(RVS, unread(RVS, RejectReason.MALFORMED_ROW, [0] * nameless))
     counts = books.reasons_of(books.requested, books.rejected_rows())
     assert sum(counts.values()) == books.requested.size + nameless
     first = {}
@@ -113,3 +118,25 @@ def test_counts_add_up(rejected, nameless):
         expected = sum(r is reason for r in first.values())
         expected += nameless if reason is RejectReason.MALFORMED_ROW else 0
         assert counts.get(reason.value, 0) == expected
+
+
+def test_repetitions_take_no_memory_and_are_counted():
+    books = ledger()
+    block = np.full(4096, 7)
+    books.request(RVS, ids(7, 8, 9))
+    books.reject(RVS, RejectReason.ALL_NAN_SPECTRUM, ids(9), ids(5))
+    for number in range(300):
+        books.request(RVS, block)
+        rows = number * block.size + np.arange(block.size)
+        books.reject(RVS, RejectReason.DUPLICATE_SOURCE_ID, block, rows)
+    books.reject(RVS, RejectReason.ALL_NAN_SPECTRUM, ids(8), ids(6))
+    held = books.rejected_rows()
+    assert held["row"].size < 1 << 18  # of 1.2 million
+    assert held["source_id"][[0, 1, -1]].tolist() == [9, 7, 8]  # in the order they were met
+    assert held["row"][[0, 1, -1]].tolist() == [5, 0, 6]
+    assert books.notes()["row_rejects"][RVS]["duplicate_source_id"] == 300 * block.size
+    assert books.requested.tolist() == [7, 8, 9]
+    assert books.reasons_of(ids(7, 8, 9), held) == {
+        "all_nan_spectrum": 2,
+        "duplicate_source_id": 1,
+    }

@@ -208,3 +208,53 @@ def test_the_real_sample():
     errors = np.concatenate([block.label_error for block in blocks])
     assert np.isfinite(labels[:, 2]).sum() == 161
     assert (np.isfinite(labels) == np.isfinite(errors)).all()
+
+
+# --- source ids to the last digit -----------------------------------------------------------------
+
+KEY = "GAIAEDR3_SOURCE_ID"
+IDS = [4295806720, 2**53 + 1, 6917528997577384321, 2**63 - 1]
+
+
+def write_keys(path, key, **keywords):
+    """Write good stars with another column of identifiers."""
+    write(path, [{}] * len(key.array))
+    with fits.open(path) as hdus:
+        kept = [column for column in hdus[1].columns if column.name != KEY]
+        fits.BinTableHDU.from_columns([key, *kept]).writeto(path, overwrite=True)
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header.update(keywords)
+    return FileRef(str(path), path.stat().st_size)
+
+
+def test_unsigned_ids_keep_every_digit(path):
+    key = fits.Column(KEY, "K", array=np.array([*IDS, 2**63, 2**64 - 1], np.uint64), bzero=2**63)
+    (block,) = read_labels(write_keys(path, key), SURVEY)
+    assert block.source_id.tolist() == IDS
+    assert block.rejected == {"no_source_id": 2}
+
+
+def test_scaled_ids_keep_every_digit(path):
+    key = fits.Column(KEY, "K", array=np.array([-1, 3]))
+    (block,) = read_labels(write_keys(path, key, TZERO1=10**18), SURVEY)
+    assert block.source_id.tolist() == [10**18 - 1, 10**18 + 3]
+
+
+@pytest.mark.parametrize(
+    ("form", "keywords"), [("D", {}), ("E", {}), ("K", {"TSCAL1": 0.1}), ("L", {})]
+)
+def test_other_ids_are_refused_by_name(path, form, keywords):
+    key = fits.Column(KEY, form, array=np.array([1, 1]))
+    with pytest.raises(InputError, match=f"allStar.fits: column {KEY} holds") as caught:
+        list(read_labels(write_keys(path, key, **keywords), SURVEY))
+    assert "integers" in caught.value.way_out
+
+
+def test_flags_kept_as_floats_are_refused(path):
+    write(path, [{}], drop=("STARFLAG",))
+    with fits.open(path) as hdus:
+        flag = fits.Column("STARFLAG", "D", array=[np.nan])
+        columns = [flag, *hdus[1].columns]
+        fits.BinTableHDU.from_columns(columns).writeto(path, overwrite=True)
+    with pytest.raises(InputError, match="column STARFLAG holds floating-point"):
+        list(read_labels(FileRef(str(path), 0), SURVEY))
