@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.reading import count_requested
-from catalog_builder.runtime.receipts import read_receipt
+from catalog_builder.runtime.receipts import SIMULATED, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree, write_json
 
@@ -42,7 +43,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         inputs=_inputs(partition),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
-        notes=result.notes,
+        notes={**result.notes, **_marks(partition)},
     )
 
 
@@ -57,12 +58,13 @@ def _count(context: IngestContext, task: Task) -> Outcome:
         rejected={QUARANTINED: rows},
         output=str(out.relative_to(context.workdir.root)),
         output_digest=digest_json(rows),
+        notes=_marks(partition),
     )
 
 
-STAGE = Stage("ingest", version=7, work=_work, expendable=True)
+STAGE = Stage("ingest", version=8, work=_work, expendable=True)
 #: Counts who was asked for in a partition that could not be ingested: it reads nothing but ids.
-CENSUS = Stage("census", version=1, work=_count, expendable=True)
+CENSUS = Stage("census", version=2, work=_count, expendable=True)
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
@@ -106,6 +108,11 @@ def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
         if receipt is not None and receipt.notes.get("file_rejects"):
             file.unlink()
             remove_tree(workdir.root / receipt.output)
+
+
+def _marks(partition: Partition) -> dict[str, bool]:
+    """Return the note that any table of the partition is simulated, if its header says so."""
+    return {SIMULATED: True} if any(map(is_marked, partition.files.values())) else {}
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:

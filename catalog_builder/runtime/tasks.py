@@ -6,16 +6,18 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distributed import KilledWorker
 
+from catalog_builder.config import digest_json
 from catalog_builder.errors import CatalogBuilderError, StoreError
 from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
     EVERYTHING,
+    SIMULATED,
     Receipt,
     TaskState,
     find_receipt,
@@ -39,6 +41,12 @@ class Task:
     name: str
     key: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    #: Whether the task works on simulated stars: its receipt will say so.
+    simulated: bool = False
+
+    def of_simulated_stars(self) -> Task:
+        """Return the task as one that works on simulated stars; another key, for another origin."""
+        return replace(self, key=digest_json([self.key, SIMULATED]), simulated=True)
 
 
 @dataclass(frozen=True)
@@ -192,6 +200,7 @@ def run_task(
 def _receipt_of(
     stage: Stage, workdir: Workdir, task: Task, outcome: Outcome, seconds: float
 ) -> Receipt:
+    marks = {SIMULATED: True} if task.simulated else {}
     receipt = Receipt(
         stage=task.stage,
         task=task.name,
@@ -205,7 +214,7 @@ def _receipt_of(
         output_digest=outcome.output_digest,
         pattern=outcome.pattern,
         inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
-        notes=redact_json(dict(outcome.notes)),
+        notes=redact_json({**outcome.notes, **marks}),
         seconds=round(seconds, 3),
     )
     if not receipt.balances():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from distributed import Client
 
+from catalog_builder.archive.marks import MARK_FILE
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogueError
 from catalog_builder.runtime.workdir import remove_tree
@@ -54,6 +56,9 @@ def simulated(
         remove_tree(unfinished)
         simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
         unfinished.rename(archive)
+    # A sky that version 0.1.0 simulated has no mark, only its truth.
+    if not (archive / MARK_FILE).exists():
+        shutil.copyfile(archive / "truth" / "about.json", archive / MARK_FILE)
     return config.model_copy(update={"release": release, "archive": str(archive)})
 
 
