@@ -188,6 +188,11 @@ def simulated_in_words(simulated: int, partitions: int, learnt: bool | None) -> 
     return f"{words} {model[learnt]}"
 
 
+def heading(simulated: bool) -> str:
+    """Return what stands before these words: it is the stars, or only those of the model."""
+    return "Simulated" if simulated else "Simulated training stars"
+
+
 def record_in_words(record: Mapping[str, Any]) -> str:
     """Say the same of a catalogue by its RELEASE.json."""
     model = record.get("model") or {}
@@ -203,7 +208,7 @@ def whose_metrics(digest: str, origin: ModelOrigin, *, given: bool) -> str:
     of = f"model {digest[:SHORT]}, trained on {origin.in_words}"
     if given:
         return f"Measured where the model was trained, on its own test stars, not this run's: {of}."
-    return f"Measured in this run, on test stars: {of}."
+    return f"Measured on test stars of this archive: {of}."
 
 
 def _owed(credit: str, receipts: Sequence[Receipt]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.config import RunConfig
-from catalog_builder.origins import Model, simulated_in_words, whose_metrics
+from catalog_builder.origins import Model, heading, simulated_in_words, whose_metrics
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
 from catalog_builder.runtime.clusters.registry import make_cluster
@@ -113,7 +113,7 @@ def _marks(pipeline: Pipeline) -> list[str]:
     if not pipeline.wanted & {"train", "predict", "publish"}:
         return [f"SIMULATED: {sum(stars)} of {len(stars)} partitions."] if any(stars) else []
     words = simulated_in_words(sum(stars), len(stars), pipeline.model.origin.simulated)
-    return [f"SIMULATED: {words}"] if words else []
+    return [f"{heading(any(stars)).upper()}: {words}"] if words else []
 
 
 def _metrics_of(model: Model) -> list[str]:

@@ -20,7 +20,7 @@ from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
-from catalog_builder.origins import record_in_words
+from catalog_builder.origins import record_in_words, simulated_in_words
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -222,12 +222,12 @@ def prepare_store(context: PublishContext, rows: int) -> None:
 def _attributes(context: PublishContext) -> dict[str, str]:
     """Return what the zarr store says of itself; a mark only where something is simulated."""
     record = context.record
-    marks = {"simulated": record["simulated"], "model_simulated": record["model"]["simulated"]}
-    words = record_in_words(record)
-    return {
-        "title": f"{record['catalogue']} {context.edition.name}",
-        **{name: words for name, is_so in marks.items() if is_so},
-    }
+    marks = {}
+    if record["simulated"]:
+        marks["simulated"] = record_in_words(record)
+    if record["model"]["simulated"]:
+        marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
+    return {"title": f"{record['catalogue']} {context.edition.name}", **marks}
 
 
 def _cards(context: PublishContext) -> list[Card]:
@@ -235,7 +235,7 @@ def _cards(context: PublishContext) -> list[Card]:
     model = record["model"]
     return [
         ("CATALOG", str(record["catalogue"]), "name of the catalogue"),
-        ("RELEASE", context.edition.release, "archive release it was made from"),
+        ("RELEASE", context.edition.release, "archive release, or its layout"),
         ("RELDESC", record["release_digest"], "digest of its description"),
         ("VERSION", context.edition.name, "version of the catalogue"),
         ("MODELID", str(record["model_digest"])[:32], "digest of the model"),

@@ -75,14 +75,14 @@ class ModelOrigin(BaseModel):
     @property
     def in_words(self) -> str:
         """What it was trained on, in a few words; what is not recorded is called so."""
-        stars = "stars" if self.stars is None else f"{self.stars} stars"
-        kind = {True: "simulated ", False: "", None: ""}[self.simulated]
+        count = "" if self.stars is None else f"{self.stars} "
+        kind = "simulated " if self.simulated else ""
         archive = "archive not recorded"
         if self.archive is not None:
             archive = f"archive {self.archive[:SHORT]}, partitions: {self.partitions}"
         unknown = "; not recorded whether simulated" if self.simulated is None else ""
         return (
-            f"{kind}{stars} with labels of {self.survey or 'a survey not recorded'} in"
+            f"{count}{kind}stars with labels of {self.survey or 'a survey not recorded'} in"
             f" {self.release or 'a release not recorded'} ({archive}{unknown})"
         )
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.errors import CatalogueError
-from catalog_builder.origins import record_in_words
+from catalog_builder.origins import heading, record_in_words
 from catalog_builder.report import sections
 from catalog_builder.report.html import text
 from catalog_builder.report.summary import Summary, summarise
@@ -92,7 +92,8 @@ def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) ->
     style = files("catalog_builder.report").joinpath("page.css").read_text(encoding="utf-8")
     title, edition = text(record["catalogue"]), text(record["version"])
     words = record_in_words(record)
-    banner = f'<p class="banner" role="note"><strong>Simulated.</strong> {text(words)}</p>\n'
+    what = heading(bool(record.get("simulated")))
+    banner = f'<p class="banner" role="note"><strong>{what}.</strong> {text(words)}</p>\n'
     layout = "made from release" if not record.get("simulated") else "in the layout of release"
     return (
         "<!DOCTYPE html>\n"
