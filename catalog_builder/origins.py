@@ -65,6 +65,8 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
     elif origin.release != release.name:
         of = origin.release or "a release that it does not record"
         warn(f"the model was trained on {of}, this archive is {release.name}")
+    if origin.simulated:
+        warn("the model was trained on simulated stars")
     return Model(path, estimator.digest, estimator.document.metrics, origin, given=True)
 
 

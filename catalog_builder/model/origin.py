@@ -18,6 +18,8 @@ from catalog_builder.errors import ModelError
 
 #: Digits of a digest that a person is shown.
 SHORT: Final = 12
+#: Characters of a value that is recorded as it is.
+_SHORT_ENOUGH: Final = 80
 #: Facts of a release that say what the numbers of its spectra mean: the program changes neither.
 _MEANING: Final = ("rvs.medium", "rvs.frame")
 #: Parts of a description that say what a spectrum is; their facts are recorded one by one.
@@ -112,6 +114,8 @@ def facts_of(release: ReleaseSpec) -> dict[str, str]:
     for name, content in release.model_dump(mode="json").items():
         if name in _IN_FULL and content is not None:
             facts.update(_flat(name, content))
+        elif isinstance(content, str | float | int) and len(str(content)) <= _SHORT_ENOUGH:
+            facts[name] = str(content)
         else:
             facts[name] = f"digest {digest_json(content)[:SHORT]}"
     return dict(sorted(facts.items()))
