@@ -11,13 +11,13 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog_builder import provenance
+from catalog_builder import origins, provenance
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition, list_partitions, told_of_choices
+from catalog_builder.archive.marks import is_marked_archive
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
@@ -32,6 +32,8 @@ from catalog_builder.inference import stage as predicting
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
+from catalog_builder.model.origin import ModelOrigin
+from catalog_builder.origins import Model
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
@@ -55,17 +57,6 @@ def steps_of(config: RunConfig) -> tuple[str, ...]:
     if config.model_path is None:
         return STEPS
     return tuple(step for step in STEPS if step not in ("training-set", "train"))
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model directory, and what is known of it."""
-
-    path: Path
-    digest: str
-    metrics: dict[str, Any]
-    #: Acknowledgement owed to the label survey it was trained on.
-    credit: str
 
 
 class Pipeline:
@@ -132,6 +123,8 @@ class Pipeline:
         settings = self.config.ingest
         context = ingesting.IngestContext(self.workdir, self.release, settings)
         tasks = ingesting.plan(self.partitions, self.release, settings)
+        if is_marked_archive(self.archive):
+            tasks = [task.of_simulated_stars() for task in tasks]
         if self.driver.retry_quarantined and "ingest" in self.wanted:
             ingesting.forget_incomplete(self.workdir, tasks)
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
@@ -153,7 +146,10 @@ class Pipeline:
         if self.driver.retry_quarantined and "ingest" in self.wanted:
             ingesting.forget_incomplete(self.workdir, plan)
         counts = self._step("ingest", counting.COUNT, context, plan)
-        plan = counting.plan_census(lost, counts)
+        plan = [
+            census.of_simulated_stars() if task.simulated else census
+            for task, census in zip(lost, counting.plan_census(lost, counts), strict=True)
+        ]
         return self._step("ingest", counting.CENSUS, context, plan)
 
     @functools.cached_property
@@ -167,46 +163,40 @@ class Pipeline:
         )
         self.taught = [labels]
         plan = teaching.plan_match(self.partitions, features, labels, self.release)
-        self.matches = step(teaching.MATCH, context, plan)
+        self.matches = step(teaching.MATCH, context, origins.of_same_stars(plan, features, labels))
         plan = teaching.plan_assemble(
             features, self.matches, self.survey, settings, self.config.seed
         )
-        (training,) = step(teaching.ASSEMBLE, context, plan)
+        taken = [match for match in self.matches if match.rows_out]
+        (training,) = step(teaching.ASSEMBLE, context, origins.of_any_stars(plan, [labels, *taken]))
         return training
 
     @functools.cached_property
     def model(self) -> Model:
         """Train: the ensemble's members, then the calibrated model; or the model that was given."""
         if self.config.model_path is not None:
-            return _given_model(Path(self.config.model_path))
+            path = Path(self.config.model_path)
+            return origins.given_model(path, self.release, self.driver.events.warn)
         settings, training = self.config.model, self.training
         context = learning.TrainContext(
             self.workdir,
             settings,
             self.config.seed,
             self.config.training_device,
-            {
-                "release": self.release.name,
-                "survey": self.survey.name,
-                "credit": self.survey.credit,
-                "seed": self.config.seed,
-            },
+            self._provenance(training),
         )
         step = functools.partial(self._step, "train")
         if "train" in self.wanted:
             refuse_large_training(self.config, training.rows_out)
         plan = learning.plan_members(training, settings, self.config.seed)
-        members = step(learning.MEMBER, context, plan)
+        members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
         if self.config.cluster.offers_gpu and any(m.notes.get("device") == "cpu" for m in members):
             self.driver.events.warn("training ran on a CPU (gpu_fallback): no GPU came or worked")
-        plan = learning.plan_assemble(training, members, settings)
-        (made,) = step(learning.ASSEMBLE, context, plan)
-        return Model(
-            self.workdir.root / made.output,
-            made.output_digest,
-            made.notes["metrics"],
-            self.survey.credit,
-        )
+        plan = learning.plan_assemble(training, members, settings, context.provenance)
+        (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
+        path = self.workdir.root / made.output
+        origin = ModelOrigin.model_validate(context.provenance)
+        return Model(path, made.output_digest, made.notes["metrics"], origin, given=False)
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -218,6 +208,7 @@ class Pipeline:
         context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
         tasks = predicting.plan(self.features, model.digest, self.schema, settings)
         plugin = ModelPlugin(path, model.digest)
+        tasks = origins.of_same_stars(tasks, self.features)
         return self._step("predict", predicting.STAGE, context, tasks, plugin)
 
     @functools.cached_property
@@ -228,6 +219,8 @@ class Pipeline:
         self._refuse_lost_predictions(books)
         inputs = provenance.input_digests([*self.features, *self.taught])
         counts = {name: count.model_dump() for name, count in self.counts.items()}
+        stars = [*self.features, *self.census]
+        origin = origins.origin_of_catalogue(self.release, stars, model)
         edition = publishing.edition_of(
             predictions,
             {**books, **({"counts": counts} if counts else {})},
@@ -237,18 +230,16 @@ class Pipeline:
             settings,
             self.release.name,
             self.config.version,
+            origin,
         )
-        record = self._record(edition.name, books, inputs)
+        record = self._record(edition.name, books, inputs, origin)
         context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
         step = functools.partial(self._step, "publish")
-        plan = publishing.plan_seal(edition)
+        plan = origins.of_any_stars(publishing.plan_seal(edition), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
             publishing.prepare_store(context, sum(receipt.rows_out for receipt in predictions))
-            step(
-                publishing.CHUNKS,
-                context,
-                publishing.plan_chunk_tasks(edition, predictions, settings),
-            )
+            chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+            step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
 
@@ -308,20 +299,30 @@ class Pipeline:
                 " the command with --retry-quarantined.",
             )
 
+    def _provenance(self, training: Receipt) -> dict[str, Any]:
+        taken = {match.task for match in self.matches if match.rows_out}
+        features = [receipt for receipt in self.features if receipt.task in taken]
+        return origins.provenance_of_model(
+            self.release, self.survey, features, self.taught[0], training, self.config.seed
+        )
+
     def _record(
-        self, edition: str, books: dict[str, Any], inputs: dict[str, str]
+        self,
+        edition: str,
+        books: dict[str, Any],
+        inputs: dict[str, str],
+        origin: dict[str, Any],
     ) -> dict[str, Any]:
         """Return the facts of RELEASE.json that are not read from the files."""
-        model = self.model
         return {
-            "catalogue": f"catalog-builder {self.release.title}",
+            **origin,
             "release": self.release.name,
             "version": edition,
             "software": provenance.software_versions(),
-            "model_digest": model.digest,
+            "model_digest": self.model.digest,
             "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
             "inputs": inputs,
-            "metrics": model.metrics,
+            "metrics": self.model.metrics,
             "accounting": books,
             "incidents": collect_incidents(
                 self.features,
@@ -331,17 +332,8 @@ class Pipeline:
                 self.matches,
                 self.counts,
             ),
-            "acknowledgements": tuple(filter(None, (self.release.credit, model.credit))),
         }
 
 
 #: The parts of the configuration that shape the catalogue's content.
 _SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publish"}
-
-
-def _given_model(path: Path) -> Model:
-    from catalog_builder.model.ensemble import Estimator, read_metrics
-
-    estimator = Estimator.load(path)
-    credit = str(estimator.document.provenance.get("credit", ""))
-    return Model(path, estimator.digest, read_metrics(path), credit)

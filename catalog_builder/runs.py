@@ -13,6 +13,7 @@ from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.config import RunConfig
 from catalog_builder.features.counts import gaps_in_words
+from catalog_builder.origins import Model, heading, simulated_in_words, whose_metrics
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
 from catalog_builder.runtime.cleaning import tidy_after_interruption
@@ -107,17 +108,35 @@ def plan_in_words(config: RunConfig) -> str:
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
     """Say what was made, where, how good, and how long each step took."""
-    lines = []
     executed = ", ".join(f"{n} {stage}" for stage, n in driver.executed.items())
-    lines.append(f"Tasks carried out: {executed or 'none, everything was complete'}.")
+    lines = [
+        *_marks(pipeline),
+        f"Tasks carried out: {executed or 'none, everything was complete'}.",
+    ]
     if "publish" in pipeline.wanted:
         lines += _catalogue_lines(pipeline)
     elif "train" in pipeline.wanted:
-        lines += metric_lines(pipeline.model.metrics)
+        lines += _metrics_of(pipeline.model)
         lines.append(f"Model: {pipeline.model.path}")
     spent = ", ".join(f"{step} {taken:.0f} s" for step, taken in pipeline.seconds.items())
     lines.append(f"Time: {spent}; {seconds:.0f} s in all.")
     return "\n".join(lines)
+
+
+def _marks(pipeline: Pipeline) -> list[str]:
+    """Return a line that says what is simulated, if anything is."""
+    stars = [receipt.simulated for receipt in (*pipeline.features, *pipeline.census)]
+    if not pipeline.wanted & {"train", "predict", "publish"}:
+        return [f"SIMULATED: {sum(stars)} of {len(stars)} partitions."] if any(stars) else []
+    words = simulated_in_words(sum(stars), len(stars), pipeline.model.origin.simulated)
+    return [f"{heading(any(stars)).upper()}: {words}"] if words else []
+
+
+def _metrics_of(model: Model) -> list[str]:
+    return [
+        whose_metrics(model.digest, model.origin, given=model.given),
+        *metric_lines(model.metrics),
+    ]
 
 
 def _catalogue_lines(pipeline: Pipeline) -> list[str]:
@@ -126,7 +145,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     incidents = read_release(pipeline.workdir.root / sealed.output).incidents
     gaps = gaps_in_words((incidents and incidents.counts) or {})
     return [
-        *metric_lines(pipeline.model.metrics),
+        *_metrics_of(pipeline.model),
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
         *(f"Not in these numbers: {gap}" for gap in gaps),

@@ -23,11 +23,18 @@ from catalog_builder.schema import CatalogSchema, Column
 EXTENSION: Final = "CATALOG"
 Card = tuple[str, str | int | float | bool, str]
 
+# Characters of a card beside its keyword and what stands between: for a value and its comment.
+_CARD_TEXT: Final = 64
+
 _TFORM: Final = {"int64": "K", "uint8": "B", "float64": "D", "float32": "E", "bool": "L"}
 
 
 def export_fits(
-    store: Path, target: Path, schema: CatalogSchema, cards: Sequence[Card] = ()
+    store: Path,
+    target: Path,
+    schema: CatalogSchema,
+    cards: Sequence[Card] = (),
+    table_cards: Sequence[Card] = (),
 ) -> None:
     """Write a catalogue store as a FITS file.
 
@@ -42,8 +49,11 @@ def export_fits(
         TUCD and TCOMM.
     cards : sequence of (keyword, value, comment)
         Provenance, written to the primary header.
+    table_cards : sequence of (keyword, value, comment)
+        What the table's own header says too.
     """
     header = table_header(schema, row_count(store))
+    _add(header, table_cards)
     partial = target.with_name(f".{target.name}.partial")
     with partial.open("wb") as file:
         file.write(header_bytes(_primary_header(cards), 0))
@@ -87,9 +97,15 @@ def tform(column: Column) -> str:
 def _primary_header(cards: Sequence[Card]) -> fits.Header:
     header = fits.PrimaryHDU().header
     header["EXTEND"] = True
-    for keyword, value, comment in cards:
-        header[keyword] = (value, comment)
+    _add(header, cards)
     return header
+
+
+def _add(header: fits.Header, cards: Sequence[Card]) -> None:
+    for keyword, value, comment in cards:
+        # Astropy warns of a comment that does not fit, and cuts it.
+        fits_in = len(str(value)) + len(comment) <= _CARD_TEXT
+        header[keyword] = (value, comment if fits_in else "")
 
 
 def _table_bytes(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> bytes:

@@ -26,6 +26,10 @@ SEALED_FIELDS: Final = frozenset(
 )
 
 
+# Fields that records of version 0.1.0 do not have.
+_ADDED: Final = ("release_digest", "simulated", "partitions", "simulated_partitions", "model")
+
+
 class Accounting(BaseModel):
     """Every requested source is a row or a counted reject."""
 
@@ -117,6 +121,42 @@ class Incidents(BaseModel):
     accepted_lost: Literal[True] | None = None
 
 
+class ModelFacts(BaseModel):
+    """The model that made the labels, and whose test stars ``metrics`` is of.
+
+    What is `None` the model does not record (:class:`catalog_builder.model.origin.ModelOrigin`).
+
+    Attributes
+    ----------
+    trained_elsewhere : bool
+        Whether the model was given: then its test stars are not of this catalogue's archive,
+        unless ``archive`` says so.
+    release, release_title, release_digest : str, optional
+        The archive release of its stars, and the digest of that release's description.
+    survey, survey_title : str, optional
+        Where its labels are from.
+    archive : str, optional
+        Digest of the files that its stars and labels are from.
+    partitions, stars : int, optional
+        How many partitions have stars with labels, and how many these are.
+    simulated : bool, optional
+        Whether any of its stars is simulated.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trained_elsewhere: bool
+    release: str | None = None
+    release_title: str | None = None
+    release_digest: str | None = None
+    survey: str | None = None
+    survey_title: str | None = None
+    archive: str | None = None
+    partitions: int | None = None
+    stars: int | None = None
+    simulated: bool | None = None
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -128,6 +168,12 @@ class ReleaseRecord(BaseModel):
         Name of the catalogue, the archive release it was made from, its version.
     schema_version, schema_digest : str
         Of the column declarations, which lie beside it in ``schema.json``.
+    release_digest : str, optional
+        Of the release's description, as it was used.
+    simulated : bool, optional
+        Whether any of the stars is simulated. Not in records of version 0.1.0.
+    partitions, simulated_partitions : int, optional
+        How many were asked for, and how many of them hold simulated stars.
     software : dict of str to str
         Versions of the program and of the libraries that numbers depend on.
     model_digest, config_digest : str
@@ -138,8 +184,11 @@ class ReleaseRecord(BaseModel):
         Digest of each stored column (:mod:`catalog_builder.catalog.digest`).
     manifest : str
         SHA-256 of ``SHA256SUMS``, which lists all other files.
+    model : ModelFacts, optional
+        What that model was trained on. Not in records of version 0.1.0.
     metrics : dict
-        How good the labels are on the test split of the training set.
+        How good that model's labels are on the test split of its own training set, which is no
+        part of this catalogue if the model was trained elsewhere.
     accounting : Accounting
         Requested, published and rejected sources.
     incidents : Incidents, optional
@@ -156,6 +205,10 @@ class ReleaseRecord(BaseModel):
     catalogue: str
     release: str
     version: str
+    release_digest: str | None = None
+    simulated: bool | None = None
+    partitions: int | None = None
+    simulated_partitions: int | None = None
     schema_version: str
     schema_digest: str
     software: dict[str, str]
@@ -164,6 +217,7 @@ class ReleaseRecord(BaseModel):
     inputs: dict[str, str]
     columns: dict[str, str]
     manifest: str
+    model: ModelFacts | None = None
     metrics: dict[str, Any]
     accounting: Accounting
     incidents: Incidents | None = None
@@ -174,6 +228,9 @@ class ReleaseRecord(BaseModel):
         """Return what ``seal`` must be."""
         content = self.model_dump(exclude={"seal"})
         # Records from before there were these fields keep their seals.
+        for name in _ADDED:
+            if content[name] is None:
+                del content[name]
         if self.incidents is None:
             del content["incidents"]
         else:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from catalog_builder.catalog.fits_export import export_fits
+from catalog_builder.archive.marks import KEYWORD
+from catalog_builder.catalog.fits_export import Card, export_fits
 from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.seal import point_latest, seal
@@ -19,6 +20,7 @@ from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
+from catalog_builder.origins import record_in_words, simulated_in_words
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -85,7 +87,12 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
         building = building_dir(folder)
         if "fits" in context.settings.formats:
             export_fits(
-                building / STORE_NAME, building / FITS_NAME, context.schema, _cards(context)
+                building / STORE_NAME,
+                building / FITS_NAME,
+                context.schema,
+                _cards(context),
+                # Those who read only the table are told too.
+                _mark_cards(context.record),
             )
         make_report(building / STORE_NAME, context.record, context.schema, building / REPORT_NAME)
         seal(building, folder, context.record, context.schema)
@@ -107,8 +114,8 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     )
 
 
-CHUNKS = Stage("publish-chunks", version=1, work=_write_chunk)
-SEAL = Stage("publish", version=1, work=_seal)
+CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)
+SEAL = Stage("publish", version=2, work=_seal)
 
 
 def edition_of(
@@ -120,6 +127,7 @@ def edition_of(
     settings: PublishSettings,
     release: str,
     version: str,
+    origin: Mapping[str, Any],
 ) -> Edition:
     """Return the edition that these rows make."""
     key = {
@@ -132,6 +140,7 @@ def edition_of(
         "settings": settings.model_dump(mode="json"),
         "release": release,
         "name": version,
+        "origin": dict(origin),
     }
     return Edition(release, version, digest_json(key))
 
@@ -206,18 +215,43 @@ def prepare_store(context: PublishContext, rows: int) -> None:
     unfinished = building / f".{STORE_NAME}.partial"
     remove_tree(unfinished)
     chunk_rows = min(context.settings.chunk_rows, rows)
-    title = f"{context.record['catalogue']} {context.edition.name}"
-    create_store(unfinished, context.schema, rows, chunk_rows, {"title": title})
+    create_store(unfinished, context.schema, rows, chunk_rows, _attributes(context))
     unfinished.rename(store)
 
 
-def _cards(context: PublishContext) -> list[tuple[str, str, str]]:
+def _attributes(context: PublishContext) -> dict[str, str]:
+    """Return what the zarr store says of itself; a mark only where something is simulated."""
     record = context.record
+    marks = {}
+    if record["simulated"]:
+        marks["simulated"] = record_in_words(record)
+    if record["model"]["simulated"]:
+        marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
+    return {"title": f"{record['catalogue']} {context.edition.name}", **marks}
+
+
+def _cards(context: PublishContext) -> list[Card]:
+    record = context.record
+    model = record["model"]
     return [
         ("CATALOG", str(record["catalogue"]), "name of the catalogue"),
-        ("RELEASE", context.edition.release, "archive release it was made from"),
+        ("RELEASE", context.edition.release, "archive release, or its layout"),
+        ("RELDESC", record["release_digest"], "digest of its description"),
         ("VERSION", context.edition.name, "version of the catalogue"),
         ("MODELID", str(record["model_digest"])[:32], "digest of the model"),
+        ("MODELREL", model["release"] or "not recorded", "release the model was trained on"),
+        ("MODELSRV", model["survey"] or "not recorded", "label survey of the model"),
+        ("MODELARC", model["archive"] or "not recorded", "digest of the model's archive"),
+        *_mark_cards(record),
         ("CONFIGID", str(record["config_digest"])[:32], "digest of the settings"),
         ("CREATOR", f"catalog-builder {record['software']['catalog-builder']}", "software"),
     ]
+
+
+def _mark_cards(record: Mapping[str, Any]) -> list[Card]:
+    """Return the cards that say what is simulated: of the stars, and of the model's."""
+    cards: list[Card] = [(KEYWORD, record["simulated"], "whether stars are simulated")]
+    learnt = record["model"]["simulated"]
+    if learnt is not None:
+        cards.append(("MODELSIM", learnt, "whether the model learnt from such stars"))
+    return cards

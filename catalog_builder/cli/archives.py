@@ -33,6 +33,9 @@ def simulate(
     release: Annotated[str, typer.Option(help="Release whose formats are written.")] = "dr3",
     stars: Annotated[int, typer.Option(min=100, help="Stars of the sky.")] = 6000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 1,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="Nothing wrong with the files: for other readers.")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Write a simulated sky with known truth, in the archive's own files and formats."""
@@ -62,12 +65,13 @@ def simulate(
                 seed,
                 out,
                 cluster.client,
+                clean=clean,
                 on_partition=lambda done, _total: meter.show(done, None),
             )
     rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
     typer.echo(
         f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
-        f"{rows}\nArchive: {out}; its truth: {out / 'truth'}"
+        f"{rows}\nArchive: {out}, marked as simulated; its truth: {out / 'truth'}"
     )
 
 

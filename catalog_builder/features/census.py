@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.tables import TableName
 from catalog_builder.config import digest_json
 from catalog_builder.errors import InputError
@@ -23,7 +24,7 @@ from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import read_ids
 from catalog_builder.features.spectra import ANNOUNCED_BY
 from catalog_builder.features.stage import IngestContext
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import write_json
 
@@ -58,13 +59,16 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
     for name, ids in found.items():
         np.save(out / f"{name}.npy", ids, allow_pickle=False)
     named = ledger.requested.size
+    notes: dict[str, Any] = {"problem": problem} if problem else {}
+    if is_marked(file):
+        notes[SIMULATED] = True
     return Outcome(
         rows_in=named + ledger.nameless.total(),
         rows_out=named,
         rejected=dict(ledger.nameless),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=_digest(found),
-        notes={"problem": problem} if problem else {},
+        notes=notes,
     )
 
 
@@ -83,14 +87,17 @@ def _sum_up(context: IngestContext, task: Task) -> Outcome:
         if count is not None:
             named.append(_read(root / count.output)[table])
             nameless += sum(count.rejected.values())
-        whole = count is not None and not count.notes
+        whole = count is not None and "problem" not in count.notes
         said = announced.get(table, _NO_IDS)
         tables[table] = how_counted(
-            whole=whole, announced=said, source_whole=source is not None and not source.notes
+            whole=whole,
+            announced=said,
+            source_whole=source is not None and "problem" not in source.notes,
         )
         if not whole:
             named.append(said)
     requested = int(unique(named).size) + nameless
+    marks = {SIMULATED: True} if any(count.simulated for count in counts.values()) else {}
     out = context.workdir.new_output("census", task.name, suffix=".json")
     write_json(out, {"requested": requested, "tables": tables})
     return Outcome(
@@ -99,7 +106,7 @@ def _sum_up(context: IngestContext, task: Task) -> Outcome:
         rejected={QUARANTINED: requested},
         output=str(out.relative_to(root)),
         output_digest=digest_json([requested, tables]),
-        notes={"counts": tables},
+        notes={"counts": tables, **marks},
     )
 
 

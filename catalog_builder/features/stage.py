@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
-from catalog_builder.runtime.receipts import read_receipt
+from catalog_builder.runtime.receipts import SIMULATED, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
@@ -38,7 +39,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         inputs=_inputs(partition),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
-        notes=result.notes,
+        notes={**result.notes, **_marks(partition)},
     )
 
 
@@ -81,6 +82,11 @@ def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
         if receipt is not None and any(map(receipt.notes.get, ("file_rejects", "problem"))):
             file.unlink()
             remove_tree(workdir.root / receipt.output)
+
+
+def _marks(partition: Partition) -> dict[str, bool]:
+    """Return the note that any table of the partition is simulated, if its header says so."""
+    return {SIMULATED: True} if any(map(is_marked, partition.files.values())) else {}
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:

@@ -104,7 +104,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 
 MEMBER = Stage("train", version=5, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=15, work=_assemble, keeps_previous=True)
+ASSEMBLE = Stage("model", version=16, work=_assemble, keeps_previous=True)
 
 
 def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
@@ -127,7 +127,10 @@ def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[
 
 
 def plan_assemble(
-    training: Receipt, members: Sequence[Receipt], settings: ModelSettings
+    training: Receipt,
+    members: Sequence[Receipt],
+    settings: ModelSettings,
+    provenance: Mapping[str, Any],
 ) -> list[Task]:
     """Return the one task that makes the model directory."""
     key = {
@@ -135,6 +138,7 @@ def plan_assemble(
         "training": training.output_digest,
         "members": [member.output_digest for member in members],
         "settings": settings.model_dump(mode="json"),
+        "provenance": dict(provenance),
     }
     payload = {"training": training.output, "members": [member.output for member in members]}
     return [Task(ASSEMBLE.name, "ensemble", digest_json(key), payload)]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.errors import CatalogueError
+from catalog_builder.origins import heading, record_in_words
 from catalog_builder.report import sections
 from catalog_builder.report.html import text
 from catalog_builder.report.summary import Summary, summarise
@@ -47,7 +48,8 @@ def make_report(
         The facts of ``RELEASE.json`` that are known before sealing: ``catalogue``, ``release``,
         ``version``, ``software``, ``model_digest``, ``config_digest``, ``inputs``, ``metrics``
         (as `catalog_builder.model.ensemble` measures them, or the same per label),
-        ``accounting``, ``acknowledgements``.
+        ``accounting``, ``acknowledgements``; and, where they are known, ``simulated``,
+        ``partitions``, ``simulated_partitions``, ``model`` and ``release_digest``.
     schema : CatalogSchema
         That the store was made with.
     target : Path
@@ -89,12 +91,17 @@ def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) ->
     )
     style = files("catalog_builder.report").joinpath("page.css").read_text(encoding="utf-8")
     title, edition = text(record["catalogue"]), text(record["version"])
+    words = record_in_words(record)
+    what = heading(bool(record.get("simulated")))
+    banner = f'<p class="banner" role="note"><strong>{what}.</strong> {text(words)}</p>\n'
+    layout = "made from release" if not record.get("simulated") else "in the layout of release"
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}, {edition}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, made from release'
+        f"{banner if words else ''}"
+        f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, {layout}'
         f" {text(record['release'])}</p>\n"
         f"{sections.headline(summary, record)}\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n</header>\n'

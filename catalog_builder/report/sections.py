@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from catalog_builder.model.origin import ModelOrigin
+from catalog_builder.origins import whose_metrics
 from catalog_builder.report import curves, maps, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.pictures import Picture, report_style
@@ -25,7 +27,7 @@ def write(
     with report_style():
         yield "labels", "Labels", _labels(summary, schema)
         yield "accounting", "Accounting", tables.accounting(record)
-        yield "test", "Test stars", _test(record, schema)
+        yield "test", "Test stars of the model", _test(record, schema)
         yield "completeness", "Completeness", _completeness(summary)
         yield "precision", "Uncertainties", _precision(summary, schema)
         yield "kiel", "Kiel diagram", _kiel(summary, schema)
@@ -93,7 +95,21 @@ def _test(record: Record, schema: CatalogSchema) -> str:
         "), and smaller than the 95 % interval widened likewise: honest uncertainties bring them"
         " to 68.3 and 95 %.",
     )
-    return f"{words}\n{tables.metrics(record, schema)}"
+    return f"{_whose(record)}\n{words}\n{tables.metrics(record, schema)}"
+
+
+def _whose(record: Record) -> str:
+    """Say whose test stars these are."""
+    facts = record.get("model")
+    if not facts:
+        return paragraph("Of the model ", _digest(record["model_digest"]), ".")
+    origin = ModelOrigin.model_validate(facts)
+    given = bool(facts["trained_elsewhere"])
+    return paragraph(
+        Html("<strong>"),
+        whose_metrics(record["model_digest"], origin, given=given),
+        Html("</strong>"),
+    )
 
 
 def _completeness(summary: Summary) -> str:
@@ -249,7 +265,9 @@ def _made_from(record: Record, schema: CatalogSchema) -> str:
     facts: tuple[tuple[str, Cell], ...] = (
         ("Input files", number(len(inputs))),
         ("of which identified by a checksum", number(checksums)),
+        ("Description of the release", _digest(record.get("release_digest") or "not recorded")),
         ("Model", _digest(record["model_digest"])),
+        *_model_facts(record.get("model") or {}),
         ("Settings", _digest(record["config_digest"])),
         ("Schema of the columns", schema.version),
         ("Schema of the flags", schema.flags.version),
@@ -259,6 +277,25 @@ def _made_from(record: Record, schema: CatalogSchema) -> str:
     )
     rows = table("Inputs and digests", ("What", "Number or digest"), facts, words=2)
     return "\n".join([words, rows, tables.software(record)])
+
+
+def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
+    """Yield what the model was trained on; `None` is what it does not record."""
+    if not facts:
+        return
+    simulated = {True: "yes", False: "no", None: None}[facts["simulated"]]
+    told = (
+        ("Model: trained", "elsewhere" if facts["trained_elsewhere"] else "in the same run"),
+        ("Model: release of its stars", facts["release_title"] or facts["release"]),
+        ("Model: description of that release", facts["release_digest"]),
+        ("Model: labels of its stars", facts["survey_title"] or facts["survey"]),
+        ("Model: digest of its archive", facts["archive"]),
+        ("Model: partitions of that archive", facts["partitions"]),
+        ("Model: labelled stars", facts["stars"]),
+        ("Model: trained on simulated stars", simulated),
+    )
+    for title, value in told:
+        yield title, "not recorded" if value is None else str(value)
 
 
 def _figure(picture: Picture | None, caption: Cell, absent: str) -> str:

@@ -23,6 +23,9 @@ from catalog_builder.runtime.workdir import write_json
 #: The pattern of a task that wrote all of its output.
 EVERYTHING = "**/*"
 
+#: The note of a receipt whose task worked on simulated stars.
+SIMULATED = "simulated"
+
 
 class TaskState(StrEnum):
     """What a receipt, or its absence, says of a task."""
@@ -62,6 +65,11 @@ class Receipt(BaseModel):
         if path.is_absolute() or ".." in path.parts:
             raise ValueError("an output lies inside the workdir")
         return value
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any star that the task worked on is simulated."""
+        return bool(self.notes.get(SIMULATED))
 
     def sealed(self) -> Receipt:
         """Return the receipt with its own digest filled in."""

@@ -6,16 +6,18 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distributed import KilledWorker
 
+from catalog_builder.config import digest_json
 from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
     EVERYTHING,
+    SIMULATED,
     Receipt,
     TaskState,
     find_receipt,
@@ -41,6 +43,12 @@ class Task:
     payload: Mapping[str, Any] = field(default_factory=dict)
     #: How much there is to do, in units that the tasks of the stage share: for estimates of time.
     work: float = 1.0
+    #: Whether the task works on simulated stars: its receipt will say so.
+    simulated: bool = False
+
+    def of_simulated_stars(self) -> Task:
+        """Return the task as one that works on simulated stars; another key, for another origin."""
+        return replace(self, key=digest_json([self.key, SIMULATED]), simulated=True)
 
 
 @dataclass(frozen=True)
@@ -211,6 +219,7 @@ def run_task(
 def _receipt_of(
     stage: Stage, workdir: Workdir, task: Task, outcome: Outcome, seconds: float
 ) -> Receipt:
+    marks = {SIMULATED: True} if task.simulated else {}
     receipt = Receipt(
         stage=task.stage,
         task=task.name,
@@ -224,7 +233,7 @@ def _receipt_of(
         output_digest=outcome.output_digest,
         pattern=outcome.pattern,
         inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
-        notes=redact_json(dict(outcome.notes)),
+        notes=redact_json({**outcome.notes, **marks}),
         seconds=round(seconds, 3),
     )
     if not receipt.balances():

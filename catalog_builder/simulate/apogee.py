@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.labels.survey import LABEL_NAMES, LabelSurvey
 from catalog_builder.simulate.galaxy import radial_velocity
 from catalog_builder.simulate.observed import Observed
@@ -58,7 +59,13 @@ _DUPLICATES = 0.04
 
 
 def observe(
-    rng: np.random.Generator, star: Stars, seen: Observed, survey: LabelSurvey, share: float
+    rng: np.random.Generator,
+    star: Stars,
+    seen: Observed,
+    survey: LabelSurvey,
+    share: float,
+    *,
+    clean: bool = False,
 ) -> tuple[Rows, NDArray[np.str_]]:
     """Choose stars, measure them, and return the file's rows and the stars' defects as warts.
 
@@ -66,6 +73,8 @@ def observe(
     ----------
     share : float
         Rough share of all simulated stars that are in the survey.
+    clean : bool, optional
+        Leave out every defect, flag and duplicate. The stars are the same.
     """
     chosen = _select(rng, star, seen, share)
     rows = np.zeros(len(chosen), dtype=DTYPE)
@@ -85,9 +94,25 @@ def observe(
     defects = rng.choice(
         ["", *_DEFECTS], len(chosen), p=[1.0 - sum(_DEFECTS.values()), *_DEFECTS.values()]
     )
-    rows["SNR"] = np.where(defects == "apogee_low_snr", 12.0 + 0.1 * rows["SNR"] % 15, rows["SNR"])
+    low = (defects == "apogee_low_snr") & (not clean)
+    rows["SNR"] = np.where(low, 12.0 + 0.1 * rows["SNR"] % 15, rows["SNR"])
     truth = np.column_stack([getattr(star, name)[chosen] for name in LABEL_NAMES])
     _measure(rng, rows, truth)
+    # Drawn in either case, so that what is drawn afterwards is the same.
+    spoilt = _spoil(rng, rows.copy(), star, chosen, defects, survey, truth)
+    return (rows, star.wart.copy()) if clean else spoilt
+
+
+def _spoil(
+    rng: np.random.Generator,
+    rows: Rows,
+    star: Stars,
+    chosen: NDArray[np.int64],
+    defects: NDArray[np.str_],
+    survey: LabelSurvey,
+    truth: Float,
+) -> tuple[Rows, NDArray[np.str_]]:
+    """Return the rows with their defects and duplicates, and the stars' warts."""
     double = star.anomaly[chosen] == "double_lined"
     found = double & (rng.random(len(chosen)) < 0.6)
     rows["ASPCAPFLAG"] |= np.where(found, _bit(survey, "ASPCAPFLAG", "MULTIPLE_SUSPECT"), 0)
@@ -173,12 +198,14 @@ def write_fits(path: Path, parts: list[Path]) -> int:
 
     rows = sum(len(np.load(part, mmap_mode="r", allow_pickle=False)) for part in parts)
     empty = fits.BinTableHDU(np.zeros(0, dtype=DTYPE))
-    header = empty.header.copy()
+    header, primary = empty.header.copy(), fits.PrimaryHDU().header
     header["NAXIS2"] = rows
     header["COMMENT"] = "Simulated; the layout is that of APOGEE DR17 (SDSS)."
+    for each in (header, primary):
+        each[KEYWORD] = (True, SENTENCE)
     part_file = path.with_name(path.name + ".part")
     with part_file.open("wb") as file:
-        file.write(fits.PrimaryHDU().header.tostring().encode("ascii"))
+        file.write(primary.tostring().encode("ascii"))
         file.write(header.tostring().encode("ascii"))
         for part in parts:
             # Joining arrays gives native byte order; FITS is big-endian.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import polars as pl
 from distributed import Client
 
+from catalog_builder.archive.marks import MARK_FILE
 from catalog_builder.config import RunConfig
 from catalog_builder.errors import CatalogueError
 from catalog_builder.runtime.events import Events
@@ -65,6 +67,9 @@ def simulated(
                 on_partition=lambda done, _total: meter.show(done, None),
             )
         unfinished.rename(archive)
+    # A sky that version 0.1.0 simulated has no mark, only its truth.
+    if not (archive / MARK_FILE).exists():
+        shutil.copyfile(archive / "truth" / "about.json", archive / MARK_FILE)
     return config.model_copy(update={"release": release, "archive": str(archive)})
 
 

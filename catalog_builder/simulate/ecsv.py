@@ -11,15 +11,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Final, Self
 
 import numpy as np
 import polars as pl
 from isal import igzip
 from numpy.typing import NDArray
 
+from catalog_builder.archive.marks import KEYWORD, SENTENCE
+
 #: Gzip level of ISA-L, 0 to 3: its fastest useful one; text of spectra gains little from more.
 _LEVEL = 1
+#: In place of `null`, by type without its size.
+_NO_VALUE: Final = {"float": "NaN", "int": "0", "bool": '"False"'}
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ class Column:
 
 
 def column_header(columns: list[Column]) -> str:
-    """Return the ECSV header and the line of column names."""
-    lines = ["%ECSV 1.0", "---", "delimiter: ','", "datatype:"]
+    """Return the ECSV header, which says that the table is simulated, and the column names."""
+    mark = f"meta: {{{KEYWORD}: true, ORIGIN: '{SENTENCE}'}}"
+    lines = ["%ECSV 1.0", "---", "delimiter: ','", mark, "datatype:"]
     for column in columns:
         lines += column.header()
     comments = "".join(f"# {line}\n" for line in lines)
@@ -72,11 +77,15 @@ class TableWriter:
         The ``.csv.gz`` file; written under a temporary name and renamed when complete.
     columns : list of Column
         In the order of the file.
+    spell_nulls : bool
+        Whether a cell without a value is ``null``, as in the archive; else it is what every
+        reader takes: NaN, 0 among integers, False; only a string is ``null``.
     """
 
-    def __init__(self, path: Path, columns: list[Column]) -> None:
+    def __init__(self, path: Path, columns: list[Column], *, spell_nulls: bool = True) -> None:
         self.path = path
         self.columns = columns
+        self.spell_nulls = spell_nulls
         self.rows = 0
         self._part = path.with_name(path.name + ".part")
         self._raw: IO[bytes] = self._part.open("wb")
@@ -115,7 +124,7 @@ class TableWriter:
         replaced : mapping, optional
             Column -> row -> text to write instead of the value: the file's own mistakes.
         """
-        cells = [_cells(block[column.name], column) for column in self.columns]
+        cells = [_cells(block[column.name], column, self.spell_nulls) for column in self.columns]
         frame = pl.DataFrame(cells)
         for name, texts in (replaced or {}).items():
             for row, text in texts.items():
@@ -125,7 +134,7 @@ class TableWriter:
         self.rows += frame.height
 
 
-def _cells(values: NDArray[np.generic], column: Column) -> pl.Series:
+def _cells(values: NDArray[np.generic], column: Column, spell_nulls: bool) -> pl.Series:
     """Return the text of every cell of a column, `null` included."""
     if column.array:
         return _array_cells(np.ma.filled(values, np.nan), column)
@@ -141,7 +150,8 @@ def _cells(values: NDArray[np.generic], column: Column) -> pl.Series:
         if number.dtype.kind == "f":
             mask = mask | ~np.isfinite(number)
         text = pl.Series(column.name, number).cast(pl.String)
-    return text.alias(column.name).set(pl.Series(mask), "null")
+    null = "null" if spell_nulls else _NO_VALUE.get(column.dtype.rstrip("0123456789"), "null")
+    return text.alias(column.name).set(pl.Series(mask), null)
 
 
 def _array_cells(values: NDArray[np.generic], column: Column) -> pl.Series:

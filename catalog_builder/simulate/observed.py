@@ -72,8 +72,26 @@ def surface_spectra(star: Stars) -> tuple[Float, Float]:
     return ln_flux, window
 
 
-def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Observed:
-    """Observe a block of stars; a wart that turns out impossible is taken from the truth."""
+def observe(
+    rng: np.random.Generator,
+    star: Stars,
+    release: ReleaseSpec,
+    spare: np.random.Generator | None = None,
+) -> Observed:
+    """Observe a block of stars; a wart that turns out impossible is taken from the truth.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        For all that is drawn.
+    star : Stars
+        Its warts and anomalies are corrected in place.
+    release : ReleaseSpec
+        What is published, and how.
+    spare : numpy.random.Generator, optional
+        With it no wart has any effect and none is left: it draws what those stars have more, so
+        that everything else is what it is without.
+    """
     n = len(star)
     ln_flux, window = surface_spectra(star)
     wavelength = emulator.load().sed_wavelength
@@ -94,6 +112,18 @@ def observe(rng: np.random.Generator, star: Stars, release: ReleaseSpec) -> Obse
     rows = np.flatnonzero(published)
     slope = _window_slope(wavelength, flux)
     rvs_flux, rvs_error = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)
+    if spare is not None:
+        more = np.flatnonzero((alone >= MINIMUM_SIG_TO_NOISE) & none)
+        found = _rvs_spectra(spare, star, window, grvs, slope, sig_to_noise, more, release)
+        rows = np.concatenate([rows, more])
+        order = np.argsort(rows)
+        rows = rows[order]
+        if release.rvs is not None:
+            rvs_flux = np.concatenate([rvs_flux, found[0]])[order]
+            rvs_error = np.concatenate([rvs_error, found[1]])[order]
+        published[more] = True
+        star.wart[:] = ""
+        none = np.zeros(n, dtype=bool)
 
     g = magnitudes[:, 0]
     has_xp = (g < _XP_CONTINUOUS_G) & ~none & (star.wart != "rvs_only")

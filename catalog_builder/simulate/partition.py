@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.labels.survey import load_survey
@@ -51,6 +52,8 @@ class PartitionPlan:
         Tables whose file is left out here, although the source table says it exists.
     corrupt : tuple of str
         Tables that get one damaged cell here.
+    clean : bool
+        Whether nothing is wrong with the input: no wart but those that a measurement brings.
     """
 
     release: str
@@ -64,6 +67,7 @@ class PartitionPlan:
     out: str
     without: tuple[TableName, ...] = ()
     corrupt: tuple[TableName, ...] = ()
+    clean: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def simulate_partition(plan: PartitionPlan) -> PartitionReceipt:
 def _write_partition(plan: PartitionPlan, release: ReleaseSpec, out: Path) -> PartitionReceipt:
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
-        sky = _Writers(stack, release, out, range_)
+        sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
         star = draw_stars(
             np.random.default_rng([plan.seed, plan.index]),
             release,
@@ -109,21 +113,28 @@ def _write_partition(plan: PartitionPlan, release: ReleaseSpec, out: Path) -> Pa
         truth: pq.ParquetWriter | None = None
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
-            rng = np.random.default_rng([plan.seed, plan.index, number])
-            rows, table = _block(rng, plan, release, block, sky, first=number == 0)
+            rows, table = _block(plan, release, block, sky, number)
             labels.append(rows)
             if truth is None:
                 path = truth_path(out, range_)
-                truth = stack.enter_context(pq.ParquetWriter(path, table.schema))
+                truth = stack.enter_context(pq.ParquetWriter(path, _marked(table.schema)))
             truth.write_table(table)
     np.save(labels_path(out, range_), np.concatenate(labels), allow_pickle=False)
     return sky.finish(plan)
 
 
+def _marked(schema: pa.Schema) -> pa.Schema:
+    """Add the mark of a simulation, and what astropy wants to know of columns of text."""
+    lengths = {f"table::len::{f.name}": "96" for f in schema if f.type == pa.string()}
+    return schema.with_metadata({KEYWORD: "true", "ORIGIN": SENTENCE, **lengths})
+
+
 class _Writers:
     """One writer per table that the release has and the simulation knows."""
 
-    def __init__(self, stack: ExitStack, release: ReleaseSpec, out: Path, range_: str) -> None:
+    def __init__(
+        self, stack: ExitStack, release: ReleaseSpec, out: Path, range_: str, *, spell_nulls: bool
+    ) -> None:
         self.columns: dict[TableName, list[tuple[str, Column]]] = {}
         self.files: dict[TableName, TableWriter] = {}
         for table, spec in release.tables.items():
@@ -131,7 +142,8 @@ class _Writers:
                 continue
             self.columns[table] = layout.columns_of(release, table)
             path = layout.table_folder(release, table, out) / layout.file_name(spec, range_)
-            writer = TableWriter(path, [column for _, column in self.columns[table]])
+            columns = [column for _, column in self.columns[table]]
+            writer = TableWriter(path, columns, spell_nulls=spell_nulls)
             self.files[table] = stack.enter_context(writer)
 
     def write(
@@ -173,18 +185,15 @@ def _unknown(n: int, column: Column) -> NDArray[np.generic]:
 
 
 def _block(
-    rng: np.random.Generator,
-    plan: PartitionPlan,
-    release: ReleaseSpec,
-    star: Stars,
-    sky: _Writers,
-    first: bool,
+    plan: PartitionPlan, release: ReleaseSpec, star: Stars, sky: _Writers, number: int
 ) -> tuple[NDArray[np.void], pa.Table]:
     """Observe and write one block; return its label rows and its truth."""
+    rng = np.random.default_rng([plan.seed, plan.index, number])
     make_hot(rng, star)
-    seen = observe(rng, star, release)
+    spare = np.random.default_rng([plan.seed, plan.index, number, 1]) if plan.clean else None
+    seen = observe(rng, star, release, spare)
     survey = load_survey(plan.survey)
-    rows, star.wart = apogee.observe(rng, star, seen, survey, plan.apogee_share)
+    rows, star.wart = apogee.observe(rng, star, seen, survey, plan.apogee_share, clean=plan.clean)
     contents: dict[TableName, tables.Block] = {
         "gaia_source": tables.gaia_source(star, seen, release),
         "rvs_mean_spectrum": tables.rvs_mean_spectrum(star, seen),
@@ -192,7 +201,7 @@ def _block(
         "xp_sampled_mean_spectrum": tables.xp_sampled(star, seen),
         "astrophysical_parameters": tables.astrophysical_parameters(rng, star, seen),
     }
-    damage = _damage(plan, contents, star) if first else {}
+    damage = _damage(plan, contents, star) if number == 0 else {}
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))
     for table in plan.without:

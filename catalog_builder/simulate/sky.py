@@ -1,6 +1,7 @@
 """A whole simulated sky: plan the partitions, write them through Dask, join what is shared.
 
-Written under DIR: the archive in the release's own layout, ``apogee/`` with the label file, and
+Written under DIR: the archive in the release's own layout, ``apogee/`` with the label file,
+``SIMULATED.json``, which says what it is, as every table does in its header, and
 ``truth/*.parquet``, which the pipeline never reads. The same release, number of stars and seed give
 the same bytes, whatever the number of workers.
 """
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.errors import ConfigError
@@ -65,8 +67,11 @@ def plan_sky(
     *,
     survey: str = "apogee-dr17",
     apogee_share: float = 1.0 / 3.0,
+    clean: bool = False,
 ) -> list[PartitionPlan]:
     """Cut the sky into partitions with equally many stars and say what goes wrong where.
+
+    In a `clean` sky nothing does.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def plan_sky(
     _check_xp(spec)
     ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
-    without, corrupt = _mistakes(spec, seed, n)
+    without, corrupt = ({}, {}) if clean else _mistakes(spec, seed, n)
     return [
         PartitionPlan(
             release=release,
@@ -104,6 +109,7 @@ def plan_sky(
             out=str(out),
             without=without.get(index, ()),
             corrupt=corrupt.get(index, ()),
+            clean=clean,
         )
         for index, (first, last) in enumerate(ranges)
     ]
@@ -150,6 +156,7 @@ def simulate(
     *,
     survey: str = "apogee-dr17",
     apogee_share: float = 1.0 / 3.0,
+    clean: bool = False,
     on_partition: Callable[[int, int], None] | None = None,
 ) -> SkySummary:
     """Write a simulated archive, its label file and its truth.
@@ -170,6 +177,9 @@ def simulate(
         Description of the label survey, for its file name and flag bits.
     apogee_share : float, optional
         Share of the stars, about, that have labels.
+    clean : bool, optional
+        Leave out all that is wrong with the input, so that other people's tools read every file.
+        Stars and their labels are those of the same seed without it.
     on_partition : callable, optional
         Told how many partitions are written, of how many.
 
@@ -182,7 +192,9 @@ def simulate(
         raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
     out = out.absolute()
     spec = load_release(release)
-    plans = plan_sky(release, stars, seed, out, survey=survey, apogee_share=apogee_share)
+    plans = plan_sky(
+        release, stars, seed, out, survey=survey, apogee_share=apogee_share, clean=clean
+    )
     for folder in _folders(spec, out):
         folder.mkdir(parents=True, exist_ok=True)
     receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
@@ -244,14 +256,18 @@ def _finish(
         truth=tuple(truth_path(out, name) for name in names),
     )
     about = {
+        "simulated": True,
+        "origin": f"{SENTENCE}; only the layout is that of {release.title}",
         "release": release.name,
         "seed": plans[0].seed,
+        "clean": plans[0].clean,
         "stars": summary.stars,
         "partitions": summary.partitions,
         "rows": rows,
         "label_rows": label_rows,
     }
-    (out / "truth" / "about.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
+    for file in (MARK_FILE, "truth/about.json"):
+        (out / file).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
     return summary
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from catalog_builder.archive.files import FileRef, refuse_if_changed
 from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.labels.survey import LabelSurvey
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training.labels import collect_labels
@@ -40,7 +41,10 @@ def _read_labels(context: TrainingContext, task: Task) -> Outcome:
         inputs=_label_inputs(file),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=digest,
-        notes={"label_nulls": survey.label_nulls},
+        notes={
+            "label_nulls": survey.label_nulls,
+            **({SIMULATED: True} if is_marked(file) else {}),
+        },
     )
 
 

@@ -54,3 +54,40 @@ def test_the_file_reads_well(facts):
     text = make_record(facts, SEALED).to_json()
     assert list(json.loads(text))[:4] == ["format", "catalogue", "release", "version"]
     assert text.endswith("}\n")
+
+
+def test_a_record_of_version_0_1_0_keeps_its_seal(tmp_path):
+    old = {
+        "catalogue": "catalog-builder Gaia Data Release 3",
+        "release": "dr3",
+        "version": "1.0-00c0ffee",
+        "software": {"catalog-builder": "0.1.0"},
+        "model_digest": "m",
+        "config_digest": "c",
+        "inputs": {"GaiaSource_000000-003111.csv.gz": "md5:1"},
+        "metrics": {},
+        "accounting": {"requested": 3, "published": 2, "rejected": {"x": 1}},
+        "incidents": {"cells": {"a.b": 1}},
+        "acknowledgements": ["ESA/Gaia/DPAC"],
+        "seal": "f7d90f37a16b169c77b139330a535f176b31029fe1482667abd0c451d6c7707a",
+    }
+    (tmp_path / RELEASE_FILE).write_text(json.dumps(old | SEALED))
+    record = read_release(tmp_path)
+    assert record.expected_seal() == record.seal
+    assert (record.simulated, record.model, record.release_digest) == (None, None, None)
+
+
+def test_the_seal_follows_the_origin(facts):
+    marked = {"simulated": True, "partitions": 2, "simulated_partitions": 1}
+    model = {"trained_elsewhere": True, "release": "dr3", "simulated": False}
+    seals = {
+        make_record(facts | more, SEALED).seal
+        for more in (
+            {},
+            marked,
+            {"model": model},
+            {"release_digest": "d"},
+            marked | {"model": model},
+        )
+    }
+    assert len(seals) == 5

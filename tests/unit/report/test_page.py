@@ -345,3 +345,54 @@ def test_missing_facts_are_named(tmp_path, schema):
 def test_a_store_without_a_column_is_refused(tmp_path, schema, make_record):
     with pytest.raises(StoreError, match="has no column source_id"):
         make_report(tmp_path / "none.zarr", make_record(3), schema, tmp_path / "report.html")
+
+
+MODEL = {
+    "trained_elsewhere": True,
+    "release": "dr3",
+    "release_title": "Gaia Data Release 3",
+    "release_digest": "d" * 32,
+    "survey": "apogee-dr17",
+    "survey_title": None,
+    "archive": "a" * 32,
+    "partitions": 6,
+    "stars": 431,
+    "simulated": False,
+}
+
+
+def test_a_simulated_catalogue_has_a_banner_on_top(report, make_rows):
+    marks = {"simulated": True, "partitions": 6, "simulated_partitions": 6}
+    page = report(make_rows(20), model=MODEL, **marks)
+    assert "Simulated. Every star of this catalogue came from a simulation" in page.text
+    assert page.text.index("Simulated.") < page.text.index("A small catalogue Edition")
+    assert "in the layout of release dr3" in page.text
+    assert "trained on stars that are not simulated" in page.text
+
+
+def test_a_model_of_simulated_stars_has_a_banner_too(report, make_rows):
+    marks = {"simulated": False, "partitions": 6, "simulated_partitions": 0}
+    page = report(make_rows(20), model=MODEL | {"simulated": True}, **marks)
+    assert "Simulated training stars. The model that made the labels" in page.text
+    assert "made from release dr3" in page.text
+
+
+def test_other_catalogues_have_none(report, make_rows):
+    marks = {"simulated": False, "partitions": 6, "simulated_partitions": 0}
+    assert "imulated." not in report(make_rows(20), model=MODEL, **marks).text
+
+
+def test_the_page_says_whose_test_stars_they_are(report, make_rows):
+    page = report(make_rows(20), model=MODEL, release_digest="e" * 32)
+    assert f"not this run's: model {'m' * 12}, trained on 431 stars with labels of" in page.text
+    assert ["Model: trained", "elsewhere"] in page.rows
+    assert ["Model: digest of its archive", "a" * 32] in page.rows
+    assert ["Description of the release", "e" * 32] in page.rows
+    # The survey's title is not recorded, its name is.
+    assert ["Model: labels of its stars", "apogee-dr17"] in page.rows
+
+
+def test_a_model_of_the_same_run_is_not_called_given(report, make_rows):
+    own = report(make_rows(20), model=MODEL | {"trained_elsewhere": False, "stars": None})
+    assert "Measured on test stars of this archive" in own.text
+    assert ["Model: labelled stars", "not recorded"] in own.rows

@@ -1,0 +1,165 @@
+"""What a model was trained on: written into its document, and read by those who use it.
+
+The document may come from anybody, so what it says of itself is bounded text; a model of version
+0.1.0 says only part of it, and what is not there is `None`: not recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.config import digest_json
+from catalog_builder.errors import ModelError
+
+#: Digits of a digest that a person is shown.
+SHORT: Final = 12
+#: Characters of a value that is recorded as it is.
+_SHORT_ENOUGH: Final = 80
+#: Facts of a release that say what the numbers of its spectra mean: the program changes neither.
+_MEANING: Final = ("rvs.medium", "rvs.frame")
+#: Parts of a description that say what a spectrum is; their facts are recorded one by one.
+_IN_FULL: Final = ("rvs", "xp", "parallax_zero_point")
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds characters that cannot be printed")
+    return value
+
+
+Name = Annotated[str, Field(max_length=200), AfterValidator(_printable)]
+Credit = Annotated[str, Field(max_length=4000)]
+
+
+class ModelOrigin(BaseModel):
+    """What is known of how a model came about; `None` where it is not recorded.
+
+    Attributes
+    ----------
+    release, release_title : str
+        The archive release that its stars are of.
+    release_digest : str
+        Digest of that release's description.
+    release_facts : dict of str to str
+        What the description says, by key: to name what differs in another.
+    survey, survey_title : str
+        Where its labels are from.
+    credit, release_credit : str
+        Acknowledgements owed to that survey, and for the stars' spectra.
+    archive : str
+        Digest of the input files that its stars and labels are from: their names and checksums.
+    partitions, stars : int
+        How many of the archive have stars with labels, and how many these are.
+    simulated : bool
+        Whether any of the stars is simulated.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    release: Name | None = None
+    release_title: Name | None = None
+    release_digest: Name | None = None
+    release_facts: Annotated[dict[Name, Name], Field(max_length=200)] | None = None
+    survey: Name | None = None
+    survey_title: Name | None = None
+    credit: Credit = ""
+    release_credit: Credit = ""
+    archive: Name | None = None
+    partitions: Annotated[int, Field(ge=0)] | None = None
+    stars: Annotated[int, Field(ge=0)] | None = None
+    simulated: bool | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What it was trained on, in a few words; what is not recorded is called so."""
+        count = "" if self.stars is None else f"{self.stars} "
+        kind = "simulated " if self.simulated else ""
+        archive = "archive not recorded"
+        if self.archive is not None:
+            archive = f"archive {self.archive[:SHORT]}, partitions: {self.partitions}"
+        unknown = "; not recorded whether simulated" if self.simulated is None else ""
+        return (
+            f"{count}{kind}stars with labels of {self.survey or 'a survey not recorded'} in"
+            f" {self.release or 'a release not recorded'} ({archive}{unknown})"
+        )
+
+
+def read_origin(provenance: Mapping[str, Any], model: Path) -> ModelOrigin:
+    """Return what a model's document says of its origin.
+
+    Raises
+    ------
+    ModelError
+        If a fact is not what it should be; the message names the key.
+    """
+    try:
+        return ModelOrigin.model_validate(dict(provenance))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ModelError(
+            f"{model / 'model.json'}: provenance.{key[:80]!s}: {first['msg']}.",
+            "Take the model directory as it was made, or train again.",
+        ) from error
+
+
+def facts_of(release: ReleaseSpec) -> dict[str, str]:
+    """Return what a release's description says of its spectra by key, and digests of the rest."""
+    facts: dict[str, str] = {}
+    for name, content in release.model_dump(mode="json").items():
+        if name in _IN_FULL and content is not None:
+            facts.update(_flat(name, content))
+        elif isinstance(content, str | float | int) and len(str(content)) <= _SHORT_ENOUGH:
+            facts[name] = str(content)
+        else:
+            facts[name] = f"digest {digest_json(content)[:SHORT]}"
+    return dict(sorted(facts.items()))
+
+
+def description_digest(release: ReleaseSpec) -> str:
+    """Return the digest of a release's description."""
+    return digest_json(release.model_dump(mode="json"))
+
+
+def differences(origin: ModelOrigin, release: ReleaseSpec) -> dict[str, str]:
+    """Return in what the description of a model's release differs from this one, by key.
+
+    Empty where both are the same, and where the model does not record its own.
+    """
+    if origin.release_digest == description_digest(release) or origin.release_facts is None:
+        return {}
+    here, there = facts_of(release), origin.release_facts
+    return {
+        key: f"{key} is {here.get(key, 'absent')} here, {there.get(key, 'absent')} for the model"
+        for key in sorted({*here, *there})
+        if here.get(key) != there.get(key)
+    }
+
+
+def refuse_other_meaning(differing: Mapping[str, str], model: Path) -> None:
+    """Refuse a model whose spectra were something else than those of the archive.
+
+    Raises
+    ------
+    ModelError
+        If wavelengths refer to another medium or another frame.
+    """
+    if wrong := [differing[key] for key in _MEANING if key in differing]:
+        raise ModelError(
+            f"The model {model} was trained on other spectra: {'; '.join(wrong)}.",
+            "Take a model that was trained on this release, or correct the description.",
+        )
+
+
+def _flat(prefix: str, content: object) -> dict[str, str]:
+    if isinstance(content, Mapping) and content:
+        found: dict[str, str] = {}
+        for name, value in content.items():
+            found.update(_flat(f"{prefix}.{name}", value))
+        return found
+    return {prefix: str(content)[:200]}
