@@ -93,6 +93,24 @@ class Workdir:
                 "Give another folder with --workdir.",
             ) from None
 
+    def require(self) -> None:
+        """Say what is wrong with a folder that is to be looked at.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, or no run was ever begun in it.
+        """
+        if self.logs.is_dir() or self.receipts.is_dir():
+            return
+        if not self.root.exists():
+            what = "is not there"
+        elif not self.root.is_dir():
+            what = "is a file, not a folder"
+        else:
+            what = "is not a workdir of catalog-builder: no run was begun in it"
+        raise StoreError(f"{self.root} {what}.", "Give the folder of a run with --workdir.")
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a small file so that a reader, or a crash, sees the old or the new one, whole."""
