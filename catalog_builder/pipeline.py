@@ -30,6 +30,7 @@ from catalog_builder.inference import stage as predicting
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
+from catalog_builder.model.locate import refuse_no_model
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
@@ -46,6 +47,14 @@ _MAKES = {
     "publish": "catalogue",
 }
 STEPS = tuple(_MAKES)
+#: The stages of each step, by which `status` shows how far it is.
+STAGES = {
+    "ingest": ("ingest", "census"),
+    "training-set": ("labels", "match", "training-set"),
+    "train": ("train", "model"),
+    "predict": ("predict",),
+    "publish": ("publish-chunks", "publish"),
+}
 
 
 def steps_of(config: RunConfig) -> tuple[str, ...]:
@@ -107,7 +116,7 @@ class Pipeline:
     @functools.cached_property
     def archive(self) -> str:
         """Path or URL of the archive."""
-        if self.config.archive is None:
+        if not self.config.archive:
             raise ConfigError("No archive is given.", "Name its folder or URL with --archive.")
         return self.config.archive
 
@@ -233,7 +242,8 @@ class Pipeline:
     # --- how -------------------------------------------------------------------------------------
 
     def check_settings(self) -> None:
-        """Find out what is wrong with the model or the labels given before days of ingest."""
+        """Find out what is wrong with the archive, model or labels before days of ingest."""
+        _ = self.partitions
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
             _ = self.model
         elif "training-set" in self.wanted:
@@ -309,6 +319,7 @@ _SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publis
 def _given_model(path: Path) -> Model:
     from catalog_builder.model.ensemble import Estimator, read_metrics
 
+    refuse_no_model(path)
     estimator = Estimator.load(path)
     credit = str(estimator.document.provenance.get("credit", ""))
     return Model(path, estimator.digest, read_metrics(path), credit)

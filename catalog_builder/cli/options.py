@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 
-def folder(text: str) -> Path:
+def given_path(text: str) -> Path:
     """Return a path that an option gave; an empty one would be the folder one stands in."""
     if not text.strip():
         raise typer.BadParameter("it is empty: a variable that is not set, perhaps?")
@@ -32,14 +32,14 @@ Labels = Annotated[
 WorkdirPath = Annotated[
     Path | None,
     typer.Option(
-        parser=folder,
+        parser=given_path,
         metavar="FOLDER",
         help="Folder that holds all that is made [catalog-workdir].",
     ),
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", parser=folder, metavar="FILE", help="Settings in YAML."),
+    typer.Option("--config", parser=given_path, metavar="FILE", help="Settings in YAML."),
 ]
 Assignments = Annotated[
     list[str] | None,
@@ -49,7 +49,7 @@ ModelPath = Annotated[
     Path | None,
     typer.Option(
         "--model",
-        parser=folder,
+        parser=given_path,
         metavar="FOLDER",
         help="Predict with this model directory; nothing is trained.",
     ),

@@ -38,7 +38,10 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
         if filesystem.isfile(path):
             info = filesystem.info(path)
             return FileRef(url, size=int(info["size"]), mtime=modification_time(info))
+    if given:
+        what = "is a folder, not a file" if filesystem.isdir(path) else "is not there"
+        raise InputError(f"The label file {given} {what}.", "Check --labels.")
     raise InputError(
-        f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
-        "Give it with --labels.",
+        f"The file of {survey.title} is not in the archive; looked for {', '.join(candidates)}.",
+        "Give it with --labels, or --archive the folder above these, or take a trained --model.",
     )

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 from distributed import Client
 
+from catalog_builder.archive.release import load_release
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import CatalogueError
+from catalog_builder.errors import CatalogueError, ConfigError
 from catalog_builder.runtime.workdir import remove_tree
 
 #: A release of this name means: simulate the release before the suffix, then run on that.
@@ -42,19 +43,49 @@ def simulated(
     -------
     RunConfig
         The same with the real release's name and the simulated archive.
+
+    Raises
+    ------
+    ConfigError
+        If the release is not known, or an archive is given.
     """
     from catalog_builder.simulate.sky import simulate
 
-    release = config.release.removesuffix(SUFFIX)
-    # Another sky is another folder: an old one is never taken for it.
-    archive = workdir / f"archive-{release}-{config.demo.stars}-{config.demo.seed}"
+    ready = _on_its_own_archive(config, workdir)
+    release, archive = ready.release, Path(str(ready.archive))
     if not archive.exists():
         say(f"Simulating a sky of {config.demo.stars} stars ...")
         unfinished = workdir / ".archive.partial"
         remove_tree(unfinished)
         simulate(release, config.demo.stars, config.demo.seed, unfinished, client())
         unfinished.rename(archive)
-    return config.model_copy(update={"release": release, "archive": str(archive)})
+    return ready
+
+
+def simulated_already(config: RunConfig, workdir: Path) -> RunConfig | None:
+    """Return what :func:`simulated` would, where an earlier run made the sky; None elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If the release is not known, or an archive is given.
+    """
+    ready = _on_its_own_archive(config, workdir)
+    return ready if Path(str(ready.archive)).exists() else None
+
+
+def _on_its_own_archive(config: RunConfig, workdir: Path) -> RunConfig:
+    name = config.release.removesuffix(SUFFIX)
+    if config.archive is not None:
+        raise ConfigError(
+            f"{config.release} simulates an archive of its own: --archive {config.archive} would"
+            " not be read.",
+            f"Leave --archive out, or take --release {name}.",
+        )
+    load_release(name)  # before a cluster is opened to simulate it
+    # Another sky is another folder: an old one is never taken for it.
+    archive = workdir / f"archive-{name}-{config.demo.stars}-{config.demo.seed}"
+    return config.model_copy(update={"release": name, "archive": str(archive)})
 
 
 def compare_with_truth(catalogue: Path, archive: Path, echo: Callable[[str], None]) -> None:
