@@ -8,7 +8,9 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.open import open_catalog
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open_catalog"]
+#: What `pip install` knows this package by: `catalog-builder` is somebody else's there.
+DISTRIBUTION = "gaia-catalog-builder"
+__all__ = ["DISTRIBUTION", "__version__", "open_catalog"]
 
 
 def __getattr__(name: str) -> Any:

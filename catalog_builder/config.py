@@ -258,7 +258,7 @@ def _explain(error: ValidationError, source: str) -> str:
             near = _near_settings(key)
             meant = f"; did you mean {' or '.join(near)}?" if near else ""
             allowed = _allowed_keys(item["loc"][:-1])
-            lines.append(f"{key}: unknown setting{meant} (allowed here: {', '.join(allowed)})")
+            lines.append(f"{key}: unknown setting (allowed here: {', '.join(allowed)}){meant}")
         else:
             lines.append(f"{key}: {_in_words(item)} (got {item['input']!r})")
     return f"Wrong settings in {source}: " + "; ".join(lines) + "."
@@ -269,8 +269,9 @@ def _in_words(item: ErrorDetails) -> str:
         return (
             f"it is text: in YAML write '\"{item['input']}\"', with both quotes on a command line"
         )
-    if item["type"] == "string_pattern_mismatch":
-        return "letters, digits, '.' and '_' only, the first a letter or a digit"
+    if item["type"] == "string_pattern_mismatch" and item["loc"] == ("version",):
+        rule = "letters, digits, '.' and '_', the first a letter or a digit"
+        return f"it must be of {rule} (pattern {item['ctx']['pattern']})"
     if item["type"] in {"model_type", "model_attributes_type"}:
         name = item["loc"][-1]
         return f"it is a section: set one of its keys, {name}.KEY=VALUE"

@@ -55,8 +55,8 @@ def _find(folder: str, name_or_path: str | Path) -> Path:
     if given.suffix in {".yaml", ".yml"}:
         if given.is_file():
             return given
-        what = "is a folder, not a file" if given.is_dir() else "is not there"
-        raise ConfigError(f"The description {given} {what}.", "Check the path.")
+        why = ": that is a folder" if given.is_dir() else ""
+        raise ConfigError(f"There is no description {given}{why}.", "Check the path.")
     shipped = schemas_dir() / folder
     path = shipped / f"{given}.yaml"
     if given.name == str(given) and path.is_file():

@@ -291,20 +291,21 @@ def parse_range(text: str) -> tuple[int, int]:
 
 def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableName]) -> InputError:
     filesystem, root = _filesystem(archive)
-    if not filesystem.isdir(root):
-        # An object store has no folders: there an empty one is one that is not there.
-        what = "is a file, not a folder" if filesystem.isfile(root) else "is not there"
-        return InputError(f"The archive {archive} {what}.", "Check --archive.")
     looked = [
         f"{folder}/{spec.stem}*.{spec.formats[0]}"
         for spec in (release.tables[name] for name in tables)
         for folder in spec.folders
     ]
+    way_out = _archive_above(root, filesystem, release, tables)
+    if filesystem.isdir(root):
+        what = f"{archive} holds no {' or '.join(tables)} of {release.title}."
+    else:
+        # An object store has no folders: there an empty one is one that is not there.
+        there = "is a file, not a folder" if filesystem.isfile(root) else "is not there"
+        what, way_out = f"The archive {archive} {there}.", "Check --archive."
     return InputError(
-        f"{archive} holds no {' or '.join(tables)} of {release.title}. "
-        f"Looked for {', '.join(looked)} and the other formats of the release description.",
-        _archive_above(root, filesystem, release, tables)
-        or "Give the folder above these with --archive.",
+        f"{what} Looked for {', '.join(looked)} and the other formats of the release description.",
+        way_out or "Give the folder above these with --archive.",
     )
 
 

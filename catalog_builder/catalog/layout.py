@@ -58,19 +58,19 @@ def find_catalogue(path: str | Path) -> Path:
 def _no_catalogue(path: Path, folder: Path) -> CatalogueError:
     """Say what a path is that is no catalogue, and where there is one near by."""
     if not path.exists():
-        what = "is not there"
+        why = ": it is not there"
     elif is_building(folder):
-        what = "was never sealed: it is still being built, or was left so"
+        why = ": it is still being built, or was left so"
     elif folder not in {path, path.parent}:
-        what = f"names {folder.name} as its latest version, which is not there"
+        why = f": the latest version that it names, {folder.name}, is not there"
     else:
-        what = "is not a sealed catalogue"
+        why = ""
     # From a workdir, from its folder of catalogues, or from a file of a catalogue.
     near = [*path.glob(f"*/{LATEST_FILE}"), *path.glob(f"catalogs/*/{LATEST_FILE}")]
     near += [file for file in (path.parent / RELEASE_FILE,) if path.is_file() and file.is_file()]
     found = " or ".join(str(file.parent) for file in sorted(near)[:3])
     return CatalogueError(
-        f"{path} {what}.",
+        f"{path} is not a sealed catalogue{why}.",
         f"Give {found}."
         if found
         else f"Give the folder of a version (it holds {RELEASE_FILE}) or of a release.",

@@ -34,7 +34,7 @@ def main() -> None:
     except OSError as error:  # a disk that fills up under the driver's own files, say
         where = f": {error.filename}" if error.filename else ""
         console.print(f"error: {error.strerror or error}{where}.", style="red", markup=False)
-        console.print("  -> Mend it and give the same command again.", markup=False)
+        console.print("  -> Put that right and give the same command again.", markup=False)
         sys.exit(StoreError.exit_code)
     except SystemExit as end:
         if end.code == 130:  # Typer turns Ctrl-C into this

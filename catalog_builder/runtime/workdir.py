@@ -108,11 +108,11 @@ class Workdir:
         if not place.is_dir():
             reason = f"{place} is a file, not a folder"
         elif not os.access(place, os.W_OK | os.X_OK):
-            reason = f"{place} cannot be written by this user"
+            reason = f"{place} is not this user's to write"
         else:
             return
         raise StoreError(
-            f"The workdir {self.root} cannot be used: {reason}.",
+            f"The workdir {self.root} cannot be written: {reason}.",
             "Give another folder with --workdir.",
         )
 
@@ -127,12 +127,15 @@ class Workdir:
         if self.logs.is_dir() or self.receipts.is_dir():
             return
         if not self.root.exists():
-            what = "is not there"
+            why = "it is not there"
         elif not self.root.is_dir():
-            what = "is a file, not a folder"
+            why = "it is a file"
         else:
-            what = "is not a workdir of catalog-builder: no run was begun in it"
-        raise StoreError(f"{self.root} {what}.", "Give the folder of a run with --workdir.")
+            why = "no run was begun in it"
+        raise StoreError(
+            f"{self.root} is not a workdir of catalog-builder: {why}.",
+            "Give the folder of a run with --workdir.",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:
