@@ -37,8 +37,12 @@ def simulate(
     from catalog_builder.runtime.clusters.registry import make_cluster
     from catalog_builder.runtime.clusters.settings import ClusterSettings
     from catalog_builder.runtime.workdir import Workdir
+    from catalog_builder.simulate.sky import make_out, plan_sky
     from catalog_builder.simulate.sky import simulate as simulate_sky
 
+    # What can be said without a cluster is said before one is opened.
+    plan_sky(release, stars, seed, out)
+    make_out(out)
     with (
         tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
         make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,

@@ -175,20 +175,34 @@ def simulate(
     StoreError
         If `out` cannot be made.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
     out = out.absolute()
-    spec = load_release(release)
     plans = plan_sky(release, stars, seed, out, survey=survey, apogee_share=apogee_share)
+    make_out(out)
+    spec = load_release(release)
+    for folder in _folders(spec, out):
+        folder.mkdir(parents=True, exist_ok=True)
+    receipts = sorted(_run(plans, client), key=lambda receipt: receipt.index)
+    return _finish(spec, plans, receipts, out)
+
+
+def make_out(out: Path) -> None:
+    """Make the folder of an archive, which must be new or empty.
+
+    Raises
+    ------
+    ConfigError
+        If it holds something already, or is a file.
+    StoreError
+        If it cannot be made.
+    """
     try:
-        for folder in _folders(spec, out):
-            folder.mkdir(parents=True, exist_ok=True)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"The folder {out} cannot be made: {error.strerror}.", "Name another with --out."
         ) from None
-    receipts = sorted(_run(plans, client), key=lambda receipt: receipt.index)
-    return _finish(spec, plans, receipts, out)
 
 
 def _folders(release: ReleaseSpec, out: Path) -> list[Path]:
