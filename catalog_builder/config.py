@@ -7,14 +7,16 @@ it recomputes those and nothing else. Where and with how many workers a run happ
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.documents import DocumentError, parse_yaml, read_document
@@ -196,10 +198,18 @@ def load_config(
     settings: dict[str, Any] = _read_yaml(file) if file else {}
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
-        if not separator:
-            raise ConfigError(f"--set {assignment!r} has no '='.", "Write --set section.key=value.")
+        if not separator or not key.strip(". "):
+            lacks = "key" if separator else "'='"
+            raise ConfigError(
+                f"--set {assignment!r} has no {lacks}.", "Write --set section.key=value."
+            )
         _assign(settings, key.strip(), _parse_value(assignment, text))
     for key, value in options.items():
+        if isinstance(value, str) and not value.strip():
+            raise ConfigError(
+                f"The option for {key} is empty: a variable that is not set, perhaps?",
+                "Give it a value, or leave it out.",
+            )
         if value is not None:
             _assign(settings, key, value)
     try:
@@ -245,16 +255,47 @@ def _assign(settings: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _explain(error: ValidationError, source: str) -> str:
-    """Say each wrong key in a line of words; an unknown key gets the allowed ones."""
+    """Say each wrong key in a line of words; an unknown key gets near ones, and those allowed."""
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
+            near = _near_settings(key)
+            meant = f"; did you mean {' or '.join(near)}?" if near else ""
             allowed = _allowed_keys(item["loc"][:-1])
-            lines.append(f"{key}: unknown setting (allowed here: {', '.join(allowed)})")
+            lines.append(f"{key}: unknown setting (allowed here: {', '.join(allowed)}){meant}")
         else:
-            lines.append(f"{key}: {item['msg']} (got {item['input']!r})")
+            lines.append(f"{key}: {_in_words(item)} (got {item['input']!r})")
     return f"Wrong settings in {source}: " + "; ".join(lines) + "."
+
+
+def _in_words(item: ErrorDetails) -> str:
+    if item["type"] == "string_type" and isinstance(item["input"], int | float):
+        return (
+            f"it is text: in YAML write '\"{item['input']}\"', with both quotes on a command line"
+        )
+    if item["type"] == "string_pattern_mismatch" and item["loc"] == ("version",):
+        rule = "letters, digits, '.' and '_', the first a letter or a digit"
+        return f"it must be of {rule} (pattern {item['ctx']['pattern']})"
+    if item["type"] in {"model_type", "model_attributes_type"}:
+        name = item["loc"][-1]
+        return f"it is a section: set one of its keys, {name}.KEY=VALUE"
+    return item["msg"].removeprefix("Value error, ")
+
+
+def _near_settings(key: str) -> list[str]:
+    """Return settings that may have been meant: of the same last name, or spelt nearly so."""
+    known = list(_dotted(RunConfig))
+    last = key.rpartition(".")[2]
+    same = [name for name in known if name.rpartition(".")[2] == last]
+    return same[:3] or difflib.get_close_matches(key, known, n=2, cutoff=0.7)
+
+
+def _dotted(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _dotted(field.annotation, f"{prefix}{name}.")
 
 
 def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:

@@ -1,8 +1,13 @@
-"""Everything that is known of one source, from its files to its row."""
+"""Everything that is known of one source, from its files to its row.
+
+It is told of a run in any state: steps that are still to come, partitions that were given up, and
+stores that have been cleaned away are said to be just that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +22,19 @@ from catalog_builder.errors import InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
+from catalog_builder.inference.rows import read_rows
+from catalog_builder.runtime.plans import read_plan
 from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.schema import CatalogSchema
+
+#: Source ids are positive signed 64-bit integers.
+_LARGEST_ID = 2**63 - 1
+#: What zarr and its codecs raise for what is not there or is damaged; or our own readers.
+_UNREADABLE = (StoreError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+#: How a partition is named in plans and receipts.
+_RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
 def explain(root: Path, source_id: int) -> str:
@@ -36,141 +50,201 @@ def explain(root: Path, source_id: int) -> str:
     Raises
     ------
     StoreError
-        If `root` is no workdir.
+        If `root` is no workdir, or no run in it has come as far as a plan.
     InputError
-        If nothing that was ingested could hold the source.
+        If the number is no source id, or no partition of the run could hold the source.
     """
     workdir = Workdir(root)
+    workdir.require()
     release = _release_of(workdir)
-    pixel = source_id >> release.partition.source_id_shift
+    level, pixel = release.partition.healpix_level, source_id >> release.partition.source_id_shift
+    if not 0 < source_id <= _LARGEST_ID or pixel >= release.partition.n_pixels:
+        raise InputError(
+            f"{source_id} is no source id of {release.title}: it lies in no pixel of the sky.",
+            "Give it as the archive does, all its digits: a float or a spreadsheet rounds it.",
+        )
     partition = _partition_of(workdir, pixel)
-    lines = [
-        f"source_id {source_id}, HEALPix level-{release.partition.healpix_level} pixel {pixel}"
-    ]
     if partition is None:
         raise InputError(
-            f"No partition that was ingested in {root} holds {source_id} (pixel {pixel}).",
-            "Check the id and --ranges; `catalog-builder status` lists what is in quarantine.",
+            f"No partition of the run in {root} holds {source_id} (pixel {pixel}).",
+            "Check the id, and the --ranges and the archive of the run.",
         )
+    lines = [f"source_id {source_id}, HEALPix level-{level} pixel {pixel}"]
     lines.append(f"partition {partition}")
     ingest = _receipt(workdir, "ingest", partition)
     if ingest is None:
+        lines += _why_missing(workdir, "ingest", partition, "  not ingested")
+    else:
         lines += [
-            f"  not ingested: {record.reason}"
-            for record in all_given_up(workdir)
-            if record.task == partition
-        ] or ["  not ingested yet"]
-        return "\n".join(lines)
-    lines += [
-        f"  {table}: {facts['file']}, {facts['size']} bytes,"
-        f" {facts.get('checksum') or 'no checksum listed'}"
-        for table, facts in ingest.inputs.items()
-    ]
-    lines += _features(workdir, release, ingest, source_id)
-    lines += _prediction(workdir, partition, source_id)
-    lines += _catalogues(workdir, source_id)
+            f"  {table}: {facts['file']}, {facts['size']} bytes,"
+            f" {facts.get('checksum') or 'no checksum listed'}"
+            for table, facts in ingest.inputs.items()
+        ]
+        try:
+            place, told = _features(workdir, release, ingest, source_id)
+        except StoreError as error:
+            place, told = None, [f"features: {error}"]
+        lines += told
+        lines += _prediction(workdir, partition, place, source_id)
+    lines += _catalogues(workdir, source_id, lines)
     return "\n".join(lines)
 
 
 def _release_of(workdir: Workdir) -> ReleaseSpec:
+    file = workdir.root / "config.json"
     try:
-        text = (workdir.root / "config.json").read_text(encoding="utf-8")
-    except OSError:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
         raise StoreError(
-            f"{workdir.root} is not a workdir of catalog-builder.", "Give it with --workdir."
+            f"No run in {workdir.root} has come as far as a plan: nothing is known of any source.",
+            "`catalog-builder status` says why the last one ended.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"{file} cannot be read: {error}.",
+            "Give the run's command again: it writes the file anew.",
         ) from None
     try:
         return load_release(RunConfig.model_validate_json(text).release)
     except ValidationError:
         raise StoreError(
-            f"{workdir.root / 'config.json'} is damaged or of another version of the program.",
+            f"{file} is damaged or of another version of the program.",
             "Give the run's command again: it writes the file anew.",
         ) from None
 
 
 def _partition_of(workdir: Workdir, pixel: int) -> str | None:
-    names = {path.stem for path in (workdir.receipts / "ingest").glob("[!.]*-*")}
-    for name in sorted(names):
-        start, _, stop = name.partition("-")
-        if int(start) <= pixel <= int(stop):
+    """Return the partition of a pixel: of the last plan, or else of any earlier one."""
+    earlier = {path.stem for path in (workdir.receipts / "ingest").glob("[!.]*")}
+    for name in (*sorted(read_plan(workdir, "ingest") or ()), *sorted(earlier)):
+        match = _RANGE.fullmatch(name)
+        if match is not None and int(match[1]) <= pixel <= int(match[2]):
             return name
     return None
 
 
 def _receipt(workdir: Workdir, stage: str, name: str) -> Receipt | None:
-    file = workdir.receipt_file(stage, name)
-    return read_receipt(file) if file.exists() else None
+    try:
+        return read_receipt(workdir.receipt_file(stage, name))
+    except OSError:
+        return None  # there is none, or it was replaced while it was read
+
+
+def _why_missing(workdir: Workdir, stage: str, partition: str, what: str) -> list[str]:
+    """Say why a partition has no receipt of a stage that could be read."""
+    if workdir.receipt_file(stage, partition).exists():
+        return [f"{what}: its receipt is damaged, and the next run makes it again"]
+    plan = read_plan(workdir, stage) or {}
+    given_up = [
+        record
+        for record in all_given_up(workdir)
+        if (record.stage, record.task) == (stage, partition)
+    ]
+    return [
+        f"{what}: {record.reason}"
+        if plan.get(partition, record.key) == record.key
+        else f"{what} yet; with earlier files or settings: {record.reason}"
+        for record in given_up
+    ] or [f"{what} yet"]
+
+
+def _stale(workdir: Workdir, receipt: Receipt) -> str:
+    """Return a remark where a receipt is not of the stage's last plan."""
+    plan = read_plan(workdir, receipt.stage)
+    same = plan is None or plan.get(receipt.task) == receipt.key
+    return "" if same else " (of an earlier plan: the next run makes it again)"
 
 
 def _features(
     workdir: Workdir, release: ReleaseSpec, receipt: Receipt, source_id: int
-) -> list[str]:
+) -> tuple[int | None, list[str]]:
+    """Return the source's row in the feature store, if it has one, and what the store says."""
+    if not (workdir.root / receipt.output).exists():
+        return None, ["features: no longer there (`clean --intermediate` removes them)"]
     store = FeatureStore(workdir.root / receipt.output)
     tables = list(release.tables)
     lines = []
     for row in np.flatnonzero(store.column("rejected_source_id") == source_id):
         reason = REASONS[int(store.column("rejected_reason")[row])]
         table = tables[int(store.column("rejected_table")[row])]
-        lines.append(
-            f"  row {store.column('rejected_row')[row]} of {table} was left out:"
-            f" {reason} ({reason.sentence})"
-        )
+        number = int(store.column("rejected_row")[row])
+        where = f"row {number} of {table}" if number >= 0 else f"it in {table}"
+        lines.append(f"  {where} was left out: {reason} ({reason.sentence})")
     place = _find(store.column("source_id"), source_id)
     if place is None:
-        return [*lines, "not in the features: " + ("see above" if lines else "never asked for")]
+        asked = f"no row in {' or '.join(release.driving_tables)} of this archive asks for it"
+        why = "rejected, see above" if lines else f"never asked for: {asked}"
+        return None, [*lines, f"not in the features{_stale(workdir, receipt)}: {why}"]
     block = store.read(slice(place, place + 1))
     has = [name for name in ("rvs", "xp", "photometry", "parallax") if block[f"has_{name}"][0]]
-    lines.append(f"features, row {place}: {', '.join(has) or 'no usable input'}")
+    usable = ", ".join(has) or "no usable input"
+    lines.append(f"features, row {place}{_stale(workdir, receipt)}: {usable}")
     lines += [
         f"  {name} = {block[name][0]}"
         for name in sorted(block)
         if block[name].ndim == 1 and name != "source_id"
     ]
-    return lines
+    return place, lines
 
 
-def _prediction(workdir: Workdir, partition: str, source_id: int) -> list[str]:
+def _prediction(workdir: Workdir, partition: str, place: int | None, source_id: int) -> list[str]:
     receipt = _receipt(workdir, "predict", partition)
     if receipt is None:
-        given_up = [
-            f"not predicted: {record.reason}"
-            for record in all_given_up(workdir)
-            if (record.stage, record.task) == ("predict", partition)
-        ]
-        return given_up or ["not predicted yet"]
-    group = zarr.open_group(workdir.root / receipt.output, mode="r")
-    return ["prediction", *_row(group, source_id)]
+        return _why_missing(workdir, "predict", partition, "not predicted")
+    if not (workdir.root / receipt.output).exists():
+        return ["prediction: no longer there (`clean --intermediate` removes them)"]
+    if place is None:
+        return ["not predicted: not in the features"]
+    # Rows lie in the order of the features that they were made from.
+    try:
+        rows = read_rows(workdir.root / receipt.output, place, place + 1)
+    except _UNREADABLE as error:
+        return [f"prediction: {receipt.output} cannot be read ({error})"]
+    if rows["source_id"].tolist() != [source_id]:
+        return ["not predicted yet from these features"]
+    values = {name: column[0] for name, column in rows.items()}
+    return [f"prediction{_stale(workdir, receipt)}", *_in_words(values)]
 
 
-def _catalogues(workdir: Workdir, source_id: int) -> list[str]:
-    lines = []
+def _catalogues(workdir: Workdir, source_id: int, told: list[str]) -> list[str]:
+    lines: list[str] = []
     for store in sorted(workdir.catalogs.glob(f"*/[!.]*/{STORE_NAME}")):
-        ids = np.asarray(zarr.open_group(store, mode="r")["source_id"][:])  # type: ignore[index]
-        place = _find(ids, source_id)
-        where = "not in it" if place is None else f"row {place}"
-        lines.append(f"catalogue {store.parent.relative_to(workdir.catalogs)}: {where}")
+        name = f"catalogue {store.parent.relative_to(workdir.catalogs)}"
+        try:
+            place, values = _catalogue_row(store, source_id)
+        except _UNREADABLE as error:
+            lines.append(f"{name}: cannot be read ({error}); `catalog-builder validate` says more")
+            continue
+        if place is None:
+            lines.append(f"{name}: not in it")
+            continue
+        lines.append(f"{name}: row {place}")
+        # Another version, or another model, may say something else than today's prediction.
+        row = list(_in_words(values))
+        lines += row if told[-len(row) :] != row else []
     return lines or ["in no sealed catalogue yet"]
 
 
-def _row(group: zarr.Group, source_id: int) -> list[str]:
+def _catalogue_row(store: Path, source_id: int) -> tuple[int | None, dict[str, Any]]:
+    group = zarr.open_group(store, mode="r")
     place = _find(np.asarray(group["source_id"][:]), source_id)  # type: ignore[index]
     if place is None:
-        return ["  has no row"]
-    values = {name: np.asarray(array[place])[()] for name, array in group.arrays()}
+        return None, {}
+    return place, {column: np.asarray(array[place])[()] for column, array in group.arrays()}
+
+
+def _in_words(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the labels with their errors, and the flags in words, of one row of a catalogue."""
     schema = CatalogSchema.load()
-    lines = list(_labels(values, schema))
-    words = flag_words(int(values["flags"]), schema.flags)
-    sentences = {bit.name: bit.sentence for bit in schema.flags.bits}
-    return [*lines, *(f"  flag {word}: {sentences.get(word, '')}" for word in words)]
-
-
-def _labels(values: dict[str, Any], schema: CatalogSchema) -> Iterable[str]:
     for column in schema.columns:
         error = f"e_{column.name}"
-        if error in values:
+        if error in values and column.name in values:
             value, sigma = float(values[column.name]), float(values[error])
             text = "null" if np.isnan(value) else f"{value:.6g} +- {sigma:.3g} {column.unit}"
             yield f"  {column.name} = {text}".rstrip()
+    sentences = {bit.name: bit.sentence for bit in schema.flags.bits}
+    for word in flag_words(int(values["flags"]), schema.flags):
+        yield f"  flag {word}: {sentences.get(word, 'not described in this version')}"
 
 
 def _find(ids: np.ndarray[Any, Any], source_id: int) -> int | None:

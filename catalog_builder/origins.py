@@ -14,6 +14,7 @@ from catalog_builder import provenance
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import digest_json
 from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.model.locate import refuse_no_model
 from catalog_builder.model.origin import (
     SHORT,
     ModelOrigin,
@@ -54,6 +55,7 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
     """
     from catalog_builder.model.estimator import Estimator  # torch
 
+    refuse_no_model(path)
     estimator = Estimator.load(path)
     origin = read_origin(estimator.document.provenance, path)
     differing = differences(origin, release)

@@ -50,6 +50,14 @@ _MAKES = {
     "publish": "catalogue",
 }
 STEPS = tuple(_MAKES)
+#: The stages of each step, by which `status` shows how far it is.
+STAGES = {
+    "ingest": ("ingest", "count", "census"),
+    "training-set": ("labels", "match", "training-set"),
+    "train": ("train", "model"),
+    "predict": ("predict",),
+    "publish": ("publish-chunks", "publish"),
+}
 
 
 def steps_of(config: RunConfig) -> tuple[str, ...]:
@@ -102,7 +110,7 @@ class Pipeline:
     @functools.cached_property
     def archive(self) -> str:
         """Path or URL of the archive."""
-        if self.config.archive is None:
+        if not self.config.archive:
             raise ConfigError("No archive is given.", "Name its folder or URL with --archive.")
         return self.config.archive
 
@@ -246,7 +254,8 @@ class Pipeline:
     # --- how -------------------------------------------------------------------------------------
 
     def check_settings(self) -> None:
-        """Find out what is wrong with the model or the labels given before days of ingest."""
+        """Find out what is wrong with the archive, model or labels before days of ingest."""
+        _ = self.partitions
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
             _ = self.model
         elif "training-set" in self.wanted:

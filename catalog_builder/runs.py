@@ -16,15 +16,21 @@ from catalog_builder.features.counts import gaps_in_words
 from catalog_builder.origins import Model, heading, simulated_in_words, whose_metrics
 from catalog_builder.pipeline import Pipeline
 from catalog_builder.planning import make_plan
+from catalog_builder.preview import PreviewDriver, state_in_words
 from catalog_builder.runtime.cleaning import tidy_after_interruption
-from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.clusters.registry import check_kind, make_cluster
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.lock import driver_lock
 from catalog_builder.runtime.redaction import redact_json
 from catalog_builder.runtime.signals import termination_as_interrupt
 from catalog_builder.runtime.workdir import Workdir, write_json
-from catalog_builder.simulate.demo import compare_with_truth, is_demo, simulated
+from catalog_builder.simulate.demo import (
+    compare_with_truth,
+    is_demo,
+    simulated,
+    simulated_already,
+)
 
 LABEL_UNITS = {"teff": " K", "logg": "", "m_h": "", "alpha_m": "", "fe_h": ""}
 
@@ -52,6 +58,7 @@ def run_steps(
         events = Events(workdir.logs, verbosity)
         try:
             with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
+                check_kind(config.cluster.kind)
                 demo = is_demo(config)
                 if demo:
                     config = simulated(config, workdir.root, lambda: driver.client, events)
@@ -87,23 +94,34 @@ def _prepared(workdir: Workdir) -> Iterator[None]:
         yield
 
 
-def plan_in_words(config: RunConfig) -> str:
-    """Return the plan of a run: partitions, bytes, rows, memory, disk, what would be submitted.
+def plan_in_words(
+    config: RunConfig, wanted: Sequence[str], *, retry_quarantined: bool = False
+) -> str:
+    """Return the plan of a run: what it needs, what is done and left, what would be submitted.
 
     Raises
     ------
-    ResourceError
-        If it cannot fit.
+    CatalogBuilderError
+        If it cannot fit, or could not begin: what the run itself would say.
     """
-    if is_demo(config):
-        return f"A sky of {config.demo.stars} stars is simulated, then run on."
     workdir = Workdir(config.workdir.absolute())
+    workdir.refuse_if_impossible()
     events = Events(None, verbosity=-1)
-    with Driver(config, workdir, events) as driver:
-        plan = make_plan(Pipeline(config, driver))
-        submitted = make_cluster(config.cluster, workdir, events).describe()
-    plan.refuse_if_it_cannot_fit()
-    return "\n\n".join(filter(None, (plan.in_words(), submitted)))
+    submitted = make_cluster(config.cluster, workdir, events).describe()
+    if is_demo(config):
+        ready = simulated_already(config, workdir.root)
+        if ready is None:
+            steps = ", ".join(wanted)
+            first = f"A sky of {config.demo.stars} stars is simulated, then run on: {steps}."
+            return "\n\n".join(filter(None, (first, submitted)))
+        config = ready
+    with PreviewDriver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
+        pipeline = Pipeline(config, driver, wanted)
+        pipeline.check_settings()
+        plan = make_plan(pipeline)
+        plan.refuse_if_it_cannot_fit()
+        state = state_in_words(pipeline, driver, wanted)
+    return "\n\n".join(filter(None, (plan.in_words(), state, submitted)))
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

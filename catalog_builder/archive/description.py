@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import types
 import typing
 from collections.abc import Iterable
@@ -54,15 +55,18 @@ def _find(folder: str, name_or_path: str | Path) -> Path:
     if given.suffix in {".yaml", ".yml"}:
         if given.is_file():
             return given
-        raise ConfigError(f"There is no description {given}.", "Check the path.")
+        why = ": that is a folder" if given.is_dir() else ""
+        raise ConfigError(f"There is no description {given}{why}.", "Check the path.")
     shipped = schemas_dir() / folder
     path = shipped / f"{given}.yaml"
     if given.name == str(given) and path.is_file():
         return path
     known = sorted(file.stem for file in shipped.glob("*.yaml"))
+    near = difflib.get_close_matches(str(given).lower().removesuffix("-demo"), known, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
     raise ConfigError(
         f"There is no description {str(name_or_path)!r} among schemas/{folder}.",
-        f"Give one of {_listed(known)}, or the path of a YAML file.",
+        f"{meant}Give one of {_listed(known)}, or the path of a YAML file.",
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 from catalog_builder.archive.files import FileRef, checksum_matches, make_file
 from catalog_builder.archive.folders import TableFolder, find_table
@@ -89,6 +90,7 @@ def list_partitions(
     """
     driving = release.driving_tables
     names = dict.fromkeys((release.source_table, *driving))
+    parse_ranges(ranges, release)  # what can be said without the archive is said first
     folders = {name: find_table(archive, release, name) for name in names}
     if folders[release.source_table] is None:
         raise _nothing_found(archive, release, [release.source_table])
@@ -185,7 +187,7 @@ def _refuse_overlaps(
 def _select(
     partitions: list[Partition], ranges: Sequence[str], release: ReleaseSpec
 ) -> list[Partition]:
-    wanted = [parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
+    wanted = parse_ranges(ranges, release)
     if not wanted:
         return partitions
     selected = [
@@ -199,6 +201,25 @@ def _select(
             f"It has {len(partitions)}, from {partitions[0].name} to {partitions[-1].name}.",
         )
     return selected
+
+
+def parse_ranges(ranges: Sequence[str], release: ReleaseSpec) -> list[tuple[int, int]]:
+    """Return the inclusive pixel numbers of ranges; several may stand in one text, with commas.
+
+    Raises
+    ------
+    ConfigError
+        If one is no range, is empty, or lies outside of the sky.
+    """
+    wanted = [parse_range(part) for text in ranges for part in text.split(",")]
+    rule = release.partition
+    for start, stop in wanted:
+        if stop >= rule.n_pixels:
+            raise ConfigError(
+                f"ranges: {start if start == stop else f'{start}-{stop}'} lies outside of the sky.",
+                f"Ranges are level-{rule.healpix_level} HEALPix pixels, 0 to {rule.n_pixels - 1}.",
+            )
+    return wanted
 
 
 def parse_range(text: str) -> tuple[int, int]:
@@ -221,13 +242,34 @@ def parse_range(text: str) -> tuple[int, int]:
 
 
 def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableName]) -> InputError:
+    filesystem, root = filesystem_of(archive, "The archive")
     looked = [
         f"{folder}/{spec.stem}*.{spec.formats[0]}"
         for spec in (release.tables[name] for name in tables)
         for folder in spec.folders
     ]
+    way_out = _archive_above(root, filesystem, release, tables)
+    if filesystem.isdir(root):
+        what = f"{archive} holds no {' or '.join(tables)} of {release.title}."
+    else:
+        # An object store has no folders: there an empty one is one that is not there.
+        there = "is a file, not a folder" if filesystem.isfile(root) else "is not there"
+        what, way_out = f"The archive {archive} {there}.", "Check --archive."
     return InputError(
-        f"{archive} holds no {' or '.join(tables)} of {release.title}. "
-        f"Looked for {', '.join(looked)} and the other formats of the release description.",
-        "Give the folder above these with --archive.",
+        f"{what} Looked for {', '.join(looked)} and the other formats of the release description.",
+        way_out or "Give the folder above these with --archive.",
     )
+
+
+def _archive_above(
+    root: str, filesystem: Any, release: ReleaseSpec, tables: Sequence[TableName]
+) -> str:
+    """Say which folder is the archive where one inside of it was given; or nothing."""
+    folders = [folder for name in tables for folder in release.tables[name].folders]
+    above, found = root.rstrip("/"), ""
+    # The outermost one: the label survey's file lies there too.
+    for _ in range(max(folder.count("/") for folder in folders) + 2):
+        above = above.rpartition("/")[0]
+        if above and any(filesystem.isdir(f"{above}/{folder}") for folder in folders):
+            found = f"This looks like a folder inside of an archive: give --archive {above}."
+    return found

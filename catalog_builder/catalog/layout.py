@@ -51,11 +51,30 @@ def find_catalogue(path: str | Path) -> Path:
     if (folder / LATEST_FILE).is_file():
         folder = folder / (folder / LATEST_FILE).read_text(encoding="utf-8").strip()
     if not (folder / RELEASE_FILE).is_file() or is_building(folder):
-        raise CatalogueError(
-            f"{path} is not a sealed catalogue.",
-            f"Give the folder of a version (it holds {RELEASE_FILE}) or of a release.",
-        )
+        raise _no_catalogue(Path(path), folder)
     return folder
+
+
+def _no_catalogue(path: Path, folder: Path) -> CatalogueError:
+    """Say what a path is that is no catalogue, and where there is one near by."""
+    if not path.exists():
+        why = ": it is not there"
+    elif is_building(folder):
+        why = ": it is still being built, or was left so"
+    elif folder not in {path, path.parent}:
+        why = f": the latest version that it names, {folder.name}, is not there"
+    else:
+        why = ""
+    # From a workdir, from its folder of catalogues, or from a file of a catalogue.
+    near = [*path.glob(f"*/{LATEST_FILE}"), *path.glob(f"catalogs/*/{LATEST_FILE}")]
+    near += [file for file in (path.parent / RELEASE_FILE,) if path.is_file() and file.is_file()]
+    found = " or ".join(str(file.parent) for file in sorted(near)[:3])
+    return CatalogueError(
+        f"{path} is not a sealed catalogue{why}.",
+        f"Give {found}."
+        if found
+        else f"Give the folder of a version (it holds {RELEASE_FILE}) or of a release.",
+    )
 
 
 def sealed_files(folder: Path) -> Iterator[Path]:

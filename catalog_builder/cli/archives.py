@@ -48,9 +48,11 @@ def simulate(
     from catalog_builder.runtime.clusters.settings import ClusterSettings
     from catalog_builder.runtime.events import Events
     from catalog_builder.runtime.workdir import Workdir
-    from catalog_builder.simulate.sky import partitions_of
+    from catalog_builder.simulate.sky import partitions_of, plan_sky
     from catalog_builder.simulate.sky import simulate as simulate_sky
 
+    # What can be said without a cluster is said before one is opened.
+    plan_sky(release, stars, seed, out, clean=clean)
     with (
         termination_as_interrupt("Interrupted; nothing of it is left."),
         _whole_or_nothing(out),
@@ -148,9 +150,12 @@ def fetch(
 
 @contextmanager
 def _whole_or_nothing(folder: Path) -> Iterator[None]:
-    """Remove what the body has written into a new or empty folder, if it does not end well."""
+    """Make a new or empty folder, and leave nothing in it if the body does not end well."""
+    from catalog_builder.simulate.sky import make_out
+
     there = folder.is_dir()
     empty = not any(folder.iterdir()) if there else not folder.exists()
+    make_out(folder)
     try:
         yield
     except BaseException:

@@ -16,7 +16,6 @@ from catalog_builder.cli.options import (
     Tls,
     WorkdirPath,
 )
-from catalog_builder.errors import StoreError
 
 
 @app.command()
@@ -77,8 +76,7 @@ def clean(
     from catalog_builder.runtime.workdir import Workdir
 
     place = Workdir((workdir or Path("catalog-workdir")).absolute())
-    if not place.receipts.is_dir():
-        raise StoreError(f"{place.root} is not a workdir of catalog-builder.", "Check --workdir.")
+    place.require()
     with termination_as_interrupt(), driver_lock(place.lock_file):
         surplus = find_surplus(place, intermediate=intermediate)
         for item in surplus:
@@ -86,9 +84,22 @@ def clean(
         total = format_bytes(sum(item.size for item in surplus))
         if not surplus:
             typer.echo("Nothing to remove.")
-        elif yes or typer.confirm(f"Remove {total}?"):
+        elif yes or _agreed(f"Remove {total}?"):
             remove(surplus)
             typer.echo(f"Removed {total}.")
+        else:
+            typer.echo("Nothing was removed; --yes removes it without asking.")
+
+
+def _agreed(question: str) -> bool:
+    """Ask on the terminal; everything but a yes is a no, and so is the end of the input."""
+    typer.echo(f"{question} [y/N] ", nl=False)
+    try:
+        answer = input()
+    except EOFError:
+        typer.echo()
+        return False
+    return answer.strip().lower() in {"y", "yes"}
 
 
 @app.command()

@@ -7,6 +7,14 @@ from typing import Annotated
 
 import typer
 
+
+def given_path(text: str) -> Path:
+    """Return a path that an option gave; an empty one would be the folder one stands in."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty: a variable that is not set, perhaps?")
+    return Path(text)
+
+
 Release = Annotated[
     str | None,
     typer.Option(help="Release description: a name in schemas/releases (dr3) or a YAML file."),
@@ -22,10 +30,16 @@ Labels = Annotated[
     ),
 ]
 WorkdirPath = Annotated[
-    Path | None, typer.Option(help="Folder that holds all that is made [catalog-workdir].")
+    Path | None,
+    typer.Option(
+        parser=given_path,
+        metavar="FOLDER",
+        help="Folder that holds all that is made [catalog-workdir].",
+    ),
 ]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings in YAML.")
+    Path | None,
+    typer.Option("--config", parser=given_path, metavar="FILE", help="Settings in YAML."),
 ]
 Assignments = Annotated[
     list[str] | None,
@@ -33,7 +47,12 @@ Assignments = Annotated[
 ]
 ModelPath = Annotated[
     Path | None,
-    typer.Option("--model", help="Predict with this model directory; nothing is trained."),
+    typer.Option(
+        "--model",
+        parser=given_path,
+        metavar="FOLDER",
+        help="Predict with this model directory; nothing is trained.",
+    ),
 ]
 VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")

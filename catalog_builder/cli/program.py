@@ -29,7 +29,7 @@ def run() -> int:
     except OSError as error:  # a disk that fills up under the driver's own files, say
         where = f": {error.filename}" if error.filename else ""
         console.print(f"error: {error.strerror or error}{where}.", style="red", markup=False)
-        console.print("  -> Mend it and give the same command again.", markup=False)
+        console.print("  -> Put that right and give the same command again.", markup=False)
         return StoreError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)

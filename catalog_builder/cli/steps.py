@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 
 import typer
@@ -104,16 +105,42 @@ def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
     # Imported here, and below: torch and Dask take seconds, and --help should not.
     from catalog_builder.pipeline import steps_of
 
+    steps = steps_of(config)
     if name != "run":
         if until is not None:
             raise ConfigError(f"--until is for `run`; {name} is one step.", "Leave it out.")
+        if name not in steps:
+            raise ConfigError(
+                f"{name} is for learning, but a trained model is given ({config.model_path}).",
+                f"Leave out --model, or take one of the steps {', '.join(steps)}.",
+            )
         return (name,)
-    steps = steps_of(config)
     if until is None:
         return steps
     if until not in steps:
-        raise ConfigError(f"--until {until}: no such step here.", f"Steps: {', '.join(steps)}.")
+        raise _no_such_step(until, steps)
     return steps[: steps.index(until) + 1]
+
+
+def _no_such_step(until: str, steps: Sequence[str]) -> ConfigError:
+    """Say which step was meant: `status` also shows the stages that steps consist of."""
+    from catalog_builder.pipeline import STAGES
+
+    listed = f"Steps: {', '.join(steps)}."
+    for step, stages in STAGES.items():
+        if until in (step, *stages) and step not in steps:
+            return ConfigError(
+                f"--until {until}: with --model nothing is learnt, so there is no such step here.",
+                listed,
+            )
+        if until in stages:
+            return ConfigError(
+                f"--until {until}: that is a stage of the step {step}.",
+                f"Say --until {step}, which completes it. {listed}",
+            )
+    near = difflib.get_close_matches(until.lower().replace("_", "-"), steps, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    return ConfigError(f"--until {until}: no such step here.", f"{meant}{listed}")
 
 
 def _run(
@@ -127,7 +154,7 @@ def _run(
     from catalog_builder.runs import plan_in_words, run_steps
 
     if dry_run:
-        typer.echo(plan_in_words(config))
+        typer.echo(plan_in_words(config, wanted, retry_quarantined=retry_quarantined))
         return
     run_steps(
         config,

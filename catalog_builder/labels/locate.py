@@ -38,10 +38,14 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
     candidates = [given] if given else [f"{archive.rstrip('/')}/{name}" for name in survey.files]
     what = "The label file" if given else "The archive"
     found = [url for url in candidates if _is_there(*filesystem_of(url, what), url)]
+    if not found and given:
+        raise InputError(f"The label file {given} is not there.", "Check --labels.")
     if not found:
         raise InputError(
-            f"The file of {survey.title} is not there; looked for {', '.join(candidates)}.",
-            "Give it with --labels.",
+            f"The file of {survey.title} is not in the archive; looked for"
+            f" {', '.join(candidates)}.",
+            "Give it with --labels, or --archive the folder above these, or take a trained"
+            " --model.",
         )
     first, *others = found
     try:

@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.errors import StoreError
 from catalog_builder.runtime.examples import reject_examples
 from catalog_builder.runtime.lock import holder
 from catalog_builder.runtime.plans import planned_stages, read_plan
@@ -144,8 +143,7 @@ def read_status(root: Path) -> RunStatus:
         If it is no workdir.
     """
     workdir = Workdir(root)
-    if not workdir.logs.is_dir() and not workdir.receipts.is_dir():
-        raise StoreError(f"{root} is not a workdir of catalog-builder.", "Give it with --workdir.")
+    workdir.require()
     driver = holder(workdir.lock_file)
     last = read_last_run(workdir)
     marks = running(workdir) if driver is not None else []

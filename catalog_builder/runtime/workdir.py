@@ -92,6 +92,7 @@ class Workdir:
         StoreError
             If the path is a file or the folder cannot be written.
         """
+        self.refuse_if_impossible()
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".probe-{secrets.token_hex(4)}"
@@ -104,6 +105,49 @@ class Workdir:
                 f"The workdir {self.root} cannot be written: {error.strerror}.",
                 "Give another folder with --workdir.",
             ) from None
+
+    def refuse_if_impossible(self) -> None:
+        """Refuse a folder that could not be made or written, without touching it.
+
+        Raises
+        ------
+        StoreError
+            If the path, or what it would be made in, is a file or cannot be written.
+        """
+        place = self.root
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        if not place.is_dir():
+            reason = f"{place} is a file, not a folder"
+        elif not os.access(place, os.W_OK | os.X_OK):
+            reason = f"{place} is not this user's to write"
+        else:
+            return
+        raise StoreError(
+            f"The workdir {self.root} cannot be written: {reason}.",
+            "Give another folder with --workdir.",
+        )
+
+    def require(self) -> None:
+        """Say what is wrong with a folder that is to be looked at.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, or no run was ever begun in it.
+        """
+        if self.logs.is_dir() or self.receipts.is_dir():
+            return
+        if not self.root.exists():
+            why = "it is not there"
+        elif not self.root.is_dir():
+            why = "it is a file"
+        else:
+            why = "no run was begun in it"
+        raise StoreError(
+            f"{self.root} is not a workdir of catalog-builder: {why}.",
+            "Give the folder of a run with --workdir.",
+        )
 
 
 def write_atomically(path: Path, data: bytes) -> None:

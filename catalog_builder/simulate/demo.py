@@ -11,8 +11,9 @@ import polars as pl
 from distributed import Client
 
 from catalog_builder.archive.marks import MARK_FILE
+from catalog_builder.archive.release import load_release
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import CatalogueError
+from catalog_builder.errors import CatalogueError, ConfigError
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
@@ -45,12 +46,16 @@ def simulated(
     -------
     RunConfig
         The same with the real release's name and the simulated archive.
+
+    Raises
+    ------
+    ConfigError
+        If the release is not known, or an archive is given.
     """
     from catalog_builder.simulate.sky import partitions_of, simulate
 
-    release = config.release.removesuffix(SUFFIX)
-    # Another sky is another folder: an old one is never taken for it.
-    archive = workdir / f"archive-{release}-{config.demo.stars}-{config.demo.seed}"
+    ready = _on_its_own_archive(config, workdir)
+    release, archive = ready.release, Path(str(ready.archive))
     if not archive.exists():
         events.say(f"Simulating a sky of {config.demo.stars} stars ...")
         unfinished = Workdir(workdir).unfinished_archive
@@ -70,7 +75,33 @@ def simulated(
     # A sky that version 0.1.0 simulated has no mark, only its truth.
     if not (archive / MARK_FILE).exists():
         shutil.copyfile(archive / "truth" / "about.json", archive / MARK_FILE)
-    return config.model_copy(update={"release": release, "archive": str(archive)})
+    return ready
+
+
+def simulated_already(config: RunConfig, workdir: Path) -> RunConfig | None:
+    """Return what :func:`simulated` would, where an earlier run made the sky; None elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        If the release is not known, or an archive is given.
+    """
+    ready = _on_its_own_archive(config, workdir)
+    return ready if Path(str(ready.archive)).exists() else None
+
+
+def _on_its_own_archive(config: RunConfig, workdir: Path) -> RunConfig:
+    name = config.release.removesuffix(SUFFIX)
+    if config.archive is not None:
+        raise ConfigError(
+            f"{config.release} simulates an archive of its own: --archive {config.archive} would"
+            " not be read.",
+            f"Leave --archive out, or take --release {name}.",
+        )
+    load_release(name)  # before a cluster is opened to simulate it
+    # Another sky is another folder: an old one is never taken for it.
+    archive = workdir / f"archive-{name}-{config.demo.stars}-{config.demo.seed}"
+    return config.model_copy(update={"release": name, "archive": str(archive)})
 
 
 def compare_with_truth(catalogue: Path, archive: Path, echo: Callable[[str], None]) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import ConfigError
+from catalog_builder.errors import ConfigError, StoreError
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.simulate import apogee, census, instrument, layout, xp
 from catalog_builder.simulate.partition import (
@@ -187,18 +187,39 @@ def simulate(
     ------
     ConfigError
         If a setting makes no sense, or `out` holds something already.
+    StoreError
+        If `out` cannot be made.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
     out = out.absolute()
-    spec = load_release(release)
     plans = plan_sky(
         release, stars, seed, out, survey=survey, apogee_share=apogee_share, clean=clean
     )
+    make_out(out)
+    spec = load_release(release)
     for folder in _folders(spec, out):
         folder.mkdir(parents=True, exist_ok=True)
     receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
     return _finish(spec, plans, receipts, out)
+
+
+def make_out(out: Path) -> None:
+    """Make the folder of an archive, which must be new or empty.
+
+    Raises
+    ------
+    ConfigError
+        If it holds something already, or is a file.
+    StoreError
+        If it cannot be made.
+    """
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"{out} is not an empty folder.", "Name a new one with --out.")
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {out} cannot be made: {error.strerror}.", "Name another with --out."
+        ) from None
 
 
 def _folders(release: ReleaseSpec, out: Path) -> list[Path]:

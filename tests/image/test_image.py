@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog_builder import DISTRIBUTION
 from catalog_builder.catalog.validate import validate_catalog
 
 IMAGE = os.environ.get("CATALOG_BUILDER_IMAGE", "")
@@ -82,7 +83,7 @@ def test_nothing_can_be_installed_in_it():
 def test_it_says_what_it_is_made_of():
     bill = json.loads(run("/usr/share/catalog-builder/sbom/python.cdx.json", program="cat"))
     assert bill["bomFormat"] == "CycloneDX"
-    assert bill["metadata"]["component"]["name"] == "catalog-builder"
+    assert bill["metadata"]["component"]["name"] == DISTRIBUTION
     found = {each["name"].lower(): each["version"] for each in bill["components"]}
     lines = Path(__file__).parents[2].joinpath("constraints.txt").read_text().splitlines()
     pinned = dict(line.lower().split("==") for line in lines if "==" in line)

@@ -10,10 +10,10 @@ from urllib.parse import quote, unquote, urlsplit
 from catalog_builder.archive.fetch.client import Client, TransientError
 from catalog_builder.archive.fetch.listing import RemoteFile, is_plain_name, list_folder
 from catalog_builder.archive.folders import choose_files
-from catalog_builder.archive.layout import parse_range
+from catalog_builder.archive.layout import parse_ranges
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import ChecksumRule, TableName
-from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.errors import ConfigError, InputError, StoreError
 from catalog_builder.labels.survey import LabelSurvey
 
 #: Endings of what lies beside a file until it is complete.
@@ -144,7 +144,12 @@ def make_plan(
         If a table or a range is not one, or the release does not say where it is published.
     InputError
         If a listing cannot be had, or holds no file of a table.
+    StoreError
+        If `out` is a file.
     """
+    parse_ranges(ranges, release)  # what can be said without the server is said first
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"{out} is a file, not a folder.", "Give another --out.")
     if tables is None:
         tables = tuple(dict.fromkeys((release.source_table, *release.driving_tables)))
     folders = []
@@ -224,7 +229,7 @@ def _place(
 
 def _select(release: ReleaseSpec, folders: list[Folder], ranges: Sequence[str]) -> list[Folder]:
     """Keep the files that overlap one of the ranges."""
-    wanted = [parse_range(part) for text in ranges for part in text.split(",") if part.strip()]
+    wanted = parse_ranges(ranges, release)
     if not wanted:
         return folders
     selected = [

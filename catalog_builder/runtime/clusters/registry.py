@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import re
 
+from catalog_builder import DISTRIBUTION
 from catalog_builder.errors import ConfigError
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -25,6 +28,27 @@ KINDS = {
 _ADDRESS = (f"{_ROOM}.address", "SomebodyElses")
 
 
+def check_kind(kind: str) -> None:
+    """Refuse a kind of cluster that is not known, before anything is made ready for it.
+
+    Raises
+    ------
+    ConfigError
+        Naming the kinds that there are.
+    """
+    if "://" in kind or kind in KINDS:
+        return
+    near = difflib.get_close_matches(kind, KINDS, n=1)
+    meant = f"Did you mean {near[0]}? " if near else ""
+    if re.fullmatch(r"[\w.-]+:\d+", kind):
+        meant = f"Did you mean tcp://{kind}? "
+    raise ConfigError(
+        f"--cluster {kind!r} is not known.",
+        f"{meant}Use {', '.join(f'`{known}`' for known in KINDS)} or a scheduler's address such as"
+        " tcp://10.0.0.1:8786.",
+    )
+
+
 def make_cluster(
     settings: ClusterSettings, workdir: Workdir, events: Events | None = None
 ) -> Cluster:
@@ -36,18 +60,13 @@ def make_cluster(
         If the kind is unknown or needs a package that is not installed.
     """
     kind = settings.kind
-    module, name = _ADDRESS if "://" in kind else KINDS.get(kind, ("", ""))
-    if not module:
-        raise ConfigError(
-            f"--cluster {kind!r} is not known.",
-            f"Use {', '.join(f'`{known}`' for known in KINDS)} or a scheduler's address such as"
-            " tcp://10.0.0.1:8786.",
-        )
+    check_kind(kind)
+    module, name = _ADDRESS if "://" in kind else KINDS[kind]
     try:
         found: type[Cluster] = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as missing:
         raise ConfigError(
             f"--cluster {kind} needs the package {missing.name}.",
-            "Install `catalog-builder[hpc]`, which has what batch systems need.",
+            f"`pip install '{DISTRIBUTION}[hpc]'` adds what batch systems need.",
         ) from None
     return found(settings, workdir, events or Events(None, verbosity=-1))

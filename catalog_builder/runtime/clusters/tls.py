@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distributed.security import Security
 
+from catalog_builder import DISTRIBUTION
 from catalog_builder.errors import ConfigError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 
@@ -90,7 +91,7 @@ def _temporary() -> Security:
     except ImportError:
         raise ConfigError(
             "A temporary certificate needs the package cryptography.",
-            "Install `catalog-builder[tls]`, or give a folder with certificates by --tls.",
+            f"`pip install '{DISTRIBUTION}[tls]'`, or give a folder with certificates by --tls.",
         ) from None
 
 

@@ -1,0 +1,152 @@
+"""What the documentation tells people to type does what it says.
+
+Every command of README.md and docs/ is run on a small finished run, but for those of the table
+below, which need what a test has not got: they are only taken apart by the real command line, so
+that a wrong subcommand, option or value is found. A command that is in neither is run.
+"""
+
+import io
+import shutil
+import sys
+
+import pytest
+import typer
+
+from catalog_builder import cli, open_catalog
+from catalog_builder.cli.app import app
+from catalog_builder.config import load_config
+from tests.integration.conftest import QUICK
+from tests.integration.documented import Command, all_commands, commands_of, python_blocks
+
+NETWORK = "it brings files from the published archive"
+SLURM = "it needs Slurm and a site's description (make test-cluster runs such)"
+CONTAINER = "it is given inside a container (make test-image runs such)"
+TWIN = "the same with other numbers is run: a sky takes some seconds"
+NOT_RUN = {
+    "simulate --out ARCHIVE --stars 20000": TWIN,
+    "simulate --release dr3 --stars 3000 --seed 7 --out sky": TWIN,
+    "fetch --out ARCHIVE --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
+    "fetch --out /shared/gaia --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
+    "run --cluster slurm": SLURM,
+    "run --config site.yaml ...": SLURM,
+    "doctor --config site.yaml --workdir /shared/me/dr3": SLURM,
+    "run --config site.yaml --archive /shared/gaia --workdir /shared/me/dr3 --dry-run": SLURM,
+    "run --config site.yaml --archive /shared/gaia --workdir /shared/me/dr3": SLURM,
+    "status --workdir /shared/me/dr3": SLURM,
+    "run --archive /archive --workdir /workdir": CONTAINER,
+    "run --archive /scratch/gaia --workdir /scratch/work": CONTAINER,
+    "doctor --workdir /workdir": CONTAINER,
+    "doctor --cluster kubernetes --set cluster.kubernetes.manifests=my-run": "it needs kubectl",
+    "status --workdir /workdir": "it is given inside a pod (make test-kubernetes runs such)",
+}
+COMMANDS = all_commands()
+IN_FULL = [command for command in COMMANDS if not command.is_mention]
+RUN = [command for command in IN_FULL if command.text not in NOT_RUN]
+#: What a reader puts in place of these; other names are those of the folder `place`.
+A_SOURCE = "14746787390685312"
+
+
+def parse(arguments):
+    """Have the real command line take arguments apart; nothing is done."""
+    group = typer.main.get_command(app)
+    context = group.context_class(group, info_name="catalog-builder")
+    name, command, rest = group.resolve_command(context, list(arguments))
+    return command.make_context(name, rest, parent=context).params
+
+
+@pytest.fixture(scope="module")
+def place(finished, archive, tmp_path_factory):
+    """A folder in which the names that the documentation uses are there."""
+    folder = tmp_path_factory.mktemp("reader")
+    shutil.copytree(finished, folder / "work")
+    (folder / "W").symlink_to("work")
+    (folder / "ARCHIVE").symlink_to(archive)
+    return folder
+
+
+def filled_in(command, place, archive, site, new_sky):
+    """Return the arguments with a reader's own values, and a test's patience."""
+    source = str(int(open_catalog(place / "work" / "catalogs" / "dr3").source_id[3]))
+    own = {"/data/gaia": str(archive), "SOURCE_ID": source, A_SOURCE: source}
+    arguments = [own.get(part, part) for part in command.arguments]
+    if arguments[0] == "run":
+        arguments += [part for each in QUICK for part in ("--set", each)]
+        arguments += ["--cluster", site.address]
+        arguments += [] if "--archive" in arguments else ["--archive", str(archive)]
+    if arguments[0] == "simulate":  # the last one counts
+        arguments += ["--stars", "100", "--workers", "1", "--out", str(new_sky)]
+    return arguments
+
+
+@pytest.mark.parametrize("command", RUN, ids=lambda command: command.text)
+def test_a_documented_command_does_its_work(
+    command, place, archive, site, tmp_path, monkeypatch, capsys
+):
+    arguments = filled_in(command, place, archive, site, tmp_path / "sky")
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(sys, "argv", ["catalog-builder", *arguments])
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    assert end.value.code == 0, said.err
+    assert said.out.strip()
+    assert "error" not in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.text)
+def test_a_documented_command_is_understood(command):
+    if command.is_mention:
+        assert command.arguments[0] in typer.main.get_command(app).commands
+        return
+    arguments = [A_SOURCE if part == "SOURCE_ID" else part for part in command.arguments]
+    found = parse(arguments)
+    # Settings have names and values of their own, which the options do not know.
+    load_config(None, found.get("assignments") or [], {})
+
+
+def test_the_table_names_only_what_is_documented():
+    assert NOT_RUN.keys() <= {command.text for command in IN_FULL}
+    assert len(RUN) >= 10
+
+
+@pytest.mark.parametrize(("name", "block"), python_blocks(), ids=lambda value: value[:20])
+def test_a_documented_block_of_python_runs(name, block, place, monkeypatch, capsys):
+    monkeypatch.chdir(place)
+    namespace = {"__name__": name}
+    exec(compile(block, name, "exec"), namespace)
+    assert namespace["stars"].sizes["source"] > 0
+
+
+# --- that this can fail ---------------------------------------------------------------------------
+
+PAGE = """Text with `catalog-builder status
+--workdir W` and `catalog-builder doctor`, `catalog-builder` alone.
+
+```sh
+catalog-builder run --release dr3 \\
+    --archive A    # a remark
+podman run x/catalog-builder:cpu status --json
+cat /usr/share/catalog-builder/sbom
+pip install gaia-catalog-builder
+```
+"""
+
+
+def test_commands_are_found_wherever_they_stand():
+    assert {command.text for command in commands_of(PAGE, "page")} == {
+        "status --workdir W",
+        "doctor",
+        "run --release dr3 --archive A",
+        "status --json",
+    }
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["rum", "run --workdri W", "explain", "simulate --stars 3 --out x", "run --workers many"],
+)
+def test_a_wrong_command_is_not_understood(arguments):
+    with pytest.raises(Exception, match=r"(?i)no such|missing|input should be"):
+        parse(Command("page", arguments, shell=True).arguments)

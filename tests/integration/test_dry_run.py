@@ -1,0 +1,91 @@
+"""--dry-run says what is there and what is left, and leaves everything as it is."""
+
+import sys
+
+import pytest
+
+from catalog_builder.config import load_config
+from catalog_builder.pipeline import steps_of
+from catalog_builder.runs import plan_in_words
+from tests.integration.conftest import QUICK
+
+
+@pytest.fixture
+def plan(site):
+    """Return a function that plans a run of the site in a workdir."""
+
+    def words(workdir, *assignments, **options):
+        settings = {"archive": str(site.archive), "workdir": str(workdir)} | options
+        config = load_config(None, [*QUICK, *assignments], settings)
+        text = plan_in_words(config, steps_of(config))
+        return text, dict(
+            line.split(maxsplit=1) for line in text.partition("Steps:\n")[2].splitlines()
+        )
+
+    return words
+
+
+def files_of(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def test_a_finished_workdir(plan, work):
+    before = files_of(work)
+    text, steps = plan(work)
+    assert text.startswith("Partitions: 6 (")
+    assert steps["ingest"] == "complete (6 tasks)"
+    assert steps["training-set"] == "complete (8 tasks)"
+    assert steps["publish"] == "complete (1 task)"
+    assert text.endswith("Nothing is left to do.")
+    assert files_of(work) == before
+
+
+def test_an_unfinished_one(plan, work):
+    sorted((work / "receipts" / "train").glob("*.json"))[0].unlink()
+    before = files_of(work)
+    text, steps = plan(work)
+    assert steps["training-set"].startswith("complete")
+    assert steps["train"] == "1 of 2 train tasks to do"
+    assert (steps["predict"], steps["publish"]) == ("to do", "to do")
+    assert "Nothing is left" not in text
+    assert files_of(work) == before
+
+
+def test_a_catalogue_of_another_version_is_to_do(plan, work):
+    before = files_of(work)
+    _, steps = plan(work, version="2.0")
+    assert steps["predict"] == "complete (6 tasks)"
+    assert steps["publish"] == "to do"
+    assert files_of(work) == before
+
+
+def test_a_new_workdir_is_not_made(plan, tmp_path):
+    _, steps = plan(tmp_path / "new")
+    assert steps["ingest"] == "6 of 6 ingest tasks to do"
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_demo_whose_sky_is_there(site, work):
+    """The plan is that of the sky, not the sentence that one is simulated."""
+    config = load_config(None, QUICK, {"release": "dr3-demo", "workdir": str(work)})
+    text = plan_in_words(config, steps_of(config))
+    assert text.startswith("A sky of 6000 stars is simulated, then run on: ingest, training-set,")
+    (work / "archive-dr3-6000-1").symlink_to(site.archive)
+    text = plan_in_words(config, steps_of(config))
+    assert text.startswith("Partitions: 6 (")
+    assert "  ingest                       complete (6 tasks)\n" in text
+
+
+def test_the_command_plans_what_it_would_do(site, work, monkeypatch, capsys):
+    from catalog_builder import cli
+
+    options = ["--archive", str(site.archive), "--workdir", str(work), "--dry-run"]
+    options += [part for each in QUICK for part in ("--set", each)]
+    monkeypatch.setattr(sys, "argv", ["catalog-builder", "predict", *options])
+    with pytest.raises(SystemExit):
+        cli.main()
+    text = capsys.readouterr().out
+    assert text.partition("Steps:\n")[2].split() == [
+        *("predict", "complete", "(6", "tasks)"),
+        *("Nothing", "is", "left", "to", "do."),
+    ]
