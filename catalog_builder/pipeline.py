@@ -30,6 +30,7 @@ from catalog_builder.inference import stage as predicting
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
+from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
@@ -195,7 +196,8 @@ class Pipeline:
         model, settings = self.model, self.config.predict
         path = model.path.absolute()
         context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
-        tasks = predicting.plan(self.features, model.digest, self.schema, settings)
+        trained = self.config.model_path is None
+        tasks = predicting.plan(self.features, model.digest, self.schema, settings, trained=trained)
         plugin = ModelPlugin(path, model.digest)
         return self._step("predict", predicting.STAGE, context, tasks, plugin)
 
@@ -219,14 +221,11 @@ class Pipeline:
         record = self._record(edition.name, books, inputs)
         context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
         step = functools.partial(self._step, "publish")
-        plan = publishing.plan_seal(edition)
+        chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+        plan = publishing.plan_seal(edition, chunks)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
-            publishing.prepare_store(context, sum(receipt.rows_out for receipt in predictions))
-            step(
-                publishing.CHUNKS,
-                context,
-                publishing.plan_chunk_tasks(edition, predictions, settings),
-            )
+            publishing.prepare_store(context)
+            step(publishing.CHUNKS, context, chunks)
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
 
@@ -240,13 +239,22 @@ class Pipeline:
             _ = self.label_file
 
     def complete(self, step: str) -> Any:
-        """Complete one step (and those before it that are wanted) and return what it made."""
-        return getattr(self, _MAKES[step])
+        """Complete one step (and those before it that are wanted) and return what it made.
+
+        What turns out to be damaged on the way is discarded, and everything planned anew.
+        """
+        while True:
+            try:
+                return getattr(self, _MAKES[step])
+            except DamagedStoreError as error:
+                self.driver.discard(error)
+                for made in _MAKES.values():
+                    self.__dict__.pop(made, None)
 
     def _step(
         self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
     ) -> list[Receipt]:
-        if step not in self.wanted:
+        if step not in self.wanted and not self.driver.remakes(tasks):
             return self.driver.require(stage, tasks, step)
         with self._timed(step):
             return self.driver.complete(stage, context, tasks, plugin)

@@ -94,6 +94,7 @@ def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
     lines = []
     executed = ", ".join(f"{n} {stage}" for stage, n in driver.executed.items())
     lines.append(f"Tasks carried out: {executed or 'none, everything was complete'}.")
+    lines += [f"Damaged on disk and made again: {damage}." for damage in driver.remade.values()]
     if "publish" in pipeline.wanted:
         lines += _catalogue_lines(pipeline)
     elif "train" in pipeline.wanted:

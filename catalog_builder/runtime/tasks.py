@@ -13,6 +13,7 @@ from distributed import KilledWorker
 
 from catalog_builder.errors import CatalogBuilderError, StoreError
 from catalog_builder.runtime import heap, running
+from catalog_builder.runtime.damage import Need, blame_damage, refuse_damaged
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
     EVERYTHING,
@@ -39,6 +40,8 @@ class Task:
     name: str
     key: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    #: Outputs of earlier tasks that it reads.
+    needs: tuple[Need, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class Stage:
     expendable: bool = False
     #: Whether an earlier output of a task stays when a new one is made, because others may use it.
     keeps_previous: bool = False
+    #: Whether its output holds checksums of all its files, so that the receipt needs none.
+    sealed: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,8 @@ def run_task(
 
     Raises
     ------
+    DamagedStoreError
+        If something that the task needs is damaged.
     StoreError
         If another driver has taken the workdir over.
     RuntimeError
@@ -176,8 +183,12 @@ def run_task(
         return receipt
     previous = read_receipt(file) if file.exists() else None
     with running.mark(workdir, task.stage, task.name):
+        refuse_damaged(workdir, task.needs)
         try:
             outcome = stage.work(context, task)
+        except Exception as error:
+            blame_damage(workdir, task.needs, error)
+            raise
         finally:
             heap.release()
         receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
@@ -204,7 +215,9 @@ def _receipt_of(
         output=outcome.output,
         output_digest=outcome.output_digest,
         pattern=outcome.pattern,
-        inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
+        inventory=inventory_of(
+            workdir.root / outcome.output, outcome.pattern, checksums=not stage.sealed
+        ),
         notes=redact_json(dict(outcome.notes)),
         seconds=round(seconds, 3),
     )
