@@ -8,17 +8,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from catalog_builder.catalog.open import open_catalog
+    from catalog_builder.catalog.table import open_table
 
 __version__ = "0.1.0"
 #: What `pip install` knows this package by: `catalog-builder` is somebody else's there.
 DISTRIBUTION = "gaia-catalog-builder"
-__all__ = ["DISTRIBUTION", "__version__", "open_catalog"]
+__all__ = ["DISTRIBUTION", "__version__", "open_catalog", "open_table"]
 
 
 def __getattr__(name: str) -> Any:
-    # xarray and zarr take a second to import, which `catalog-builder --help` should not.
+    # xarray, zarr and astropy take a second to import, which `catalog-builder --help` should not.
     if name == "open_catalog":
         from catalog_builder.catalog.open import open_catalog
 
         return open_catalog
+    if name == "open_table":
+        from catalog_builder.catalog.table import open_table
+
+        return open_table
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -34,6 +34,7 @@ from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.origins import Model
+from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
@@ -214,7 +215,8 @@ class Pipeline:
         model, settings = self.model, self.config.predict
         path = model.path.absolute()
         context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
-        tasks = predicting.plan(self.features, model.digest, self.schema, settings)
+        trained = self.config.model_path is None
+        tasks = predicting.plan(self.features, model.digest, self.schema, settings, trained=trained)
         plugin = ModelPlugin(path, model.digest)
         tasks = origins.of_same_stars(tasks, self.features)
         return self._step("predict", predicting.STAGE, context, tasks, plugin)
@@ -243,10 +245,10 @@ class Pipeline:
         record = self._record(edition.name, books, inputs, origin)
         context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
         step = functools.partial(self._step, "publish")
-        plan = origins.of_any_stars(publishing.plan_seal(edition), predictions)
+        chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+        plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
-            publishing.prepare_store(context, sum(receipt.rows_out for receipt in predictions))
-            chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+            publishing.prepare_store(context)
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
@@ -262,13 +264,22 @@ class Pipeline:
             _ = self.label_file
 
     def complete(self, step: str) -> Any:
-        """Complete one step (and those before it that are wanted) and return what it made."""
-        return getattr(self, _MAKES[step])
+        """Complete one step (and those before it that are wanted) and return what it made.
+
+        What turns out to be damaged on the way is discarded, and everything planned anew.
+        """
+        while True:
+            try:
+                return getattr(self, _MAKES[step])
+            except DamagedStoreError as error:
+                self.driver.discard(error)
+                for made in _MAKES.values():
+                    self.__dict__.pop(made, None)
 
     def _step(
         self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
     ) -> list[Receipt]:
-        if step not in self.wanted:
+        if step not in self.wanted and not self.driver.remakes(tasks):
             return self.driver.require(stage, tasks, step)
         with self._timed(step):
             return self.driver.complete(stage, context, tasks, plugin)

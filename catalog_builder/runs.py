@@ -130,6 +130,7 @@ def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
     lines = [
         *_marks(pipeline),
         f"Tasks carried out: {executed or 'none, everything was complete'}.",
+        *(f"Damaged on disk and made again: {damage}." for damage in driver.remade.values()),
     ]
     if "publish" in pipeline.wanted:
         lines += _catalogue_lines(pipeline)

@@ -8,7 +8,8 @@ carry no unit and their description says dex. The logarithm of a gravity is ``lo
 the function ``log``, the common logarithm, is in both standards (FITS 4.0, section 4.3; VOUnit 1.0,
 section 2.9), and the Gaia archive writes the same. astropy knows the notation in neither format
 (its own ``dex(cm.s**-2)`` is outside both standards); it keeps such a unit as an unrecognised one
-and warns. We keep to the standards, and validate the argument of ``log`` with astropy.
+and warns. We keep to the standards, and validate the argument of ``log`` with astropy;
+:func:`catalog_builder.open_table` gives units that compute.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -34,11 +36,26 @@ from catalog_builder.flags.declared import (
 )
 from catalog_builder.resources import schemas_dir
 
-__all__ = ["LABELS", "MODALITIES", "CatalogSchema", "Column", "FlagBit", "FlagSchema", "Tier"]
+__all__ = [
+    "LABELS",
+    "MODALITIES",
+    "CatalogSchema",
+    "Column",
+    "FlagBit",
+    "FlagSchema",
+    "Tier",
+    "is_in_dex",
+    "labels_of",
+]
 
 LABELS: Final = ("teff", "logg", "m_h", "alpha_m", "fe_h")
 MODALITIES: Final = ("rvs", "xp", "photometry", "parallax")
 _DTYPE: Final = re.compile(r"int64|uint8|float64|float32|bool|str[1-9][0-9]*")
+_NULL_AND_FLAGGED: Final = (
+    "A label is null where no answer could be given. One that is flagged has an answer, which is",
+    "not to be used without thought: open_catalog(path, clean=True) makes null what a bit casts",
+    "doubt on.",
+)
 _LOG: Final = re.compile(r"log\((.+)\)")
 
 
@@ -136,6 +153,33 @@ class Column(Declared):
         return attributes
 
 
+def labels_of(name: str) -> tuple[str, ...]:
+    """Return the labels that a column is about: a value, an uncertainty or a correlation of them.
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+    """
+    return _LABELS_OF.get(name, ())
+
+
+_LABELS_OF: Final = {
+    **{
+        name.format(label): (label,)
+        for label in LABELS
+        for name in ("{}", "e_{}", "e95_{}", "e_{}_aleatoric", "e_{}_epistemic")
+    },
+    **{f"corr_{one}_{other}": (one, other) for one, other in combinations(LABELS, 2)},
+}
+
+
+def is_in_dex(unit: str, ucd: str) -> bool:
+    """Say whether a column is a logarithm or an abundance, for which no standard has a unit."""
+    abundance = "phys.abund" in ucd and not ucd.startswith("stat.correlation")
+    return bool(_LOG.fullmatch(unit)) or (abundance and not unit)
+
+
 class Mismatch(NamedTuple):
     """A way in which a dataset differs from the schema; ``column`` is empty if it is not one."""
 
@@ -223,10 +267,12 @@ class CatalogSchema(Declared):
             lines += [f"    {column.description}"]
             lines += [f"    Null: {column.null_meaning}."] if column.null_meaning else []
             lines += [f"    {column.note}"] if column.note else []
+        lines += ["", *_NULL_AND_FLAGGED]
         lines += ["", f"Bits of flags, version {self.flags.version}", ""]
         for bit in self.flags.bits:
             status = "" if bit.status == "active" else f" ({bit.status})"
             lines += [f"{bit.bit:2d}  {bit.name}{status}: {bit.sentence}"]
+            lines += [f"    Casts doubt on {', '.join(bit.doubts)}."] if bit.doubts else []
         lines += ["", "Values of quality_tier: the first whose conditions a star meets", ""]
         for tier in self.flags.tiers:
             lines += [f" {tier.tier}  {tier.name}: {tier.sentence}"]

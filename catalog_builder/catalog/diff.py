@@ -63,6 +63,8 @@ def _bit_change(old: FlagBit, new: FlagBit) -> str:
     same_test = (old.test, old.parameters) == (new.test, new.parameters)
     if old.status == new.status == "active" and not same_test:
         return f"bit {old.bit} ({old.name}): its test has changed"
+    if not set(old.doubts) <= set(new.doubts):
+        return f"bit {old.bit} ({old.name}): it casts doubt on other labels"
     if old.status == "withdrawn" and new.status != "withdrawn":
         return f"bit {old.bit} ({old.name}) was withdrawn and is used again"
     return ""

@@ -5,7 +5,10 @@ A folder is a catalogue if it holds ``RELEASE.json`` and is not one that is bein
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -80,4 +83,61 @@ def _no_catalogue(path: Path, folder: Path) -> CatalogueError:
 def sealed_files(folder: Path) -> Iterator[Path]:
     """Yield every file of a catalogue that its manifest lists, sorted by path."""
     own = {folder / RELEASE_FILE, folder / MANIFEST_FILE}
-    yield from sorted(path for path in folder.rglob("*") if path.is_file() and path not in own)
+    yield from (folder / name for name in contents(folder).files if folder / name not in own)
+
+
+@dataclass
+class Contents:
+    """What lies in a catalogue's folder, by path inside it, sorted.
+
+    Attributes
+    ----------
+    files : list of str
+        Regular files.
+    folders : list of str
+        Folders in it, at any depth.
+    others : dict of str to str
+        What a catalogue never has, and what it is: symbolic links, pipes, devices, sockets, and
+        folders that cannot be listed. No link is followed.
+    """
+
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def contents(folder: Path) -> Contents:
+    """List a catalogue's folder, without opening or following anything in it."""
+    found = Contents()
+    _list(folder, "", found)
+    found.files.sort()
+    found.folders.sort()
+    return found
+
+
+def _list(folder: Path, prefix: str, found: Contents) -> None:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        found.others[prefix.rstrip("/") or "."] = f"cannot be listed: {error.strerror}"
+        return
+    for entry in entries:
+        name = f"{prefix}{entry.name}"
+        if entry.is_file(follow_symlinks=False):
+            found.files.append(name)
+        elif entry.is_dir(follow_symlinks=False):
+            found.folders.append(name)
+            _list(folder / entry.name, f"{name}/", found)
+        else:
+            found.others[name] = _kind(entry.stat(follow_symlinks=False).st_mode)
+
+
+def _kind(mode: int) -> str:
+    for is_kind, words in (
+        (stat.S_ISLNK, "is a symbolic link, not a file or folder of its own"),
+        (stat.S_ISFIFO, "is a pipe, not a file"),
+        (stat.S_ISSOCK, "is a socket, not a file"),
+    ):
+        if is_kind(mode):
+            return words
+    return "is a device, not a file"

@@ -5,13 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from catalog_builder.catalog.layout import STORE_NAME, find_catalogue, is_building
+from pydantic import ValidationError
+
+from catalog_builder.catalog.clean import without_doubtful
+from catalog_builder.catalog.layout import SCHEMA_FILE, STORE_NAME, find_catalogue, is_building
+from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.errors import CatalogueError
+from catalog_builder.schema import CatalogSchema
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-def open_catalog(path: str | Path) -> xr.Dataset:
+def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
     """Open a catalogue as an xarray Dataset, one variable per column, in order.
 
     Values are read when they are used: one column of a large catalogue costs the memory of that
@@ -22,6 +28,14 @@ def open_catalog(path: str | Path) -> xr.Dataset:
     path : str or Path
         The folder of a version, its ``catalog.zarr``, or the folder of a release, of which the
         latest version is taken.
+    clean : bool
+        Make null what a flag casts doubt on. A label of the catalogue is null where no answer
+        could be given; where it is flagged the answer stands, and is not to be used without
+        thought. With `clean`, a label that lies outside the range of the training labels is null,
+        and all labels of a star are whose spectra or networks show something unusual: the bits
+        with ``doubts`` in ``schemas/flags.yaml``, the same that bar a star from the tiers gold and
+        silver. Uncertainties and correlations go with their labels; ``flags``, ``quality_tier``
+        and everything else stays.
 
     Returns
     -------
@@ -30,7 +44,9 @@ def open_catalog(path: str | Path) -> xr.Dataset:
     Raises
     ------
     CatalogueError
-        If there is no sealed catalogue.
+        If there is no sealed catalogue, or it cannot be opened. Also later, where values are read
+        whose chunk is missing, cut short or damaged: xarray alone would take a missing one for
+        nulls.
 
     Examples
     --------
@@ -39,10 +55,30 @@ def open_catalog(path: str | Path) -> xr.Dataset:
     """
     import xarray as xr
 
-    dataset: xr.Dataset = xr.open_zarr(_store(Path(path)))
-    # A zarr group has no order; the published one is kept as an attribute.
-    ordered: xr.Dataset = dataset[dataset.attrs["columns"]]
-    return ordered
+    from catalog_builder.whole_store import DAMAGE, CatalogueStore
+
+    store = _store(Path(path))
+    try:
+        dataset: xr.Dataset = xr.open_zarr(CatalogueStore(store))
+        # A zarr group has no order; the published one is kept as an attribute.
+        ordered: xr.Dataset = dataset[dataset.attrs["columns"]]
+    except DAMAGE as error:
+        raise CatalogueError(
+            f"{store} cannot be opened: {error}.",
+            "See `catalog-builder validate`, and restore the catalogue from a copy.",
+        ) from error
+    return without_doubtful(ordered, schema_of(store)) if clean else ordered
+
+
+def schema_of(path: str | Path) -> CatalogSchema:
+    """Return the schema of a catalogue if it says which flags cast doubt, or today's."""
+    try:
+        document = read_document(_store(Path(path)).parent / SCHEMA_FILE)
+        schema = CatalogSchema.model_validate(parse_json(document))
+    except (OSError, DocumentError, ValidationError):
+        return CatalogSchema.load()
+    # Bits never change their meaning: today's declarations are right for an older catalogue.
+    return schema if any(bit.doubts for bit in schema.flags.bits) else CatalogSchema.load()
 
 
 def _store(path: Path) -> Path:

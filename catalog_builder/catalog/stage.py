@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.origins import record_in_words, simulated_in_words
 from catalog_builder.runtime.chunks import plan_chunks
+from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
@@ -62,7 +64,8 @@ class PublishContext:
 
 def _write_chunk(context: PublishContext, task: Task) -> Outcome:
     root = context.workdir.root
-    store = building_dir(context.edition.folder(context.workdir)) / STORE_NAME
+    store = _store(context)
+    _refuse_other_metadata(context)
     pieces = [read_rows(root / path, start, stop) for path, start, stop in task.payload["pieces"]]
     columns = {
         name: np.concatenate([piece[name] for piece in pieces]) for name in context.schema.names
@@ -85,6 +88,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
         building = building_dir(folder)
+        _refuse_other_metadata(context)
         if "fits" in context.settings.formats:
             export_fits(
                 building / STORE_NAME,
@@ -115,7 +119,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
 
 
 CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)
-SEAL = Stage("publish", version=2, work=_seal)
+SEAL = Stage("publish", version=2, work=_seal, sealed=True)
 
 
 def edition_of(
@@ -185,38 +189,84 @@ def plan_chunk_tasks(
         ]
         key = digest_json([edition.digest, chunk.index])
         payload = {"index": chunk.index, "start": chunk.start, "pieces": pieces}
-        tasks.append(Task(CHUNKS.name, f"{edition.name}-{chunk.index:06d}", key, payload))
+        used = [predictions[piece.partition] for piece in chunk.pieces]
+        needs = tuple(Need(receipt.stage, receipt.task) for receipt in used)
+        tasks.append(Task(CHUNKS.name, f"{edition.name}-{chunk.index:06d}", key, payload, needs))
     return tasks
 
 
-def plan_seal(edition: Edition) -> list[Task]:
-    """Return the one task that exports and seals."""
-    return [Task(SEAL.name, edition.name, edition.digest)]
+def plan_seal(edition: Edition, chunks: Sequence[Task]) -> list[Task]:
+    """Return the one task that exports and seals what the tasks of chunks wrote."""
+    # Whatever is wrong with a chunk is seen when it is exported.
+    needs = tuple(Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks)
+    return [Task(SEAL.name, edition.name, edition.digest, needs=needs)]
 
 
-def prepare_store(context: PublishContext, rows: int) -> None:
-    """Create the empty store that chunk tasks fill, unless an earlier attempt left a whole one.
+def prepare_store(context: PublishContext) -> None:
+    """Create the empty store that chunk tasks fill, or what is missing of an earlier attempt's.
 
     Raises
     ------
     CatalogueError
         If there is no row to publish.
     """
-    if rows == 0:
+    if context.record["accounting"]["published"] == 0:
         raise CatalogueError(
             "There is no source to publish: every requested one was rejected.",
             "`catalog-builder status` gives the reasons.",
         )
-    building = building_dir(context.edition.folder(context.workdir))
-    store = building / STORE_NAME
-    if store.exists():
-        return
-    building.mkdir(parents=True, exist_ok=True)
-    unfinished = building / f".{STORE_NAME}.partial"
+    store = _store(context)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = store.with_name(f".{STORE_NAME}.partial")
     remove_tree(unfinished)
+    _create_empty(context, unfinished)
+    if not store.exists():
+        unfinished.rename(store)
+        return
+    for name in _other_metadata(unfinished, store):
+        (store / name).parent.mkdir(exist_ok=True)
+        (unfinished / name).replace(store / name)
+    remove_tree(unfinished)
+
+
+def _store(context: PublishContext) -> Path:
+    return building_dir(context.edition.folder(context.workdir)) / STORE_NAME
+
+
+def _create_empty(context: PublishContext, path: Path) -> None:
+    rows = context.record["accounting"]["published"]
     chunk_rows = min(context.settings.chunk_rows, rows)
-    create_store(unfinished, context.schema, rows, chunk_rows, _attributes(context))
-    unfinished.rename(store)
+    create_store(path, context.schema, rows, chunk_rows, _attributes(context))
+
+
+def _other_metadata(empty: Path, store: Path) -> list[str]:
+    """Return the files of an empty store that another one does not have as they are."""
+    return [
+        file.relative_to(empty).as_posix()
+        for file in sorted(empty.rglob("*"))
+        if file.is_file() and not _same(file, store / file.relative_to(empty))
+    ]
+
+
+def _same(left: Path, right: Path) -> bool:
+    try:
+        return left.read_bytes() == right.read_bytes()
+    except OSError:
+        return False
+
+
+def _refuse_other_metadata(context: PublishContext) -> None:
+    """Compare the store's metadata, which no receipt and no checksum covers, with what is meant."""
+    store, root = _store(context), context.workdir.root
+    with TemporaryDirectory() as folder:
+        empty = Path(folder) / STORE_NAME
+        _create_empty(context, empty)
+        other = _other_metadata(empty, store)
+    if other:
+        raise DamagedStoreError.of(
+            Damage(CHUNKS.name, "metadata", str((store / name).relative_to(root)), "is damaged")
+            for name in other
+        )
 
 
 def _attributes(context: PublishContext) -> dict[str, str]:

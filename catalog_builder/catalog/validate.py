@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
 
 import zarr
 from pydantic import ValidationError
@@ -23,8 +24,9 @@ from catalog_builder.catalog.layout import (
     RELEASE_FILE,
     SCHEMA_FILE,
     STORE_NAME,
+    Contents,
+    contents,
     find_catalogue,
-    sealed_files,
 )
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
 from catalog_builder.catalog.validate_fits import check_fits_header
@@ -32,6 +34,9 @@ from catalog_builder.catalog.validate_rows import check_rows
 from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import CatalogueError
 from catalog_builder.schema import CatalogSchema
+
+#: Parts that are read; what lies beside them is only listed.
+_OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, FITS_NAME, "."})
 
 
 def validate_catalog(path: str | Path) -> list[Finding]:
@@ -54,13 +59,19 @@ def validate_catalog(path: str | Path) -> list[Finding]:
     """
     folder = _folder(Path(path))
     log = FindingLog()
+    present = contents(folder)
+    for name, kind in sorted(present.others.items()):
+        log.add(name, kind)
+    if any(name.split("/")[0] in _OWN for name in present.others):
+        # To open them could wait for ever, or read what lies somewhere else.
+        return log.as_list()
     record = _record(folder, log)
     schema = _schema(folder, record, log)
-    _check_files(folder, record, log)
-    present = _check_declarations(folder, schema, log)
-    if FITS_NAME in {file.name for file in folder.iterdir()}:
+    _check_files(folder, present, record, log)
+    readable = _check_declarations(folder, schema, log)
+    if FITS_NAME in present.files:
         check_fits_header(folder / FITS_NAME, schema, log)
-    check_rows(folder, schema, present, record, log)
+    check_rows(folder, schema, readable, record, log)
     return log.as_list()
 
 
@@ -97,9 +108,11 @@ def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> Cata
     return schema
 
 
-def _check_files(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> None:
+def _check_files(
+    folder: Path, present: Contents, record: ReleaseRecord | None, log: FindingLog
+) -> None:
     manifest = folder / MANIFEST_FILE
-    if not manifest.is_file():
+    if MANIFEST_FILE not in present.files:
         log.add(MANIFEST_FILE, "missing")
         return
     text = manifest.read_bytes()
@@ -109,15 +122,27 @@ def _check_files(folder: Path, record: ReleaseRecord | None, log: FindingLog) ->
     for line in text.decode("utf-8", errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         listed[name] = digest
-    found = {path.relative_to(folder).as_posix(): path for path in sealed_files(folder)}
-    for name in sorted(listed.keys() - found.keys()):
+    found = set(present.files) - {RELEASE_FILE, MANIFEST_FILE}
+    for name in sorted(listed.keys() - found - present.others.keys()):
         log.add(name, "missing")
-    for name in sorted(found.keys() - listed.keys()):
+    for name in sorted(found - listed.keys()):
         log.add(name, "not part of the sealed catalogue")
-    for name in sorted(found.keys() & listed.keys()):
-        with found[name].open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != listed[name]:
-                log.add(name, "its bytes have changed since sealing")
+    for name in sorted(set(present.folders) - _folders_of(listed)):
+        log.add(name, "a folder that is not part of the sealed catalogue")
+    for name in sorted(found & listed.keys()):
+        try:
+            with (folder / name).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            log.add(name, f"cannot be read: {error.strerror}")
+            continue
+        if digest != listed[name]:
+            log.add(name, "its bytes have changed since sealing")
+
+
+def _folders_of(names: Iterable[str]) -> set[str]:
+    """Return the folders that files lie in, at any depth."""
+    return {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
 
 
 def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ DAMAGE: Final = (OSError, ValueError, KeyError, IndexError, TypeError, fits.Veri
 
 def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
     """Compare names, formats, units, UCDs, comments and checksums with what they must be."""
-    with _quiet():
+    with quiet():
         try:
             for number in broken_hdus(path):
                 log.add(path.name, f"the checksum of HDU {number} does not hold")
@@ -85,7 +85,7 @@ def open_fits_rows(path: Path) -> FitsRows | None:
     """Open the catalogue's table; None if the file is absent or its header cannot be read."""
     if not path.is_file():
         return None
-    with _quiet():
+    with quiet():
         try:
             return FitsRows(path)
         except DAMAGE:
@@ -93,8 +93,8 @@ def open_fits_rows(path: Path) -> FitsRows | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    # A damaged file makes astropy warn; every damage is found, and named, by us.
+def quiet() -> Iterator[None]:
+    """Keep astropy from warning of a damaged file: every damage is found, and named, by us."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
         yield

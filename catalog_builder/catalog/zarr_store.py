@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 import zarr
@@ -19,9 +19,7 @@ from zarr.errors import ZarrUserWarning
 
 from catalog_builder.errors import StoreError
 from catalog_builder.schema import CatalogSchema, Column
-
-if TYPE_CHECKING:
-    from zarr.core.array_spec import ArrayConfigParams
+from catalog_builder.whole_store import EVERY_CHUNK, CatalogueStore
 
 DIMENSION: Final = "source"
 
@@ -32,10 +30,6 @@ _PIECE_ROWS: Final = 8192
 # (0.84 of the raw size at any level from 1 to 15). The CRC-32C behind it makes a flipped byte an
 # error on read instead of a wrong star.
 _CODECS: Final = (ZstdCodec(level=3), Crc32cCodec())
-
-# zarr leaves out chunks that hold only the fill value. We write them all the same: then a missing
-# chunk file is always damage.
-_WRITE_ALL: Final[ArrayConfigParams] = {"write_empty_chunks": True}
 
 
 def create_store(
@@ -170,12 +164,15 @@ def row_count(path: Path) -> int:
 
 
 def _open(path: Path, name: str, *, writable: bool = False) -> zarr.Array[Any]:
-    mode = "r+" if writable else "r"
     try:
-        array: zarr.Array[Any] = zarr.open_array(str(path), path=name, mode=mode)
+        array: zarr.Array[Any] = (
+            zarr.open_array(str(path), path=name, mode="r+")
+            if writable
+            else zarr.open_array(CatalogueStore(path), path=name, mode="r")
+        )
     except FileNotFoundError as error:
         raise StoreError(f"{path} has no column {name}.", "Publish the catalogue again.") from error
-    return array.with_config(_WRITE_ALL)
+    return array.with_config(EVERY_CHUNK)
 
 
 def _check_names(path: Path, schema: CatalogSchema, columns: Mapping[str, object]) -> None:

@@ -24,6 +24,7 @@ from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import read_ids
 from catalog_builder.features.spectra import ANNOUNCED_BY
 from catalog_builder.features.stage import IngestContext
+from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import write_json
@@ -143,7 +144,10 @@ def plan_census(tasks: Sequence[Task], counts: Sequence[Receipt]) -> list[Task]:
         }
         facts = {table: [count.output_digest, count.notes] for table, count in found.items()}
         key = digest_json([CENSUS.version, task.key, facts])
-        plan.append(Task(CENSUS.name, task.name, key, {**task.payload, "counts": found}))
+        # The arrays that they wrote have no checksums of their own.
+        needs = tuple(Need(each.stage, each.task, checked="everything") for each in found.values())
+        payload = {**task.payload, "counts": found}
+        plan.append(Task(CENSUS.name, task.name, key, payload, needs))
     return plan
 
 

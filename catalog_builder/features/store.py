@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -29,9 +29,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.errors import StoreError
 from catalog_builder.features import rvs, xp
 from catalog_builder.features.shards import RowsWriter, write_columns, write_group
+from catalog_builder.whole_store import WholeStore, named
 
 Array = NDArray[Any]
 Block = dict[str, Array]
@@ -151,7 +151,7 @@ class FeatureStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         with self._intact():
-            self._group = zarr.open_group(path, mode="r")
+            self._group = zarr.open_group(WholeStore(path), mode="r")
             if self._group.attrs["kind"] != "features":
                 raise ValueError(f"its kind is {self._group.attrs['kind']!r}")
             self._sources = int(self._group.attrs["sources"])  # type: ignore[arg-type]
@@ -201,16 +201,8 @@ class FeatureStore:
                     block[name] = self._gather(name, place, dtype, samples)
         return block
 
-    @contextmanager
-    def _intact(self) -> Iterator[None]:
-        """Say in words what zarr and its codecs raise for what is not there or is damaged."""
-        try:
-            yield
-        except (FileNotFoundError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise StoreError(
-                f"{self._path} is not a feature store, or is damaged ({error}).",
-                "Remove it and give the same command again: it is made anew.",
-            ) from error
+    def _intact(self) -> AbstractContextManager[None]:
+        return named(self._path, "feature store")
 
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self._group[name]

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from catalog_builder.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.errors import ConfigError
 from catalog_builder.resources import schemas_dir
+
+Label = Literal["teff", "logg", "m_h", "alpha_m", "fe_h"]
 
 
 class Declared(BaseModel):
@@ -37,6 +47,8 @@ class FlagBit(Declared):
         Keyword arguments of the test.
     status : {"active", "reserved", "withdrawn"}
         A reserved bit has no test yet; a withdrawn one is no longer set and never used again.
+    doubts : tuple of str
+        Labels that a star with this bit has, but that are not to be used without thought.
     """
 
     bit: int = Field(ge=0, le=62)
@@ -45,6 +57,17 @@ class FlagBit(Declared):
     test: str = ""
     parameters: Mapping[str, str | float] = Field(default_factory=dict)
     status: Literal["active", "reserved", "withdrawn"] = "active"
+    doubts: tuple[Label, ...] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_were_doubts(
+        self, serialise: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """Leave out what earlier catalogues do not have, so that their digests stay theirs."""
+        content: dict[str, Any] = serialise(self)
+        if not self.doubts:
+            content.pop("doubts", None)
+        return content
 
     @model_validator(mode="after")
     def _tested_if_active(self) -> Self:
@@ -78,9 +101,7 @@ class Tier(Declared):
     sentence: str
     requires: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
-    largest_sigma: Mapping[Literal["teff", "logg", "m_h", "alpha_m", "fe_h"], float] = Field(
-        default_factory=dict
-    )
+    largest_sigma: Mapping[Label, float] = Field(default_factory=dict)
 
     def conditions(self) -> list[str]:
         """Return what a star must meet, in words."""
@@ -137,6 +158,10 @@ class FlagSchema(Declared):
     def declared_mask(self) -> int:
         """Bitwise or of every bit that a catalogue may carry: the active ones."""
         return sum(bit.mask for bit in self.active)
+
+    def doubts_on(self, label: str) -> int:
+        """Bitwise or of the bits that cast doubt on a label."""
+        return sum(bit.mask for bit in self.bits if label in bit.doubts)
 
     def __getitem__(self, name: str) -> FlagBit:
         for bit in self.bits:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import ArrayDigest
 from catalog_builder.schema import CatalogSchema
+from catalog_builder.whole_store import EVERY_CHUNK, WholeStore, named
 
 #: Rows per chunk: a multiple of every sensible batch size, so that batches fill whole chunks.
 CHUNK_ROWS = 65_536
@@ -38,6 +39,7 @@ class RowWriter:
                 chunks=(len(names), max(1, min(rows, CHUNK_ROWS))),
                 dtype=dtype,
                 compressors=COMPRESSORS,
+                config=EVERY_CHUNK,
                 dimension_names=("column", "source"),
                 attributes={"columns": names},
             )
@@ -78,12 +80,19 @@ class RowWriter:
 
 
 def read_rows(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    """Return rows ``[start, stop)`` of a partition's catalogue rows, by column."""
-    group = zarr.open_group(path, mode="r")
+    """Return rows ``[start, stop)`` of a partition's catalogue rows, by column.
+
+    Raises
+    ------
+    StoreError
+        If the store is absent or damaged.
+    """
     columns: dict[str, NDArray[Any]] = {}
-    for _, array in group.arrays():
-        table = np.asarray(array[:, start:stop])
-        columns |= dict(zip(_names(array), table, strict=True))
+    with named(path, "store of predictions"):
+        group = zarr.open_group(WholeStore(path), mode="r")
+        for _, array in group.arrays():
+            table = np.asarray(array[:, start:stop])
+            columns |= dict(zip(_names(array), table, strict=True))
     return columns
 
 

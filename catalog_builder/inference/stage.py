@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog_builder.config import PredictSettings, digest_json
+from catalog_builder.model.stage import ASSEMBLE as ENSEMBLE
+from catalog_builder.model.stage import ENSEMBLE_TASK
+from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
@@ -44,13 +47,20 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("predict", version=8, work=_work, expendable=True)
+STAGE = Stage("predict", version=9, work=_work, expendable=True)
 
 
 def plan(
-    features: Sequence[Receipt], model_digest: str, schema: CatalogSchema, settings: PredictSettings
+    features: Sequence[Receipt],
+    model_digest: str,
+    schema: CatalogSchema,
+    settings: PredictSettings,
+    *,
+    trained: bool,
 ) -> list[Task]:
-    """Return a task for each partition."""
+    """Return a task for each partition; `trained` if the model was trained in this workdir."""
+    # The model is loaded once, and checks itself.
+    model = (Need(ENSEMBLE.name, ENSEMBLE_TASK, checked="nothing"),) if trained else ()
     shared = digest_json(
         [STAGE.version, model_digest, schema.digest, settings.model_dump(mode="json")]
     )
@@ -60,6 +70,7 @@ def plan(
             receipt.task,
             digest_json([shared, receipt.output_digest]),
             {"features": receipt.output},
+            needs=(Need(receipt.stage, receipt.task), *model),
             work=float(max(1, receipt.rows_out)),
         )
         for receipt in features

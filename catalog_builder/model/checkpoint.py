@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import google_crc32c
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -18,6 +19,7 @@ from catalog_builder.errors import ModelError
 from catalog_builder.runtime.workdir import write_atomically
 
 _HEAD = "document"
+_CHECKSUM = "crc32c"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
@@ -49,6 +51,47 @@ def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], di
             f"{path} cannot be read as saved weights ({error}).",
             "Remove the file to train this member again.",
         ) from error
+
+
+def write_checkpoint(
+    path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
+) -> None:
+    """Write tensors and a document as `write_tensors` does, with a checksum of all of them."""
+    write_tensors(path, tensors, {**document, _CHECKSUM: _checksum(tensors, document)})
+
+
+def saved_training(path: Path) -> tuple[tuple[dict[str, Tensor], dict[str, Any]] | None, bool]:
+    """Return what `write_checkpoint` wrote, and whether it had to be discarded as damaged.
+
+    One wrong bit is enough. Without a checkpoint, or with a damaged one, there is None to go on
+    from.
+    """
+    if not path.exists():
+        return None, False
+    try:
+        tensors, document = read_tensors(path)
+    except ModelError:
+        return None, _discard(path)
+    # Checkpoints of earlier versions have none.
+    found = document.pop(_CHECKSUM, None)
+    if found is not None and found != _checksum(tensors, document):
+        return None, _discard(path)
+    return (tensors, document), False
+
+
+def _discard(path: Path) -> bool:
+    path.unlink()
+    return True
+
+
+def _checksum(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> int:
+    checksum: int = google_crc32c.value(json.dumps(document, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        array = tensor.detach().cpu().contiguous()
+        head = f"{name} {array.dtype} {tuple(array.shape)}".encode()
+        content = array.flatten().view(torch.uint8).numpy().tobytes()
+        checksum = google_crc32c.extend(google_crc32c.extend(checksum, head), content)
+    return checksum
 
 
 def file_digest(path: Path) -> str:

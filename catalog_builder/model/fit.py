@@ -28,8 +28,9 @@ from catalog_builder.model.checkpoint import (
     file_digest,
     group,
     pack,
-    read_tensors,
+    saved_training,
     unpack,
+    write_checkpoint,
     write_json_lines,
     write_tensors,
 )
@@ -68,6 +69,8 @@ class MemberResult:
         Mean -ln p of the validation stars' scaled labels there.
     cpu_seconds : float
         Processor time of this call's thread; a resumed call counts its own part only.
+    started_anew : bool
+        Whether a damaged checkpoint was discarded.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class MemberResult:
     best_epoch: int
     validation_loss: float
     cpu_seconds: float
+    started_anew: bool
 
 
 @dataclass
@@ -155,8 +159,9 @@ def fit_member(
         progress = _Progress(epoch=0, best_epoch=0, best_loss=None, history=[])
 
         checkpoint = out / CHECKPOINT
-        if checkpoint.exists():
-            tensors, document = read_tensors(checkpoint)
+        saved, started_anew = saved_training(checkpoint)
+        if saved:
+            tensors, document = saved
             _check_identity(checkpoint, document["identity"], identity)
             unpack(tensors, network, optimiser)
             average = {k: v.to(device) for k, v in group(tensors, "average").items()}
@@ -191,12 +196,14 @@ def fit_member(
             }
             progress.history.append(row)
             state = pack(network, optimiser, {"average": average, "best": best})
-            write_tensors(checkpoint, state, {"identity": identity, "progress": asdict(progress)})
+            document = {"identity": identity, "progress": asdict(progress)}
+            write_checkpoint(checkpoint, state, document)
             write_json_lines(out / LOG, progress.history)
             if on_epoch is not None:
                 on_epoch(row)
 
         write_tensors(out / WEIGHTS, best, {"identity": identity})
+        write_json_lines(out / LOG, progress.history)  # a damaged one may have been discarded
     if progress.best_loss is None:
         raise ModelError(f"Member {member} was trained for no epoch.", "Raise model.epochs.")
     return MemberResult(
@@ -206,6 +213,7 @@ def fit_member(
         best_epoch=progress.best_epoch,
         validation_loss=progress.best_loss,
         cpu_seconds=time.thread_time() - started,
+        started_anew=started_anew,
     )
 
 

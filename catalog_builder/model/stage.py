@@ -15,6 +15,7 @@ from typing import Any
 from catalog_builder.config import digest_json
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
@@ -81,6 +82,7 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
             "epochs": result.epochs,
             "validation_loss": result.validation_loss,
             "device": device,
+            **({"started_anew": True} if result.started_anew else {}),
         },
     )
 
@@ -105,6 +107,8 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 MEMBER = Stage("train", version=5, work=_train_member, part=_epochs, prefers="GPU")
 ASSEMBLE = Stage("model", version=16, work=_assemble, keeps_previous=True)
+#: The one task of the stage that assembles.
+ENSEMBLE_TASK = "ensemble"
 
 
 def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
@@ -121,6 +125,7 @@ def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[
             f"member-{member:02d}",
             digest_json({**shared, "member": member}),
             {"training": training.output, "member": member},
+            needs=_needs(training),
         )
         for member in range(settings.members)
     ]
@@ -141,7 +146,13 @@ def plan_assemble(
         "provenance": dict(provenance),
     }
     payload = {"training": training.output, "members": [member.output for member in members]}
-    return [Task(ASSEMBLE.name, "ensemble", digest_json(key), payload)]
+    needs = _needs(training, *members)
+    return [Task(ASSEMBLE.name, ENSEMBLE_TASK, digest_json(key), payload, needs)]
+
+
+def _needs(*receipts: Receipt) -> tuple[Need, ...]:
+    # They are read from front to back, and weights have no checksum of their own.
+    return tuple(Need(receipt.stage, receipt.task, checked="everything") for receipt in receipts)
 
 
 def _device(asked: str) -> str:

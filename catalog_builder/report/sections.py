@@ -227,8 +227,9 @@ def _reading(schema: CatalogSchema) -> str:
     best = " and ".join(f"{tier.tier} ({tier.name})" for tier in schema.flags.tiers[:-1])
     mask = schema.flags["rvs_unlike_any_star"].mask
     rules = (
-        "A null is NaN. A label that must not be used is null, and a flag says why;"
-        " it is not left in place.",
+        "A null is NaN. A label is null where no answer could be given. One that is flagged has an"
+        " answer, which is not to be used without thought: it stays, for selections need to see it;"
+        " open_catalog(path, clean=True) makes it null.",
         "e_ columns are one sigma, calibrated on stars that trained nothing: the distance of the"
         " prediction to the truth. Errors of the labels of one star are correlated; the corr_"
         " columns complete the covariance matrix.",
@@ -241,7 +242,7 @@ def _reading(schema: CatalogSchema) -> str:
     )
     items = "".join(f"<li>{text(rule)}</li>" for rule in rules)
     example = (
-        "from catalog_builder.catalog.open import open_catalog\n\n"
+        "from catalog_builder import open_catalog\n\n"
         'catalogue = open_catalog("the folder of this page")\n'
         "good = catalogue.quality_tier.isin([1, 2])\n"
         f"regular = (catalogue.flags & {mask}) == 0  # bit rvs_unlike_any_star\n"

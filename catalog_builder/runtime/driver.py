@@ -16,15 +16,22 @@ from catalog_builder.errors import CatalogBuilderError, ClusterError, StoreError
 from catalog_builder.runtime import quarantine, running
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.damage import (
+    Damage,
+    DamagedStoreError,
+    all_damage,
+    blame_damage,
+    damaged_twice,
+)
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.execution import execute, places
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.receipts import Receipt, TaskState
 from catalog_builder.runtime.stall import StallWatch, epochs_logged
 from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
 from catalog_builder.runtime.watch import StageWatch
-from catalog_builder.runtime.workdir import Workdir, remove_unfinished
+from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinished
 
 
 class Driver:
@@ -34,6 +41,8 @@ class Driver:
     ----------
     executed : Counter
         Tasks carried out in this run, by stage.
+    remade : dict of (stage, task) to Damage
+        Tasks whose output was found damaged in this run, and was discarded.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Driver:
         self.config, self.workdir, self.events = config, workdir, events
         self.retry_quarantined = retry_quarantined
         self.executed: Counter[str] = Counter()
+        self.remade: dict[tuple[str, str], Damage] = {}
         self._stack = ExitStack()
         self._cluster: Cluster | None = None
 
@@ -130,6 +140,31 @@ class Driver:
             self.events.warn(f"{stage.name}/{record.task} is in quarantine: {record.reason}")
         return [found.done[task.name] for task in tasks if task.name not in out]
 
+    def discard(self, error: DamagedStoreError) -> None:
+        """Remove damaged files, so that the tasks that made them are to be done again.
+
+        Raises
+        ------
+        StoreError
+            If one of them was made anew in this run already.
+        """
+        if again := [one for one in error.damage if (one.stage, one.task) in self.remade]:
+            raise damaged_twice(again, self.workdir) from error
+        for damage in error.damage:
+            self.events.warn(
+                f"{damage}; {damage.stage}/{damage.task} is done again",
+                event="damage",
+                stage=damage.stage,
+                task=damage.task,
+                file=damage.file,
+            )
+            remove_tree(self.workdir.root / damage.file)
+            self.remade.setdefault((damage.stage, damage.task), damage)
+
+    def remakes(self, tasks: Sequence[Task]) -> bool:
+        """Say whether the output of one of the tasks was discarded in this run."""
+        return any((task.stage, task.name) in self.remade for task in tasks)
+
     def unfinished(self, tasks: Sequence[Task]) -> bool:
         """Say whether any of the tasks is left to do."""
         return bool(review(self.workdir, tasks).todo)
@@ -155,7 +190,10 @@ class Driver:
         return [found.done[task.name] for task in kept]
 
     def _announce(self, stage: Stage, tasks: Sequence[Task], found: Review) -> None:
-        reasons = ", ".join(f"{n} {state}" for state, n in Counter(found.todo.values()).items())
+        reasons = ", ".join(
+            f"{n} {state}{_examples(found, state)}"
+            for state, n in Counter(found.todo.values()).items()
+        )
         self.events.say(f"{stage.name}: {len(found.todo)} of {len(tasks)} to do ({reasons})")
 
     def _execute(
@@ -184,7 +222,7 @@ class Driver:
             ) as progress,
         ):
             if plugin is not None:
-                client.register_plugin(plugin)
+                self._register(client, plugin, tasks[0])
             for result in self._results(client, stage, context, tasks):
                 watch.beat()
                 if isinstance(result, Failure):
@@ -193,11 +231,26 @@ class Driver:
                     continue
                 self.executed[stage.name] += 1
                 done[result.task] = result
+                if result.notes.get("started_anew"):
+                    self.events.warn(
+                        f"{stage.name}/{result.task}: its checkpoint was damaged; it was trained"
+                        " from the start"
+                    )
                 self.events.record("done", **result.model_dump(mode="json", include=_LOGGED))
                 progress.finished(result.task, result)
+        if damaged := all_damage(failure.error for failure in failures):
+            raise damaged
         if failures:
             raise _summary(stage, failures, len(tasks))
         return done
+
+    def _register(self, client: Client, plugin: WorkerPlugin, task: Task) -> None:
+        """Have the workers load what all tasks need, so also this one."""
+        try:
+            client.register_plugin(plugin)
+        except Exception as error:
+            blame_damage(self.workdir, task.needs, error)
+            raise
 
     def _results(
         self, client: Client, stage: Stage, context: Any, tasks: Sequence[Task]
@@ -237,6 +290,14 @@ class Driver:
 
 #: What the log says of a finished task; its receipt says the rest.
 _LOGGED = {"stage", "task", "rows_in", "rows_out", "rejected", "output_digest", "seconds"}
+
+
+def _examples(found: Review, state: TaskState) -> str:
+    """Name some tasks of a state that is no part of an ordinary run."""
+    if state not in (TaskState.DAMAGED_OUTPUT, TaskState.DAMAGED_RECEIPT):
+        return ""
+    names = [name for name, other in found.todo.items() if other == state]
+    return f": {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
 
 
 def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseException:

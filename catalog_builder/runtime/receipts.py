@@ -2,7 +2,8 @@
 
 A receipt is the only proof that a task is done. It is written last and atomically, it carries
 its own digest (so a hand-edited or truncated one is recognised) and the key of its inputs (so a
-stale one is), and an inventory of the output's files (so a damaged output is).
+stale one is), and an inventory of the output's files with their sizes and checksums (so a damaged
+output is).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import os
 import zlib
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Final
 
+import google_crc32c
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catalog_builder.config import digest_json
@@ -22,6 +24,7 @@ from catalog_builder.runtime.workdir import write_json
 
 #: The pattern of a task that wrote all of its output.
 EVERYTHING = "**/*"
+_READ_BYTES: Final = 1 << 20
 
 #: The note of a receipt whose task worked on simulated stars.
 SIMULATED = "simulated"
@@ -53,7 +56,7 @@ class Receipt(BaseModel):
     output: str = Field(description="Path of the output, relative to the workdir.")
     pattern: str = Field(description="Which files of the output are this task's own.")
     output_digest: str = Field(description="Digest of the data in the output.")
-    inventory: str = Field(description="Sizes and names of the output's files, packed.")
+    inventory: str = Field(description="Sizes, checksums and names of the output's files.")
     notes: dict[str, Any] = {}
     seconds: float
     digest: str = ""
@@ -136,8 +139,8 @@ def find_receipt(
     return TaskState.DONE, receipt
 
 
-def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
-    """Return the sizes and names of a file, or of the files of a folder, packed into a string.
+def inventory_of(path: Path, pattern: str = EVERYTHING, *, checksums: bool = True) -> str:
+    """Return sizes, checksums and names of a file, or of a folder's files, packed into a string.
 
     Packed is the list, not a digest of it: so that :func:`is_intact` need not search the folders
     for their files. A run's start looks at every output there is.
@@ -148,6 +151,8 @@ def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
         A file or a folder.
     pattern : str
         Glob of the files below a folder; where many tasks write one store, each has its own.
+    checksums : bool
+        Whether to read the files for their CRC-32C; not needed where they have others.
 
     Raises
     ------
@@ -155,32 +160,59 @@ def inventory_of(path: Path, pattern: str = EVERYTHING) -> str:
         If there is nothing at `path`.
     """
     if path.is_file():
-        sizes = {"": path.stat().st_size}
+        files = {"": path}
     else:
         found = (file for file in path.glob(pattern) if file.is_file())
-        sizes = {file.relative_to(path).as_posix(): file.stat().st_size for file in found}
-    if not sizes and not path.exists():
+        files = {file.relative_to(path).as_posix(): file for file in found}
+    if not files and not path.exists():
         raise FileNotFoundError(path)
-    lines = "\n".join(f"{size} {name}" for name, size in sorted(sizes.items()))
-    return base64.b64encode(zlib.compress(lines.encode(), level=6)).decode()
+    lines = []
+    for name, file in sorted(files.items()):
+        checksum = f":{file_checksum(file)}" if checksums else ""
+        lines.append(f"{file.stat().st_size}{checksum} {name}")
+    return base64.b64encode(zlib.compress("\n".join(lines).encode(), level=6)).decode()
+
+
+def read_inventory(inventory: str) -> dict[str, tuple[int, str]]:
+    """Return the size and the checksum (empty if there is none) of each file, by name.
+
+    Raises
+    ------
+    ValueError, zlib.error
+        If it is not an inventory.
+    """
+    lines = zlib.decompress(base64.b64decode(inventory, validate=True)).decode().split("\n")
+    facts = {}
+    for said, _, name in (line.partition(" ") for line in lines):
+        size, _, checksum = said.partition(":")
+        facts[name] = int(size), checksum
+    return facts
+
+
+def file_checksum(path: Path) -> str:
+    """Return the CRC-32C of a file, 8 hexadecimal digits."""
+    checksum = 0
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            checksum = google_crc32c.extend(checksum, block)
+    return f"{checksum:08x}"
 
 
 def is_intact(path: Path, pattern: str, inventory: str) -> bool:
     """Say whether an output has the files, of the sizes, that its inventory lists.
 
     It finds what is missing or truncated, and additions to the output's own folder, without
-    reading the data; what it cannot find (a flipped byte) the checksums inside the stores find
-    when they are read.
+    reading the data; what it cannot find (a flipped bit) is found when they are needed
+    (:mod:`catalog_builder.runtime.damage`).
     """
     try:
-        lines = zlib.decompress(base64.b64decode(inventory, validate=True)).decode().split("\n")
-        sizes = {name: int(size) for size, _, name in (line.partition(" ") for line in lines)}
+        facts = read_inventory(inventory)
         root = str(path)
-        for name, size in sizes.items():
+        for name, (size, _) in facts.items():
             if os.stat(f"{root}/{name}" if name else root).st_size != size:  # noqa: PTH116 - speed
                 return False
-        if pattern != EVERYTHING or "" in sizes:
+        if pattern != EVERYTHING or "" in facts:
             return True
-        return set(os.listdir(root)) == {name.partition("/")[0] for name in sizes}  # noqa: PTH208
+        return set(os.listdir(root)) == {name.partition("/")[0] for name in facts}  # noqa: PTH208
     except (OSError, ValueError, zlib.error):
         return False

@@ -14,6 +14,7 @@ from distributed import KilledWorker
 from catalog_builder.config import digest_json
 from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.runtime import heap, running
+from catalog_builder.runtime.damage import Need, blame_damage, refuse_damaged
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import (
     EVERYTHING,
@@ -41,6 +42,8 @@ class Task:
     name: str
     key: str
     payload: Mapping[str, Any] = field(default_factory=dict)
+    #: Outputs of earlier tasks that it reads.
+    needs: tuple[Need, ...] = ()
     #: How much there is to do, in units that the tasks of the stage share: for estimates of time.
     work: float = 1.0
     #: Whether the task works on simulated stars: its receipt will say so.
@@ -94,6 +97,8 @@ class Stage:
     expendable: bool = False
     #: Whether an earlier output of a task stays when a new one is made, because others may use it.
     keeps_previous: bool = False
+    #: Whether its output holds checksums of all its files, so that the receipt needs none.
+    sealed: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +196,8 @@ def run_task(
 
     Raises
     ------
+    DamagedStoreError
+        If something that the task needs is damaged.
     StoreError
         If another driver has taken the workdir over.
     RuntimeError
@@ -203,8 +210,12 @@ def run_task(
         return receipt
     previous = read_receipt(file) if file.exists() else None
     with running.mark(workdir, task.stage, task.name):
+        refuse_damaged(workdir, task.needs)
         try:
             outcome = stage.work(context, task)
+        except Exception as error:
+            blame_damage(workdir, task.needs, error)
+            raise
         finally:
             heap.release()
         receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
@@ -232,7 +243,9 @@ def _receipt_of(
         output=outcome.output,
         output_digest=outcome.output_digest,
         pattern=outcome.pattern,
-        inventory=inventory_of(workdir.root / outcome.output, outcome.pattern),
+        inventory=inventory_of(
+            workdir.root / outcome.output, outcome.pattern, checksums=not stage.sealed
+        ),
         notes=redact_json({**outcome.notes, **marks}),
         seconds=round(seconds, 3),
     )

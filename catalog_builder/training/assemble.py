@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
 
 from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.errors import InputError
@@ -19,6 +17,7 @@ from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.training.scaling import fit_scaling
 from catalog_builder.training.split import split_of
 from catalog_builder.training.store import TrainingWriter, write_scaling
+from catalog_builder.whole_store import WholeStore, named
 
 #: A zero-dimensional need of every model: fewer stars in a split cannot fit or calibrate anything.
 MIN_STARS = {Split.FIT: 100, Split.VALIDATION: 10, Split.CALIBRATION: 10, Split.TEST: 10}
@@ -93,13 +92,13 @@ def assemble_training(
 
 
 def _read(partition: Matched, part: slice) -> Block:
-    group = zarr.open_group(partition.matches, mode="r")
-
-    def of(name: str) -> NDArray[Any]:
-        return np.asarray(group[name][part])  # type: ignore[index]
-
-    block = FeatureStore(partition.features).read(of("row"))
-    return {**block, "labels": of("labels"), "label_error": of("label_error")}
+    with named(partition.matches, "store of matches"):
+        group = zarr.open_group(WholeStore(partition.matches), mode="r")
+        matched = {
+            name: np.asarray(group[name][part])  # type: ignore[index]
+            for name in ("row", "labels", "label_error")
+        }
+    return {**FeatureStore(partition.features).read(matched.pop("row")), **matched}
 
 
 def _check_counts(counts: dict[Split, int]) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import ArrayDigest, FeatureStore
+from catalog_builder.whole_store import EVERY_CHUNK, WholeStore, named
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,18 @@ class LabelStore:
     path: Path
 
     def between(self, first: int, last: int) -> dict[str, NDArray[Any]]:
-        """Return the rows with ``first <= source_id <= last``."""
-        group = zarr.open_group(self.path, mode="r")
-        ids = np.asarray(group["source_id"][:])  # type: ignore[index]
-        low, high = np.searchsorted(ids, first, "left"), np.searchsorted(ids, last, "right")
-        return {name: np.asarray(array[low:high]) for name, array in group.arrays()}
+        """Return the rows with ``first <= source_id <= last``.
+
+        Raises
+        ------
+        StoreError
+            If the store is absent or damaged.
+        """
+        with named(self.path, "label store"):
+            group = zarr.open_group(WholeStore(self.path), mode="r")
+            ids = np.asarray(group["source_id"][:])  # type: ignore[index]
+            low, high = np.searchsorted(ids, first, "left"), np.searchsorted(ids, last, "right")
+            return {name: np.asarray(array[low:high]) for name, array in group.arrays()}
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:
             chunks=tuple(max(1, n) for n in values.shape),
             dtype=values.dtype,
             compressors=COMPRESSORS,
+            config=EVERY_CHUNK,
         )
         array[...] = values
         digest = ArrayDigest(name, values.dtype.str)

@@ -21,6 +21,7 @@ from catalog_builder.model.inputs import (
     design_labels,
 )
 from catalog_builder.training.store import open_training
+from catalog_builder.whole_store import named
 
 
 def fit_scaling(path: Path, chunk_rows: int) -> Scaling:
@@ -58,7 +59,8 @@ def fit_scaling(path: Path, chunk_rows: int) -> Scaling:
 
 
 def _design(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
-    part = open_training(path).isel(star=slice(start, stop)).load()
+    with named(path, "training store"):
+        part = open_training(path).isel(star=slice(start, stop)).load()
     block = {str(name): part[name].values for name in part.data_vars}
     labels, _ = design_labels(block["labels"], block["label_error"])
     outside = block["split"] != Split.FIT

@@ -11,6 +11,7 @@ from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
@@ -89,8 +90,8 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
 
 
 LABELS = Stage("labels", version=3, work=_read_labels)
-MATCH = Stage("match", version=1, work=_match)
-ASSEMBLE = Stage("training-set", version=1, work=_assemble)
+MATCH = Stage("match", version=2, work=_match)
+ASSEMBLE = Stage("training-set", version=2, work=_assemble)
 
 
 def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
@@ -123,6 +124,7 @@ def plan_match(
                 "first_id": range_of[receipt.task].start << shift,
                 "last_id": ((range_of[receipt.task].stop + 1) << shift) - 1,
             },
+            needs=_needs(receipt, labels),
             work=float(max(1, receipt.rows_out)),
         )
         for receipt in features
@@ -149,7 +151,19 @@ def plan_assemble(
         (feature.output, match.output, match.rows_out)
         for feature, match in zip(features, matches, strict=True)
     ]
-    return [Task(ASSEMBLE.name, survey.name, digest_json(key), {"partitions": partitions})]
+    return [
+        Task(
+            ASSEMBLE.name,
+            survey.name,
+            digest_json(key),
+            {"partitions": partitions},
+            needs=_needs(*features, *matches),
+        )
+    ]
+
+
+def _needs(*receipts: Receipt) -> tuple[Need, ...]:
+    return tuple(Need(receipt.stage, receipt.task) for receipt in receipts)
 
 
 def _label_inputs(file: FileRef) -> dict[str, dict[str, object]]:

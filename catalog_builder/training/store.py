@@ -14,6 +14,7 @@ from catalog_builder.features import rvs, xp
 from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import SPECTRA, ArrayDigest, Block
 from catalog_builder.model.inputs import LABELS, Scaling, TrainingArrays
+from catalog_builder.whole_store import DAMAGE, EVERY_CHUNK, WholeStore, named
 
 #: Units and words of the arrays of a training store; spectra and labels have a second dimension.
 DESCRIPTIONS: dict[str, tuple[str, str]] = {
@@ -44,13 +45,15 @@ class TrainingWriter:
         self._group = zarr.create_group(store=path, zarr_format=3)
         self._rows, self._chunk_rows = rows, chunk_rows
         self._digests: dict[str, ArrayDigest] = {}
+        # Kept, because an array that is opened again leaves out empty chunks again.
+        self._arrays: dict[str, zarr.Array[Any]] = {}
 
     def write(self, start: int, block: Block) -> None:
         """Write rows from `start` on; blocks must come in order and begin at chunk borders."""
         for name, values in block.items():
             if name not in self._digests:
                 self._create(name, values)
-            self._group[name][start : start + len(values)] = values  # type: ignore[index]
+            self._arrays[name][start : start + len(values)] = values
             self._digests[name].update(values)
 
     def finish(self, attributes: dict[str, Any]) -> dict[str, str]:
@@ -64,6 +67,8 @@ class TrainingWriter:
                 shape=values.shape,
                 chunks=values.shape,
                 dtype=values.dtype,
+                compressors=COMPRESSORS,
+                config=EVERY_CHUNK,
                 dimension_names=(name,),
                 attributes={"units": "nm", "medium": "vacuum"},
             )
@@ -79,12 +84,13 @@ class TrainingWriter:
         if values.ndim == 2 and len(dimensions) == 1:
             dimensions.append("label")
         units, words = DESCRIPTIONS.get(name, ("", ""))
-        self._group.create_array(
+        self._arrays[name] = self._group.create_array(
             name,
             shape=(self._rows, *values.shape[1:]),
             chunks=(max(1, min(self._chunk_rows, self._rows)), *values.shape[1:]),
             dtype=values.dtype,
             compressors=COMPRESSORS,
+            config=EVERY_CHUNK,
             dimension_names=dimensions,
             attributes={k: v for k, v in (("units", units), ("long_name", words)) if v},
         )
@@ -100,8 +106,8 @@ def open_training(path: Path) -> xr.Dataset:
         If it is not one.
     """
     try:
-        dataset: xr.Dataset = xr.open_zarr(path, consolidated=False, chunks=None)
-    except (FileNotFoundError, ValueError) as error:
+        dataset: xr.Dataset = xr.open_zarr(WholeStore(path), consolidated=False, chunks=None)
+    except DAMAGE as error:
         raise StoreError(
             f"{path} is not a training store ({error}).", "Run `catalog-builder training-set`."
         ) from None
@@ -117,7 +123,9 @@ def write_scaling(path: Path, scaling: dict[str, list[float]]) -> None:
 
 def load_training(path: Path) -> tuple[TrainingArrays, Scaling]:
     """Read a whole training store into memory: labelled stars only, some 7 kB each."""
-    dataset = open_training(path).load()
+    with named(path, "training store"):
+        dataset = open_training(path).load()
+        scaling = Scaling.from_json(dataset.attrs["scaling"])
     block = {str(name): values.values for name, values in dataset.data_vars.items()}
     arrays = TrainingArrays(
         labels=block.pop("labels"),
@@ -125,4 +133,4 @@ def load_training(path: Path) -> tuple[TrainingArrays, Scaling]:
         split=block.pop("split"),
         block=block,
     )
-    return arrays, Scaling.from_json(dataset.attrs["scaling"])
+    return arrays, scaling

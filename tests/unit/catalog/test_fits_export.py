@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 from catalog_builder.catalog.fits_export import export_fits
+from catalog_builder.errors import CatalogueError
 
 CARDS = [("VERSION", "v1", "version of the catalogue"), ("NSTARS", 23, "")]
 
@@ -82,6 +83,6 @@ def test_an_interrupted_export_leaves_no_file(tmp_path, schema, write_store):
     write_store(tmp_path / "c.zarr", 23)
     chunk = tmp_path / "c.zarr" / "flags" / "c" / "2"
     chunk.write_bytes(chunk.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(CatalogueError, match="checksum"):
         export_fits(tmp_path / "c.zarr", tmp_path / "c.fits", schema)
     assert not (tmp_path / "c.fits").exists()

@@ -1,7 +1,10 @@
 """Validation: silent on a clean catalogue, and precise on a damaged one."""
 
 import json
+import os
 import shutil
+import socket
+import stat
 import warnings
 
 import numpy as np
@@ -271,3 +274,61 @@ def test_null_equals_null():
     left = np.array([1.0, np.nan, np.nan, 2.0], dtype=np.float32)
     right = np.array([1.0, np.nan, 0.0, 3.0], dtype=">f4")
     assert unequal(left, right).tolist() == [False, False, True, True]
+
+
+def make_device(path):
+    try:
+        os.mknod(path, 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("only root makes devices")
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(os.path.relpath(path))
+
+
+#: What may be added to a catalogue's folder, and what validation says of it.
+ADDITIONS = {
+    "a linked folder": (lambda path: path.symlink_to("/usr"), "symbolic link"),
+    "a linked file": (lambda path: path.symlink_to("/etc/hostname"), "symbolic link"),
+    "a dangling link": (lambda path: path.symlink_to("nowhere"), "symbolic link"),
+    "a circle": (lambda path: path.symlink_to("."), "symbolic link"),
+    "an empty folder": (lambda path: path.mkdir(), "a folder that is not part"),
+    "a folder of folders": (lambda path: (path / "a").mkdir(parents=True), "a folder that is not"),
+    "a pipe": (os.mkfifo, "is a pipe"),
+    "a device": (make_device, "is a device"),
+    "a socket": (make_socket, "is a socket"),
+    "a file": (lambda path: path.write_text("x"), "not part of the sealed catalogue"),
+}
+
+
+@pytest.mark.parametrize("kind", ADDITIONS)
+@pytest.mark.parametrize("place", ["added", ".hidden", "catalog.zarr/teff/c/9"])
+def test_whatever_is_added_is_found_and_not_opened(sealed, kind, place):
+    cause, words = ADDITIONS[kind]
+    cause(sealed / place)
+    found(sealed, place, problem=words)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("RELEASE.json", "SHA256SUMS", "schema.json", "catalog.fits", "catalog.zarr"),
+        *("catalog.zarr/zarr.json", "catalog.zarr/teff", "catalog.zarr/teff/c/1"),
+    ],
+)
+def test_a_part_of_the_catalogue_that_is_a_link_or_a_pipe_is_found(sealed, tmp_path, name):
+    part, moved = sealed / name, tmp_path / "moved"
+    part.rename(moved)
+    part.symlink_to(moved)
+    found(sealed, name, problem="symbolic link")
+    part.unlink()
+    os.mkfifo(part)
+    found(sealed, name, problem="is a pipe")
+
+
+def test_a_hard_link_is_a_file_like_any_other(sealed, tmp_path):
+    chunk = sealed / "catalog.zarr" / "teff" / "c" / "1"
+    os.link(chunk, tmp_path / "other")
+    assert validate_catalog(sealed) == []

@@ -16,7 +16,7 @@ from catalog_builder.catalog.zarr_store import (
     row_count,
     write_rows,
 )
-from catalog_builder.errors import StoreError
+from catalog_builder.errors import CatalogueError, StoreError
 
 
 def test_xarray_reads_what_was_written(tmp_path, full_schema, write_store):
@@ -98,7 +98,7 @@ def test_a_flipped_byte_is_an_error_on_read(tmp_path, write_store):
     damaged = bytearray(chunk.read_bytes())
     damaged[9] ^= 1
     chunk.write_bytes(damaged)
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(CatalogueError, match=r"teff/c/1 is damaged: its checksum"):
         list(read_column(tmp_path / "c.zarr", "teff"))
 
 
