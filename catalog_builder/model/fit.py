@@ -25,14 +25,15 @@ from catalog_builder.model.augment import (
     untell_normalisation,
 )
 from catalog_builder.model.checkpoint import (
-    file_digest,
     group,
     pack,
-    read_tensors,
+    read_checkpoint,
     unpack,
+    write_checkpoint,
     write_json_lines,
     write_tensors,
 )
+from catalog_builder.model.files import file_digest
 from catalog_builder.model.inputs import LABELS, Scaling, Split, TrainingArrays, network_columns
 from catalog_builder.model.loss import label_losses, negative_log_likelihood
 from catalog_builder.model.network import HybridNet
@@ -68,6 +69,8 @@ class MemberResult:
         Mean -ln p of the validation stars' scaled labels there.
     cpu_seconds : float
         Processor time of this call's thread; a resumed call counts its own part only.
+    spoilt_checkpoint : bool
+        Whether a damaged checkpoint was found, so that training began anew.
     """
 
     path: Path
@@ -76,6 +79,7 @@ class MemberResult:
     best_epoch: int
     validation_loss: float
     cpu_seconds: float
+    spoilt_checkpoint: bool
 
 
 @dataclass
@@ -103,7 +107,8 @@ def fit_member(
 
     A call that finds its own checkpoint in `out` goes on from there, and on a CPU ends with the
     same bytes as if it had never stopped: the random numbers of an epoch depend on seed, member
-    and epoch alone, so the epoch's number is the whole random state.
+    and epoch alone, so the epoch's number is the whole random state. A damaged checkpoint counts
+    as none.
 
     Parameters
     ----------
@@ -155,8 +160,10 @@ def fit_member(
         progress = _Progress(epoch=0, best_epoch=0, best_loss=None, history=[])
 
         checkpoint = out / CHECKPOINT
-        if checkpoint.exists():
-            tensors, document = read_tensors(checkpoint)
+        kept = read_checkpoint(checkpoint, settings) if checkpoint.exists() else None
+        spoilt = kept is None and checkpoint.exists()
+        if kept is not None:
+            tensors, document = kept
             _check_identity(checkpoint, document["identity"], identity)
             unpack(tensors, network, optimiser)
             average = {k: v.to(device) for k, v in group(tensors, "average").items()}
@@ -191,7 +198,9 @@ def fit_member(
             }
             progress.history.append(row)
             state = pack(network, optimiser, {"average": average, "best": best})
-            write_tensors(checkpoint, state, {"identity": identity, "progress": asdict(progress)})
+            write_checkpoint(
+                checkpoint, state, {"identity": identity, "progress": asdict(progress)}
+            )
             write_json_lines(out / LOG, progress.history)
             if on_epoch is not None:
                 on_epoch(row)
@@ -206,6 +215,7 @@ def fit_member(
         best_epoch=progress.best_epoch,
         validation_loss=progress.best_loss,
         cpu_seconds=time.thread_time() - started,
+        spoilt_checkpoint=spoilt,
     )
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.checkpoint import read_tensors
@@ -68,10 +69,35 @@ def test_more_members_or_other_regimes_need_no_new_training(settings):
     assert other.training() == settings.training()
 
 
-def test_a_damaged_checkpoint_names_the_file(members, sky, scaling, settings, tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes((members[0] / CHECKPOINT).read_bytes()[:1000])
-    with pytest.raises(ModelError, match=r"checkpoint\.safetensors cannot be read"):
-        fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
+def truncated(content: bytes) -> bytes:
+    return content[:1000]
+
+
+def flipped(content: bytes) -> bytes:
+    """One bit of a weight: safetensors itself has no checksum."""
+    return content[:-3] + bytes([content[-3] ^ 1]) + content[-2:]
+
+
+def of_another_program(content: bytes) -> bytes:
+    return save({"weights/head.bias": torch.zeros(20)}, metadata={"document": "{}"})
+
+
+def without_sense(content: bytes) -> bytes:
+    return (1 << 62).to_bytes(8, "little") + b"[" * 100_000
+
+
+@pytest.mark.parametrize("damage", [truncated, flipped, of_another_program, without_sense])
+def test_a_damaged_checkpoint_counts_as_none(damage, members, sky, scaling, settings, tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(damage((members[0] / CHECKPOINT).read_bytes()))
+    epochs = []
+    result = fit_member(
+        sky, scaling, settings, member=0, seed=1, out=tmp_path, on_epoch=epochs.append
+    )
+    assert result.spoilt_checkpoint
+    assert [row["epoch"] for row in epochs] == list(range(1, settings.epochs + 1))
+    assert (tmp_path / WEIGHTS).read_bytes() == (members[0] / WEIGHTS).read_bytes()
+    again = fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
+    assert not again.spoilt_checkpoint
 
 
 def test_the_log_has_a_row_per_epoch_and_the_loss_falls(members, settings):
