@@ -17,6 +17,8 @@ from catalog_builder.errors import InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
+from catalog_builder.inference.rows import read_failed
+from catalog_builder.inference.stage import PREDICTION_FAILED
 from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.workdir import Workdir
@@ -138,6 +140,11 @@ def _prediction(workdir: Workdir, partition: str, source_id: int) -> list[str]:
             if (record.stage, record.task) == ("predict", partition)
         ]
         return given_up or ["not predicted yet"]
+    if source_id in read_failed(workdir.root / receipt.output):
+        return [
+            f"prediction: {PREDICTION_FAILED} (it has inputs, and the model gives no finite answer"
+            " to them)"
+        ]
     group = zarr.open_group(workdir.root / receipt.output, mode="r")
     return ["prediction", *_row(group, source_id)]
 
