@@ -22,7 +22,8 @@ from catalog_builder.errors import InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
-from catalog_builder.inference.rows import read_rows
+from catalog_builder.inference.rows import read_failed, read_rows
+from catalog_builder.inference.stage import PREDICTION_FAILED
 from catalog_builder.runtime.plans import read_plan
 from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
@@ -195,11 +196,23 @@ def _prediction(workdir: Workdir, partition: str, place: int | None, source_id: 
         return ["prediction: no longer there (`clean --intermediate` removes them)"]
     if place is None:
         return ["not predicted: not in the features"]
-    # Rows lie in the order of the features that they were made from.
+    return _predicted_row(workdir, receipt, place, source_id)
+
+
+def _predicted_row(workdir: Workdir, receipt: Receipt, place: int, source_id: int) -> list[str]:
+    """Tell the row of predictions that was made from a row of the features."""
+    # Rows lie in the order of the features that they were made from, without those that failed.
     try:
-        rows = read_rows(workdir.root / receipt.output, place, place + 1)
+        failed = read_failed(workdir.root / receipt.output)
+        row = place - int((failed < source_id).sum())
+        rows = read_rows(workdir.root / receipt.output, row, row + 1)
     except _UNREADABLE as error:
         return [f"prediction: {receipt.output} cannot be read ({error})"]
+    if source_id in failed:
+        return [
+            f"prediction{_stale(workdir, receipt)}: {PREDICTION_FAILED} (it has inputs, and the"
+            " model gives no finite answer to them)"
+        ]
     if rows["source_id"].tolist() != [source_id]:
         return ["not predicted yet from these features"]
     values = {name: column[0] for name, column in rows.items()}

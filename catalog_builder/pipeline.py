@@ -23,7 +23,7 @@ from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
 from catalog_builder.features.counts import Count, counts_of, gaps_in_words
@@ -201,6 +201,11 @@ class Pipeline:
         members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
         if self.config.cluster.offers_gpu and any(m.notes.get("device") == "cpu" for m in members):
             self.driver.events.warn("training ran on a CPU (gpu_fallback): no GPU came or worked")
+        for member in members:
+            if member.notes.get("spoilt_checkpoint"):
+                self.driver.events.warn(
+                    f"{member.task}: its checkpoint was damaged; it was trained from the start"
+                )
         plan = learning.plan_assemble(training, members, settings, context.provenance)
         (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
         path = self.workdir.root / made.output
@@ -309,15 +314,28 @@ class Pipeline:
                 self.driver.events.warn(f"{name}: {incident['reason']} ({incident['detail']})")
 
     def _refuse_lost_predictions(self, books: dict[str, Any]) -> None:
-        lost = books["rejected"].get("prediction_failed", 0)
-        limit = self.config.ingest.max_rejected
-        if lost > limit * books["requested"]:
-            raise ClusterError(
-                f"{lost} of {books['requested']} sources could not be predicted, more than the"
-                f" share of {limit:g} that ingest.max_rejected allows.",
-                "`catalog-builder status` gives the reasons; mend them (more memory, say) and give"
-                " the command with --retry-quarantined.",
+        rejected, limit = books["rejected"], self.config.ingest.max_rejected
+        failed = rejected.get(predicting.PREDICTION_FAILED, 0)
+        lost = failed + rejected.get(predicting.PARTITION_NOT_PREDICTED, 0)
+        everyone = sum(rejected.values())
+        if not lost or everyone <= limit * books["requested"]:
+            return
+        many = (
+            f"{lost} of {books['requested']} sources could not be predicted; with the"
+            f" {everyone - lost} rejected before they are more than the share of {limit:g} that"
+            " ingest.max_rejected allows."
+        )
+        if failed > lost - failed:
+            raise ModelError(
+                f"{many} To {failed} the model {self.model.path} gives no finite answer.",
+                "Take another model; or look at some of these sources with `catalog-builder"
+                " explain` and raise ingest.max_rejected if they are rightly left out.",
             )
+        raise ClusterError(
+            many,
+            "`catalog-builder status` gives the reasons; mend them (more memory, say) and give"
+            " the command with --retry-quarantined.",
+        )
 
     def _provenance(self, training: Receipt) -> dict[str, Any]:
         taken = {match.task for match in self.matches if match.rows_out}

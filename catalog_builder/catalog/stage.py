@@ -21,6 +21,7 @@ from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
+from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
 from catalog_builder.origins import record_in_words, simulated_in_words
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
@@ -161,15 +162,16 @@ def accounting(
     census : sequence of Receipt
         Of those that were not, and whose sources were only counted.
     predictions : sequence of Receipt
-        Of those that were predicted.
+        Of those that were predicted; stars without a finite answer are rejected there.
     """
     rejected: Counter[str] = Counter()
-    for receipt in (*features, *census):
+    for receipt in (*features, *census, *predictions):
         rejected.update(receipt.rejected)
     ingested = sum(receipt.rows_out for receipt in features)
     published = sum(receipt.rows_out for receipt in predictions)
-    if ingested > published:
-        rejected["prediction_failed"] = ingested - published
+    # The rest is in partitions whose prediction was given up.
+    if lost := ingested - sum(receipt.rows_in for receipt in predictions):
+        rejected[PARTITION_NOT_PREDICTED] = lost
     return {
         "requested": sum(receipt.rows_in for receipt in (*features, *census)),
         "published": published,

@@ -15,6 +15,11 @@ from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.schema import CatalogSchema
 
+#: Why a source that was ingested has no row: it has inputs, and the model no finite answer.
+PREDICTION_FAILED = "prediction_failed"
+#: Why all sources of a partition have none: its prediction was given up.
+PARTITION_NOT_PREDICTED = "partition_not_predicted"
+
 
 @dataclass(frozen=True)
 class PredictContext:
@@ -39,8 +44,9 @@ def _work(context: PredictContext, task: Task) -> Outcome:
         root / task.payload["features"], estimator, context.schema, context.settings.batch_size, out
     )
     return Outcome(
-        rows_in=made.rows,
+        rows_in=made.rows + made.failed,
         rows_out=made.rows,
+        rejected={PREDICTION_FAILED: made.failed} if made.failed else {},
         output=str(out.relative_to(root)),
         output_digest=made.digest,
         notes={"labelled": made.labelled},

@@ -54,7 +54,8 @@ class Alone(NamedTuple):
         """Return the chi-square of the trained labels for `count` stars; NaN where not both."""
         difference = (self.means[0] - self.means[1])[:, trained]
         covariance = self.covariances.sum(dim=0)[:, trained][:, :, trained]
-        solved = torch.linalg.solve(covariance, difference)
+        # Unchecked: one star without a finite answer must not cost its batch theirs.
+        solved = torch.linalg.solve_ex(covariance, difference).result
         chi_square = self.means.new_full((count,), torch.nan)
         chi_square[self.rows] = (difference * solved).sum(dim=1)
         return chi_square

@@ -15,11 +15,11 @@ observed, and with its spectra made noisier, as those of a fainter twin.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block
 
@@ -36,13 +36,19 @@ _TWIN_SEED = 17
 _SMALLEST, _LARGEST = np.log(0.1), np.log(100.0)
 
 
+# Logarithms of factors, and coordinates: far beyond any that a fit makes, and sums stay finite.
+_Logarithm = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Coordinate = Annotated[float, Field(ge=-1e100, le=1e100)]
+_MOST_KNOTS = 64
+
+
 class Curve(BaseModel):
     """The logarithm of a factor along one coordinate: straight lines between knots."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    knots: tuple[float, ...]
-    values: tuple[float, ...]
+    knots: tuple[_Coordinate, ...] = Field(max_length=_MOST_KNOTS)
+    values: tuple[_Logarithm, ...] = Field(max_length=_MOST_KNOTS)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -63,8 +69,8 @@ class Factor(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    constant: float = 0.0
-    curves: tuple[Curve, ...] = ()
+    constant: _Logarithm = 0.0
+    curves: tuple[Curve, ...] = Field((), max_length=len(COORDINATES))
 
     def __call__(self, coordinates: Array) -> Array:
         """Return the factor (n,) at coordinates (n, 4)."""

@@ -6,20 +6,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import google_crc32c
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import AdamW
 
+from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import ModelError
+from catalog_builder.model.files import COPY_AGAIN, read_whole
+from catalog_builder.model.settings import MOST_WEIGHTS, ModelSettings
 from catalog_builder.runtime.workdir import write_atomically
 
+#: Names and shapes of some hundred tensors take 10 kB.
+HEAD_BYTES: Final = 1 << 20
 _HEAD = "document"
-_CHECKSUM = "crc32c"
+#: A checkpoint's holds the history of all epochs, some 500 bytes each.
+_CHECKPOINT_HEAD = 16 << 20
+_SUM = "sha256"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> None:
@@ -34,76 +40,122 @@ def tensor_bytes(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> 
     return content
 
 
-def read_tensors(path: Path, device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_tensors(
+    path: Path, limit: int = 4 * MOST_WEIGHTS, *, head: int = HEAD_BYTES, sha256: str | None = None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    limit : int
+        Bytes that its tensors may have.
+    head : int
+        Bytes that its names, shapes and document may have.
+    sha256 : str, optional
+        Digest that the file must have.
 
     Raises
     ------
     ModelError
-        If the file is absent, damaged, or not from this program.
+        If the file is absent, too large, damaged, or not from this program.
     """
+    content = read_whole(path, limit + head + 8)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelError(
+            f"{path} is not the file that model.json describes: its digest differs.", COPY_AGAIN
+        )
     try:
-        with safe_open(path, framework="pt", device=device) as file:
-            document = json.loads((file.metadata() or {})[_HEAD])
-            return {name: file.get_tensor(name) for name in file.keys()}, document  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
+        return _parsed(content, head)
+    # KeyError: no document, or a type of numbers that torch does not have.
+    except (SafetensorError, DocumentError, KeyError, TypeError) as error:
         raise ModelError(
             f"{path} cannot be read as saved weights ({error}).",
             "Remove the file to train this member again.",
         ) from error
 
 
+def _parsed(content: bytes, head: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    length = int.from_bytes(content[:8], "little")
+    if length > head:
+        raise DocumentError(f"its head would have {length} bytes, more than {head}")
+    tensors = load(content)
+    document = parse_json(parse_json(content[8 : 8 + length])["__metadata__"][_HEAD])
+    if not isinstance(document, dict):
+        raise DocumentError("its document is none")
+    return tensors, document
+
+
+def check_tensors(
+    path: Path, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
+) -> None:
+    """Compare tensors from a file with those that ought to be there, by shape and type alone.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the message.
+    tensors : mapping of str to Tensor
+        What it holds.
+    expected : mapping of str to Tensor
+        As it should be; on the device ``meta`` they take no memory.
+
+    Raises
+    ------
+    ModelError
+        If one is missing, one too many, another than expected, or holds a number that is not
+        finite.
+    """
+    # What is missing first: sizes of others may follow from it.
+    for name in sorted({*tensors, *expected}, key=lambda name: (name in tensors, name)):
+        found, wanted = tensors.get(name), expected.get(name)
+        if found is None or wanted is None:
+            problem = f"{name} is {'missing' if found is None else 'one too many'}"
+        elif (found.shape, found.dtype) != (wanted.shape, wanted.dtype):
+            problem = f"{name} is {_described(found)}, not {_described(wanted)}"
+        elif not bool(torch.isfinite(found).all()):
+            problem = f"{name} holds a number that is not finite"
+        else:
+            continue
+        raise ModelError(
+            f"The arrays in {path} do not fit the network of model.json: {problem}.",
+            "Train the model again with this version of the program.",
+        )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
 def write_checkpoint(
     path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
 ) -> None:
-    """Write tensors and a document as `write_tensors` does, with a checksum of all of them."""
-    write_tensors(path, tensors, {**document, _CHECKSUM: _checksum(tensors, document)})
+    """Write what training goes on from, with a digest of it all."""
+    write_tensors(path, tensors, {**document, _SUM: _digest(tensors, document)})
 
 
-def saved_training(path: Path) -> tuple[tuple[dict[str, Tensor], dict[str, Any]] | None, bool]:
-    """Return what `write_checkpoint` wrote, and whether it had to be discarded as damaged.
-
-    One wrong bit is enough. Without a checkpoint, or with a damaged one, there is None to go on
-    from.
-    """
-    if not path.exists():
-        return None, False
+def read_checkpoint(
+    path: Path, settings: ModelSettings
+) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Return what `write_checkpoint` wrote; None if it is damaged, in one bit or altogether."""
+    # Weights, their average, the best of it, and two moments of the optimiser.
+    most = 4 * 6 * settings.weights
     try:
-        tensors, document = read_tensors(path)
+        tensors, document = read_tensors(path, most, head=_CHECKPOINT_HEAD)
     except ModelError:
-        return None, _discard(path)
-    # Checkpoints of earlier versions have none.
-    found = document.pop(_CHECKSUM, None)
-    if found is not None and found != _checksum(tensors, document):
-        return None, _discard(path)
-    return (tensors, document), False
+        return None
+    given = document.pop(_SUM, None)
+    return (tensors, document) if given == _digest(tensors, document) else None
 
 
-def _discard(path: Path) -> bool:
-    path.unlink()
-    return True
-
-
-def _checksum(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> int:
-    checksum: int = google_crc32c.value(json.dumps(document, sort_keys=True).encode())
+def _digest(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
-        array = tensor.detach().cpu().contiguous()
-        head = f"{name} {array.dtype} {tuple(array.shape)}".encode()
-        content = array.flatten().view(torch.uint8).numpy().tobytes()
-        checksum = google_crc32c.extend(google_crc32c.extend(checksum, head), content)
-    return checksum
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file; raises ModelError if it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(
-            f"{path} cannot be read ({error.strerror}).",
-            "Copy the model directory again from where it was made, or train again.",
-        ) from error
+        values = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {values.dtype.str} {values.shape}".encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
 
 
 def write_json_lines(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import ModelError
-from catalog_builder.model.calibration import LabelFactors
+from catalog_builder.model.calibration import ANY_INPUTS, LabelFactors, inputs_key
+from catalog_builder.model.files import COPY_AGAIN, read_whole
+from catalog_builder.model.scaling import Scaling
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.schema import LABELS, MODALITIES
 
 MODEL_JSON = "model.json"
+SELECTION_FILE: Final = "selection.safetensors"
 FORMAT = "catalog-builder model, layout 3"
 #: Settings that came after the layout, as models have them that do not name them.
 _NOT_YET = {"untold_share": 0.0}
+#: Bytes of a document: with the most regimes and knots that settings allow it has some 2 MB.
+_LIMIT = 8 << 20
+_RETRAIN = "Train the model again with this version of the program."
+#: What is read of the measures of a label.
+_MEASURES = ("stars", "robust_scatter", "bias", "coverage_68", "coverage_95")
+
+
+def _rises(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError(f"the least value {limits[0]:g} is above the greatest, {limits[1]:g}")
+    return limits
+
+
+Range = Annotated[tuple[float, float], AfterValidator(_rises)]
+Stars = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+def member_file(number: int) -> str:
+    """Return the name of the file of a member's weights."""
+    return f"member-{number:02d}.safetensors"
 
 
 class Weights(BaseModel):
@@ -63,17 +92,17 @@ class ModelDocument(BaseModel):
         SHA-256 of all the above.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     format: str = FORMAT
     settings: ModelSettings
     labels: tuple[str, ...]
     trained_labels: tuple[str, ...]
     trained_inputs: tuple[str, ...]
-    label_stars: dict[str, int]
-    label_range: dict[str, tuple[float, float]]
-    g_range: tuple[float, float] | None
-    parallax_range: tuple[float, float] | None
+    label_stars: dict[str, Stars]
+    label_range: dict[str, Range]
+    g_range: Range | None
+    parallax_range: Range | None
     scaling: dict[str, list[float]]
     calibration: dict[str, tuple[LabelFactors, ...]]
     training_digest: str
@@ -107,37 +136,136 @@ def read_document(path: Path) -> ModelDocument:
     Raises
     ------
     ModelError
-        If it is absent, not as described, or was changed since it was written.
+        If it is absent, not as described, asks for what no training makes, or was changed since it
+        was written.
     """
     file = path / MODEL_JSON
+    content = _read(file)
     try:
-        text = file.read_bytes()
-        document = ModelDocument.model_validate_json(text)
-    except OSError as error:
-        raise ModelError(
-            f"{file} cannot be read ({error.strerror}).",
-            "Give the folder of a trained model: the one that holds model.json.",
-        ) from error
+        document = ModelDocument.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ModelError(
             f"{file} is not a model of this program: {where or 'the file'}: {first['msg']}.",
-            "Train the model again with this version of the program.",
+            _RETRAIN,
         ) from error
     if document.format != FORMAT:
         raise ModelError(
-            f"{file} has the layout {document.format!r}; this program reads {FORMAT!r}.",
-            "Train the model again with this version of the program.",
+            f"{file} has the layout {document.format!r}; this program reads {FORMAT!r}.", _RETRAIN
         )
     # Of what was written, not of what was understood: a later version of the program has settings
     # with defaults that an older model.json does not name.
-    if document.digest != _content_digest(json.loads(text)):
+    if document.digest != _content_digest(content):
         raise ModelError(
-            f"{file} does not match its own digest: it was changed after training.",
-            "Copy the model directory again from where it was made, or train again.",
+            f"{file} does not match its own digest: it was changed after training.", COPY_AGAIN
         )
+    for problem in _problems(document):
+        raise ModelError(f"{file} is not a model of this program: {problem}.", _RETRAIN)
+    try:
+        Scaling.from_json(document.scaling)
+    except ModelError as error:
+        raise ModelError(f"{file}: {error.problem}", _RETRAIN) from error
     return document
+
+
+def _read(file: Path) -> Any:
+    if not file.exists():
+        raise ModelError(
+            f"{file} cannot be read (there is no such file).",
+            "Give the folder of a trained model: the one that holds model.json.",
+        )
+    try:
+        content = parse_json(read_whole(file, _LIMIT), _LIMIT)
+    except DocumentError as error:
+        raise ModelError(f"{file} cannot be read: {error}.", COPY_AGAIN) from error
+    for key in _not_finite(content):
+        raise ModelError(
+            f"{file} is not a model of this program: {key} is not a finite number.", _RETRAIN
+        )
+    return content
+
+
+def _not_finite(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys of the numbers that are infinite or NaN; both can be spelt in JSON."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from _not_finite(below, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for number, below in enumerate(value):
+            yield from _not_finite(below, f"{key}.{number}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield key
+
+
+def _problems(document: ModelDocument) -> Iterator[str]:
+    """Yield what no training of this program writes, though every value is of its type."""
+    if document.labels != LABELS:
+        yield f"labels are {_some(document.labels)}, not {LABELS}"
+    for key, names, known in (
+        ("trained_labels", document.trained_labels, LABELS),
+        ("trained_inputs", document.trained_inputs, MODALITIES),
+    ):
+        if not names or names != tuple(name for name in known if name in names):
+            yield f"{key} are {_some(names)}: none, one twice, or others than {known} in this order"
+    if set(document.label_stars) != set(LABELS):
+        yield f"label_stars is of {_some(document.label_stars)}, not of {LABELS}"
+    if set(document.label_range) != set(document.trained_labels):
+        yield f"label_range is of {_some(document.label_range)}, not of the trained_labels"
+    yield from _calibration_problems(document)
+    yield from _metric_problems(document.metrics)
+    members = len(document.weights)
+    if not 1 <= members <= document.settings.members:
+        yield f"weights: {members} members of {document.settings.members} (settings.members)"
+    files = (*document.weights, document.selection)
+    for weights, name in zip(
+        files, (*map(member_file, range(members)), SELECTION_FILE), strict=True
+    ):
+        # Any other name would lead to other files, outside of the directory perhaps.
+        if weights.file != name:
+            yield f"weights are in {weights.file[:100]!r}, not in {name}"
+
+
+def _calibration_problems(document: ModelDocument) -> Iterator[str]:
+    usable = [(name in document.trained_inputs, False) for name in MODALITIES]
+    subsets = {inputs_key(np.array(used)) for used in product(*usable)} - {""}
+    unknown = set(document.calibration) - subsets - {ANY_INPUTS}
+    if unknown or ANY_INPUTS not in document.calibration:
+        yield f"calibration lacks {ANY_INPUTS!r}, or has the unknown {_some(unknown)}"
+    for key, labels in document.calibration.items():
+        if len(labels) != len(LABELS):
+            yield f"calibration.{key} is not calibrated for {len(LABELS)} labels"
+
+
+def _metric_problems(metrics: dict[str, Any]) -> Iterator[str]:
+    """Yield what the closing lines and the report could not show."""
+    if "as_observed" not in metrics:
+        yield "metrics are not given of the stars as_observed"
+    for view, measured in metrics.items():
+        if not isinstance(measured, dict) or set(measured) != {"all", "by_regime"}:
+            yield f"metrics.{view} must hold `all` and `by_regime`"
+            return
+        regimes = measured["by_regime"]
+        groups = [measured["all"], *regimes.values()] if isinstance(regimes, dict) else [None]
+        for labels in groups:
+            if not isinstance(labels, dict) or not set(labels) <= set(LABELS):
+                yield f"metrics.{view} holds something else than labels"
+                return
+            if any(not _is_measured(measures) for measures in labels.values()):
+                yield f"metrics.{view} lacks one of the measures {', '.join(_MEASURES)}"
+
+
+def _is_measured(measures: Any) -> bool:
+    return (
+        isinstance(measures, dict)
+        and set(_MEASURES) <= set(measures)
+        and all(type(value) in (int, float) for value in measures.values())
+    )
+
+
+def _some(names: Any) -> str:
+    """Return a few of many names, shortened."""
+    return ", ".join(repr(name[:40]) for name in list(names)[:8]) or "nothing"
 
 
 def _content_digest(content: dict[str, Any]) -> str:

@@ -24,9 +24,17 @@ from catalog_builder.model.calibration import (
     inputs_key,
 )
 from catalog_builder.model.calibration_fit import fit_label_factors
-from catalog_builder.model.checkpoint import file_digest, read_tensors
-from catalog_builder.model.document import MODEL_JSON, ModelDocument, Weights, read_document
+from catalog_builder.model.checkpoint import read_tensors
+from catalog_builder.model.document import (
+    MODEL_JSON,
+    SELECTION_FILE,
+    ModelDocument,
+    Weights,
+    member_file,
+    read_document,
+)
 from catalog_builder.model.estimator import Estimator, Prediction, build_network
+from catalog_builder.model.files import file_digest
 from catalog_builder.model.fit import LOG, WEIGHTS
 from catalog_builder.model.inputs import (
     LABELS,
@@ -47,8 +55,6 @@ from catalog_builder.runtime.workdir import write_atomically
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 
 Array = NDArray[np.float64]
-
-_SELECTION = "selection.safetensors"
 
 
 def assemble(
@@ -97,7 +103,7 @@ def assemble(
         "inputs": list(inputs),
     }
     files = [member / WEIGHTS for member in members]
-    tensors = [_member_weights(file, expected) for file in files]
+    tensors = [_member_weights(file, settings, expected) for file in files]
     fit = data.subset(Split.FIT)
     draft = ModelDocument(
         settings=settings,
@@ -119,10 +125,10 @@ def assemble(
         metrics={},
         provenance=provenance,
         weights=tuple(
-            Weights(file=f"member-{number:02d}.safetensors", sha256=file_digest(file))
+            Weights(file=member_file(number), sha256=file_digest(file))
             for number, file in enumerate(files)
         ),
-        selection=Weights(file=_SELECTION, sha256=""),
+        selection=Weights(file=SELECTION_FILE, sha256=""),
     )
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
@@ -133,7 +139,7 @@ def assemble(
     calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
     content = selection.to_bytes()
-    tests = Weights(file=_SELECTION, sha256=hashlib.sha256(content).hexdigest())
+    tests = Weights(file=SELECTION_FILE, sha256=hashlib.sha256(content).hexdigest())
     measured = calibrated.model_copy(update={"metrics": metrics, "selection": tests})
     document = measured.model_copy(update={"digest": measured.content_digest()})
     _write(document, members, content, out)
@@ -145,8 +151,10 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return read_document(path).metrics
 
 
-def _member_weights(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
-    tensors, document = read_tensors(file)
+def _member_weights(
+    file: Path, settings: ModelSettings, expected: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    tensors, document = read_tensors(file, 4 * settings.weights)
     identity = document.get("identity", {})
     differing = [name for name, value in expected.items() if identity.get(name) != value]
     if differing:
@@ -292,6 +300,8 @@ def _write(document: ModelDocument, members: Sequence[Path], selection: bytes, o
         shutil.copyfile(member / LOG, partial / f"member-{number:02d}.training.jsonl")
     write_atomically(partial / document.selection.file, selection)
     write_atomically(partial / MODEL_JSON, document.to_bytes())
+    # What would be refused later is refused here, where it can still be trained again.
+    Estimator.load(partial)
     partial.replace(out)
 
 

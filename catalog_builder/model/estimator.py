@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder.errors import ModelError
 from catalog_builder.model.answers import Contradictions, alone, believed, disagreement
 from catalog_builder.model.arrays import batches
 from catalog_builder.model.calibration import coordinates, factors
-from catalog_builder.model.checkpoint import file_digest, read_tensors
-from catalog_builder.model.document import ModelDocument, Weights, read_document
+from catalog_builder.model.checkpoint import check_tensors, read_tensors
+from catalog_builder.model.document import ModelDocument, read_document
 from catalog_builder.model.fit import torch_threads
 from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
 from catalog_builder.model.loss import mean_and_cholesky
@@ -33,6 +32,9 @@ Array = NDArray[np.float64]
 @dataclass(frozen=True)
 class Prediction:
     """Labels of n stars, in the order of `LABELS`; NaN where a label is not given.
+
+    A star whose inputs or weights overflow has values that are not finite among its trained labels
+    though it has inputs: that is no answer.
 
     Attributes
     ----------
@@ -123,13 +125,19 @@ class Estimator:
             If anything in it is missing, was changed, or does not fit this program.
         """
         document = read_document(path)
-        _check_contents(path, document)
+        most = 4 * document.settings.weights
         networks = []
         for weights in document.weights:
-            file = _checked(path, weights)
-            tensors, _ = read_tensors(file)
+            file = path / weights.file
+            tensors, _ = read_tensors(file, most, sha256=weights.sha256)
             networks.append(build_network(file, tensors, document))
-        selection = Selection.load(_checked(path, document.selection), device)
+        tests = document.selection
+        selection = Selection.load(
+            path / tests.file,
+            device,
+            most_landmarks=document.settings.map_stars,
+            sha256=tests.sha256,
+        )
         return cls(networks, document, selection, device)
 
     @property
@@ -170,7 +178,9 @@ class Estimator:
         ModelError
             If an input that is said to be present is not finite.
         """
-        parts = [self._predict_batch(part) for part in self._cut(block, batch_size)]
+        # A star whose inputs or answer overflow gets what is not finite, and no warning.
+        with np.errstate(all="ignore"):
+            parts = [self._predict_batch(part) for part in self._cut(block, batch_size)]
         if not parts:
             return _nothing()
         names = Prediction.__dataclass_fields__
@@ -194,7 +204,8 @@ class Estimator:
             yield from [part] if whole else batches(part, SLICE)
 
     def _stars(self, block: Block) -> Stars:
-        return Stars.from_block(block, self._device, self.document.trained_inputs)
+        inputs = self.document.trained_inputs
+        return Stars.from_block(block, self._device, inputs, may_overflow=True)
 
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
@@ -281,40 +292,14 @@ class Estimator:
         )
 
 
-def _checked(path: Path, weights: Weights) -> Path:
-    file = path / weights.file
-    if file_digest(file) != weights.sha256:
-        raise ModelError(
-            f"{file} is not the file that model.json describes: its digest differs.",
-            "Copy the model directory again from where it was made, or train again.",
-        )
-    return file
-
-
 def build_network(file: Path, tensors: dict[str, Tensor], document: ModelDocument) -> HybridNet:
     """Build a member from its weights; raises ModelError where they do not fit the settings."""
+    with torch.device("meta"):
+        wanted = HybridNet(document.settings, document.trained_inputs).state_dict()
+    check_tensors(file, tensors, wanted)
     network = HybridNet(document.settings, document.trained_inputs)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ModelError(
-            f"The weights in {file} do not fit the network of model.json ({error}).",
-            "Train the model again with this version of the program.",
-        ) from error
+    network.load_state_dict(tensors)
     return network
-
-
-def _check_contents(path: Path, document: ModelDocument) -> None:
-    again = "Train the model again with this version of the program."
-    if document.labels != LABELS:
-        raise ModelError(f"{path} has the labels {document.labels}, not {LABELS}.", again)
-    unknown = [*document.trained_labels, *document.trained_inputs]
-    if not set(unknown) <= {*LABELS, *MODALITIES} or not document.trained_inputs:
-        raise ModelError(f"{path} was trained on unknown inputs or labels: {unknown}.", again)
-    if any(len(labels) != len(LABELS) for labels in document.calibration.values()):
-        raise ModelError(f"{path} is not calibrated for {len(LABELS)} labels.", again)
-    if not document.weights:
-        raise ModelError(f"{path} has no members.", again)
 
 
 def _nothing() -> Prediction:

@@ -25,15 +25,15 @@ from catalog_builder.model.augment import (
     untell_normalisation,
 )
 from catalog_builder.model.checkpoint import (
-    file_digest,
     group,
     pack,
-    saved_training,
+    read_checkpoint,
     unpack,
     write_checkpoint,
     write_json_lines,
     write_tensors,
 )
+from catalog_builder.model.files import file_digest
 from catalog_builder.model.inputs import LABELS, Scaling, Split, TrainingArrays, network_columns
 from catalog_builder.model.loss import label_losses, negative_log_likelihood
 from catalog_builder.model.network import HybridNet
@@ -69,8 +69,8 @@ class MemberResult:
         Mean -ln p of the validation stars' scaled labels there.
     cpu_seconds : float
         Processor time of this call's thread; a resumed call counts its own part only.
-    started_anew : bool
-        Whether a damaged checkpoint was discarded.
+    spoilt_checkpoint : bool
+        Whether a damaged checkpoint was found, so that training began anew.
     """
 
     path: Path
@@ -79,7 +79,7 @@ class MemberResult:
     best_epoch: int
     validation_loss: float
     cpu_seconds: float
-    started_anew: bool
+    spoilt_checkpoint: bool
 
 
 @dataclass
@@ -107,7 +107,8 @@ def fit_member(
 
     A call that finds its own checkpoint in `out` goes on from there, and on a CPU ends with the
     same bytes as if it had never stopped: the random numbers of an epoch depend on seed, member
-    and epoch alone, so the epoch's number is the whole random state.
+    and epoch alone, so the epoch's number is the whole random state. A damaged checkpoint counts
+    as none.
 
     Parameters
     ----------
@@ -159,9 +160,10 @@ def fit_member(
         progress = _Progress(epoch=0, best_epoch=0, best_loss=None, history=[])
 
         checkpoint = out / CHECKPOINT
-        saved, started_anew = saved_training(checkpoint)
-        if saved:
-            tensors, document = saved
+        kept = read_checkpoint(checkpoint, settings) if checkpoint.exists() else None
+        spoilt = kept is None and checkpoint.exists()
+        if kept is not None:
+            tensors, document = kept
             _check_identity(checkpoint, document["identity"], identity)
             unpack(tensors, network, optimiser)
             average = {k: v.to(device) for k, v in group(tensors, "average").items()}
@@ -196,14 +198,14 @@ def fit_member(
             }
             progress.history.append(row)
             state = pack(network, optimiser, {"average": average, "best": best})
-            document = {"identity": identity, "progress": asdict(progress)}
-            write_checkpoint(checkpoint, state, document)
+            write_checkpoint(
+                checkpoint, state, {"identity": identity, "progress": asdict(progress)}
+            )
             write_json_lines(out / LOG, progress.history)
             if on_epoch is not None:
                 on_epoch(row)
 
         write_tensors(out / WEIGHTS, best, {"identity": identity})
-        write_json_lines(out / LOG, progress.history)  # a damaged one may have been discarded
     if progress.best_loss is None:
         raise ModelError(f"Member {member} was trained for no epoch.", "Raise model.epochs.")
     return MemberResult(
@@ -213,7 +215,7 @@ def fit_member(
         best_epoch=progress.best_epoch,
         validation_loss=progress.best_loss,
         cpu_seconds=time.thread_time() - started,
-        started_anew=started_anew,
+        spoilt_checkpoint=spoilt,
     )
 
 

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Stars at least in a bin of noise, and bins at most; between their centres values are interpolated.
-_BIN_STARS, _BINS = 50, 12
+#: Bins of noise at most; between their centres values are interpolated.
+BINS = 12
+# Stars at least in a bin.
+_BIN_STARS = 50
 # Deviations above the ordinary at which a calibration star is set aside: label samples hold spoilt
 # spectra and odd stars too, and a limit drawn with them would let their like pass.
 _CLIP = 5.0
@@ -58,7 +60,7 @@ class Gauge:
             Share of the ordinary stars that shall be beyond the limit in any of the m.
         """
         values, against = np.log(np.maximum(statistics, _TINY)), np.log(noise)
-        bins = int(np.clip(len(values) // _BIN_STARS, 1, _BINS))
+        bins = int(np.clip(len(values) // _BIN_STARS, 1, BINS))
         parts = np.array_split(np.argsort(against, kind="stable"), bins)
         # Where many spectra have the very same noise, bins have the same centre: one is enough.
         knots, first = np.unique([np.median(against[part]) for part in parts], return_index=True)
@@ -70,7 +72,8 @@ class Gauge:
         ordinary = deviations[(deviations < _CLIP).all(axis=1)]
         scale = np.maximum(np.quantile(ordinary, _COMMON, axis=0), _LEAST_WIDTH)
         largest = (ordinary / scale).max(axis=1)
-        return cls(knots, middle, width, scale * np.quantile(largest, 1.0 - rate))
+        limit = scale * np.quantile(largest, 1.0 - rate)
+        return cls(knots, middle, width, np.maximum(limit, _LEAST_WIDTH))
 
     def deviations(self, statistics: NDArray[Any], noise: NDArray[Any]) -> Array:
         """Return by how many deviations each statistic is above the ordinary, (n, m)."""

@@ -82,9 +82,26 @@ class Stars:
 
     @classmethod
     def from_block(
-        cls, block: Block, device: str = "cpu", spectra: Collection[str] = ("rvs", "xp")
+        cls,
+        block: Block,
+        device: str = "cpu",
+        spectra: Collection[str] = ("rvs", "xp"),
+        *,
+        may_overflow: bool = False,
     ) -> Stars:
         """Build the tensors of a feature block; spectra that are not asked for have no samples.
+
+        Parameters
+        ----------
+        block : mapping of str to numpy.ndarray
+            Feature block of n stars.
+        device : str
+            Where torch computes.
+        spectra : collection of str
+            Spectra that are wanted.
+        may_overflow : bool
+            Whether what is computed of finite measurements may be infinite, the colour of
+            magnitudes of 1e38, say: such a star gets no answer, and its batch is none the worse.
 
         Raises
         ------
@@ -98,12 +115,17 @@ class Stars:
             "parallax": (_parallax(block), parallax),
             "luminosity": (_luminosity(block), photometry & parallax),
         }
+        if may_overflow:
+            for name, measured in (("photometry", _magnitudes), ("parallax", _distance)):
+                owner = columns[name][1]
+                _check_finite(name, measured(block)[owner], block["source_id"][owner])
         for name, owner in (("rvs", rvs), ("xp", xp)):
             for column in (f"{name}_flux", f"{name}_flux_error"):
                 columns[column] = (_samples(block[column], name in spectra), owner)
         tensors: dict[str, Tensor] = {}
         for name, (values, owner) in columns.items():
-            _check_finite(name, values[owner], block["source_id"][owner])
+            if not may_overflow or name.startswith(("rvs", "xp")):
+                _check_finite(name, values[owner], block["source_id"][owner])
             values[~owner] = 0.0
             tensors[name] = torch.from_numpy(values)
         classes = np.asarray(block["rvs_normalisation"])
@@ -192,9 +214,19 @@ def _samples(values: NDArray[np.generic], asked_for: bool) -> NDArray[np.float32
     return np.array(values if asked_for else values[:, :0], dtype=np.float32)
 
 
+def _magnitudes(block: Block) -> NDArray[np.float32]:
+    bands = [np.float32(block[f"phot_{band}_mean_mag"]) for band in ("g", "bp", "rp")]
+    return np.stack(bands, axis=1)
+
+
+def _distance(block: Block) -> NDArray[np.float64]:
+    return np.stack(_corrected_parallax(block), axis=1)
+
+
 def _photometry(block: Block) -> NDArray[np.float32]:
-    g, bp, rp = (np.float32(block[f"phot_{band}_mean_mag"]) for band in ("g", "bp", "rp"))
-    return np.stack([g, bp - rp, g - rp], axis=1)
+    g, bp, rp = _magnitudes(block).T
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack([g, bp - rp, g - rp], axis=1)
 
 
 def _corrected_parallax(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -207,19 +239,20 @@ def _corrected_parallax(block: Block) -> tuple[NDArray[np.float64], NDArray[np.f
 
 def _parallax(block: Block) -> NDArray[np.float32]:
     parallax, error = _corrected_parallax(block)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         columns = [np.arcsinh(parallax), np.arcsinh(parallax / error), np.log10(error)]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _luminosity(block: Block) -> NDArray[np.float32]:
     parallax, error = _corrected_parallax(block)
-    factor = 10.0 ** (np.asarray(block["phot_g_mean_mag"], dtype=np.float64) / 5.0 - 2.0)
-    columns = [np.arcsinh(parallax * factor), np.arcsinh(error * factor)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        factor = 10.0 ** (np.asarray(block["phot_g_mean_mag"], dtype=np.float64) / 5.0 - 2.0)
+        columns = [np.arcsinh(parallax * factor), np.arcsinh(error * factor)]
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _check_finite(name: str, values: NDArray[np.float32], ids: NDArray[np.generic]) -> None:
+def _check_finite(name: str, values: FloatArray, ids: NDArray[np.generic]) -> None:
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise ModelError(

@@ -25,8 +25,9 @@ CALCIUM_TRIPLET: Final = (850.036, 854.444, 866.452)
 STATISTICS: Final = ("chi_square", "largest", "lines", "emission", "continuum")
 
 _LIGHT = 299_792.458  # km/s
-# Directions per filter, and how many training spectra teach them.
-_DIRECTIONS: Final = {"lines": 16, "emission": 3, "continuum": 4}
+#: Directions per filter.
+DIRECTIONS: Final = {"lines": 16, "emission": 3, "continuum": 4}
+# Training spectra that teach them.
 _TEACHERS = 1500
 # Error per sample of the spectra that teach: of S/N 50, where signal and model errors both count.
 _TEACHING_ERROR = 0.02
@@ -74,7 +75,7 @@ def matched_filters(model: SpectrumModel, components: Tensor, seed: int) -> dict
         # Each spectrum counts alike: strong defects need no filter.
         left = (left / left.norm(dim=1, keepdim=True).clamp_min(1e-6)).double()
         _, vectors = torch.linalg.eigh(left.mT @ left)
-        filters[name] = vectors[:, -_DIRECTIONS[name] :].float().contiguous()
+        filters[name] = vectors[:, -DIRECTIONS[name] :].float().contiguous()
     return filters
 
 

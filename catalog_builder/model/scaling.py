@@ -19,6 +19,10 @@ from catalog_builder.model.arrays import LABELS
 
 FloatArray = NDArray[np.floating]
 
+# What a float32 can be divided by and leave a finite number. Columns that vary less are constant,
+# columns that lie further out are nonsense: neither can be scaled.
+_LEAST, _MOST = 1e-30, 1e30
+
 # Columns of every input that is standardised. `luminosity` is parallax and G together: it exists
 # where both do, so that a star without photometry does not see its magnitude by another door.
 WIDTHS = {"xp": N_SAMPLES + 1, "photometry": 3, "parallax": 3, "luminosity": 2}
@@ -73,8 +77,8 @@ class Scaling:
                     "Compute the statistics on the columns of design_features.",
                 )
             # A constant or wholly missing column carries nothing: any finite scale will do.
-            arrays[f"{name}_mean"] = np.where(np.isfinite(mean), mean, 0.0)
-            arrays[f"{name}_std"] = np.where(np.isfinite(std) & (std > 0), std, 1.0)
+            arrays[f"{name}_mean"] = np.where(np.abs(mean) <= _MOST, mean, 0.0)
+            arrays[f"{name}_std"] = np.where((std >= _LEAST) & (std <= _MOST), std, 1.0)
         return cls(**arrays)
 
     def digest(self) -> str:
@@ -87,7 +91,14 @@ class Scaling:
 
     @classmethod
     def from_json(cls, document: Mapping[str, list[float]]) -> Scaling:
-        """Build a scaling from `to_json`; raises ModelError where it does not fit."""
+        """Build a scaling from `to_json`.
+
+        Raises
+        ------
+        ModelError
+            If an array is missing, one too many or of another length, or holds a number that
+            `from_statistics` does not make: nothing is set right here.
+        """
         names = {field.name for field in fields(cls)}
         if set(document) != names:
             raise ModelError(
@@ -95,12 +106,20 @@ class Scaling:
                 "Train the model again with this version of the program.",
             )
         stems = [name.removesuffix("_mean") for name in sorted(names) if name.endswith("_mean")]
-        return cls.from_statistics(
+        scaling = cls.from_statistics(
             {
                 stem: (np.array(document[f"{stem}_mean"]), np.array(document[f"{stem}_std"]))
                 for stem in stems
             }
         )
+        for name, values in scaling.to_json().items():
+            if values != document[name]:
+                raise ModelError(
+                    f"scaling.{name} holds a number that nothing can be scaled with: deviations are"
+                    f" {_LEAST:g} to {_MOST:g}, means no larger.",
+                    "Train the model again with this version of the program.",
+                )
+        return scaling
 
     def standardise(self, name: str, values: Tensor) -> Tensor:
         """Scale the columns of one input, (n, k) float32."""

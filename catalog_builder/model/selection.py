@@ -19,6 +19,8 @@ from catalog_builder.model.inputs import MODALITIES, Stars
 from catalog_builder.model.latent import Nearest, Placed, Spectra, SpectrumModel, nearest
 from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import residual_statistics
+from catalog_builder.model.selection_check import check_selection
+from catalog_builder.model.settings import MOST_LANDMARKS
 
 Array = NDArray[np.float64]
 
@@ -34,6 +36,11 @@ DISTANCES: Final = (
 #: Gauge of the disagreement about stars whose RVS spectrum is absent.
 WITHOUT_RVS: Final = "member_disagreement_without_rvs"
 SPECTRA: Final = ("rvs", "xp")
+
+# A distance beyond every limit, and finite in each type of numbers.
+_FARTHEST = 1e30
+#: With the most landmarks that settings allow a file has 8 MB.
+_MOST_BYTES = 16 << 20
 
 
 class Statistic(NamedTuple):
@@ -123,11 +130,13 @@ class Selection:
         for name, statistic in measured.statistics.items():
             if name in self.gauges and len(statistic.rows):
                 column = DISTANCES.index(name.removesuffix("_without_rvs"))
-                ratio = self.gauges[name].ratio(statistic.values, statistic.noise)
-                distances[statistic.rows, column] = ratio
-                if name == "input_conflict":
-                    over = self.gauges[name].over_limit(statistic.values, statistic.noise)
-                    conflict[statistic.rows] = over
+                # A spectrum so odd that its statistic overflows is tested all the same.
+                with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                    ratio = self.gauges[name].ratio(statistic.values, statistic.noise)
+                    distances[statistic.rows, column] = _finite(ratio)
+                    if name == "input_conflict":
+                        over = self.gauges[name].over_limit(statistic.values, statistic.noise)
+                        conflict[statistic.rows] = _finite(over)
         return Strangeness(distances, measured.position, conflict)
 
     def measure(self, stars: Stars, answers: Contradictions) -> Measured:
@@ -175,15 +184,35 @@ class Selection:
         return tensor_bytes(tensors, {})
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> Selection:
+    def load(
+        cls,
+        path: Path,
+        device: str = "cpu",
+        *,
+        most_landmarks: int = MOST_LANDMARKS,
+        sha256: str | None = None,
+    ) -> Selection:
         """Read a file of `to_bytes`.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        device : str
+            Where torch computes.
+        most_landmarks : int
+            Training stars that may mark out a space: the setting `map_stars` of the model.
+        sha256 : str, optional
+            Digest that the file must have.
 
         Raises
         ------
         ModelError
-            If the file is absent or damaged.
+            If the file is absent or damaged, or holds what `fit_selection` does not make.
         """
-        tensors, _ = read_tensors(path, device)
+        on_cpu, _ = read_tensors(path, _MOST_BYTES, sha256=sha256)
+        check_selection(path, on_cpu, most_landmarks)
+        tensors = {name: tensor.to(device) for name, tensor in on_cpu.items()}
         places = {
             name: Place(SpectrumModel.from_arrays(arrays), arrays["landmarks"])
             for name, arrays in _by_name(tensors, "places").items()
@@ -222,6 +251,10 @@ def _by_name(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, dict[str, 
 def _about(values: Array, noise: Array) -> Statistic:
     rows = np.flatnonzero(np.isfinite(values) & np.isfinite(noise))
     return Statistic(rows, values[rows, None], noise[rows])
+
+
+def _finite(ratio: Array) -> Array:
+    return np.where(np.isfinite(ratio), np.minimum(ratio, _FARTHEST), _FARTHEST)
 
 
 def _numbers(values: Tensor) -> Array:

@@ -73,17 +73,19 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
         out=out,
         device=device,
     )
+    notes: dict[str, Any] = {
+        "epochs": result.epochs,
+        "validation_loss": result.validation_loss,
+        "device": device,
+    }
+    if result.spoilt_checkpoint:
+        notes["spoilt_checkpoint"] = True
     return Outcome(
         rows_in=len(data),
         rows_out=len(data),
         output=str(out.relative_to(root)),
         output_digest=result.digest,
-        notes={
-            "epochs": result.epochs,
-            "validation_loss": result.validation_loss,
-            "device": device,
-            **({"started_anew": True} if result.started_anew else {}),
-        },
+        notes=notes,
     )
 
 

@@ -231,11 +231,6 @@ class Driver:
                     continue
                 self.executed[stage.name] += 1
                 done[result.task] = result
-                if result.notes.get("started_anew"):
-                    self.events.warn(
-                        f"{stage.name}/{result.task}: its checkpoint was damaged; it was trained"
-                        " from the start"
-                    )
                 self.events.record("done", **result.model_dump(mode="json", include=_LOGGED))
                 progress.finished(result.task, result)
         if damaged := all_damage(failure.error for failure in failures):

@@ -1,5 +1,7 @@
 """What a worker needs is known before it starts, and never more than its container allows."""
 
+import tracemalloc
+
 import numpy as np
 import psutil
 import pytest
@@ -7,9 +9,12 @@ from astropy.io import fits
 
 from catalog_builder import budgets
 from catalog_builder.archive.files import FileRef
-from catalog_builder.config import RunConfig
+from catalog_builder.archive.release import load_release
+from catalog_builder.config import IngestSettings, RunConfig
 from catalog_builder.errors import ResourceError
+from catalog_builder.features.spectra import RVS, XP_CONTINUOUS, XP_SAMPLED, convert
 
+SETTINGS = IngestSettings()
 ROW_BYTES = {"rvs_mean_spectrum": 19_000, "xp_continuous_mean_spectrum": 13_000}
 
 
@@ -48,3 +53,40 @@ def test_labels_are_counted_from_the_header(tmp_path):
 def test_a_container_limits_the_machine(tmp_path, text, limit):
     (tmp_path / "memory.max").write_text(text + "\n")
     assert budgets.machine_memory(tmp_path) == (limit or psutil.virtual_memory().total)
+
+
+def conversion_peak(table, rows):
+    """Return the bytes that exist at once while a block of rows becomes features, itself too."""
+    release = load_release("dr3")
+    rng = np.random.default_rng(0)
+    columns = {
+        name: rng.uniform(0.5, 1.5, (rows, spec.length)).astype(spec.dtype)
+        for name, spec in release.tables[table].columns.items()
+        if spec.length is not None
+    }
+    convert(table, {name: values[:2] for name, values in columns.items()}, release, SETTINGS)
+    tracemalloc.start()
+    try:
+        convert(table, columns, release, SETTINGS)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak + sum(values.nbytes for values in columns.values())
+
+
+def test_a_block_in_conversion_takes_no_more_than_its_budget():
+    rows = 512
+    config = RunConfig.model_validate({"ingest": {"block_rows": rows}})
+    smaller = RunConfig.model_validate({"ingest": {"block_rows": 1}})
+    spectra = (RVS, XP_CONTINUOUS, XP_SAMPLED)
+    tables = load_release("dr3").tables
+    row_bytes = {
+        table: sum(c.numpy_dtype.itemsize * (c.length or 1) for c in tables[table].columns.values())
+        for table in spectra
+    }
+    budget, least = (
+        budgets.stage_budgets(each, row_bytes, 1000, labelled=0)["ingest"]
+        for each in (config, smaller)
+    )
+    peak = max(conversion_peak(table, rows) for table in spectra)
+    assert rows * max(row_bytes.values()) < peak < budget - least

@@ -1,5 +1,6 @@
 """A whole run over a damaged archive, and models that do not fit: from files to RELEASE.json."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import threading
 import time
 
 import pytest
+from safetensors.torch import load, save
 
 from catalog_builder import cli
 from catalog_builder.catalog.validate import validate_catalog
@@ -178,3 +180,65 @@ def test_a_sound_model_from_elsewhere_predicts(bench, model):
     assert answer.code == 0, answer.err
     receipt = bench.receipt(bench.archive.first, "predict")
     assert receipt["rows_out"] == bench.clean_books.rows_out
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def overflowing(archive):
+    """Give stars of the first partition values that are finite, and nothing computed of them is."""
+    text = archive.text(GAIA)
+    spectra = archive.ids()
+    rows = [row for row in range(len(text.rows)) if text.source_id(row) in spectra]
+    extremes = (
+        {"phot_bp_mean_mag": "-3.3e38", "phot_rp_mean_mag": "3.3e38"},
+        {"phot_g_mean_mag": "3e5"},
+        {"parallax": "1e300", "parallax_error": "1e-44"},
+    )
+    for row, cells in zip(rows, extremes, strict=False):
+        for name, value in cells.items():
+            text.set(row, name, value)
+    archive.write(GAIA, text)
+    return [text.source_id(row) for row in rows[: len(extremes)]]
+
+
+def test_a_star_without_a_finite_answer_is_counted_kept_by_name_and_explained(bench, model):
+    failed = overflowing(bench.archive)
+    answer = bench.step("run", "--model", model)
+    assert answer.code == 0, answer.err
+    receipt = bench.receipt(bench.archive.first, "predict")
+    assert receipt["rejected"] == {"prediction_failed": len(failed)}
+    (folder,) = (bench.workdir / "catalogs" / "dr3").glob("*/")
+    assert validate_catalog(folder) == []
+    books = json.loads((folder / "RELEASE.json").read_text())["accounting"]
+    assert books["rejected"] == {"prediction_failed": len(failed)}
+    assert books["requested"] == books["published"] + len(failed)
+    closing = f"{books['published']} published + {len(failed)} rejected ({len(failed)} prediction"
+    assert closing in answer.out
+    assert "prediction_failed" in (folder / "report.html").read_text()
+    for source_id in failed:
+        told = bench.command("explain", source_id, "--workdir", bench.workdir)
+        assert "prediction_failed" in told.out
+        assert "not in it" in told.out  # the catalogue
+
+    # The same command again does nothing more; a lower limit stops it before it publishes.
+    again = bench.step("publish", "--model", model, "--set", "ingest.max_rejected=0.05")
+    assert again.code == 7
+    assert f"{len(failed)} of {books['requested']} sources could not be predicted" in " ".join(
+        again.err.split()
+    )
+
+
+def test_a_model_that_answers_nobody_publishes_nothing(bench, model):
+    file = model / "member-00.safetensors"
+    tensors = load(file.read_bytes())
+    file.write_bytes(
+        save({**tensors, "head.bias": tensors["head.bias"] + 3e38}, {"document": "{}"})
+    )
+    (weights,) = read_document(model).weights
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    edit(model, weights=(weights.model_copy(update={"sha256": digest}),))
+    answer = bench.step("run", "--model", model, "--set", "ingest.max_rejected=0.1")
+    assert answer.code == 7, answer.err
+    assert "no finite answer" in " ".join(answer.err.split())
+    assert not list((bench.workdir / "catalogs").glob("dr3/*"))

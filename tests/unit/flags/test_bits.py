@@ -94,6 +94,17 @@ def test_a_label_outside_the_training_range(position, value):
     assert words(star(mean=mean)) == USED | {f"{LABELS[position]}_outside_range"}
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_the_ends_of_the_training_range_are_inside(end):
+    ordinary = star()
+    ends = np.array([[ordinary.label_range[label][end] for label in LABELS]])
+    features = {
+        "phot_g_mean_mag": np.array([ordinary.g_range[end]]),
+        "parallax_corrected": np.array([ordinary.parallax_range[end]]),
+    }
+    assert words(star(mean=ends, features=features)) == USED
+
+
 @pytest.mark.parametrize("position", range(5))
 def test_a_null_label_is_not_available_and_not_outside(position):
     mean = star().mean.copy()

@@ -146,6 +146,14 @@ def test_a_stranger_s_spectrum_comes_from_the_next_star_in_colour(sky):
     assert swap_rvs(stars, 0.0, torch.Generator()) is stars
 
 
+@pytest.mark.parametrize(("share", "low", "high"), [(0.02, 0.0, 0.06), (0.9, 0.8, 0.98), (1, 1, 1)])
+def test_as_many_stars_as_asked_for_show_a_strangers_spectrum(share, low, high, sky):
+    stars = Stars.from_block(sky.block)
+    swapped = swap_rvs(stars, share, torch.Generator().manual_seed(5))
+    other = (swapped.rvs_flux != stars.rvs_flux).any(dim=1)
+    assert low <= other.float().mean() <= high
+
+
 def test_some_stars_are_not_told_their_normalisation(sky):
     stars = Stars.from_block(sky.block)
     told = stars.rvs_class.any(dim=1)

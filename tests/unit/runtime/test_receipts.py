@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from pydantic import ValidationError
 
 from catalog_builder.runtime.receipts import (
     Receipt,
@@ -59,6 +60,21 @@ def test_other_inputs_make_it_stale(done):
 
 def test_a_foreign_receipt_is_not_taken(done):
     assert state(*done, task="000002") is TaskState.DAMAGED_RECEIPT
+    root, path = done
+    assert check_task(path, root, "predict", "000001", "k") is TaskState.DAMAGED_RECEIPT
+
+
+@pytest.mark.parametrize(("rows_out", "balances"), [(1, False), (2, True), (3, False)])
+def test_rows_balance_or_do_not(done, rows_out, balances):
+    receipt = read_receipt(done[1])
+    assert receipt.model_copy(update={"rows_out": rows_out}).balances() is balances
+
+
+@pytest.mark.parametrize("output", ["/etc", "../features", "features/../../etc", "a/.."])
+def test_an_output_lies_inside_the_workdir(done, output):
+    content = read_receipt(done[1]).model_dump()
+    with pytest.raises(ValidationError, match="inside the workdir"):
+        Receipt.model_validate({**content, "output": output})
 
 
 @pytest.mark.parametrize(
@@ -82,11 +98,12 @@ def test_a_damaged_receipt_is_recognised(done, damage):
     "damage",
     [
         lambda output: (output / "chunk").write_bytes(b"1234"),
+        lambda output: (output / "chunk").write_bytes(b"123456"),
         lambda output: (output / "chunk").unlink(),
         lambda output: (output / "more").write_bytes(b"1"),
         lambda output: (output / "chunk").rename(output / "moved"),
     ],
-    ids=["truncated", "removed", "added", "moved"],
+    ids=["truncated", "longer", "removed", "added", "moved"],
 )
 def test_a_damaged_output_is_recognised(done, damage):
     root, path = done
