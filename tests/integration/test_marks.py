@@ -172,8 +172,9 @@ def test_real_stars_with_a_model_of_simulated_ones(site, finished, lent, tmp_pat
     assert credit == load_release("dr3").credit
 
 
-def test_a_clean_sky_has_nothing_to_reject(site, small, tmp_path):
-    site.run(tmp_path / "work", archive=str(small), steps=("ingest", "training-set"))
+def test_a_clean_sky_has_nothing_to_reject(site, tmp_path):
+    simulate("dr3", 600, 5, tmp_path / "sky", clean=True)
+    site.run(tmp_path / "work", archive=str(tmp_path / "sky"), steps=("ingest", "training-set"))
     receipts = [
         json.loads(file.read_text()) for file in (tmp_path / "work").glob("receipts/*/*.json")
     ]
