@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import google_crc32c
 from zarr.storage import LocalStore
 
+from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import CatalogBuilderError, CatalogueError, StoreError
 
 if TYPE_CHECKING:
@@ -64,10 +65,11 @@ class WholeStore(LocalStore):
 
     def _checked(self, key: str, value: Buffer | None, *, whole: bool) -> Buffer | None:
         if key.rpartition("/")[2] in _METADATA:
-            return value
-        problem = "is missing" if value is None else ""
-        if value is not None and whole:
-            problem = self._damage(value)
+            problem = "" if value is None or not whole else _why_no_document(value)
+        elif value is None:
+            problem = "is missing"
+        else:
+            problem = self._damage(value) if whole else ""
         if problem:
             raise self._error(f"{self.root / key} {problem}.", self._way_out)
         return value
@@ -97,6 +99,15 @@ class CatalogueStore(WholeStore):
         if google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little") != found:
             return "is damaged: its checksum does not hold"
         return ""
+
+
+def _why_no_document(metadata: Buffer) -> str:
+    """Say why metadata is not taken: zarr would parse it at any depth, on the machine's stack."""
+    try:
+        parse_json(metadata.to_bytes())
+    except DocumentError as error:
+        return f"is not taken: {error}"
+    return ""
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from catalog_builder.catalog.validate_rows import check_rows
 from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import CatalogueError
 from catalog_builder.schema import CatalogSchema
+from catalog_builder.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
 _OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, FITS_NAME, "."})
@@ -152,6 +153,9 @@ def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) ->
     for consolidated in (False, True):
         try:
             arrays = _arrays(folder / STORE_NAME, consolidated=consolidated)
+        except CatalogueError as error:
+            log.add(STORE_NAME, error.problem)
+            continue
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.add(STORE_NAME, f"cannot be opened: {error}")
             continue
@@ -166,5 +170,5 @@ def _arrays(store: Path, *, consolidated: bool) -> dict[str, zarr.Array[Any]]:
     with warnings.catch_warnings():
         # zarr warns of an array whose metadata it cannot read; here it is found missing.
         warnings.simplefilter("ignore", ZarrUserWarning)
-        group = zarr.open_group(str(store), mode="r", use_consolidated=consolidated)
+        group = zarr.open_group(CatalogueStore(store), mode="r", use_consolidated=consolidated)
         return dict(group.arrays())

@@ -77,6 +77,28 @@ def flagged(full_schema, write_store, facts, tmp_path_factory):
     return target, flags
 
 
+BOMB = '{"a":' * 100_000
+
+
+@pytest.mark.parametrize("name", ["catalog.zarr/zarr.json", "catalog.zarr/teff/zarr.json"])
+def test_metadata_that_would_end_a_parser_is_named(sealed, name):
+    (sealed / name).write_text(BOMB)
+    named = [finding.problem for finding in validate_catalog(sealed)]
+    assert any(f"{name} is not taken: it is nested" in problem for problem in named)
+
+
+def test_a_store_with_such_metadata_does_not_open(sealed):
+    (sealed / "catalog.zarr" / "zarr.json").write_text(BOMB)
+    with pytest.raises(CatalogueError, match=r"zarr\.json is not taken: it is nested"):
+        open_catalog(sealed)
+
+
+@pytest.mark.parametrize("name", ["RELEASE.json", "schema.json"])
+def test_documents_that_would_end_a_parser_are_found(sealed, name):
+    (sealed / name).write_text(BOMB)
+    assert any("levels deep" in str(finding) for finding in validate_catalog(sealed))
+
+
 def test_clean_nulls_what_is_flagged_and_nothing_else(flagged, full_schema):
     target, flags = flagged
     plain, clean = open_catalog(target), open_catalog(target, clean=True)
