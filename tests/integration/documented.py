@@ -69,11 +69,15 @@ def all_commands() -> list[Command]:
     return list({(command.text, command.is_mention): command for command in every}.values())
 
 
-def python_blocks() -> list[tuple[str, str]]:
-    """Return page and source of every Python block."""
-    return [
-        (f"{page.name}-{number}", block)
-        for page in PAGES
-        for number, (language, block) in enumerate(_FENCE.findall(page.read_text(encoding="utf-8")))
-        if language in {"python", "py", "pycon"}
-    ]
+def python_blocks() -> dict[str, list[str]]:
+    """Return the Python blocks of each page that has some, from top to bottom."""
+    found = {}
+    for page in PAGES:
+        blocks = [
+            block
+            for language, block in _FENCE.findall(page.read_text(encoding="utf-8"))
+            if language in {"python", "py", "pycon"}
+        ]
+        if blocks:
+            found[page.name] = blocks
+    return found

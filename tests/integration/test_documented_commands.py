@@ -15,6 +15,7 @@ import typer
 from catalog_builder import cli, open_catalog
 from catalog_builder.cli.app import app
 from catalog_builder.config import load_config
+from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK
 from tests.integration.documented import Command, all_commands, commands_of, python_blocks
 
@@ -24,6 +25,7 @@ CONTAINER = "it is given inside a container (make test-image runs such)"
 TWIN = "the same with other numbers is run: a sky takes some seconds"
 NOT_RUN = {
     "simulate --out ARCHIVE --stars 20000": TWIN,
+    "simulate --clean --stars 6000 --out CLEAN": TWIN,  # and what it makes is read below
     "simulate --release dr3 --stars 3000 --seed 7 --out sky": TWIN,
     "fetch --out ARCHIVE --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
     "fetch --out /shared/gaia --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
@@ -61,6 +63,7 @@ def place(finished, archive, tmp_path_factory):
     shutil.copytree(finished, folder / "work")
     (folder / "W").symlink_to("work")
     (folder / "ARCHIVE").symlink_to(archive)
+    simulate("dr3", 100, 1, folder / "CLEAN", clean=True)
     return folder
 
 
@@ -111,12 +114,12 @@ def test_the_table_names_only_what_is_documented():
     assert len(RUN) >= 10
 
 
-@pytest.mark.parametrize(("name", "block"), python_blocks(), ids=lambda value: value[:20])
-def test_a_documented_block_of_python_runs(name, block, place, monkeypatch, capsys):
+@pytest.mark.parametrize("page", sorted(python_blocks()))
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    namespace = {"__name__": name}
-    exec(compile(block, name, "exec"), namespace)
-    assert namespace["stars"].sizes["source"] > 0
+    namespace = {"__name__": page}
+    for block in python_blocks()[page]:
+        exec(compile(block, page, "exec"), namespace)
 
 
 # --- that this can fail ---------------------------------------------------------------------------

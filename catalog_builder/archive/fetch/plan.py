@@ -149,7 +149,7 @@ def make_plan(
     """
     parse_ranges(ranges, release)  # what can be said without the server is said first
     if out.exists() and not out.is_dir():
-        raise StoreError(f"{out} is a file, not a folder.", "Give another --out.")
+        raise StoreError(f"The folder {out} cannot be made: that is a file.", "Give another --out.")
     if tables is None:
         tables = tuple(dict.fromkeys((release.source_table, *release.driving_tables)))
     folders = []

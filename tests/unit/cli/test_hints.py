@@ -45,10 +45,10 @@ WRONG = [
     (("--archive", "{root}/file"), 4, "file is a file, not a folder", "Check --archive"),
     (("--archive", "{root}/empty"), 4, "empty holds no gaia_source", "--archive"),
     (("--archive", "{sky}/gdr3/gaia_source"), 4, "inside of an archive", "give --archive {sky}."),
-    (("--archive", "foo://x"), 4, "The archive foo://x cannot be opened", "Give a path"),
+    (("--archive", "foo://x"), 4, "The archive foo://x cannot be opened", "a path or a URL"),
     (("--archive", ""), 3, "The option for archive is empty", "leave it out"),
     (("--archive", "{sky}", "--labels", "/nowhere"), 4, "label file /nowhere is not", "--labels"),
-    (("--labels", "{root}/empty"), 4, "empty is a folder, not a file", "--labels"),
+    (("--labels", "{root}/empty"), 4, "empty cannot be read: it is a folder", "--labels"),
     # steps and stages
     (("--until", "match"), 3, "a stage of the step training-set", "--until training-set"),
     (("--until", "publish-chunks"), 3, "a stage of the step publish", "--until publish"),
@@ -160,7 +160,7 @@ LOOKING = [
     (("simulate", "--out", "{new}", "--release", "dr3-demo"), 3, "no desc", "Did you mean dr3?"),
     (("fetch", "--out", "{new}", "--ranges", "abc"), 3, "'abc' is not a range", "003111"),
     (("fetch", "--out", "{new}", "--ranges", "900000"), 3, "outside of the sky", "786431"),
-    (("fetch", "--out", "{root}/file"), 5, "is a file, not a folder", "--out"),
+    (("fetch", "--out", "{root}/file"), 5, "cannot be made: that is a file", "--out"),
 ]
 
 
