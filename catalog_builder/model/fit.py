@@ -198,14 +198,15 @@ def fit_member(
             }
             progress.history.append(row)
             state = pack(network, optimiser, {"average": average, "best": best})
-            write_checkpoint(
-                checkpoint, state, {"identity": identity, "progress": asdict(progress)}
-            )
+            made = {"identity": identity, "progress": asdict(progress)}
+            write_checkpoint(checkpoint, state, made)
             write_json_lines(out / LOG, progress.history)
             if on_epoch is not None:
                 on_epoch(row)
 
         write_tensors(out / WEIGHTS, best, {"identity": identity})
+        # Also where no epoch was left to do: a damaged log was discarded.
+        write_json_lines(out / LOG, progress.history)
     if progress.best_loss is None:
         raise ModelError(f"Member {member} was trained for no epoch.", "Raise model.epochs.")
     return MemberResult(

@@ -100,6 +100,15 @@ def test_a_damaged_checkpoint_counts_as_none(damage, members, sky, scaling, sett
     assert not again.spoilt_checkpoint
 
 
+def test_weights_and_log_that_were_discarded_come_back_from_the_checkpoint(
+    members, sky, scaling, settings, tmp_path
+):
+    (tmp_path / CHECKPOINT).write_bytes((members[0] / CHECKPOINT).read_bytes())
+    fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
+    for name in (WEIGHTS, LOG):
+        assert (tmp_path / name).read_bytes() == (members[0] / name).read_bytes(), name
+
+
 def test_the_log_has_a_row_per_epoch_and_the_loss_falls(members, settings):
     rows = [json.loads(line) for line in (members[0] / LOG).read_text().splitlines()]
     assert [row["epoch"] for row in rows] == list(range(1, settings.epochs + 1))
