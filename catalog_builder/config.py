@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.documents import DocumentError, parse_yaml, read_document
@@ -269,7 +268,7 @@ def _explain(error: ValidationError, source: str) -> str:
     return f"Wrong settings in {source}: " + "; ".join(lines) + "."
 
 
-def _in_words(item: ErrorDetails) -> str:
+def _in_words(item: Mapping[str, Any]) -> str:
     if item["type"] == "string_type" and isinstance(item["input"], int | float):
         return (
             f"it is text: in YAML write '\"{item['input']}\"', with both quotes on a command line"
@@ -280,7 +279,7 @@ def _in_words(item: ErrorDetails) -> str:
     if item["type"] in {"model_type", "model_attributes_type"}:
         name = item["loc"][-1]
         return f"it is a section: set one of its keys, {name}.KEY=VALUE"
-    return item["msg"].removeprefix("Value error, ")
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _near_settings(key: str) -> list[str]:

@@ -23,12 +23,13 @@ from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
-from catalog_builder.errors import ClusterError, ConfigError, ModelError
+from catalog_builder.errors import ConfigError
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
 from catalog_builder.features.counts import Count, counts_of, gaps_in_words
 from catalog_builder.features.limits import refuse_bad_input
 from catalog_builder.inference import stage as predicting
+from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
@@ -231,7 +232,7 @@ class Pipeline:
         """Publish: the catalogue's chunks, its exports, its seal."""
         predictions, model, settings = self.predictions, self.model, self.config.publish
         books = publishing.accounting(self.features, self.census, predictions)
-        self._refuse_lost_predictions(books)
+        refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
         inputs = provenance.input_digests([*self.features, *self.taught])
         counts = {name: count.model_dump() for name, count in self.counts.items()}
         stars = [*self.features, *self.census]
@@ -312,30 +313,6 @@ class Pipeline:
         for receipt in receipts:
             for name, incident in receipt.notes.get("file_rejects", {}).items():
                 self.driver.events.warn(f"{name}: {incident['reason']} ({incident['detail']})")
-
-    def _refuse_lost_predictions(self, books: dict[str, Any]) -> None:
-        rejected, limit = books["rejected"], self.config.ingest.max_rejected
-        failed = rejected.get(predicting.PREDICTION_FAILED, 0)
-        lost = failed + rejected.get(predicting.PARTITION_NOT_PREDICTED, 0)
-        everyone = sum(rejected.values())
-        if not lost or everyone <= limit * books["requested"]:
-            return
-        many = (
-            f"{lost} of {books['requested']} sources could not be predicted; with the"
-            f" {everyone - lost} rejected before they are more than the share of {limit:g} that"
-            " ingest.max_rejected allows."
-        )
-        if failed > lost - failed:
-            raise ModelError(
-                f"{many} To {failed} the model {self.model.path} gives no finite answer.",
-                "Take another model; or look at some of these sources with `catalog-builder"
-                " explain` and raise ingest.max_rejected if they are rightly left out.",
-            )
-        raise ClusterError(
-            many,
-            "`catalog-builder status` gives the reasons; mend them (more memory, say) and give"
-            " the command with --retry-quarantined.",
-        )
 
     def _provenance(self, training: Receipt) -> dict[str, Any]:
         taken = {match.task for match in self.matches if match.rows_out}

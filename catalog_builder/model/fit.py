@@ -70,7 +70,7 @@ class MemberResult:
     cpu_seconds : float
         Processor time of this call's thread; a resumed call counts its own part only.
     spoilt_checkpoint : bool
-        Whether a damaged checkpoint was found, so that training began anew.
+        Whether training began anew because its checkpoint was damaged.
     """
 
     path: Path
@@ -107,8 +107,7 @@ def fit_member(
 
     A call that finds its own checkpoint in `out` goes on from there, and on a CPU ends with the
     same bytes as if it had never stopped: the random numbers of an epoch depend on seed, member
-    and epoch alone, so the epoch's number is the whole random state. A damaged checkpoint counts
-    as none.
+    and epoch alone, so the epoch's number is the whole random state. A damaged one counts as none.
 
     Parameters
     ----------
@@ -158,7 +157,6 @@ def fit_member(
         average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         best = average
         progress = _Progress(epoch=0, best_epoch=0, best_loss=None, history=[])
-
         checkpoint = out / CHECKPOINT
         kept = read_checkpoint(checkpoint, settings) if checkpoint.exists() else None
         spoilt = kept is None and checkpoint.exists()
