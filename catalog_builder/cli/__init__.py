@@ -11,9 +11,13 @@ from __future__ import annotations
 def main() -> None:
     """Run the program; every error ends in a message and an exit code."""
     # Before anything else is imported: Ctrl-C may come at any moment.
+    import sys
+
     from catalog_builder.runtime import signals
 
-    signals.take_over()
+    # Another program that calls this one, a test say, keeps its own handling of signals.
+    if sys._getframe(1).f_globals.get("__name__") == "__main__":
+        signals.take_over()
     from catalog_builder.cli.program import run
 
     signals.leave(run())

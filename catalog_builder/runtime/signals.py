@@ -70,7 +70,8 @@ def was_told() -> bool:
 
 def leave(code: int) -> NoReturn:
     """End the process with an exit code; after an interruption with its own, and at once."""
-    _ignore()
+    if _state.ours:
+        _ignore()
     if _state.told:
         _end()
     sys.exit(code)
