@@ -245,7 +245,7 @@ def test_a_unit_that_no_file_has(bench, tmp_path):
         ("ingest: {block_row: 5}", "ingest.block_row: unknown setting"),
         ("colour: red", "colour: unknown setting"),
         ("ingest: {block_rows: many}", "ingest.block_rows"),
-        ("ingest: [", "not valid YAML"),
+        ("ingest: [", "not YAML"),
         ("- a list", "key: value"),
         ("seed: -1", "seed"),
         ("training: {validation: 0.5, test: 0.5}", "leave some stars to fit"),
