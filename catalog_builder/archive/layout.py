@@ -16,7 +16,7 @@ from typing import Any
 from catalog_builder.archive.files import FileRef, checksum_matches, make_file
 from catalog_builder.archive.folders import TableFolder, find_table
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.storage import filesystem_of, find_out
+from catalog_builder.archive.storage import filesystem_of, find_out, is_local
 from catalog_builder.archive.tables import TableName
 from catalog_builder.errors import ConfigError, InputError
 
@@ -264,7 +264,12 @@ def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableNam
 def _archive_above(
     root: str, filesystem: Any, release: ReleaseSpec, tables: Sequence[TableName]
 ) -> str:
-    """Say which folder is the archive where one inside of it was given; or nothing."""
+    """Say which folder is the archive where one inside of it was given; or nothing.
+
+    On this machine only: above the root of a server's address is another server.
+    """
+    if not is_local(filesystem):
+        return ""
     folders = [folder for name in tables for folder in release.tables[name].folders]
     above, found = root.rstrip("/"), ""
     # The outermost one: the label survey's file lies there too.

@@ -23,4 +23,4 @@ def test_bytes_do_not_depend_on_the_number_of_workers(site, tmp_path):
         simulate("dr3", 600, 3, tmp_path / "there", client)
     here, there = _digests(tmp_path / "here"), _digests(tmp_path / "there")
     assert here == there
-    assert len(here) == 6 * 5 - 1 + 5 + 1 + 6 + 1
+    assert len(here) == 6 * 5 - 1 + 5 + 1 + 6 + 1 + 1

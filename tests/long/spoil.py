@@ -8,6 +8,7 @@ publish no star that is not there and no label that another input would give.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -265,13 +266,9 @@ def folder(path: Path, rng: random.Random) -> None:
 
 def a_socket(path: Path, rng: random.Random) -> None:
     path.unlink()
-    here = Path.cwd()
-    os.chdir(path.parent)  # a socket's path has room for some 100 characters
-    try:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(path.name)
-    finally:
-        os.chdir(here)
+    # A socket's path has room for some hundred characters.
+    with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(path.parent):
+        server.bind(path.name)
 
 
 def dangling_link(path: Path, rng: random.Random) -> None:

@@ -1,5 +1,6 @@
 """Validation: silent on a clean catalogue, and precise on a damaged one."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -284,8 +285,9 @@ def make_device(path):
 
 
 def make_socket(path):
-    with socket.socket(socket.AF_UNIX) as end:
-        end.bind(os.path.relpath(path))
+    # From its own folder: the path of a socket has room for some hundred characters.
+    with socket.socket(socket.AF_UNIX) as end, contextlib.chdir(path.parent):
+        end.bind(path.name)
 
 
 #: What may be added to a catalogue's folder, and what validation says of it.

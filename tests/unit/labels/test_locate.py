@@ -113,5 +113,5 @@ def test_labels_behind_a_link(tmp_path, content):
 
 
 def test_labels_that_are_nowhere(tmp_path):
-    with pytest.raises(InputError, match=r"is not there; looked for .*allStar"):
+    with pytest.raises(InputError, match=r"is not in the archive; looked for .*allStar"):
         find_survey(SURVEY, None, str(tmp_path))
