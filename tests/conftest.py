@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# Two processes share two cores: with two threads each, networks as small as those of the tests wait
+# for each other and take twice the time. Set before torch and NumPy are imported, and inherited by
+# what tests start.
+for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMBA_NUM", "POLARS_MAX"):
+    os.environ.setdefault(f"{_threads}_THREADS", "1")
 
 # A busy machine is no defect: what may take how long is said by pytest's timeout.
 settings.register_profile("patient", deadline=None)

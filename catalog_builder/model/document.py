@@ -17,11 +17,11 @@ from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import ModelError
 from catalog_builder.model.calibration import ANY_INPUTS, LabelFactors, inputs_key
 from catalog_builder.model.files import COPY_AGAIN, read_whole
+from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.scaling import Scaling
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.schema import LABELS, MODALITIES
 
-MODEL_JSON = "model.json"
 SELECTION_FILE: Final = "selection.safetensors"
 FORMAT = "catalog-builder model, layout 3"
 #: Settings that came after the layout, as models have them that do not name them.

@@ -26,7 +26,6 @@ from catalog_builder.model.calibration import (
 from catalog_builder.model.calibration_fit import fit_label_factors
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.document import (
-    MODEL_JSON,
     SELECTION_FILE,
     ModelDocument,
     Weights,
@@ -46,6 +45,7 @@ from catalog_builder.model.inputs import (
     presence,
 )
 from catalog_builder.model.limits import fit_selection
+from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.metrics import label_metrics, metrics_by_regime, regimes
 from catalog_builder.model.sample import label_stars, trainable, trained_names
 from catalog_builder.model.selection import Selection

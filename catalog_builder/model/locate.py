@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.document import MODEL_JSON
+
+#: The document of a model directory. Here, and not beside what reads it, which imports torch.
+MODEL_JSON = "model.json"
 
 
 def refuse_no_model(path: Path) -> None:

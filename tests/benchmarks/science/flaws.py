@@ -21,10 +21,11 @@ from catalog_builder.config import digest_json
 from catalog_builder.errors import InputError
 from catalog_builder.features.rvs import UNKNOWN, WAVELENGTHS
 from catalog_builder.features.store import Block
-from catalog_builder.model.document import MODEL_JSON, read_document
+from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit import fit_member
 from catalog_builder.model.inputs import LABELS, Scaling, Split, TrainingArrays
+from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.split import uniform_hash
 from catalog_builder.training.store import load_training

@@ -259,7 +259,8 @@ class TestDamage:
         self.refuse(tmp_path / "nowhere", r"model\.json cannot be read")
 
     def test_weights_of_another_network_under_a_valid_digest(self, copy, settings):
-        from catalog_builder.model.document import MODEL_JSON, read_document
+        from catalog_builder.model.document import read_document
+        from catalog_builder.model.locate import MODEL_JSON
 
         document = read_document(copy)
         wider = document.model_copy(
