@@ -23,11 +23,15 @@ MAX_DEPTH: Final = 50
 MAX_NODES: Final = 200_000
 #: Values of a JSON document: an empty list of two characters takes 60 bytes of memory.
 MAX_VALUES: Final = 1_000_000
-#: Characters of one plain YAML value: numbers in base 60 take time that grows with their square.
-MAX_PLAIN: Final = 10_000
+#: Characters of a YAML value that is no text, and of an integer. Numbers in base 60 take time that
+#: grows with their square, and so does the time of a mapping whose keys are integers of one hash,
+#: multiples of 2^61 - 1: below 2^64 there are eight.
+MAX_PLAIN, MAX_INTEGER = 10_000, 20
 
 # The compiled loader is the same safe loader, some ten times faster on headers of 1 500 lines.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER = yaml.resolver.Resolver()
+_TEXT_TAGS = {None, "!", "tag:yaml.org,2002:str"}
 
 _STRINGS = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -147,9 +151,7 @@ class _Extent:
             elif isinstance(event, yaml.CollectionEndEvent):
                 self._name(begun.pop())
             elif isinstance(event, yaml.ScalarEvent):
-                # The compiled parser spells plain as "", the other as None.
-                if not event.style and len(event.value) > MAX_PLAIN:
-                    raise DocumentError(f"a value in it has {len(event.value)} characters")
+                _refuse_long(event)
                 start = _Open(event.anchor, self.nodes, self.characters)
                 self._add(1, len(event.value) + len(event.tag or ""))
                 self._name(start)
@@ -170,6 +172,18 @@ class _Extent:
         if start.anchor is not None:
             extent = (self.nodes - start.nodes, self.characters - start.characters)
             self._anchors[start.anchor] = extent
+
+
+def _refuse_long(scalar: yaml.ScalarEvent) -> None:
+    # The compiled parser spells plain as "", the other as None.
+    if scalar.style and scalar.tag in _TEXT_TAGS:
+        return
+    tag: str = scalar.tag or _RESOLVER.resolve(  # type: ignore[no-untyped-call]
+        yaml.ScalarNode, scalar.value, (True, False)
+    )
+    most = MAX_INTEGER if tag.endswith(":int") else MAX_PLAIN
+    if len(scalar.value) > most:
+        raise DocumentError(f"a value in it has {len(scalar.value)} characters")
 
 
 def _refuse_structure(text: bytes) -> None:
