@@ -44,8 +44,8 @@ def test_other_commands_end_as_well(interrupts, tmp_path, words):
         made = interrupts.interrupt((*interrupts.PROGRAM, *words, *more), folder, delay)
         # What is over sooner than the signal comes has nothing to interrupt.
         assert made.findings == []
-        assert made.code == 130 or words[0] == "validate"
-        assert not folder.exists()
+        assert made.code == 130 or (made.code == 0 and delay > 1.0) or words[0] == "validate"
+        assert made.code == 0 or not folder.exists()
 
 
 def test_ctrl_c_that_is_ignored_stays_so(interrupts):
