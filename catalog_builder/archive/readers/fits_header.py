@@ -19,7 +19,7 @@ _CARD_BYTES: Final = 80
 #: A header of 999 columns with eight cards each has 640 kB; the rest is room for its history.
 MAX_HEADER_BYTES: Final = 2 << 20
 #: All headers before the table, and its own.
-MAX_SEARCH_BYTES: Final = 8 << 20
+MAX_SEARCH_BYTES: Final = 4 << 20
 MAX_UNITS: Final = 100
 #: FITS 4.0, section 7.3.1 (TFIELDS) and 4.4.1.1 (NAXIS).
 _MAX_FIELDS: Final = 999
@@ -79,9 +79,7 @@ def find_table(url: str, stream: Any, number: int | None) -> TableUnit:
         if number in {None, unit} and _is_table(header):
             _integer(url, header, "TFIELDS", _MAX_FIELDS)
             table = fits.BinTableHDU.fromstring(content)
-            # A compressed image is kept as a table, and is none.
-            if isinstance(table, fits.BinTableHDU):
-                return TableUnit(table.header, table.columns, place, data_at, end)
+            return TableUnit(table.header, table.columns, place, data_at, end)
         if number == unit:
             break
         place = end
@@ -114,7 +112,9 @@ def _read_header(url: str, stream: Any, place: int, *, is_first: bool) -> bytes:
 
 def _is_table(header: fits.Header) -> bool:
     kind = header.get("XTENSION")
-    return isinstance(kind, str) and kind.rstrip() in {"BINTABLE", "A3DTABLE"}
+    is_table = isinstance(kind, str) and kind.rstrip() in {"BINTABLE", "A3DTABLE"}
+    # A compressed image is kept as a table, and is none.
+    return is_table and header.get("ZIMAGE") is not True
 
 
 def _data_bytes(url: str, header: fits.Header) -> int:
@@ -143,7 +143,7 @@ def _integer(
     value = header.get(keyword, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limit:
         raise _wrong(url, f"a header says {keyword} = {value!r:.40}")
-    return value
+    return int(value)
 
 
 def _wrong(url: str, what: str) -> DamagedFileError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -180,8 +180,7 @@ class FitsTable:
             if complete:
                 with _no_fits(self.url):
                     columns = {
-                        name: self._column(name, records, length)
-                        for name, length in wanted.items()
+                        name: self._column(name, records, length) for name, length in wanted.items()
                     }
                 yield columns
             if complete < count:
