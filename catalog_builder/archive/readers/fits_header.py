@@ -131,7 +131,7 @@ def _data_bytes(url: str, header: fits.Header) -> int:
     elements = 1 if sizes else 0
     for size in sizes:
         elements = min(elements * size, _MAX_BYTES + 1)
-    total = abs(bits) // 8 * groups * (extra + elements)
+    total = abs(int(bits)) // 8 * groups * (extra + elements)
     if total > _MAX_BYTES:
         raise _wrong(url, "a header says that its data are larger than any disk")
     return -(-total // BLOCK_BYTES) * BLOCK_BYTES

@@ -20,8 +20,8 @@ RVS = "rvs_mean_spectrum"
 LITTLE = 64 << 20
 
 
-@pytest.fixture(autouse=True)
-def _little_memory():
+@pytest.fixture
+def little_memory():
     tracemalloc.start()
     yield
     _, peak = tracemalloc.get_traced_memory()
@@ -82,6 +82,7 @@ HEADERS = {
 }
 
 
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("case", HEADERS)
 def test_headers_that_ask_for_too_much(tiny, tmp_path, case, packed):
@@ -141,6 +142,7 @@ BEYOND = [
 ]
 
 
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize(("length", "offset"), BEYOND)
 def test_a_row_whose_array_cannot_be_is_left_out(tiny, tmp_path, length, offset):
     path = ragged(tmp_path / "x.fits")
@@ -179,6 +181,7 @@ def test_a_heap_that_is_cut_off_is_damage(tiny, tmp_path):
         blocks_of(path, tiny)
 
 
+@pytest.mark.usefixtures("little_memory")
 @pytest.mark.parametrize("packed", [False, True])
 def test_many_rows_may_share_an_array_but_not_a_long_one(tiny, tmp_path, packed):
     path, rows = ragged(tmp_path / "x.fits", rows=1024, length=1024), 1024
