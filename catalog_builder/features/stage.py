@@ -43,7 +43,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("ingest", version=8, work=_work, expendable=True)
+STAGE = Stage("ingest", version=9, work=_work, expendable=True)
 
 #: Settings that do not change what is made of a partition.
 _NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}

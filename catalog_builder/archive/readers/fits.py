@@ -31,8 +31,9 @@ def read_fits(
             is_key = canonical == "source_id"
             check_kind(file.url, column, wanted[canonical], kind, is_list=is_list, is_key=is_key)
             check_unit(file.url, column, wanted[canonical], fits_table.unit(column))
+        lengths = {column: wanted[canonical].length or 0 for canonical, column in native.items()}
         first_row = 0
-        for columns in fits_table.blocks(list(native.values()), block_rows):
+        for columns in fits_table.blocks(list(native.values()), block_rows, lengths):
             raw = {canonical: columns[column] for canonical, column in native.items()}
             n_read = raw["source_id"].null.size
             yield make_block(name, wanted, raw, first_row, n_read)

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.fits_header import TableUnit
 
 ALL_ONES: Final = 0xFFFFFFFF
 _READ_BYTES: Final = 2880 * 1024
@@ -42,7 +43,7 @@ def sum_bytes(stream: Any, start: int, stop: int) -> tuple[int, int]:
     return total, start
 
 
-def verify_sums(url: str, stream: Any, hdu: Any) -> None:
+def verify_sums(url: str, stream: Any, unit: TableUnit) -> None:
     """Refuse a table whose bytes contradict its DATASUM or CHECKSUM, as far as it has them.
 
     A file that ends before the table does is left to whoever reads its rows.
@@ -52,19 +53,17 @@ def verify_sums(url: str, stream: Any, hdu: Any) -> None:
     DamagedFileError
         If a sum is wrong.
     """
-    stated = {name: str(hdu.header.get(name, "")).strip() for name in ("DATASUM", "CHECKSUM")}
+    stated = {name: str(unit.header.get(name, "")).strip() for name in ("DATASUM", "CHECKSUM")}
     if not any(stated.values()):
         return
-    place = hdu.fileinfo()
-    begin, stop = int(place["datLoc"]), int(place["datLoc"] + place["datSpan"])
-    data, end = sum_bytes(stream, begin, stop)
-    if end < stop:
+    data, end = sum_bytes(stream, unit.data_at, unit.end)
+    if end < unit.end:
         return
     # Zero and all ones are the same number in this arithmetic.
     if stated["DATASUM"] and not (
         stated["DATASUM"].isdecimal() and (int(stated["DATASUM"]) - data) % ALL_ONES == 0
     ):
         raise DamagedFileError(f"{url}: the table's data contradict its DATASUM.", _WAY_OUT)
-    header, _ = sum_bytes(stream, int(place["hdrLoc"]), begin)
+    header, _ = sum_bytes(stream, unit.header_at, unit.data_at)
     if stated["CHECKSUM"] and (header + data) % ALL_ONES != 0:
         raise DamagedFileError(f"{url}: the table's header contradicts its CHECKSUM.", _WAY_OUT)

@@ -6,9 +6,9 @@ where the file is remote or compressed.
 
 from __future__ import annotations
 
-import io
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,18 +18,17 @@ from astropy.utils.exceptions import AstropyWarning
 from numpy.typing import NDArray
 
 from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.fits_header import TableUnit, find_table
 from catalog_builder.archive.readers.fits_sum import verify_sums
-from catalog_builder.archive.readers.inflate import PIECE_BYTES, SoundFile
+from catalog_builder.archive.readers.inflate import SoundFile
 from catalog_builder.archive.readers.scaling import Scaling
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.signs import GZIP
 from catalog_builder.archive.storage import open_bytes
 
-#: Heap read at once for the arrays of one block; beyond, the heap is not in row order.
-_MAX_HEAP_BYTES = 1 << 29
 #: The longest row; and no more than this is read at once.
-_MAX_ROW_BYTES = 1 << 28
+_MAX_ROW_BYTES = 1 << 26
 
 
 @contextmanager
@@ -52,26 +51,30 @@ def open_fits_table(url: str, hdu: int | None = None) -> Iterator[FitsTable]:
         with open_bytes(url) as raw:
             is_packed = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
-            stream, damage = _unpack(url, raw) if is_packed else (raw, None)
+            sound = _unpack(url, raw) if is_packed else None
+            stream = raw if sound is None else sound.buffered()
             with _no_fits(url):
-                unit = _find(url, stream, hdu)
+                unit = find_table(url, stream, hdu)
                 verify_sums(url, stream, unit)
-                table = FitsTable(url, stream, unit, damage)
+                table = FitsTable(url, stream, unit, sound)
             yield table
     except OSError as error:
         raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
 
 
-def _unpack(url: str, raw: Any) -> tuple[Any, DamagedFileError | None]:
-    """Return what is good of a gzipped file, and what is wrong behind it."""
+def _unpack(url: str, raw: Any) -> SoundFile:
+    """Return what is good of a gzipped file."""
     sound = SoundFile(url, raw)
     if sound.damage is not None and sound.size == 0:
         raise sound.damage
-    return io.BufferedReader(sound, PIECE_BYTES), sound.damage
+    return sound
 
 
 # What astropy raises on headers that are no FITS headers, beside its own errors.
-_PARSE_ERRORS = (ValueError, TypeError, LookupError, NameError, AttributeError, AssertionError)
+_PARSE_ERRORS = (
+    *(ValueError, TypeError, LookupError, NameError, AttributeError, AssertionError),
+    *(OverflowError, RecursionError),
+)
 
 
 @contextmanager
@@ -86,39 +89,35 @@ def _no_fits(url: str) -> Iterator[None]:
             raise DamagedFileError(f"{url} cannot be read as FITS: {error}.") from error
 
 
-def _find(url: str, stream: Any, number: int | None) -> Any:
-    hdus = fits.open(stream, memmap=False, lazy_load_hdus=True)
-    candidates = [hdus[number]] if number is not None else iter(hdus)
-    table = next((hdu for hdu in candidates if isinstance(hdu, fits.BinTableHDU)), None)
-    if table is None:
-        place = "" if number is None else f" in extension {number}"
-        raise DamagedFileError(f"{url} holds no binary table{place}.", "Check the file.")
-    return table
-
-
 class FitsTable:
     """A binary table whose rows are read block by block."""
 
     def __init__(
-        self, url: str, stream: Any, hdu: Any, damage: DamagedFileError | None = None
+        self, url: str, stream: Any, unit: TableUnit, packed: SoundFile | None = None
     ) -> None:
         self.url = url
-        self._stream, self._damage = stream, damage
-        self._columns = {column.name: column for column in hdu.columns}
+        self._stream, self._packed = stream, packed
+        # A gzipped heap is read by a reader for each column: going back costs them much.
+        self._heaps: dict[str, Any] = {}
+        header = unit.header
+        self._columns = {column.name: column for column in unit.columns}
         #: Columns in the order of the file, doubles included.
-        self.names: list[str] = list(hdu.columns.names)
-        self.n_rows = int(hdu.header["NAXIS2"])
-        self._row_bytes = int(hdu.header["NAXIS1"])
-        self._start = int(hdu.fileinfo()["datLoc"])
-        self._heap = self._start + int(hdu.header.get("THEAP", self._row_bytes * self.n_rows))
+        self.names: list[str] = list(unit.columns.names)
+        self.n_rows, self._row_bytes = int(header["NAXIS2"]), int(header["NAXIS1"])
+        self._start = unit.data_at
         # astropy gives the order of this machine; FITS is big-endian.
-        self._dtype = hdu.columns.dtype.newbyteorder(">")
-        if self._row_bytes > _MAX_ROW_BYTES:
+        self._dtype = unit.columns.dtype.newbyteorder(">")
+        if not 0 < self._row_bytes <= _MAX_ROW_BYTES:
             raise DamagedFileError(f"{url}: a row has {self._row_bytes} bytes.", "Check the file.")
-        if self._dtype.itemsize != self._row_bytes or self.n_rows < 0:
+        if self._dtype.itemsize != self._row_bytes:
             raise DamagedFileError(
                 f"{url}: a row has {self._row_bytes} bytes, its columns {self._dtype.itemsize}."
             )
+        rows_bytes = self._row_bytes * self.n_rows
+        gap = int(header.get("THEAP", rows_bytes)) - rows_bytes
+        self._heap, self._heap_bytes = self._start + rows_bytes + gap, header["PCOUNT"] - gap
+        if gap < 0:  # nothing that lies among the rows is in the heap
+            self._heap_bytes = 0
 
     def unit(self, name: str) -> str | None:
         """Return a column's TUNIT."""
@@ -149,72 +148,107 @@ class FitsTable:
         column = self._columns[name]
         return Scaling.of(f"{self.url}: column {name}", column.bscale, column.bzero, column.null)
 
-    def blocks(self, names: Sequence[str], block_rows: int) -> Iterator[dict[str, RawColumn]]:
+    def blocks(
+        self, names: Sequence[str], block_rows: int, lengths: Mapping[str, int] | None = None
+    ) -> Iterator[dict[str, RawColumn]]:
         """Yield columns of consecutive rows.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Columns to read.
+        block_rows : int
+            Rows at once, or fewer where they are long.
+        lengths : mapping of str to int, optional
+            Elements that arrays should have, by column. Arrays of any other length come as empty
+            ones, and are not read from the heap.
 
         Raises
         ------
         DamagedFileError
             After the last complete row, if the file ends before the table does.
         """
-        block_rows = max(1, min(block_rows, _MAX_ROW_BYTES // max(1, self._row_bytes)))
+        wanted = {name: (lengths or {}).get(name, 0) for name in names}
+        block_rows = max(1, min(block_rows, _MAX_ROW_BYTES // self._row_bytes))
         for first in range(0, self.n_rows, block_rows):
             count = min(block_rows, self.n_rows - first)
-            self._stream.seek(self._start + first * self._row_bytes)
-            content = self._read(count * self._row_bytes)
+            content = self._read(
+                self._stream, self._start + first * self._row_bytes, count * self._row_bytes
+            )
             complete = len(content) // self._row_bytes
             records = np.frombuffer(content, self._dtype, count=complete)
             if complete:
-                yield {name: self._column(name, records) for name in names}
+                with _no_fits(self.url):
+                    columns = {
+                        name: self._column(name, records, length) for name, length in wanted.items()
+                    }
+                yield columns
             if complete < count:
                 raise self._cut_off(first + complete)
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, stream: Any, place: int, size: int) -> bytes:
         try:
-            return bytes(self._stream.read(size))
+            stream.seek(place)
+            return bytes(stream.read(size))
         except (OSError, EOFError) as error:
             raise DamagedFileError(f"{self.url} cannot be read: {error}.") from error
 
     def _cut_off(self, row: int) -> DamagedFileError:
-        return self._damage or DamagedFileError(
+        damage = None if self._packed is None else self._packed.damage
+        return damage or DamagedFileError(
             f"{self.url} is cut off at row {row} of {self.n_rows}.",
             reason=RejectReason.TRUNCATED_FILE,
         )
 
-    def _column(self, name: str, records: NDArray[Any]) -> RawColumn:
+    def _column(self, name: str, records: NDArray[Any], length: int) -> RawColumn:
         column = self._columns[name]
         element = _variable_type(column)
-        if element is not None:
-            return self._variable(name, element, records)
         values = records[name]
+        if element is not None:
+            return self._variable(name, element, values, length)
         none = np.zeros(records.size, bool)
+        if values.ndim > 1 and math.prod(values.shape[1:]) != length:
+            return RawColumn(values[:0], none, np.zeros(records.size, np.int64))
         if column.format.lstrip("0123456789") == "L":
-            return RawColumn(values == ord("T"), none | (values == 0) if values.ndim == 1 else none)
+            return RawColumn(*_logical(values))
         if values.dtype.kind not in "iuf":
             return RawColumn(values, none)
         scaled, null = self._scaling(name).apply(values)
         return RawColumn(scaled, null) if values.ndim == 1 else RawColumn(_nan(scaled, null), none)
 
-    def _variable(self, name: str, element: np.dtype[Any], records: NDArray[Any]) -> RawColumn:
-        """Read variable-length arrays from the heap, in one piece for the block."""
-        lengths = records[name][:, 0].astype(np.int64)
-        offsets = records[name][:, 1].astype(np.int64)
-        width = element.itemsize
-        used = lengths > 0
-        begin = int(offsets[used].min()) if used.any() else 0
-        stop = int((offsets + lengths * width)[used].max()) if used.any() else 0
-        if begin < 0 or (lengths < 0).any() or stop - begin > _MAX_HEAP_BYTES:
-            raise DamagedFileError(f"{self.url}: the arrays of column {name} lie out of order.")
-        self._stream.seek(self._heap + begin)
-        heap = self._read(stop - begin)
-        if len(heap) < stop - begin:
-            raise self._cut_off(self.n_rows)
-        # Byte positions of all elements' bytes, row after row.
-        starts = np.repeat(offsets - begin - width * (np.cumsum(lengths) - lengths), lengths)
-        places = starts + width * np.arange(lengths.sum())
-        pieces = np.frombuffer(heap, np.uint8)[places[:, None] + np.arange(width)]
-        values = np.ascontiguousarray(pieces).view(element).reshape(-1)
-        return RawColumn(_nan(*self._scaling(name).apply(values)), ~used, lengths)
+    def _variable(
+        self, name: str, element: np.dtype[Any], descriptors: NDArray[Any], length: int
+    ) -> RawColumn:
+        """Read arrays of variable length from the heap, as they lie there."""
+        lengths = descriptors[:, 0].astype(np.int64)
+        offsets = descriptors[:, 1].astype(np.int64)
+        size = length * element.itemsize
+        kept = (lengths == length) & (offsets >= 0) & (offsets <= self._heap_bytes - size)
+        kept &= lengths > 0
+        pieces: dict[int, bytes] = {}
+        for offset in np.unique(offsets[kept]).tolist():
+            piece = self._read(self._heap_of(name), self._heap + offset, size)
+            if len(piece) < size:
+                raise self._cut_off(self.n_rows)
+            pieces[offset] = piece
+        content = b"".join(pieces[offset] for offset in offsets[kept].tolist())
+        values = _nan(*self._scaling(name).apply(np.frombuffer(content, element)))
+        return RawColumn(values, lengths == 0, np.where(kept, length, 0))
+
+    def _heap_of(self, column: str) -> Any:
+        if self._packed is None:
+            return self._stream
+        if column not in self._heaps:
+            self._heaps[column] = self._packed.twin().buffered()
+        return self._heaps[column]
+
+
+def _logical(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Return 1 for T, 0 for F, and 2 for a byte that is neither; and which are null (0)."""
+    known = [values == ord("T"), (values == ord("F")) | (values == 0)]
+    numbers = np.select(known, [np.int8(1), np.int8(0)], np.int8(2))
+    null = values == 0
+    return numbers, null if values.ndim == 1 else np.zeros(len(values), bool)
 
 
 def _nan(values: NDArray[Any], none: NDArray[np.bool_]) -> NDArray[Any]:

@@ -7,6 +7,7 @@ and tells how many of them are good.
 
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,11 @@ PIECE_BYTES = 1 << 18
 _SIZE_BYTES = 4
 #: A decoder that missed the end of the data invents a few bytes before it meets the file's end.
 _INVENTED = 1 << 16
+
+#: Bytes inflated again after going back, from which on a file's parts lie out of order: some ten
+#: seconds; or what is needed to go back a few times in a large file.
+MAX_WASTED_BYTES = 1 << 33
+MAX_REWINDS = 4
 
 
 class Inflater:
@@ -143,7 +149,7 @@ def _first_bytes(inflater: Inflater, wanted: int) -> Iterator[bytes]:
 
 
 class SoundFile(io.RawIOBase):
-    """The good bytes of a gzip stream as a file that can seek; wrap it in a `BufferedReader`.
+    """The good bytes of a gzip stream as a file that can seek; read it by `buffered`.
 
     Attributes
     ----------
@@ -156,8 +162,21 @@ class SoundFile(io.RawIOBase):
     def __init__(self, url: str, stream: Any) -> None:
         self._url, self._stream = url, stream
         self.size, self.damage = find_sound(url, stream)
-        self._wanted = self._begin = 0
+        self._start()
+
+    def _start(self) -> None:
+        self._wanted = self._begin = self._wasted = 0
         self._piece, self._pieces = b"", self._inflate()
+
+    def twin(self) -> SoundFile:
+        """Return another reader of the same bytes, with a position of its own."""
+        other = copy.copy(self)
+        other._start()
+        return other
+
+    def buffered(self) -> io.BufferedReader:
+        """Return the file to read from."""
+        return io.BufferedReader(self, PIECE_BYTES)
 
     def readable(self) -> bool:
         """Return True."""
@@ -178,11 +197,17 @@ class SoundFile(io.RawIOBase):
         return self._wanted
 
     def readinto(self, buffer: Any) -> int:
-        """Read at most as many bytes as the buffer takes."""
+        """Read at most as many bytes as the buffer takes.
+
+        Raises
+        ------
+        DamagedFileError
+            If it was gone back so often that reading would take hours.
+        """
         if self._wanted >= self.size:
             return 0
         if self._wanted < self._begin:
-            self._begin, self._piece, self._pieces = 0, b"", self._inflate()
+            self._go_back()
         while self._wanted >= self._begin + len(self._piece):
             self._begin += len(self._piece)
             self._piece = next(self._pieces)
@@ -192,6 +217,29 @@ class SoundFile(io.RawIOBase):
         self._wanted += len(taken)
         return len(taken)
 
+    def _go_back(self) -> None:
+        self._wasted += self._wanted
+        if self._wasted > max(MAX_WASTED_BYTES, MAX_REWINDS * self.size):
+            raise DamagedFileError(
+                f"{self._url} is gzipped, and its parts lie out of order: it would have to be "
+                "decompressed again and again.",
+                "Decompress the file.",
+            )
+        self._begin, self._piece, self._pieces = 0, b"", self._inflate()
+
     def _inflate(self) -> Iterator[bytes]:
-        self._stream.seek(0)
-        return _first_bytes(Inflater(self._url, self._stream), self.size)
+        return _first_bytes(Inflater(self._url, _Cursor(self._stream)), self.size)
+
+
+class _Cursor:
+    """A position of its own in a stream that others read as well."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._place = stream, 0
+
+    def read(self, size: int) -> bytes:
+        """Read on from where this cursor is."""
+        self._stream.seek(self._place)
+        piece: bytes = self._stream.read(size)
+        self._place += len(piece)
+        return piece

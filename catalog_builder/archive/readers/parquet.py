@@ -18,6 +18,7 @@ from catalog_builder.archive.readers.block import (
     check_unit,
     match_columns,
 )
+from catalog_builder.archive.readers.parquet_pages import good_groups
 from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
 from catalog_builder.archive.storage import open_bytes
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
@@ -39,7 +40,7 @@ def read_parquet(
     """
     try:
         with open_bytes(file.url) as stream:
-            yield from _read(file.url, name, _open(stream), table, wanted, block_rows)
+            yield from _read(file.url, name, stream, table, wanted, block_rows)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error
 
@@ -56,25 +57,31 @@ def _open(stream: Any) -> Any:
 def _read(
     url: str,
     name: str,
-    parquet: Any,
+    stream: Any,
     table: TableSpec,
     wanted: Mapping[str, ColumnSpec],
     block_rows: int,
 ) -> Iterator[Block]:
+    parquet = _open(stream)
     schema = parquet.schema_arrow
     places = match_columns(url, list(schema.names), table, wanted)
     for canonical, place in places.items():
         is_key = canonical == "source_id"
         _check_field(url, schema.field(place), wanted[canonical], is_key=is_key)
-    columns = [schema.names[place] for place in places.values()]
+    lengths = {schema.names[place]: wanted[canonical].length for canonical, place in places.items()}
+    n_groups, damage = good_groups(url, stream, parquet.metadata, lengths)
     first_row = 0
-    for batch in parquet.iter_batches(batch_size=block_rows, columns=columns, use_threads=False):
+    for batch in parquet.iter_batches(
+        block_rows, row_groups=list(range(n_groups)), columns=list(lengths), use_threads=False
+    ):
         raw = {
             canonical: _raw(batch.column(schema.names[place]))
             for canonical, place in places.items()
         }
         yield make_block(name, wanted, raw, first_row, batch.num_rows)
         first_row += batch.num_rows
+    if damage is not None:
+        raise damage
 
 
 def _check_field(url: str, field: Any, spec: ColumnSpec, *, is_key: bool) -> None:

@@ -158,7 +158,8 @@ def _scalars(
     dtype = spec.numpy_dtype
     values, null = column.values, column.null
     if dtype.kind == "b":
-        return values.astype(bool) & ~null, np.zeros(null.size, bool)
+        true = values == 1
+        return true & ~null, ~true & (values != 0) & ~null
     if dtype.kind == "f":
         with np.errstate(over="ignore", invalid="ignore"):
             floats = np.where(null, np.nan, values.astype(np.float64)).astype(dtype)

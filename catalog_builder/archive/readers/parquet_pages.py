@@ -1,0 +1,163 @@
+"""What the pages of a Parquet file expand to, looked at before Arrow expands them.
+
+Arrow takes a row whole, whatever its length, and a page whole; and in a few bytes there may be
+2**30 equal numbers. The footer says how many, but it need not be right: the pages count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from catalog_builder.archive.readers.block import DamagedFileError
+
+#: Elements of arrays beyond those described: a few rows of another length are left out one by one.
+SPARE_ELEMENTS: Final = 1 << 22
+#: Up to here a row group may expand as it will: 2**25 floats have 128 MiB, as has such a page.
+MAX_ELEMENTS: Final = 1 << 25
+MAX_PAGE_BYTES: Final = 1 << 27
+#: Elements and bytes of larger ones for each byte in the file. Spectra have less than one.
+MAX_EXPANSION: Final = 64
+
+_DATA_PAGE, _DATA_PAGE_2 = 0, 3
+#: The longest header looked at; the smallest and largest value of the page are in it.
+_HEADER_BYTES: Final = 1 << 14
+_MAX_DEPTH: Final = 4
+_TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, {4, 5, 6}, 7, 8, 12
+
+
+def good_groups(
+    url: str, stream: Any, metadata: Any, lengths: Mapping[str, int | None]
+) -> tuple[int, DamagedFileError | None]:
+    """Say how many row groups from the first on can be read, and what is wrong with the next.
+
+    Parameters
+    ----------
+    url : str
+        Name of the file, for messages.
+    stream : file object
+        The file; its position is moved.
+    metadata : pyarrow.parquet.FileMetaData
+        Its footer.
+    lengths : mapping of str to int or None
+        Elements of the arrays of each column that is read, None for single numbers.
+    """
+    paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
+    leaves = {
+        leaf: length
+        for name, length in lengths.items()
+        for leaf, path in enumerate(paths)
+        if path == name or path.startswith(f"{name}.")
+    }
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        for leaf, length in leaves.items():
+            wrong = _why_not(stream, group.column(leaf), group.num_rows, length)
+            if wrong is not None:
+                return number, DamagedFileError(
+                    f"{url} cannot be read as Parquet: row group {number}, column "
+                    f"{paths[leaf]}: {wrong}.",
+                    "If it is as its author wrote it, write it anew with smaller row groups.",
+                )
+    return metadata.num_row_groups, None
+
+
+def _why_not(stream: Any, chunk: Any, n_rows: int, length: int | None) -> str | None:
+    """Say why a part of a column is not to be read."""
+    n_values = int(chunk.num_values)
+    if length is not None and n_values > n_rows * length + SPARE_ELEMENTS:
+        return f"{n_rows} rows of {length} elements are described, and it has {n_values} of them"
+    place = int(chunk.data_page_offset)
+    if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < place:
+        place = int(chunk.dictionary_page_offset)
+    seen = stored = 0
+    while seen < n_values:
+        try:
+            page = _page(stream, place)
+        except (LookupError, TypeError, ValueError):
+            return f"at byte {place} there is no page"
+        if page.expanded > max(MAX_PAGE_BYTES, MAX_EXPANSION * page.packed):
+            return f"a page of {page.packed} bytes says that it expands to {page.expanded}"
+        seen += page.n_values
+        stored += page.packed
+        place = page.end
+    if seen > n_values:
+        return f"its pages have {seen} values, and the footer says {n_values}"
+    if length is not None and n_values > max(MAX_ELEMENTS, MAX_EXPANSION * stored):
+        return f"{stored} bytes expand to {n_values} values"
+    return None
+
+
+class _Page(NamedTuple):
+    """What a page's header says, and where the page ends."""
+
+    packed: int
+    expanded: int
+    n_values: int
+    end: int
+
+
+def _page(stream: Any, place: int) -> _Page:
+    stream.seek(place)
+    compact = _Compact(stream.read(_HEADER_BYTES))
+    header = compact.struct()
+    kind, expanded, packed = (int(header[field]) for field in (1, 2, 3))
+    details = {_DATA_PAGE: 5, _DATA_PAGE_2: 8}.get(kind)
+    n_values = 0 if details is None else int(header[details][1])
+    if min(packed, expanded, n_values) < 0:
+        raise ValueError("a size is negative")
+    return _Page(packed, expanded, n_values, place + compact.place + packed)
+
+
+class _Compact:
+    """Reads a structure of Thrift's compact protocol, as far as page headers use it.
+
+    What is missing or otherwise is a LookupError or ValueError.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.place = 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Return the fields by number: integers, or structures; None for other values."""
+        if depth > _MAX_DEPTH:
+            raise ValueError("nested too deeply")
+        fields: dict[int, Any] = {}
+        number = 0
+        while head := self._byte():
+            number = number + (head >> 4) if head >> 4 else self._integer()
+            fields[number] = self._value(head & 15, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind == _STRUCT:
+            return self.struct(depth + 1)
+        if kind in _INTEGERS:
+            return self._integer()
+        if kind not in {_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY}:
+            raise ValueError("no value of a page header")
+        # Of these nothing is needed: 1 byte, 8, or as many as are said; booleans are in the head.
+        self.place += {_BYTE: 1, _DOUBLE: 8}.get(kind, 0)
+        if kind == _BINARY:
+            size = self._varint()
+            self.place += size
+        return None
+
+    def _byte(self) -> int:
+        byte = self._content[self.place]
+        self.place += 1
+        return byte
+
+    def _varint(self) -> int:
+        number = shift = 0
+        while True:
+            byte = self._byte()
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+            shift += 7
+
+    def _integer(self) -> int:
+        number = self._varint()
+        return (number >> 1) ^ -(number & 1)
