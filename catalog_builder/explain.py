@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.config import RunConfig
-from catalog_builder.errors import InputError, StoreError
+from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
@@ -29,11 +29,12 @@ from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.schema import CatalogSchema
+from catalog_builder.whole_store import DAMAGE, CatalogueStore
 
 #: Source ids are positive signed 64-bit integers.
 _LARGEST_ID = 2**63 - 1
-#: What zarr and its codecs raise for what is not there or is damaged; or our own readers.
-_UNREADABLE = (StoreError, OSError, KeyError, TypeError, ValueError, RuntimeError)
+#: What is raised for stores that are not there or are damaged.
+_UNREADABLE = (CatalogBuilderError, *DAMAGE)
 #: How a partition is named in plans and receipts.
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -206,6 +207,8 @@ def _predicted_row(workdir: Workdir, receipt: Receipt, place: int, source_id: in
         failed = read_failed(workdir.root / receipt.output)
         row = place - int((failed < source_id).sum())
         rows = read_rows(workdir.root / receipt.output, row, row + 1)
+        found = rows["source_id"].tolist()
+        told = list(_in_words({name: column[0] for name, column in rows.items()})) if found else []
     except _UNREADABLE as error:
         return [f"prediction: {receipt.output} cannot be read ({error})"]
     if source_id in failed:
@@ -213,10 +216,9 @@ def _predicted_row(workdir: Workdir, receipt: Receipt, place: int, source_id: in
             f"prediction{_stale(workdir, receipt)}: {PREDICTION_FAILED} (it has inputs, and the"
             " model gives no finite answer to them)"
         ]
-    if rows["source_id"].tolist() != [source_id]:
+    if found != [source_id]:
         return ["not predicted yet from these features"]
-    values = {name: column[0] for name, column in rows.items()}
-    return [f"prediction{_stale(workdir, receipt)}", *_in_words(values)]
+    return [f"prediction{_stale(workdir, receipt)}", *told]
 
 
 def _catalogues(workdir: Workdir, source_id: int, told: list[str]) -> list[str]:
@@ -225,6 +227,7 @@ def _catalogues(workdir: Workdir, source_id: int, told: list[str]) -> list[str]:
         name = f"catalogue {store.parent.relative_to(workdir.catalogs)}"
         try:
             place, values = _catalogue_row(store, source_id)
+            row = [] if place is None else list(_in_words(values))
         except _UNREADABLE as error:
             lines.append(f"{name}: cannot be read ({error}); `catalog-builder validate` says more")
             continue
@@ -233,13 +236,12 @@ def _catalogues(workdir: Workdir, source_id: int, told: list[str]) -> list[str]:
             continue
         lines.append(f"{name}: row {place}")
         # Another version, or another model, may say something else than today's prediction.
-        row = list(_in_words(values))
         lines += row if told[-len(row) :] != row else []
     return lines or ["in no sealed catalogue yet"]
 
 
 def _catalogue_row(store: Path, source_id: int) -> tuple[int | None, dict[str, Any]]:
-    group = zarr.open_group(store, mode="r")
+    group = zarr.open_group(CatalogueStore(store), mode="r")
     place = _find(np.asarray(group["source_id"][:]), source_id)  # type: ignore[index]
     if place is None:
         return None, {}

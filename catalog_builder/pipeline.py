@@ -27,7 +27,7 @@ from catalog_builder.errors import ConfigError
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
 from catalog_builder.features.counts import Count, counts_of, gaps_in_words
-from catalog_builder.features.limits import refuse_bad_input
+from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.labels.locate import find_survey
@@ -135,13 +135,12 @@ class Pipeline:
         tasks = ingesting.plan(self.partitions, self.release, settings)
         if is_marked_archive(self.archive):
             tasks = [task.of_simulated_stars() for task in tasks]
-        if self.driver.retry_quarantined and "ingest" in self.wanted:
-            ingesting.forget_incomplete(self.workdir, tasks)
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)
         out = given_up(self.workdir, tasks)
         self.given_up = {name: record.reason for name, record in out.items()}
         self.census = self._count(context, [task for task in tasks if task.name in out])
-        self._tell_of_bad_files(receipts)
+        for remark in bad_files_in_words(receipts):
+            self.driver.events.warn(remark)
         refuse_bad_input(receipts, self.census, self.given_up, settings)
         self.counts = counts_of(receipts, self.census, self.given_up)
         for gap in gaps_in_words(self.counts):
@@ -153,8 +152,6 @@ class Pipeline:
         if not lost:
             return []
         plan = counting.plan_counts(lost, context)
-        if self.driver.retry_quarantined and "ingest" in self.wanted:
-            ingesting.forget_incomplete(self.workdir, plan)
         counts = self._step("ingest", counting.COUNT, context, plan)
         plan = [
             census.of_simulated_stars() if task.simulated else census
@@ -200,13 +197,8 @@ class Pipeline:
             refuse_large_training(self.config, training.rows_out)
         plan = learning.plan_members(training, settings, self.config.seed)
         members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
-        if self.config.cluster.offers_gpu and any(m.notes.get("device") == "cpu" for m in members):
-            self.driver.events.warn("training ran on a CPU (gpu_fallback): no GPU came or worked")
-        for member in members:
-            if member.notes.get("spoilt_checkpoint"):
-                self.driver.events.warn(
-                    f"{member.task}: its checkpoint was damaged; it was trained from the start"
-                )
+        for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):
+            self.driver.events.warn(remark)
         plan = learning.plan_assemble(training, members, settings, context.provenance)
         (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
         path = self.workdir.root / made.output
@@ -254,7 +246,7 @@ class Pipeline:
         chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
         plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
-            publishing.prepare_store(context)
+            context = publishing.prepare_store(context)
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
@@ -308,11 +300,6 @@ class Pipeline:
                 f" {', '.join(file.passed_over)}"
             )
         return file
-
-    def _tell_of_bad_files(self, receipts: Sequence[Receipt]) -> None:
-        for receipt in receipts:
-            for name, incident in receipt.notes.get("file_rejects", {}).items():
-                self.driver.events.warn(f"{name}: {incident['reason']} ({incident['detail']})")
 
     def _provenance(self, training: Receipt) -> dict[str, Any]:
         taken = {match.task for match in self.matches if match.rows_out}

@@ -47,13 +47,16 @@ class PreviewDriver(Driver):
     ) -> list[Receipt]:
         """Return the receipts of a stage that is complete, and end the preview at any other."""
         del context, plugin
+        again = self._incomplete(stage, tasks) if self.retry_quarantined else ()
+        todo = {task.name for task, _ in again}
         out = {} if self.retry_quarantined else quarantine.given_up(self.workdir, tasks)
         kept = [task for task in tasks if task.name not in out]
         found = review(self.workdir, kept)
         self.found.planned += len(tasks)
         self.found.given_up += len(out)
-        if found.todo:
-            self.found.left.append(f"{len(found.todo)} of {len(tasks)} {stage.name} tasks to do")
+        todo.update(found.todo)
+        if todo:
+            self.found.left.append(f"{len(todo)} of {len(tasks)} {stage.name} tasks to do")
             raise _SomethingIsLeftError
         return [found.done[task.name] for task in kept]
 

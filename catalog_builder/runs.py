@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -178,8 +177,8 @@ def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
     lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   in 95 %"]
     for label, unit in LABEL_UNITS.items():
         values = rows.get(label) or {}
-        stars = int(values.get("stars", 0) or 0)
-        if not stars or _missing(values.get("robust_scatter")):
+        stars = int(values.get("stars", 0))
+        if not stars:
             lines.append(f"             {label:<8} {stars:>7}   not predicted")
             continue
         digits = 0 if label == "teff" else 3
@@ -189,7 +188,3 @@ def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
             f" {100 * values['coverage_95']:>7.1f} %"
         )
     return lines
-
-
-def _missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

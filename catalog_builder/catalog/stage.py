@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
 from catalog_builder.origins import record_in_words, simulated_in_words
 from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.receipts import Receipt, file_checksum
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.schema import CatalogSchema
@@ -61,6 +60,8 @@ class PublishContext:
     edition: Edition
     #: Facts for RELEASE.json; only the sealing task needs them.
     record: Mapping[str, Any]
+    #: Checksums of the store's metadata by file, as `prepare_store` left them; no receipt has them.
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 def _write_chunk(context: PublishContext, task: Task) -> Outcome:
@@ -204,8 +205,13 @@ def plan_seal(edition: Edition, chunks: Sequence[Task]) -> list[Task]:
     return [Task(SEAL.name, edition.name, edition.digest, needs=needs)]
 
 
-def prepare_store(context: PublishContext) -> None:
+def prepare_store(context: PublishContext) -> PublishContext:
     """Create the empty store that chunk tasks fill, or what is missing of an earlier attempt's.
+
+    Returns
+    -------
+    PublishContext
+        The context of the tasks that fill and seal it: it knows what its metadata are.
 
     Raises
     ------
@@ -221,38 +227,33 @@ def prepare_store(context: PublishContext) -> None:
     store.parent.mkdir(parents=True, exist_ok=True)
     unfinished = store.with_name(f".{STORE_NAME}.partial")
     remove_tree(unfinished)
-    _create_empty(context, unfinished)
-    if not store.exists():
+    rows = context.record["accounting"]["published"]
+    chunk_rows = min(context.settings.chunk_rows, rows)
+    create_store(unfinished, context.schema, rows, chunk_rows, _attributes(context))
+    files = sorted(file for file in unfinished.rglob("*") if file.is_file())
+    meant = {file.relative_to(unfinished).as_posix(): file_checksum(file) for file in files}
+    if store.exists():
+        for name in _other_metadata(meant, store):
+            (store / name).parent.mkdir(exist_ok=True)
+            (unfinished / name).replace(store / name)
+        remove_tree(unfinished)
+    else:
         unfinished.rename(store)
-        return
-    for name in _other_metadata(unfinished, store):
-        (store / name).parent.mkdir(exist_ok=True)
-        (unfinished / name).replace(store / name)
-    remove_tree(unfinished)
+    return replace(context, metadata=meant)
 
 
 def _store(context: PublishContext) -> Path:
     return building_dir(context.edition.folder(context.workdir)) / STORE_NAME
 
 
-def _create_empty(context: PublishContext, path: Path) -> None:
-    rows = context.record["accounting"]["published"]
-    chunk_rows = min(context.settings.chunk_rows, rows)
-    create_store(path, context.schema, rows, chunk_rows, _attributes(context))
+def _other_metadata(meant: Mapping[str, str], store: Path) -> list[str]:
+    """Return the files that a store does not have as they are meant to be."""
+    return [name for name, checksum in meant.items() if not _is(store / name, checksum)]
 
 
-def _other_metadata(empty: Path, store: Path) -> list[str]:
-    """Return the files of an empty store that another one does not have as they are."""
-    return [
-        file.relative_to(empty).as_posix()
-        for file in sorted(empty.rglob("*"))
-        if file.is_file() and not _same(file, store / file.relative_to(empty))
-    ]
-
-
-def _same(left: Path, right: Path) -> bool:
+def _is(file: Path, checksum: str) -> bool:
     try:
-        return left.read_bytes() == right.read_bytes()
+        return file_checksum(file) == checksum
     except OSError:
         return False
 
@@ -260,11 +261,7 @@ def _same(left: Path, right: Path) -> bool:
 def _refuse_other_metadata(context: PublishContext) -> None:
     """Compare the store's metadata, which no receipt and no checksum covers, with what is meant."""
     store, root = _store(context), context.workdir.root
-    with TemporaryDirectory() as folder:
-        empty = Path(folder) / STORE_NAME
-        _create_empty(context, empty)
-        other = _other_metadata(empty, store)
-    if other:
+    if other := _other_metadata(context.metadata, store):
         raise DamagedStoreError.of(
             Damage(CHUNKS.name, "metadata", str((store / name).relative_to(root)), "is damaged")
             for name in other

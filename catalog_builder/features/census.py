@@ -23,7 +23,7 @@ from catalog_builder.features.counts import how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import read_ids
 from catalog_builder.features.spectra import ANNOUNCED_BY
-from catalog_builder.features.stage import IngestContext
+from catalog_builder.features.stage import IngestContext, went_without
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -111,7 +111,7 @@ def _sum_up(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-COUNT = Stage("count", version=1, work=_count_table, expendable=True)
+COUNT = Stage("count", version=1, work=_count_table, expendable=True, incomplete=went_without)
 CENSUS = Stage("census", version=2, work=_sum_up, expendable=True)
 
 

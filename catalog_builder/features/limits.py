@@ -71,6 +71,15 @@ def refuse_bad_input(
             raise InputError(f"Not one of the {count} files of {table} is whole.{example}", _LOOK)
 
 
+def bad_files_in_words(features: Sequence[Receipt]) -> list[str]:
+    """Return a sentence for each file that gave no rows, or not all of them."""
+    return [
+        f"{name}: {incident['reason']} ({incident['detail']})"
+        for receipt in features
+        for name, incident in receipt.notes.get("file_rejects", {}).items()
+    ]
+
+
 def _example(features: Sequence[Receipt], given_up: Mapping[str, str]) -> str:
     for name, why in given_up.items():
         return f" For example {name}: {why}"

@@ -10,7 +10,7 @@ from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
-from catalog_builder.runtime.receipts import SIMULATED, read_receipt
+from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
@@ -43,7 +43,16 @@ def _work(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("ingest", version=9, work=_work, expendable=True)
+def went_without(receipt: Receipt) -> bool:
+    """Say whether a task of this stage, or of the count, went without one of its files.
+
+    A file that could not be read (a lost mount, a permission) may be the same to size and time
+    when it can: nothing else tells that it is worth another try.
+    """
+    return any(map(receipt.notes.get, ("file_rejects", "problem")))
+
+
+STAGE = Stage("ingest", version=9, work=_work, expendable=True, incomplete=went_without)
 
 #: Settings that do not change what is made of a partition.
 _NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
@@ -68,20 +77,6 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
         )
         for partition in partitions
     ]
-
-
-def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
-    """Remove the receipts of tasks that went without a file, so that they are tried again.
-
-    A file that could not be read (a lost mount, a permission) may be the same to size and time
-    when it can: nothing else tells that it is worth another try.
-    """
-    for task in tasks:
-        file = workdir.receipt_file(task.stage, task.name)
-        receipt = read_receipt(file) if file.exists() else None
-        if receipt is not None and any(map(receipt.notes.get, ("file_rejects", "problem"))):
-            file.unlink()
-            remove_tree(workdir.root / receipt.output)
 
 
 def _marks(partition: Partition) -> dict[str, bool]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -128,25 +129,81 @@ def _described(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
-def write_checkpoint(
-    path: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any]
-) -> None:
+class Progress(BaseModel):
+    """How far training is; with the tensors of a checkpoint, all there is to go on from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    epoch: int = Field(0, ge=0)
+    best_epoch: int = Field(0, ge=0)
+    best_loss: float | None = None
+    history: list[dict[str, Any]] = []
+
+
+class Checkpoint(BaseModel):
+    """What training goes on from, and which training (`identity`)."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    tensors: dict[str, Tensor]
+    identity: dict[str, Any]
+    progress: Progress
+
+    def require(self, path: Path, identity: Mapping[str, Any]) -> None:
+        """Compare the training with the one that is to go on.
+
+        Raises
+        ------
+        ModelError
+            If it is another one.
+        """
+        differing = [name for name, value in identity.items() if self.identity.get(name) != value]
+        if differing:
+            raise ModelError(
+                f"{path} belongs to another training: {', '.join(differing)} differ.",
+                "Remove the folder, or train in another workdir.",
+            )
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write what training goes on from, with a digest of it all."""
-    write_tensors(path, tensors, {**document, _SUM: _digest(tensors, document)})
+    document = checkpoint.model_dump(exclude={"tensors"})
+    sealed = {**document, _SUM: _digest(checkpoint.tensors, document)}
+    write_tensors(path, checkpoint.tensors, sealed)
 
 
 def read_checkpoint(
-    path: Path, settings: ModelSettings
-) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Return what `write_checkpoint` wrote; None if it is damaged, in one bit or altogether."""
+    path: Path, settings: ModelSettings, network: nn.Module, optimiser: AdamW
+) -> Checkpoint | None:
+    """Return what `write_checkpoint` wrote; None if it is damaged, in one bit or altogether.
+
+    Version 0.1.0 wrote no digest: its tensors need only be finite and fit the network, so that
+    hours of training go on.
+    """
     # Weights, their average, the best of it, and two moments of the optimiser.
     most = 4 * 6 * settings.weights
     try:
         tensors, document = read_tensors(path, most, head=_CHECKPOINT_HEAD)
-    except ModelError:
+        given = document.pop(_SUM, None)
+        if given is None:
+            check_tensors(path, tensors, _expected(network, optimiser))
+        elif given != _digest(tensors, document):
+            return None
+        return Checkpoint(tensors=tensors, **document)
+    except (ModelError, ValidationError, TypeError):
         return None
-    given = document.pop(_SUM, None)
-    return (tensors, document) if given == _digest(tensors, document) else None
+
+
+def _expected(network: nn.Module, optimiser: AdamW) -> dict[str, Tensor]:
+    """Return tensors like those of a checkpoint, by shape and type."""
+    weights = network.state_dict()
+    copies = ("weights", "average", "best")
+    expected = {f"{copy}/{name}": tensor for copy in copies for name, tensor in weights.items()}
+    parameters = [each for some in optimiser.param_groups for each in some["params"]]
+    for number, parameter in enumerate(parameters):
+        moments = {"step": torch.zeros(()), "exp_avg": parameter, "exp_avg_sq": parameter}
+        expected |= {f"optimiser/{number}/{name}": moment for name, moment in moments.items()}
+    return expected
 
 
 def _digest(tensors: Mapping[str, Tensor], document: Mapping[str, Any]) -> str:

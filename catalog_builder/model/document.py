@@ -30,6 +30,7 @@ _NOT_YET = {"untold_share": 0.0}
 _LIMIT = 8 << 20
 _RETRAIN = "Train the model again with this version of the program."
 #: What is read of the measures of a label.
+_MOST, _MOST_STARS = 1e300, 2**53
 _MEASURES = ("stars", "robust_scatter", "bias", "coverage_68", "coverage_95")
 
 
@@ -40,7 +41,7 @@ def _rises(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 Range = Annotated[tuple[float, float], AfterValidator(_rises)]
-Stars = Annotated[int, Field(ge=0, lt=2**53)]
+Stars = Annotated[int, Field(ge=0, lt=_MOST_STARS)]
 
 
 def member_file(number: int) -> str:
@@ -252,7 +253,10 @@ def _metric_problems(metrics: dict[str, Any]) -> Iterator[str]:
                 yield f"metrics.{view} holds something else than labels"
                 return
             if any(not _is_measured(measures) for measures in labels.values()):
-                yield f"metrics.{view} lacks one of the measures {', '.join(_MEASURES)}"
+                yield (
+                    f"metrics.{view} lacks one of the measures {', '.join(_MEASURES)},"
+                    " or has one that measures nothing"
+                )
 
 
 def _is_measured(measures: Any) -> bool:
@@ -260,6 +264,10 @@ def _is_measured(measures: Any) -> bool:
         isinstance(measures, dict)
         and set(_MEASURES) <= set(measures)
         and all(type(value) in (int, float) for value in measures.values())
+        # A float holds them all, and sums of them: JSON has integers of any size.
+        and all(abs(value) < _MOST for value in measures.values())
+        and type(measures["stars"]) is int
+        and 0 <= measures["stars"] < _MOST_STARS
     )
 
 

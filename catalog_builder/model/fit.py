@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from catalog_builder.model.augment import (
     untell_normalisation,
 )
 from catalog_builder.model.checkpoint import (
+    Checkpoint,
+    Progress,
     group,
     pack,
     read_checkpoint,
@@ -80,16 +82,6 @@ class MemberResult:
     validation_loss: float
     cpu_seconds: float
     spoilt_checkpoint: bool
-
-
-@dataclass
-class _Progress:
-    """How far training is; with the tensors of a checkpoint, all there is to go on from."""
-
-    epoch: int
-    best_epoch: int
-    best_loss: float | None
-    history: list[EpochRow]
 
 
 def fit_member(
@@ -156,17 +148,17 @@ def fit_member(
         optimiser = _optimiser(network, settings)
         average = {name: tensor.clone() for name, tensor in network.state_dict().items()}
         best = average
-        progress = _Progress(epoch=0, best_epoch=0, best_loss=None, history=[])
+        progress = Progress()
         checkpoint = out / CHECKPOINT
-        kept = read_checkpoint(checkpoint, settings) if checkpoint.exists() else None
-        spoilt = kept is None and checkpoint.exists()
+        begun = checkpoint.exists()
+        kept = read_checkpoint(checkpoint, settings, network, optimiser) if begun else None
+        spoilt = begun and kept is None
         if kept is not None:
-            tensors, document = kept
-            _check_identity(checkpoint, document["identity"], identity)
-            unpack(tensors, network, optimiser)
-            average = {k: v.to(device) for k, v in group(tensors, "average").items()}
-            best = {k: v.to(device) for k, v in group(tensors, "best").items()}
-            progress = _Progress(**document["progress"])
+            kept.require(checkpoint, identity)
+            unpack(kept.tensors, network, optimiser)
+            average = {k: v.to(device) for k, v in group(kept.tensors, "average").items()}
+            best = {k: v.to(device) for k, v in group(kept.tensors, "best").items()}
+            progress = kept.progress
 
         while not _finished(progress, settings):
             generator = _generator(device, seed, member, progress.epoch)
@@ -196,8 +188,8 @@ def fit_member(
             }
             progress.history.append(row)
             state = pack(network, optimiser, {"average": average, "best": best})
-            made = {"identity": identity, "progress": asdict(progress)}
-            write_checkpoint(checkpoint, state, made)
+            made = Checkpoint(tensors=state, identity=identity, progress=progress)
+            write_checkpoint(checkpoint, made)
             write_json_lines(out / LOG, progress.history)
             if on_epoch is not None:
                 on_epoch(row)
@@ -324,7 +316,7 @@ def _optimiser(network: HybridNet, settings: ModelSettings) -> AdamW:
     )
 
 
-def _finished(progress: _Progress, settings: ModelSettings) -> bool:
+def _finished(progress: Progress, settings: ModelSettings) -> bool:
     waited = progress.epoch - progress.best_epoch
     return progress.epoch >= settings.epochs or waited >= settings.patience
 
@@ -340,13 +332,4 @@ def _check_finite(member: int, epoch: int, *losses: float) -> None:
         raise ModelError(
             f"The loss of member {member} is not finite after {epoch} epochs.",
             "Lower model.learning_rate, or look for odd labels or fluxes in the sample.",
-        )
-
-
-def _check_identity(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    differing = [name for name, value in wanted.items() if found.get(name) != value]
-    if differing:
-        raise ModelError(
-            f"{path} belongs to another training: {', '.join(differing)} differ.",
-            "Remove the folder, or train in another workdir.",
         )

@@ -152,6 +152,16 @@ def plan_assemble(
     return [Task(ASSEMBLE.name, ENSEMBLE_TASK, digest_json(key), payload, needs)]
 
 
+def remarks(members: Sequence[Receipt], *, offers_gpu: bool) -> list[str]:
+    """Return what a person ought to know of how the members were trained."""
+    fell_back = offers_gpu and any(member.notes.get("device") == "cpu" for member in members)
+    spoilt = [member.task for member in members if member.notes.get("spoilt_checkpoint")]
+    return [
+        *(["training ran on a CPU (gpu_fallback): no GPU came or worked"] if fell_back else []),
+        *(f"{task}: its checkpoint was damaged; it was trained from the start" for task in spoilt),
+    ]
+
+
 def _needs(*receipts: Receipt) -> tuple[Need, ...]:
     # They are read from front to back, and weights have no checksum of their own.
     return tuple(Need(receipt.stage, receipt.task, checked="everything") for receipt in receipts)

@@ -2,26 +2,39 @@
 
 Every receipt has the sizes and checksums of its output's files. Before a task begins, those that
 nothing else protects are checked: the metadata of stores, for chunks have checksums of their own
-and zarr looks at them. When a task fails, whatever it raised, all of its inputs are: if one is not
-what its receipt says, that was the reason.
+and zarr looks at them. When a task fails, those that its error names are read from front to back:
+if one is not what its receipt says, that was the reason. Where the error names none, as that of a
+library may not, all of them are looked at, as far as that takes no longer than a task.
 """
 
 from __future__ import annotations
 
+import errno
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from catalog_builder.errors import CatalogBuilderError, ConfigError, InputError, StoreError
+from catalog_builder.errors import (
+    CatalogBuilderError,
+    ClusterError,
+    ConfigError,
+    InputError,
+    ResourceError,
+    StoreError,
+)
 from catalog_builder.runtime.receipts import Receipt, file_checksum, read_inventory, read_receipt
 from catalog_builder.runtime.workdir import Workdir
 
 #: Files of a store that no checksum inside it protects.
 _METADATA: Final = "zarr.json"
 #: Errors that say whose fault it was, and that it was not a store's.
-_NOT_OURS: Final = (InputError, ConfigError)
+_NOT_OURS: Final = (InputError, ConfigError, ClusterError, ResourceError, MemoryError)
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+#: Bytes of inputs that are read for an error that names none of them; of the others, which may be
+#: all features there are, sizes and metadata are looked at.
+UNNAMED_BYTES: Final = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -98,19 +111,38 @@ def blame_damage(workdir: Workdir, needs: Sequence[Need], error: Exception) -> N
     DamagedStoreError
         From the error, if so.
     """
-    if isinstance(error, _NOT_OURS):
-        return
     if isinstance(error, DamagedStoreError):
         raise error
+    if isinstance(error, _NOT_OURS) or _is_of_a_full_disk(error):
+        return
     said = str(error)
-    receipts = [(need, _receipt(workdir, need)) for need in needs]
+    receipts = [(need, receipt) for need in needs if (receipt := _receipt(workdir, need))]
     # A training set has thousands of inputs: those that the error speaks of come first.
-    named = [need for need, receipt in receipts if receipt and receipt.output in said]
-    others = [need for need, _ in receipts if need not in named]
-    for some in (named, others):
-        damage = [one for need in some for one in _damage(workdir, need, everything=True)]
-        if damage:
-            raise DamagedStoreError.of(damage) from error
+    named = [need for need, receipt in receipts if receipt.output in said]
+    damage = [one for need in named for one in _damage(workdir, need, everything=True)]
+    # Our own errors name what they are about.
+    if not damage and not isinstance(error, CatalogBuilderError):
+        others = [(need, receipt) for need, receipt in receipts if need not in named]
+        damage = list(_damage_within(workdir, others, UNNAMED_BYTES))
+    if damage:
+        raise DamagedStoreError.of(damage) from error
+
+
+def _is_of_a_full_disk(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _damage_within(
+    workdir: Workdir, receipts: Iterable[tuple[Need, Receipt]], most: int
+) -> Iterator[Damage]:
+    """Yield damage in outputs, of which so many bytes are read, and behind them metadata alone."""
+    for need, receipt in receipts:
+        most -= sum(size for size, _ in read_inventory(receipt.inventory).values())
+        yield from _damage(workdir, need, everything=most >= 0)
 
 
 def all_damage(errors: Iterable[BaseException]) -> DamagedStoreError | None:

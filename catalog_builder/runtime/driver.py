@@ -27,7 +27,7 @@ from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.execution import execute, places
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
-from catalog_builder.runtime.receipts import Receipt, TaskState
+from catalog_builder.runtime.receipts import Receipt, TaskState, read_receipt
 from catalog_builder.runtime.stall import StallWatch, epochs_logged
 from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
 from catalog_builder.runtime.watch import StageWatch
@@ -57,6 +57,8 @@ class Driver:
         self.retry_quarantined = retry_quarantined
         self.executed: Counter[str] = Counter()
         self.remade: dict[tuple[str, str], Damage] = {}
+        #: Tasks that were let out of quarantine, or whose receipt was forgotten, in this run.
+        self._tried_again: set[tuple[str, str]] = set()
         self._stack = ExitStack()
         self._cluster: Cluster | None = None
 
@@ -117,7 +119,7 @@ class Driver:
             If a task failed; the others were completed first, so that nothing good is lost.
         """
         if self.retry_quarantined:
-            quarantine.release(self.workdir, tasks)
+            self._try_again(stage, tasks)
         out = quarantine.given_up(self.workdir, tasks)
         kept = [task for task in tasks if task.name not in out]
         found = review(self.workdir, kept)
@@ -139,6 +141,25 @@ class Driver:
         for record in out.values():
             self.events.warn(f"{stage.name}/{record.task} is in quarantine: {record.reason}")
         return [found.done[task.name] for task in tasks if task.name not in out]
+
+    def _try_again(self, stage: Stage, tasks: Sequence[Task]) -> None:
+        """Let tasks out of quarantine and forget those that went without a file: once in a run."""
+        fresh = [task for task in tasks if (task.stage, task.name) not in self._tried_again]
+        self._tried_again.update((task.stage, task.name) for task in fresh)
+        quarantine.release(self.workdir, fresh)
+        for task, receipt in self._incomplete(stage, fresh):
+            self.workdir.receipt_file(task.stage, task.name).unlink()
+            remove_tree(self.workdir.root / receipt.output)
+
+    def _incomplete(self, stage: Stage, tasks: Sequence[Task]) -> Iterator[tuple[Task, Receipt]]:
+        """Yield the tasks of a stage that went without something, with their receipts."""
+        if stage.incomplete is None:
+            return
+        for task in tasks:
+            file = self.workdir.receipt_file(task.stage, task.name)
+            receipt = read_receipt(file) if file.exists() else None
+            if receipt is not None and stage.incomplete(receipt):
+                yield task, receipt
 
     def discard(self, error: DamagedStoreError) -> None:
         """Remove damaged files, so that the tasks that made them are to be done again.

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import threading
 import time
 import traceback
@@ -185,8 +184,3 @@ class _Lines:
             f"{self._title}: {self._in_words(done)}/{self._in_words(self._total)},"
             f" {duration(now - self._begin)}{about}{f' ({text})' if text else ''}"
         )
-
-
-def is_interactive() -> bool:
-    """Say whether a person watches standard error."""
-    return sys.stderr.isatty()

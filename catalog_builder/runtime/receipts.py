@@ -107,11 +107,6 @@ def read_receipt(path: Path) -> Receipt | None:
     return receipt if receipt.digest == receipt.content_digest() else None
 
 
-def check_task(path: Path, root: Path, stage: str, task: str, key: str) -> TaskState:
-    """Say what state a planned task is in; the parameters are those of :func:`find_receipt`."""
-    return find_receipt(path, root, stage, task, key)[0]
-
-
 def find_receipt(
     path: Path, root: Path, stage: str, task: str, key: str
 ) -> tuple[TaskState, Receipt | None]:

@@ -95,6 +95,9 @@ class Stage:
     prefers: str = ""
     #: Whether a run goes on without a task of it whose input is at fault or that kills its worker.
     expendable: bool = False
+    #: Says of a receipt that its task went without something that may be there by now, though
+    #: nothing about its inputs tells: it is done again with `--retry-quarantined`.
+    incomplete: Callable[[Receipt], bool] | None = None
     #: Whether an earlier output of a task stays when a new one is made, because others may use it.
     keeps_previous: bool = False
     #: Whether its output holds checksums of all its files, so that the receipt needs none.

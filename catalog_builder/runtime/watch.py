@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -59,6 +59,13 @@ class Progress(BaseModel):
     text: str
 
 
+class _Seen(NamedTuple):
+    """A task that a worker is at: how many were begun before it; its steps, and when each ended."""
+
+    number: int
+    marks: list[tuple[int, float]]
+
+
 def read_progress(workdir: Workdir) -> Progress | None:
     """Return what the driver last wrote down; None if there is nothing that can be read."""
     try:
@@ -97,13 +104,15 @@ class StageWatch:
         self._workdir, self._events, self._meter = workdir, events, meter
         self._stage, self._context, self._places_now = stage, context, places
         self._left = {task.name: task for task in tasks}
+        #: Work of all of these: a sum over thousands of tasks is not for every look.
+        self._work_left = sum(task.work for task in tasks)
         self._total = len(tasks)
         self._ended: list[tuple[float, float]] = []
         self._rows = self._failed = 0
         self._places = places()
-        #: Tasks that workers are at; when each was first seen there, and its steps since.
-        self._begun: dict[str, float] = {}
-        self._marks: dict[str, list[tuple[int, float]]] = {}
+        #: Tasks that workers are at, and what has been seen of each since it was begun.
+        self._seen: dict[str, _Seen] = {}
+        self._begun = 0
         self._parts: dict[str, Part] = {}
         self._at_work: list[str] = []
         now = time.monotonic()
@@ -124,24 +133,35 @@ class StageWatch:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self._show(time.monotonic())  # what was finished since the last look
         self._workdir.progress_file.unlink(missing_ok=True)
 
     def finished(self, task: str, receipt: Receipt | None) -> None:
-        """Take note of the end of a task; without a receipt it failed."""
+        """Take note of the end of a task; without a receipt it failed.
+
+        It is shown at the next look: a driver has hundreds a second to take note of.
+        """
         now = time.monotonic()
         if now - self._asked > 10.0:
             self._places, self._asked = self._places_now(), now
         with self._lock:
             if receipt is None:
-                self._left.pop(task, None)
+                self._take(task)
                 self._failed += 1
                 self._sign = now
             else:
                 self._note(task, receipt, now)
-            self._show(now)
+
+    def _take(self, name: str) -> Task | None:
+        """Return a task that was left, which it is no more."""
+        task = self._left.pop(name, None)
+        if task is not None:
+            self._work_left -= task.work
+            self._seen.pop(name, None)
+        return task
 
     def _note(self, name: str, receipt: Receipt, now: float) -> None:
-        task = self._left.pop(name, None)
+        task = self._take(name)
         if task is not None:
             self._ended.append((task.work, receipt.seconds))
             self._rows += receipt.rows_out
@@ -175,7 +195,8 @@ class StageWatch:
                     parts[name] = part
         # Somebody else's scheduler may hand a result over only with the next one: what workers are
         # not at any more is done if there is a receipt.
-        receipts = [self._receipt(name) for name in self._at_work if name not in names]
+        gone = set(self._at_work).difference(names)
+        receipts = [self._receipt(name) for name in self._at_work if name in gone]
         with self._lock:
             for receipt in receipts:
                 if receipt is not None:
@@ -184,10 +205,12 @@ class StageWatch:
             self._parts = parts
             for name in self._at_work:
                 steps = parts[name].done if name in parts else 0
-                if name not in self._begun:
-                    self._begun[name], self._marks[name] = now, [(steps, now)]
-                elif steps != self._marks[name][-1][0]:
-                    self._marks[name].append((steps, now))
+                seen = self._seen.get(name)
+                if seen is None:
+                    self._seen[name] = _Seen(self._begun, [(steps, now)])
+                    self._begun += 1
+                elif steps != seen.marks[-1][0]:
+                    seen.marks.append((steps, now))
                     self._sign = now
 
     def _receipt(self, name: str) -> Receipt | None:
@@ -214,16 +237,16 @@ class StageWatch:
         )
 
     def _estimate(self, now: float) -> float | None:
-        names = [name for name in self._at_work if name in self._left]
-        at_work = [self._fact_of(name, now) for name in names]
-        rest = sum(task.work for name, task in self._left.items() if name not in names)
-        waiting = len(self._left) - len(names)
+        at_work = [self._fact_of(name, now) for name in self._at_work if name in self._left]
+        waiting = len(self._left) - len(at_work)
+        rest = max(0.0, self._work_left - sum(task.work for task in at_work)) if waiting else 0.0
         return seconds_left(self._ended, at_work, waiting, rest, self._places)
 
     def _fact_of(self, name: str, now: float) -> AtWork:
-        part, marks, begun = self._parts.get(name), self._marks[name], self._begun[name]
-        left = None if part is None else part_left(marks, part.of, now, marks[0][0])
-        first = list(self._begun).index(name) < self._places if left is None else False
+        part, (number, marks) = self._parts.get(name), self._seen[name]
+        first_steps, begun = marks[0]
+        left = None if part is None else part_left(marks, part.of, now, first_steps)
+        first = left is None and number < self._places
         share = 1.0 if part is None else min(1.0, part.done / max(1, part.of))
         return AtWork(now - begun, self._left[name].work, left, first, share)
 

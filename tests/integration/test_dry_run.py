@@ -7,6 +7,10 @@ import pytest
 from catalog_builder.config import load_config
 from catalog_builder.pipeline import steps_of
 from catalog_builder.runs import plan_in_words
+from catalog_builder.runtime.quarantine import give_up
+from catalog_builder.runtime.receipts import read_receipt, write_receipt
+from catalog_builder.runtime.tasks import Task
+from catalog_builder.runtime.workdir import Workdir
 from tests.integration.conftest import QUICK
 
 
@@ -14,10 +18,10 @@ from tests.integration.conftest import QUICK
 def plan(site):
     """Return a function that plans a run of the site in a workdir."""
 
-    def words(workdir, *assignments, **options):
+    def words(workdir, *assignments, retry_quarantined=False, **options):
         settings = {"archive": str(site.archive), "workdir": str(workdir)} | options
         config = load_config(None, [*QUICK, *assignments], settings)
-        text = plan_in_words(config, steps_of(config))
+        text = plan_in_words(config, steps_of(config), retry_quarantined=retry_quarantined)
         return text, dict(
             line.split(maxsplit=1) for line in text.partition("Steps:\n")[2].splitlines()
         )
@@ -56,6 +60,22 @@ def test_a_catalogue_of_another_version_is_to_do(plan, work):
     _, steps = plan(work, version="2.0")
     assert steps["predict"] == "complete (6 tasks)"
     assert steps["publish"] == "to do"
+    assert files_of(work) == before
+
+
+def test_another_try_is_planned_and_nothing_is_forgotten(plan, work):
+    workdir = Workdir(work)
+    lacking, other = sorted((work / "receipts" / "ingest").glob("*.json"))[:2]
+    receipt = read_receipt(lacking)
+    notes = {"file_rejects": {"a.csv.gz": {"table": "x", "reason": "r", "detail": "d"}}}
+    write_receipt(lacking, receipt.model_copy(update={"notes": {**receipt.notes, **notes}}))
+    key = read_receipt(other).key
+    give_up(workdir, Task("ingest", other.stem, key), "it killed its worker")
+    other.unlink()
+    before = files_of(work)
+    assert plan(work)[1]["ingest"].endswith(" count tasks to do, 1 in quarantine")
+    _, steps = plan(work, retry_quarantined=True)
+    assert steps["ingest"] == "2 of 6 ingest tasks to do"
     assert files_of(work) == before
 
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,20 @@ def test_damaged_stores_are_named(work, source):
     text = explain(work, source)
     assert "is not a feature store, or is damaged" in text
     assert f"catalogue dr3/{catalogue.name}: cannot be read" in text
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda chunk: chunk.write_bytes(b"")])
+def test_a_chunk_that_is_missing_from_a_catalogue_is_no_null(work, source, harm):
+    """Of labels it would read as NaN, of flags as none: a row that nobody made."""
+    (catalogue,) = sealed(work)
+    remove(find_surplus(Workdir(work), intermediate=True))
+    for column in ("teff", "flags", "source_id"):
+        for chunk in (catalogue / "catalog.zarr" / column / "c").iterdir():
+            harm(chunk)
+        text = explain(work, source)
+        assert f"catalogue dr3/{catalogue.name}: cannot be read (" in text
+        assert f"catalog.zarr/{column}/c/0 is " in text
+        assert "null" not in text
 
 
 def test_a_run_with_a_given_model(site, work, tmp_path, source):

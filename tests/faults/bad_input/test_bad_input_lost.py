@@ -5,9 +5,11 @@ import shutil
 import pytest
 
 from catalog_builder.archive.layout import list_partitions
-from catalog_builder.config import IngestSettings
+from catalog_builder.config import IngestSettings, RunConfig
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
+from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 
@@ -139,7 +141,8 @@ def test_counts_of_files_that_can_be_read_again_are_made_anew(bench):
     for task in plan:
         run_task(counting.COUNT, context, workdir, task)
     shutil.move(aside, bench.archive.path(RVS))
-    ingesting.forget_incomplete(workdir, plan)
+    with Driver(RunConfig(), workdir, Events(None, -1), retry_quarantined=True) as driver:
+        driver._try_again(counting.COUNT, plan)
     again = [run_task(counting.COUNT, context, workdir, task) for task in plan]
     assert not any("problem" in count.notes for count in again)
     (plan,) = counting.plan_census(tasks, again)

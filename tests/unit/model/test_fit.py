@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save
 
 from catalog_builder.errors import ModelError
-from catalog_builder.model.checkpoint import read_tensors
+from catalog_builder.model.checkpoint import read_tensors, write_tensors
 from catalog_builder.model.fit import CHECKPOINT, LOG, WEIGHTS, fit_member, learning_rate
 from catalog_builder.model.inputs import Split, TrainingArrays
 
@@ -98,6 +98,63 @@ def test_a_damaged_checkpoint_counts_as_none(damage, members, sky, scaling, sett
     assert (tmp_path / WEIGHTS).read_bytes() == (members[0] / WEIGHTS).read_bytes()
     again = fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
     assert not again.spoilt_checkpoint
+
+
+def without_a_digest(file):
+    """Return the tensors and the document of a checkpoint as version 0.1.0 wrote it."""
+    tensors, document = read_tensors(file, head=1 << 24)
+    return tensors, {name: part for name, part in document.items() if name != "sha256"}
+
+
+def test_a_checkpoint_of_version_0_1_0_is_gone_on_from(members, sky, scaling, settings, tmp_path):
+    with pytest.raises(ProcessEndError):
+        fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path, on_epoch=kill_at(3))
+    checkpoint = tmp_path / CHECKPOINT
+    tensors, document = without_a_digest(checkpoint)
+    assert document.keys() == {"identity", "progress"}
+    write_tensors(checkpoint, tensors, document)
+    rows = []
+    result = fit_member(
+        sky, scaling, settings, member=0, seed=1, out=tmp_path, on_epoch=rows.append
+    )
+    assert not result.spoilt_checkpoint
+    assert rows[0]["epoch"] == 4
+    for name in (WEIGHTS, LOG, CHECKPOINT):
+        assert (tmp_path / name).read_bytes() == (members[0] / name).read_bytes(), name
+
+
+def lacks_a_moment(tensors, document):
+    del tensors["optimiser/0/exp_avg"]
+
+
+def has_another_shape(tensors, document):
+    tensors["best/head.bias"] = tensors["best/head.bias"][1:]
+
+
+def is_not_finite(tensors, document):
+    tensors["average/head.bias"][0] = float("nan")
+
+
+def lacks_progress(tensors, document):
+    del document["progress"]
+
+
+def has_no_epoch(tensors, document):
+    document["progress"]["epoch"] = "three"
+
+
+@pytest.mark.parametrize(
+    "spoil", [lacks_a_moment, has_another_shape, is_not_finite, lacks_progress, has_no_epoch]
+)
+def test_a_checkpoint_of_version_0_1_0_that_does_not_fit_counts_as_none(
+    spoil, members, sky, scaling, settings, tmp_path
+):
+    tensors, document = without_a_digest(members[0] / CHECKPOINT)
+    spoil(tensors, document)
+    write_tensors(tmp_path / CHECKPOINT, tensors, document)
+    result = fit_member(sky, scaling, settings, member=0, seed=1, out=tmp_path)
+    assert result.spoilt_checkpoint
+    assert (tmp_path / WEIGHTS).read_bytes() == (members[0] / WEIGHTS).read_bytes()
 
 
 def test_weights_and_log_that_were_discarded_come_back_from_the_checkpoint(

@@ -140,6 +140,16 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
     "metrics": ("metrics", {}),
     "metrics.as_observed": ("metrics.as_observed", []),
     "metrics.as_observed.all.teff.bias": ("metrics.as_observed.all.teff.bias", NAN),
+    **{f"metrics.as_observed {name} {value:.9}": (f"metrics.as_observed.all.teff.{name}", number)
+       for name, value, number in (
+           ("robust_scatter", "10**400", 10**400), ("coverage_95", "-10**301", -(10**301)),
+           ("rmse", "1e300", 1e300), ("stars", "1.5", 1.5), ("stars", "-1", -1),
+           ("stars", "2**53", 2**53))},
+    **{f"{key} 10**400": (key, 10**400) for key in (
+        "label_stars.teff", "settings.width", "settings.learning_rate",
+        "calibration.any.0.sigma.constant")},
+    "label_range.teff 10**400": ("label_range.teff", [0, 10**400]),
+    "scaling.labels_std 10**400": ("scaling.labels_std", [10**400] * 5),
     "metrics.as_observed text": ("metrics.as_observed.all.teff.bias", "<script>"),
     "metrics.as_observed lacks": ("metrics.as_observed.all.teff", {"stars": 5}),
     "metrics.as_observed unknown": ("metrics.as_observed.all.age", {}),

@@ -1,5 +1,6 @@
 """What rotted is found before it does harm, named, discarded, and made again once."""
 
+import errno
 import pickle
 import random
 import shutil
@@ -8,11 +9,12 @@ import numpy as np
 import pytest
 
 from catalog_builder.config import load_config
-from catalog_builder.errors import InputError, StoreError
+from catalog_builder.errors import InputError, ModelError, StoreError
 from catalog_builder.features import rvs, xp
 from catalog_builder.features.store import FeatureStore, FeatureWriter
 from catalog_builder.inference.rows import RowWriter, read_rows
 from catalog_builder.model.inputs import WIDTHS, Scaling
+from catalog_builder.runtime import damage
 from catalog_builder.runtime.damage import DamagedStoreError, Need, all_damage
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
@@ -227,17 +229,63 @@ def failing(error):
     return Stage("read", 1, work)
 
 
-def test_whatever_a_task_raised_its_inputs_are_looked_at(site):
+def test_what_a_task_raised_without_a_name_has_its_inputs_looked_at(site):
     chunk = next(path for path in site.files() if path.name != "zarr.json")
     flip(chunk, 3)
     task = Task("read", "b", "k2", needs=(Need("make", "a", checked="nothing"),))
-    for error in (MemoryError("1 TiB"), OSError(5, "Input/output error"), StoreError("odd")):
+    named = f"{site.output} is not a store"
+    errors = (OSError(errno.EIO, "Input/output error"), ValueError("checksum"), StoreError(named))
+    for error in (*errors, ModelError(named)):
         with pytest.raises(DamagedStoreError) as caught:
             run_task(failing(error), None, site.workdir, task)
         assert caught.value.__cause__ is error
-    # An archive at fault is not the store's doing, and reading all of it would take hours.
-    with pytest.raises(InputError):
-        run_task(failing(InputError("no such file")), None, site.workdir, task)
+
+
+def full_disk_below_another():
+    error = RuntimeError("cannot write")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError("no such file"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        OSError(errno.EDQUOT, "Disk quota exceeded"),
+        full_disk_below_another(),
+        MemoryError("1 TiB"),
+        ModelError("The loss is not finite."),
+        StoreError("another driver has taken over"),
+    ],
+    ids=repr,
+)
+def test_an_error_with_a_reason_of_its_own_has_no_input_read(site, error):
+    """Not even a damaged one: that of a training set are all features there are."""
+    flip(next(path for path in site.files() if path.name != "zarr.json"), 3)
+    task = Task("read", "b", "k2", needs=(Need("make", "a", checked="nothing"),))
+    with pytest.raises(type(error)) as caught:
+        run_task(failing(error), None, site.workdir, task)
+    assert caught.value is error
+
+
+def test_so_much_is_read_for_an_error_that_names_nothing_and_sizes_behind_it(site, monkeypatch):
+    task = Task("read", "b", "k2", needs=(Need("make", "a", checked="nothing"),))
+    size = sum(path.stat().st_size for path in site.files())
+    chunk = next(path for path in site.files() if path.name != "zarr.json")
+    flip(chunk, 3)
+    monkeypatch.setattr(damage, "UNNAMED_BYTES", size - 1)
+    with pytest.raises(ZeroDivisionError):
+        run_task(failing(ZeroDivisionError()), None, site.workdir, task)
+    with pytest.raises(DamagedStoreError):
+        run_task(failing(ValueError(str(chunk))), None, site.workdir, task)
+    monkeypatch.setattr(damage, "UNNAMED_BYTES", size)
+    with pytest.raises(DamagedStoreError):
+        run_task(failing(ZeroDivisionError()), None, site.workdir, task)
+    monkeypatch.setattr(damage, "UNNAMED_BYTES", 0)
+    chunk.write_bytes(b"")
+    with pytest.raises(DamagedStoreError, match="has 0 bytes"):
+        run_task(failing(ZeroDivisionError()), None, site.workdir, task)
 
 
 def test_an_error_of_a_task_with_whole_inputs_stays_its_own(site):

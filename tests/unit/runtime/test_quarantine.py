@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import cloudpickle
@@ -43,6 +44,16 @@ def work(workdir: Workdir, task: Task) -> Outcome:
     return Outcome(1, 1, str(out.relative_to(workdir.root)), "digest")
 
 
+def lacking(workdir: Workdir, task: Task) -> Outcome:
+    """Write one row, and say that it went without something if a file says so."""
+    outcome = work(workdir, task)
+    lacks = (workdir.root / f"lacks-{task.name}").exists()
+    return replace(outcome, notes={"problem": "no file"}) if lacks else outcome
+
+
+LACKING = Stage(
+    "work", version=1, work=lacking, expendable=True, incomplete=lambda found: bool(found.notes)
+)
 EXPENDABLE = Stage("work", version=1, work=work, expendable=True)
 NEEDED = Stage("work", version=1, work=work)
 
@@ -109,6 +120,20 @@ def test_quarantine_is_left_when_asked_for(bench):
     with bench.driver(retry=True) as driver:
         assert complete(driver, EXPENDABLE, bench, bench.tasks(a="good", b="good")) == ["a", "b"]
     assert all_given_up(bench.workdir) == []
+
+
+def test_another_try_is_one_in_a_run(bench):
+    """What is planned anew, since something was damaged, does not have it all done again."""
+    (bench.workdir.root / "lacks-a").touch()
+    tasks = bench.tasks(a="good", b="good", c="wrong")
+    with bench.driver(attempts=1) as driver:
+        assert complete(driver, LACKING, bench, tasks) == ["a", "b"]
+        before = {name: bench.starts(name) for name in "abc"}
+    with bench.driver(retry=True, attempts=1) as driver:
+        for _ in range(2):
+            assert complete(driver, LACKING, bench, tasks) == ["a", "b"]
+    again = {name: bench.starts(name) - count for name, count in before.items()}
+    assert again == {"a": 1, "b": 0, "c": 1}
 
 
 def test_a_task_that_eats_all_memory_is_given_up(bench):

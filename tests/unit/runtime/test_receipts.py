@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from catalog_builder.runtime.receipts import (
     Receipt,
     TaskState,
-    check_task,
+    find_receipt,
     inventory_of,
     read_receipt,
     write_receipt,
@@ -40,7 +40,7 @@ def done(tmp_path):
 
 
 def state(root, path, key="k", task="000001"):
-    return check_task(path, root, "ingest", task, key)
+    return find_receipt(path, root, "ingest", task, key)[0]
 
 
 def test_a_whole_receipt_with_its_output_is_done(done):
@@ -61,7 +61,7 @@ def test_other_inputs_make_it_stale(done):
 def test_a_foreign_receipt_is_not_taken(done):
     assert state(*done, task="000002") is TaskState.DAMAGED_RECEIPT
     root, path = done
-    assert check_task(path, root, "predict", "000001", "k") is TaskState.DAMAGED_RECEIPT
+    assert find_receipt(path, root, "predict", "000001", "k")[0] is TaskState.DAMAGED_RECEIPT
 
 
 @pytest.mark.parametrize(("rows_out", "balances"), [(1, False), (2, True), (3, False)])

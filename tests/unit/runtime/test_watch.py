@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
@@ -77,7 +78,7 @@ def test_rows_are_those_of_the_whole_stage(run):
     with StageWatch(workdir, events, meter, INGEST, None, TASKS, lambda: 2) as watch:
         for task in TASKS:
             watch.finished(task.name, receipt(task.name, 1000))
-        assert (meter.done, meter.text, meter.left) == (3, "3,000 rows", 0.0)
+        wait_for(lambda: (meter.done, meter.text, meter.left) == (3, "3,000 rows", 0.0))
     assert not workdir.progress_file.exists()
 
 
@@ -87,7 +88,56 @@ def test_a_failure_is_no_row_and_is_counted(run):
     with StageWatch(workdir, events, meter, INGEST, None, TASKS, lambda: 2) as watch:
         watch.finished("a", receipt("a", 10))
         watch.finished("b", None)
-        assert (meter.done, meter.text) == (2, "10 rows; 1 failed")
+        wait_for(lambda: (meter.done, meter.text) == (2, "10 rows; 1 failed"))
+
+
+def test_a_stage_that_ends_between_two_looks_is_shown_to_its_end(run, monkeypatch):
+    workdir, events = run
+    monkeypatch.setattr(watch_module, "LOOK_SECONDS", 60.0)
+    meter = Said()
+    with StageWatch(workdir, events, meter, INGEST, None, TASKS, lambda: 2) as watch:
+        for task in TASKS:
+            watch.finished(task.name, receipt(task.name, 10))
+    assert (meter.done, meter.text, meter.left) == (3, "30 rows", 0.0)
+
+
+def test_taking_note_costs_the_same_however_much_is_left(run):
+    """At the end of 12 000 tasks on 256 workers a driver spent 29 ms on each that was finished."""
+    workdir, events = run
+    tasks = [Task("ingest", f"{number:06d}", "key", work=2.0) for number in range(12_000)]
+    meter, workers = Said(), 256
+    watch = StageWatch(workdir, events, meter, INGEST, None, tasks, lambda: workers)
+    with ExitStack() as marks:
+        for task in tasks[:workers]:
+            marks.enter_context(mark(workdir, "ingest", task.name))
+        watch._look(time.monotonic())
+        begin = time.thread_time()
+        for task in (*tasks[: workers - 1], *tasks[workers:512]):
+            watch.finished(task.name, receipt(task.name, 10, seconds=4.0))
+        assert (time.thread_time() - begin) / 511 < 1e-3
+        begin = time.thread_time()
+        watch._show(time.monotonic())
+        assert time.thread_time() - begin < 0.1
+    # What is finished is forgotten, and what is left is worth what it is worth.
+    assert set(watch._seen) == {tasks[workers - 1].name}
+    assert watch._work_left == 2.0 * (12_000 - 511)
+    assert meter.done == 511
+    assert meter.left == pytest.approx(4.0 * (12_000 - 512) / workers, rel=0.05)
+
+
+def test_a_worker_has_a_first_task_and_later_ones(run):
+    """Which are first is told by the order in which tasks were begun, also when some are done."""
+    workdir, events = run
+    watch = StageWatch(workdir, events, Said(), INGEST, None, TASKS, lambda: 2)
+    for names in ("a", "ab", "bc"):
+        with ExitStack() as marks:
+            for name in names:
+                marks.enter_context(mark(workdir, "ingest", name))
+            watch._look(time.monotonic())
+        if names == "ab":
+            watch.finished("a", receipt("a", 1))
+    now = time.monotonic()
+    assert [watch._fact_of(name, now).first for name in "bc"] == [True, False]
 
 
 @pytest.fixture
