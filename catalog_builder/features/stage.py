@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,11 +40,11 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         inputs=_inputs(partition),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
-        notes={**result.notes, **_marks(partition)},
+        notes={**result.notes, **_marks(partition, result.notes["rows_read"])},
     )
 
 
-STAGE = Stage("ingest", version=8, work=_work, expendable=True)
+STAGE = Stage("ingest", version=9, work=_work, expendable=True)
 
 #: Settings that do not change what is made of a partition.
 _NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
@@ -84,9 +85,13 @@ def forget_incomplete(workdir: Workdir, tasks: list[Task]) -> None:
             remove_tree(workdir.root / receipt.output)
 
 
-def _marks(partition: Partition) -> dict[str, bool]:
+def _marks(partition: Partition, rows_read: Mapping[str, int]) -> dict[str, bool]:
     """Return the note that any table of the partition is simulated, if its header says so."""
-    return {SIMULATED: True} if any(map(is_marked, partition.files.values())) else {}
+    said = [
+        is_marked(file, was_read=rows_read.get(table, 0) > 0)
+        for table, file in partition.files.items()
+    ]
+    return {SIMULATED: True} if any(said) else {}
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:
