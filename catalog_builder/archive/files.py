@@ -18,6 +18,8 @@ from catalog_builder.errors import InputError
 
 _HASH_CHUNK = 1 << 20
 _HEAD_BYTES = 1 << 12
+#: Of a checksum list; Gaia's longest, of 3386 files, has 200 kB.
+_MAX_LIST_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -183,12 +185,17 @@ def read_checksums(
     url = f"{folder}/{rule.file_name}"
     try:
         with open_bytes(url) as stream:
-            content = stream.read()
+            content = stream.read(_MAX_LIST_BYTES + 1)
     except OSError as error:
         raise InputError(
             f"The checksum list {url} cannot be read: {error}.",
             "Make it readable, or remove it to go without checksums.",
         ) from error
+    if len(content) > _MAX_LIST_BYTES:
+        raise InputError(
+            f"The checksum list {url} has more than {_MAX_LIST_BYTES >> 20} MiB.",
+            "Fetch it again, or remove it to go without checksums.",
+        )
     foreign = name_foreign(content[:_HEAD_BYTES])
     if foreign is not None:
         raise InputError(

@@ -8,14 +8,14 @@ every conversion: it is a valid key of a FITS header and of ECSV's ``meta``, so 
 from __future__ import annotations
 
 import re
-import zlib
 from typing import Any, Final
 
-import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.readers.content import look_at
+from catalog_builder.archive.readers.guard import unforeseen_as_damage
+from catalog_builder.archive.storage import errors_as_os_errors, filesystem_of, open_bytes
 from catalog_builder.errors import InputError
 
 #: Keyword of FITS headers, key of ECSV's ``meta`` and of Parquet's metadata.
@@ -27,8 +27,10 @@ SENTENCE: Final = "simulated by catalog-builder, not observed"
 
 #: Version 0.1.0 left no mark, but always the truth.
 _MARK_FILES: Final = (MARK_FILE, "truth/about.json")
-#: Bytes of a file that are looked at, and what they may hold when decompressed.
-_HEAD, _TEXT = 1 << 18, 1 << 20
+#: Bytes of a file that are looked at.
+_HEAD: Final = 1 << 18
+#: Bytes of a remote Parquet file that are asked for at once: most footers.
+_FOOTER: Final = 1 << 16
 _CARD: Final = 80
 _IN_TEXT: Final = re.compile(
     rb"\b" + KEYWORD.encode() + rb"['\"]?\s*:\s*['\"]?(?:true|t|yes|1)\b", re.IGNORECASE
@@ -43,47 +45,70 @@ def is_marked_archive(archive: str) -> bool:
     InputError
         If the archive cannot be looked at.
     """
+    filesystem, root = filesystem_of(archive, "The archive")
     try:
-        filesystem, root = fsspec.url_to_fs(archive)
-        return any(filesystem.exists(f"{str(root).rstrip('/')}/{name}") for name in _MARK_FILES)
-    except (ValueError, ImportError, OSError) as error:
+        with errors_as_os_errors():
+            return any(_exists(filesystem, f"{root.rstrip('/')}/{name}") for name in _MARK_FILES)
+    except OSError as error:
         raise InputError(
             f"The archive {archive} cannot be opened: {error}.",
             "Give a path, or a URL whose file system is installed.",
         ) from error
 
 
-def is_marked(file: FileRef) -> bool:
+def _exists(filesystem: Any, path: str) -> bool:
+    """Whether a file is there; fsspec says of a web server that cannot be reached that it is not.
+
+    One that refuses to say (403) has none: so do stores whose files may not be listed.
+    """
+    if "http" not in filesystem.protocol:
+        return bool(filesystem.exists(path))
+    try:
+        return bool(filesystem.exists(path, strict=True))
+    except Exception as error:
+        if 400 <= getattr(error, "status", 0) < 500:
+            return False
+        raise
+
+
+def is_marked(file: FileRef, *, was_read: bool = False) -> bool:
     """Say whether the header of a table says that it is simulated.
 
-    Text, FITS and Parquet are told apart by content. What cannot be read says nothing: those who
-    read the rows will say what is wrong with it.
+    Parameters
+    ----------
+    file : FileRef
+        The table; text, FITS and Parquet are told apart by content, as by those who read the rows.
+    was_read : bool
+        Whether rows of it were taken. A file that gave none, and cannot be looked at, says nothing.
+
+    Raises
+    ------
+    InputError
+        If rows were taken of a file that now cannot be looked at: they would pass as real.
     """
     try:
-        filesystem, path = fsspec.url_to_fs(file.url)
-        if not filesystem.isfile(path):  # a pipe would be waited for
+        with unforeseen_as_damage(file.url):
+            return _says_so(file.url)
+    except InputError as error:
+        if not was_read:
             return False
-        with filesystem.open(path, "rb") as stream:
-            head = stream.read(_HEAD)
-            if head.startswith(b"PAR1"):
-                return _in_parquet(stream)
-    except (OSError, pa.ArrowException):
-        return False
-    if head.startswith(b"\x1f\x8b"):
-        head = _inflate(head)
-    return _in_fits(head) if head.startswith(b"SIMPLE  =") else _in_comments(head)
+        raise InputError(
+            f"Whether {file.url} is simulated cannot be told: {error.problem}",
+            "Check the file and the connection, then give the same command again.",
+        ) from error
 
 
-def _inflate(head: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(wbits=31).decompress(head, _TEXT)
-    except zlib.error:
-        return b""
+def _says_so(url: str) -> bool:
+    content = look_at(url, _HEAD)
+    if content.format == "parquet":
+        return _in_parquet(url)
+    return _in_fits(content.head) if content.format == "fits" else _in_comments(content.head)
 
 
 def _in_comments(head: bytes) -> bool:
     """Look through the comment lines above the rows."""
-    first_row = re.search(rb"^[^#\r\n]", head, re.MULTILINE)
+    head = head.removeprefix(b"\xef\xbb\xbf")
+    first_row = re.search(rb"^(?!#)[^\n]*\S", head, re.MULTILINE)
     return _IN_TEXT.search(head, 0, first_row.start() if first_row else len(head)) is not None
 
 
@@ -97,9 +122,9 @@ def _in_fits(head: bytes) -> bool:
     )
 
 
-def _in_parquet(stream: Any) -> bool:
-    stream.seek(0)
-    metadata = pq.read_metadata(stream).metadata or {}
+def _in_parquet(url: str) -> bool:
+    with open_bytes(url, at_once=_FOOTER) as stream:
+        metadata = pq.read_metadata(stream).metadata or {}
     word = KEYWORD.encode()
     # By itself, or in the ECSV header that astropy keeps.
     own = metadata.get(word, b"").strip().lower() in (b"true", b"t", b"yes", b"1")

@@ -40,11 +40,12 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
     release, file = context.release, partition.files[table]
     ledger = Ledger(list(release.tables), release.driving_tables)
     announcing = _announcing(context, table)
-    problem = ""
+    problem, was_read = "", False
     try:
         for block in read_ids(
             file, table, release, context.settings.block_rows, announcing.values()
         ):
+            was_read = was_read or block.n_read > 0
             ids = block.columns["source_id"]
             ledger.request(table, ids)
             ledger.reject_unread(table, block.rejects)
@@ -61,7 +62,7 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
         np.save(out / f"{name}.npy", ids, allow_pickle=False)
     named = ledger.requested.size
     notes: dict[str, Any] = {"problem": problem} if problem else {}
-    if is_marked(file):
+    if is_marked(file, was_read=was_read):
         notes[SIMULATED] = True
     return Outcome(
         rows_in=named + ledger.nameless.total(),
@@ -111,7 +112,7 @@ def _sum_up(context: IngestContext, task: Task) -> Outcome:
     )
 
 
-COUNT = Stage("count", version=1, work=_count_table, expendable=True, incomplete=went_without)
+COUNT = Stage("count", version=2, work=_count_table, expendable=True, incomplete=went_without)
 CENSUS = Stage("census", version=2, work=_sum_up, expendable=True)
 
 

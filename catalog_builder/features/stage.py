@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +40,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         inputs=_inputs(partition),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
-        notes={**result.notes, **_marks(partition)},
+        notes={**result.notes, **_marks(partition, result.notes["rows_read"])},
     )
 
 
@@ -79,9 +80,13 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
     ]
 
 
-def _marks(partition: Partition) -> dict[str, bool]:
+def _marks(partition: Partition, rows_read: Mapping[str, int]) -> dict[str, bool]:
     """Return the note that any table of the partition is simulated, if its header says so."""
-    return {SIMULATED: True} if any(map(is_marked, partition.files.values())) else {}
+    said = [
+        is_marked(file, was_read=rows_read.get(table, 0) > 0)
+        for table, file in partition.files.items()
+    ]
+    return {SIMULATED: True} if any(said) else {}
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import inexact_key
 from catalog_builder.archive.readers.content import refuse_other_than_fits
 from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
+from catalog_builder.archive.readers.guard import guarded
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.archive.units import same_unit
 from catalog_builder.errors import InputError
@@ -75,10 +76,14 @@ def read_labels(
     Raises
     ------
     InputError
-        If the file lacks a column, or a label has another unit than described.
+        If the file lacks a column or has it twice, or a label has another unit than described.
     DamagedFileError
         If it is not FITS, or ends too early: after the last block that could be read.
     """
+    yield from guarded(file.url, _read_blocks(file, survey, block_rows))
+
+
+def _read_blocks(file: FileRef, survey: LabelSurvey, block_rows: int) -> Generator[LabelBlock]:
     refuse_other_than_fits(file.url)
     with open_fits_table(file.url, survey.hdu) as table:
         columns = _find_columns(file.url, survey, table)
@@ -121,8 +126,7 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
     needed |= {cut.column for cut in survey.cuts if not cut.optional}
     for label in survey.labels.values():
         needed |= {label.column, label.error}
-    by_lower = {name.lower(): name for name in reversed(table.names)}
-    found = {name: by_lower[name.lower()] for name in needed | optional if name.lower() in by_lower}
+    found = _match_names(url, sorted(needed | optional), table.names)
     missing = sorted(needed - set(found))
     if missing:
         raise InputError(
@@ -149,6 +153,28 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
             )
     _check_units(url, survey, table, found)
     return found
+
+
+def _match_names(url: str, wanted: Sequence[str], header: Sequence[str]) -> dict[str, str]:
+    """Return the file's spelling of names; FITS tells none apart by upper and lower case.
+
+    Raises
+    ------
+    InputError
+        If one stands there twice, in whatever case.
+    """
+    spellings: dict[str, list[str]] = {}
+    for name in header:
+        spellings.setdefault(name.lower(), []).append(name)
+    found = {name: spellings[name.lower()] for name in wanted if name.lower() in spellings}
+    for name, doubles in found.items():
+        if len(doubles) > 1:
+            raise InputError(
+                f"{url}: column {name} stands {len(doubles)} times in the header"
+                f" ({', '.join(doubles)}).",
+                "Remove the surplus column.",
+            )
+    return {name: doubles[0] for name, doubles in found.items()}
 
 
 def _check_units(url: str, survey: LabelSurvey, table: FitsTable, found: Mapping[str, str]) -> None:

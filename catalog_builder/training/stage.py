@@ -44,7 +44,7 @@ def _read_labels(context: TrainingContext, task: Task) -> Outcome:
         output_digest=digest,
         notes={
             "label_nulls": survey.label_nulls,
-            **({SIMULATED: True} if is_marked(file) else {}),
+            **({SIMULATED: True} if is_marked(file, was_read=True) else {}),
         },
     )
 
@@ -89,7 +89,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
     )
 
 
-LABELS = Stage("labels", version=3, work=_read_labels)
+LABELS = Stage("labels", version=4, work=_read_labels)
 MATCH = Stage("match", version=2, work=_match)
 ASSEMBLE = Stage("training-set", version=2, work=_assemble)
 

@@ -6,10 +6,11 @@
 The seeds are tables of a simulated archive and, where ``../shared`` lies beside the repository, of
 the real one, cut to a few rows. Each case mutates one (bytes, tokens, lines, the header, the
 gzip stream) and reads it. Allowed are `InputError` and its child `DamagedFileError`; every other
-exception, a warning, a crash or a hang is a failure. What is read must add up: rows looked at are
-good rows plus rejects, numbered without gaps, and where the text was read to its end they are as
-many as its lines. Of a mutated gzip stream no more may be read than zlib finds in the members whose
-CRC is right, and in one that ends early. A case depends on nothing but the seed and its number.
+exception, be it one that the guard kept to its file (`UnforeseenDamageError`), a warning, a crash
+or a hang is a failure. What is read must add up: rows looked at are good rows plus rejects,
+numbered without gaps, and where the text was read to its end they are as many as its lines. Of a
+mutated gzip stream no more may be read than zlib finds in the members whose CRC is right, and in
+one that ends early. A case depends on nothing but the seed and its number.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.readers import read_blocks
+from catalog_builder.archive.readers import UnforeseenDamageError, read_blocks
 from catalog_builder.archive.release import load_release
 from catalog_builder.errors import InputError
 
@@ -146,6 +147,8 @@ class Fuzzer:
                 ref, seed.table, self.release, block_rows=block_rows, columns=columns
             ):
                 read = _check_block(block, read, self.release.tables[seed.table], block_rows)
+        except UnforeseenDamageError:
+            raise
         except InputError as error:
             _check_error(error, file)
             if not whole:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import Block, DamagedFileError, select_columns
 from catalog_builder.archive.readers.content import look_at
+from catalog_builder.archive.readers.guard import UnforeseenDamageError, guarded
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
 
-__all__ = ["Block", "DamagedFileError", "read_blocks"]
+__all__ = ["Block", "DamagedFileError", "UnforeseenDamageError", "read_blocks"]
 
 
 def read_blocks(
@@ -53,10 +54,25 @@ def read_blocks(
         Before the first block: a required column is absent, a wanted one is there twice, or the
         header contradicts the description.
     DamagedFileError
-        After the last good block: the file is unreadable from there on, for its `reason`.
+        After the last good block: the file is unreadable from there on, for its `reason`. An
+        `UnforeseenDamageError` where its content made a reader fail in a way that is not known.
     """
     if block_rows < 1:
         raise ValueError("block_rows must be at least 1")
+    yield from guarded(
+        file.url, _read_blocks(file, table, release, block_rows, columns, check_first=check_first)
+    )
+
+
+def _read_blocks(
+    file: FileRef,
+    table: TableName,
+    release: ReleaseSpec,
+    block_rows: int,
+    columns: Collection[str] | None,
+    *,
+    check_first: bool,
+) -> Generator[Block]:
     spec = release.tables[table]
     wanted = select_columns(spec, columns)
     content = look_at(file.url)

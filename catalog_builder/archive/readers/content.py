@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
-import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.inflate import Inflater
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.signs import CONVERT, FITS, GZIP, name_foreign
 from catalog_builder.archive.storage import open_bytes
 
-_HEAD_BYTES = 1 << 12
+#: What is enough to tell a format; and the most that a head may hold when decompressed.
+_HEAD_BYTES, _MAX_HEAD_BYTES = 1 << 12, 1 << 24
 _LINE_BYTES = 512
 
 
@@ -35,7 +38,7 @@ class Content:
     head: bytes
 
 
-def look_at(url: str) -> Content:
+def look_at(url: str, size: int = _HEAD_BYTES) -> Content:
     """Tell what a file is from its first bytes.
 
     Parameters
@@ -43,6 +46,8 @@ def look_at(url: str) -> Content:
     url : str
         Path or URL. A name that promises gzip, FITS or Parquet only makes the reader choosier
         about what passes as text.
+    size : int
+        Bytes on disk to take the head from; what the file is does not depend on it.
 
     Raises
     ------
@@ -50,8 +55,8 @@ def look_at(url: str) -> Content:
         If it cannot be opened, is empty, or is something else, which is named: a compression
         or a format that is not read here, a page of HTML.
     """
-    packed, head = read_head(url, _HEAD_BYTES)
-    foreign = name_foreign(head)
+    packed, head = read_head(url, size)
+    foreign = name_foreign(head[:_HEAD_BYTES])
     if foreign is not None:
         what, way_out = foreign
         found = f"holds {what} within gzip" if packed else f"is {what}"
@@ -59,7 +64,7 @@ def look_at(url: str) -> Content:
     if head.startswith(FITS):
         return Content("fits", packed, head)
     # A column may be called PAR1; Parquet goes on in bytes that are no text.
-    if head.startswith(b"PAR1") and not (b"," in head and _is_printable(head)):
+    if head.startswith(b"PAR1") and not (b"," in head[:_HEAD_BYTES] and _is_printable(head)):
         if packed:
             raise DamagedFileError(
                 f"{url} is Parquet within gzip, which cannot be read in pieces.",
@@ -98,6 +103,9 @@ def refuse_other_than_fits(url: str) -> None:
 def read_head(url: str, size: int) -> tuple[bool, bytes]:
     """Return whether a file is gzipped, and what its first `size` bytes on disk hold.
 
+    A file that can be inflated only in part gives that part; who reads it to the end will say what
+    is wrong.
+
     Raises
     ------
     DamagedFileError
@@ -114,10 +122,13 @@ def read_head(url: str, size: int) -> tuple[bool, bytes]:
         )
     if not head.startswith(GZIP):
         return False, head
-    try:
-        return True, zlib.decompressobj(wbits=31).decompress(head)
-    except zlib.error:
-        return True, b""  # who reads it to the end will say what is wrong
+    inflated = b""
+    with suppress(DamagedFileError):  # at the latest where the head ends
+        for piece in Inflater(url, io.BytesIO(head)).pieces():
+            inflated += piece
+            if len(inflated) >= _MAX_HEAD_BYTES:
+                break
+    return True, inflated
 
 
 def _may_be_a_table(head: bytes, url: str, packed: bool) -> bool:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import tracemalloc
 
 import fsspec
 import pytest
@@ -121,6 +122,19 @@ def test_a_checksum_list_that_is_a_page(tmp_path):
     rule = ChecksumRule(file_name="SUMS", algorithm="md5")
     with pytest.raises(InputError, match=r'SUMS is an HTML page \("Login"\)'):
         read_checksums(str(tmp_path), {"SUMS"}, rule)
+
+
+def test_a_checksum_list_without_end_is_refused(tmp_path):
+    with (tmp_path / "SUMS").open("wb") as stream:
+        stream.truncate(20 << 30)  # of zeros, and of no block on the disk
+    rule = ChecksumRule(file_name="SUMS", algorithm="md5")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"checksum list .*SUMS has more than 64 MiB"):
+            read_checksums(str(tmp_path), {"SUMS"}, rule)
+        assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.timeout(30)

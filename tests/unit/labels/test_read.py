@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.readers import DamagedFileError
+from catalog_builder.archive.readers import DamagedFileError, UnforeseenDamageError
+from catalog_builder.archive.readers.fits_table import FitsTable
 from catalog_builder.errors import InputError
 from catalog_builder.labels.read import read_labels, resolve_duplicates
 from catalog_builder.labels.survey import load_survey
@@ -152,6 +153,36 @@ def test_text_in_place_of_numbers(path):
     fits.BinTableHDU.from_columns(columns).writeto(path)
     with pytest.raises(InputError, match="column TEFF holds no single numbers"):
         list(read_labels(FileRef(str(path), 0), SURVEY))
+
+
+@pytest.mark.parametrize("wanted", ["LOGG", "STARFLAG", "GAIAEDR3_SOURCE_ID"])
+@pytest.mark.parametrize("spelt", [str.lower, str.title, str])
+def test_a_column_that_stands_there_twice(path, wanted, spelt):
+    file = write(path, [{}])
+    with fits.open(path) as hdus:
+        columns = hdus[1].columns + fits.Column("A_SPARE_ONE_WITH_LONG_NAME", "E", array=[0.0])
+        fits.BinTableHDU.from_columns(columns).writeto(path.with_name("spare"))
+    # astropy writes no column twice: the spare one is given the name.
+    double = spelt(wanted)
+    content = path.with_name("spare").read_bytes()
+    path.write_bytes(content.replace(b"A_SPARE_ONE_WITH_LONG_NAME", f"{double:<26}".encode()))
+    with pytest.raises(InputError, match=TWICE[double == wanted].format(wanted, double)) as caught:
+        list(read_labels(file, SURVEY))
+    assert path.name in str(caught.value)
+
+
+#: Of names that are the same to the letter, astropy refuses the whole table.
+TWICE = {False: r"column {} stands 2 times in the header \(.*{}", True: "{}|name already used"}
+
+
+def test_what_nobody_foresaw_names_the_file(path, monkeypatch):
+    def broken(self, names, block_rows):
+        raise TypeError("no such thing")
+        yield
+
+    monkeypatch.setattr(FitsTable, "blocks", broken)
+    with pytest.raises(UnforeseenDamageError, match=rf"{path.name} cannot be read: TypeError in"):
+        read_one(path, [{}])
 
 
 def test_an_empty_table_gives_one_empty_block(path):
