@@ -1,11 +1,13 @@
 """What the pages of a Parquet file expand to, looked at before Arrow expands them.
 
 Arrow takes a row whole, whatever its length, and a page whole; and in a few bytes there may be
-2**30 equal numbers. The footer says how many, but it need not be right: the pages count.
+2**30 equal numbers. The footer says how many, but it need not be right: the pages count. It is read
+here and not by pyarrow, which ends the process over some wrong bytes in what it says of a column.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -22,8 +24,13 @@ MAX_EXPANSION: Final = 64
 _DATA_PAGE, _DATA_PAGE_2 = 0, 3
 #: The longest header looked at; the smallest and largest value of the page are in it.
 _HEADER_BYTES: Final = 1 << 14
-_MAX_DEPTH: Final = 4
-_TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _BINARY, _STRUCT = 1, 2, 3, {4, 5, 6}, 7, 8, 12
+_MAX_DEPTH: Final = 12
+_TRUE, _FALSE, _BYTE, _INTEGERS, _DOUBLE, _BINARY = 1, 2, 3, {4, 5, 6}, 7, 8
+_LISTS, _STRUCT, _LONG_LIST = {9, 10}, 12, 15
+#: Of the footer: where its length stands, and the fields by which it says where columns lie.
+_TAIL: Final = 8
+_ROW_GROUPS, _COLUMNS, _ROWS, _FACTS = 4, 1, 3, 3
+_VALUES, _PAGES_AT, _DICTIONARY_AT = 5, 9, 11
 
 
 def good_groups(
@@ -49,27 +56,56 @@ def good_groups(
         for leaf, path in enumerate(paths)
         if path == name or path.startswith(f"{name}.")
     }
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
+    try:
+        groups = _groups(stream, leaves)
+    except (LookupError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            f"{url} cannot be read as Parquet: its footer is damaged.", "Fetch it again."
+        ) from error
+    for number, (n_rows, chunks) in enumerate(groups):
         for leaf, length in leaves.items():
-            wrong = _why_not(stream, group.column(leaf), group.num_rows, length)
+            wrong = _why_not(stream, chunks[leaf], n_rows, length)
             if wrong is not None:
                 return number, DamagedFileError(
                     f"{url} cannot be read as Parquet: row group {number}, column "
                     f"{paths[leaf]}: {wrong}.",
                     "If it is as its author wrote it, write it anew with smaller row groups.",
                 )
-    return metadata.num_row_groups, None
+    return len(groups), None
 
 
-def _why_not(stream: Any, chunk: Any, n_rows: int, length: int | None) -> str | None:
+class _Chunk(NamedTuple):
+    """A column's part of a row group: how many values, and where its first page begins."""
+
+    n_values: int
+    place: int
+
+
+def _groups(stream: Any, leaves: Mapping[int, Any]) -> list[tuple[int, dict[int, _Chunk]]]:
+    """Return the rows of each row group, and its parts of some columns, as the footer has them."""
+    end = stream.seek(0, os.SEEK_END) - _TAIL
+    stream.seek(end)
+    size = int.from_bytes(stream.read(4), "little")
+    stream.seek(max(0, end - size))
+    footer = _Compact(stream.read(size)).struct()
+    groups = []
+    for group in footer.get(_ROW_GROUPS) or []:
+        facts = {leaf: group[_COLUMNS][leaf][_FACTS] for leaf in leaves}
+        chunks = {leaf: _chunk(each) for leaf, each in facts.items()}
+        groups.append((int(group[_ROWS]), chunks))
+    return groups
+
+
+def _chunk(facts: Mapping[int, Any]) -> _Chunk:
+    place, dictionary = int(facts[_PAGES_AT]), int(facts.get(_DICTIONARY_AT) or 0)
+    return _Chunk(int(facts[_VALUES]), dictionary if 0 < dictionary < place else place)
+
+
+def _why_not(stream: Any, chunk: _Chunk, n_rows: int, length: int | None) -> str | None:
     """Say why a part of a column is not to be read."""
-    n_values = int(chunk.num_values)
+    n_values, place = chunk
     if length is not None and n_values > n_rows * length + SPARE_ELEMENTS:
         return f"{n_rows} rows of {length} elements are described, and it has {n_values} of them"
-    place = int(chunk.data_page_offset)
-    if chunk.has_dictionary_page and 0 < (chunk.dictionary_page_offset or 0) < place:
-        place = int(chunk.dictionary_page_offset)
     seen = stored = 0
     while seen < n_values:
         try:
@@ -110,7 +146,7 @@ def _page(stream: Any, place: int) -> _Page:
 
 
 class _Compact:
-    """Reads a structure of Thrift's compact protocol, as far as page headers use it.
+    """Reads a structure of Thrift's compact protocol, as far as Parquet uses it.
 
     What is missing or otherwise is a LookupError or ValueError.
     """
@@ -120,7 +156,7 @@ class _Compact:
         self.place = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """Return the fields by number: integers, or structures; None for other values."""
+        """Return the fields by number: integers, lists, structures; None for other values."""
         if depth > _MAX_DEPTH:
             raise ValueError("nested too deeply")
         fields: dict[int, Any] = {}
@@ -135,14 +171,27 @@ class _Compact:
             return self.struct(depth + 1)
         if kind in _INTEGERS:
             return self._integer()
+        if kind in _LISTS:
+            return self._list(depth + 1)
         if kind not in {_TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY}:
-            raise ValueError("no value of a page header")
+            raise ValueError("no value that Parquet uses")
         # Of these nothing is needed: 1 byte, 8, or as many as are said; booleans are in the head.
         self.place += {_BYTE: 1, _DOUBLE: 8}.get(kind, 0)
         if kind == _BINARY:
             size = self._varint()
             self.place += size
         return None
+
+    def _list(self, depth: int) -> list[Any]:
+        head = self._byte()
+        kind, size = head & 15, head >> 4
+        if size == _LONG_LIST:
+            size = self._varint()
+        if size > len(self._content) - self.place:  # each takes a byte at least
+            raise ValueError("a list is longer than what holds it")
+        if kind in {_TRUE, _FALSE}:
+            kind = _BYTE
+        return [self._value(kind, depth) for _ in range(size)]
 
     def _byte(self) -> int:
         byte = self._content[self.place]
@@ -157,6 +206,8 @@ class _Compact:
             if byte < 128:
                 return number
             shift += 7
+            if shift > 63:
+                raise ValueError("a number of more than 64 bits")
 
     def _integer(self) -> int:
         number = self._varint()
