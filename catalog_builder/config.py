@@ -104,6 +104,9 @@ class PublishSettings(Section):
     formats: tuple[Literal["fits"], ...] = Field(
         ("fits",), description="What is exported beside the zarr store."
     )
+    report: bool = Field(
+        True, description="Draw `report.html`: some 4 s at the end of the run, however many rows."
+    )
 
 
 class DemoSettings(Section):

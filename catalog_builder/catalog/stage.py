@@ -84,8 +84,6 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
 
 
 def _seal(context: PublishContext, task: Task) -> Outcome:
-    from catalog_builder.report.page import make_report  # matplotlib
-
     del task
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
@@ -100,7 +98,11 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
                 # Those who read only the table are told too.
                 _mark_cards(context.record),
             )
-        make_report(building / STORE_NAME, context.record, context.schema, building / REPORT_NAME)
+        if context.settings.report:
+            from catalog_builder.report.page import make_report  # matplotlib
+
+            page = building / REPORT_NAME
+            make_report(building / STORE_NAME, context.record, context.schema, page)
         seal(building, folder, context.record, context.schema)
     elif findings := validate_catalog(folder):
         raise CatalogueError(

@@ -36,4 +36,6 @@ def interrupts():
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory):
     """An archive and an undisturbed run over it."""
-    return kills_module.make_bench(tmp_path_factory.mktemp("bench"))
+    # Without the report, which takes as long as the rest; `make faults` draws it.
+    settings = (*kills_module.SETTINGS, "publish.report=false")
+    return kills_module.make_bench(tmp_path_factory.mktemp("bench"), settings=settings)

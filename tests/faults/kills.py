@@ -75,6 +75,7 @@ class Bench:
 
     root: Path
     seconds: dict[str, float] = field(default_factory=dict)
+    settings: tuple[str, ...] = SETTINGS
 
     @property
     def archive(self) -> Path:
@@ -88,7 +89,7 @@ class Bench:
 
     def command(self, workdir: Path, cluster: str = "local") -> list[str]:
         """Return the one command that is given again and again."""
-        pairs = [part for setting in SETTINGS for part in ("--set", setting)]
+        pairs = [part for setting in self.settings for part in ("--set", setting)]
         return [
             *(sys.executable, "-m", "catalog_builder.cli", "run", "--release", "dr3"),
             *("--archive", str(self.archive), "--workdir", str(workdir), *pairs),
@@ -96,9 +97,9 @@ class Bench:
         ]
 
 
-def make_bench(root: Path, stars: int = 600) -> Bench:
+def make_bench(root: Path, stars: int = 600, settings: tuple[str, ...] = SETTINGS) -> Bench:
     """Simulate a sky and run over it undisturbed."""
-    bench = Bench(root)
+    bench = Bench(root, settings=settings)
     simulate("dr3", stars, 7, bench.archive)
     finish(bench.command(bench.reference))
     for step, stages in STEPS.items():

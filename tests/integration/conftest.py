@@ -22,6 +22,8 @@ QUICK = (
     "model.min_regime_stars=20",
     "ingest.store_chunk_rows=64",
     "predict.batch_size=37",
+    # It takes as long as the rest; test_marks looks at reports of whole runs.
+    "publish.report=false",
 )
 
 

@@ -62,11 +62,12 @@ def without_marks(archive, *but):
 def run(site, workdir, archive, **options):
     """Run over an archive; return RELEASE.json, the catalogue's folder and the closing lines."""
     settings = {"archive": str(archive), "workdir": str(workdir), "cluster.kind": site.address}
-    config = load_config(None, list(QUICK), settings | options)
+    config = load_config(None, [*QUICK, "publish.report=true"], settings | options)
     said = []
     run_steps(config, ("ingest", "predict", "publish"), verbosity=-1, echo=said.append)
     (catalogue,) = sealed(workdir)
     assert validate_catalog(catalogue) == []
+    assert "<html" in (catalogue / "report.html").read_text(encoding="utf-8")
     return json.loads((catalogue / "RELEASE.json").read_text()), catalogue, "\n".join(said)
 
 

@@ -58,7 +58,7 @@ def test_the_catalogue_is_valid_and_the_same_in_both_formats(finished):
         value, sigma = dataset[label].values, dataset[f"e_{label}"].values
         assert np.isfinite(value).any()
         np.testing.assert_array_equal(np.isfinite(value), sigma > 0)
-    assert "<html" in (catalogue / "report.html").read_text(encoding="utf-8")
+    assert not (catalogue / "report.html").exists()
 
 
 def test_the_same_command_again_does_nothing(site, work):
