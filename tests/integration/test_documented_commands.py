@@ -13,7 +13,7 @@ import pytest
 import typer
 
 from catalog_builder import cli, open_catalog
-from catalog_builder.cli.app import app
+from catalog_builder.cli.program import app  # with its commands
 from catalog_builder.config import load_config
 from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK

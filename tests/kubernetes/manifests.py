@@ -24,7 +24,7 @@ import yaml
 from distributed.cli import dask_scheduler, dask_worker
 from typer.main import get_command
 
-from catalog_builder.cli.app import app
+from catalog_builder.cli.program import app  # with its commands
 
 #: Kubernetes release whose schemas are used; an older one knows fewer fields.
 KUBERNETES = "1.33"
