@@ -40,7 +40,7 @@ class Ledger:
     Attributes
     ----------
     nameless : Counter
-        Rows of driving tables without a readable id, by reason: requested by nobody knows whom.
+        Rows of driving tables without a readable id, by reason: requested without a name.
     cell_nulls : Counter
         Bad cells that became null, by ``table.column``.
     rows_read : Counter

@@ -11,11 +11,11 @@ from catalog_builder.features.counts import counts_of, unknown_in_words
 from catalog_builder.runtime.receipts import Receipt
 
 _LOOK = (
-    "`catalog-builder status` lists the reasons. Mend the files and give the same command again,"
+    "`catalog-builder status` lists the reasons. Correct the files and give the same command again,"
     " or raise ingest.max_rejected if they are in order."
 )
 _ACCEPT = (
-    "Mend the files and give the same command again; or give it with --accept-lost, and the"
+    "Correct the files and give the same command again; or give it with --accept-lost, and the"
     " catalogue says that it lacks an unknown number of sources."
 )
 

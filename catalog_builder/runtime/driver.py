@@ -320,11 +320,11 @@ def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseExc
     """Return one error for all failures; a defect of the program is passed on as it is."""
     first = failures[0]
     if not (first.lost_worker or isinstance(first.error, CatalogBuilderError | OSError)):
-        return first.error  # its traceback helps whoever mends it
+        return first.error  # its traceback helps to find the defect
     done = ", the others are done" if len(failures) < planned else ""
     reasons = grouped({failure.task.name: failure.reason for failure in failures})
     problem = f"{stage.name}: {len(failures)} of {planned} tasks failed{done}. {'; '.join(reasons)}"
-    way_out = "Mend the cause and give the same command again: what is done is kept."
+    way_out = "Remove the cause and give the same command again: what is done is kept."
     if isinstance(first.error, CatalogBuilderError):
         return type(first.error)(problem, way_out)
     return ClusterError(problem, way_out) if first.lost_worker else StoreError(problem, way_out)

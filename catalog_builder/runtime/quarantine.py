@@ -17,7 +17,7 @@ SUFFIX = ".quarantined"
 
 
 class GivenUp(BaseModel):
-    """Why a task is left out; with another key (a mended file, a setting) it is tried anew."""
+    """Why a task is left out; with another key (a corrected file, a setting) it is tried anew."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -223,7 +223,7 @@ class Fleet:
             group.failure = ClusterError(
                 f"{group.stillborn} {group.name} jobs in a row ended before they had a worker"
                 f" ({word}). {self._last_words(job)}",
-                "Mend what their log says (the environment of a job is"
+                "Correct what their log says (the environment of a job is"
                 " job_script_prologue's), then give the same command again.",
             )
 
