@@ -1,8 +1,8 @@
 """Counts who was asked for in a partition that could not be ingested, one table at a time.
 
-Whatever ended the ingest may end the next reader of that file as well, even of its ids alone. So each
-table is counted by a task of its own: one that dies takes no other's count with it. Of a table that
-cannot be read to its end, the source table may still say who has a row in it.
+Whatever ended the ingest may end the next reader of that file as well, even of its ids alone. So
+each table is counted by a task of its own: one that dies takes no other's count with it. Of a table
+that cannot be read to its end, the source table may still say who has a row in it.
 """
 
 from __future__ import annotations
