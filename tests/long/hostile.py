@@ -47,8 +47,8 @@ PATIENCE = 300.0
 #: Exit codes of errors in words; 1 is a defect, and a signal is negative.
 IN_WORDS = {0, 3, 4, 5, 6, 8, 9}
 TABLES = ("gaia_source", "rvs_mean_spectrum", "xp_continuous_mean_spectrum")
-#: By which a label may differ with the company that a star has in its batch; a wrong spectrum changes
-#: it by a hundred times as much.
+#: By which a label may differ with the company that a star has in its batch; a wrong spectrum
+#: changes it by a hundred times as much.
 ROUNDING = 1e-4
 #: The columns by which a row says what it went without.
 INPUTS = ("has_rvs", "has_xp")
