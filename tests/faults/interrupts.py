@@ -21,7 +21,7 @@ import psutil
 
 PROGRAM = (sys.executable, "-m", "catalog_builder.cli")
 SETTINGS = (
-    "demo.stars=300",
+    "demo.stars=600",  # the fewest that leave enough labelled stars to train on
     "model.epochs=2",
     "model.members=2",
     "model.min_label_stars=50",
