@@ -40,12 +40,10 @@ PARTS = {
 HEAD = """# The long checks
 
 What takes minutes and does not run with every change: `make check-long`, some {minutes:.0f} minutes
-on {cores} cores. Their last result:
+on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
 
-Commit `{commit}`, {day}, Python {python}, {cores} cores.
-
-| part | what it shows | result | min |
-|---|---|---|---:|
+| part | what it shows | result | commit | min |
+|---|---|---|---|---:|
 """
 
 
@@ -78,7 +76,6 @@ def in_words(results: list[Result]) -> str:
     minutes = sum(result.minutes for result in results)
     text = HEAD.format(
         minutes=minutes,
-        commit=commit(),
         day=time.strftime("%Y-%m-%d", time.gmtime()),
         python=platform.python_version(),
         cores=os.cpu_count(),
@@ -86,7 +83,8 @@ def in_words(results: list[Result]) -> str:
     for result in results:
         verdict = "good" if result.good else "**not good**"
         what = PARTS[result.part][1]
-        text += f"| {result.part} | {what} | {verdict}: {result.words} | {result.minutes:.0f} |\n"
+        cells = (result.part, what, f"{verdict}: {result.words}", f"`{commit()}`")
+        text += f"| {' | '.join(cells)} | {result.minutes:.0f} |\n"
     return text
 
 
