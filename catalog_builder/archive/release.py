@@ -5,98 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import numpy as np
 from pydantic import Field, HttpUrl, model_validator
 
-from catalog_builder.archive.description import Description, load_description
+from catalog_builder.archive.spectra import (
+    Announcement,
+    LineSpectrum,
+    LowResolutionSpectrum,
+    Product,
+    Spectrum,
+    ThresholdRule,
+)
 from catalog_builder.archive.tables import (
     ChecksumRule,
-    ColumnName,
     PartitionRule,
-    PositiveInt,
     TableName,
     TableSpec,
     TextRule,
 )
-from catalog_builder.archive.units import UnitText, parse_unit, same_unit
-
-
-class GridSpec(Description):
-    """A regular wavelength grid: ``start + step * arange(count)``, both ends included."""
-
-    start: float
-    step: Annotated[float, Field(gt=0)]
-    count: PositiveInt
-    unit: UnitText = "nm"
-
-    @model_validator(mode="after")
-    def _is_a_length(self) -> Self:
-        if parse_unit(self.unit).physical_type != "length":
-            raise ValueError(f"unit {self.unit!r} is not a length")
-        return self
-
-    def wavelengths(self) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        """Return the grid, float64 of shape (count,), in `unit`."""
-        # Rounded, so that 846.0 + 0.01 * 3 is the same number as in the archive's own tables.
-        return np.round(self.start + self.step * np.arange(self.count, dtype=np.float64), 9)
-
-
-class NormalisationRule(Description):
-    """How mean RVS spectra were normalised, told from one column.
-
-    Stars whose `column` is below `threshold` were divided by `below`, the others by `otherwise`.
-    """
-
-    column: ColumnName
-    threshold: float
-    below: Literal["pseudo_continuum", "constant"]
-    otherwise: Literal["pseudo_continuum", "constant"]
-
-
-class RvsSpec(Description):
-    """The mean RVS spectra of a release.
-
-    Parameters
-    ----------
-    grid : GridSpec
-        Wavelengths of the samples.
-    medium, frame : str
-        What the wavelengths refer to.
-    normalisation : NormalisationRule
-        How the flux was normalised.
-    sig_to_noise : str
-        Column of the source table with the signal-to-noise ratio of the spectrum.
-    """
-
-    grid: GridSpec
-    medium: Literal["vacuum", "air"]
-    frame: Literal["rest", "barycentric"]
-    normalisation: NormalisationRule
-    sig_to_noise: ColumnName
-
-
-class XpContinuousSpec(Description):
-    """XP spectra as coefficients: how many per band, and the matrix that samples them.
-
-    Parameters
-    ----------
-    bp_coefficients, rp_coefficients : int
-        Number of basis functions of each band.
-    basis : str
-        Name of the matrix, shipped with the program, from both bands to the sampled grid.
-    """
-
-    bp_coefficients: PositiveInt
-    rp_coefficients: PositiveInt
-    basis: str
-
-
-class XpSpec(Description):
-    """The XP mean spectra of a release: the sampled grid, and coefficients where published."""
-
-    sampled_grid: GridSpec
-    flux_unit: UnitText
-    continuous: XpContinuousSpec | None = None
+from catalog_builder.contract.description import Description, load_description
+from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
+from catalog_builder.contract.labels import refuse_twice
+from catalog_builder.contract.units import same_unit
 
 
 class ParallaxZeroPoint(Description):
@@ -153,9 +82,18 @@ class ReleaseSpec(Description):
         Julian year (TCB) of the positions.
     source_table : str
         The table with photometry, astrometry and S/N, joined to the driving tables.
+    joined_tables : tuple of str
+        Tables whose columns are joined to the source table's by source id; a source without a row
+        in one has nulls there. No column may be in two of all these.
     driving_tables : tuple of str
         A source is asked for if it has a row in any of these.
-    partition, tables, text, checksums, download, rvs, xp, parallax_zero_point
+    spectra : dict of str to Spectrum
+        By the name of the input, in the order of every array of inputs.
+    photometry : dict of str to BandsInput
+        Groups of magnitudes, by the name of the input.
+    parallax : bool
+        Whether the parallax is an input.
+    partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
 
@@ -164,72 +102,136 @@ class ReleaseSpec(Description):
     credit: str
     reference_epoch: float
     source_table: TableName
+    joined_tables: tuple[TableName, ...] = ()
     driving_tables: Annotated[tuple[TableName, ...], Field(min_length=1)]
     partition: PartitionRule
     tables: dict[TableName, TableSpec]
     text: TextRule
     checksums: ChecksumRule | None = None
     download: DownloadRule | None = None
-    rvs: RvsSpec | None = None
-    xp: XpSpec | None = None
+    spectra: dict[InputName, Spectrum]
+    photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
+    parallax: bool = True
     parallax_zero_point: ParallaxZeroPoint
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a network sees of this release."""
+        return Inputs(
+            spectra={name: spectrum.as_input() for name, spectrum in self.spectra.items()},
+            photometry=self.photometry,
+            parallax=self.parallax,
+        )
+
+    # Until all that asks for one of the two by name loops over `spectra`.
+    @property
+    def rvs(self) -> LineSpectrum | None:
+        """The RVS spectra."""
+        found = self.spectra.get("rvs")
+        return found if isinstance(found, LineSpectrum) else None
+
+    @property
+    def xp(self) -> LowResolutionSpectrum | None:
+        """The XP spectra."""
+        found = self.spectra.get("xp")
+        return found if isinstance(found, LowResolutionSpectrum) else None
+
+    @property
+    def looked_up(self) -> tuple[TableName, ...]:
+        """Tables with one row a source: the source table, and those joined to it."""
+        return (self.source_table, *self.joined_tables)
+
+    def home_of(self, column: str) -> TableName | None:
+        """Return the table among `looked_up` that has a column, or None."""
+        return next((name for name in self.looked_up if column in self.tables[name].columns), None)
+
+    def announcement(self, product: Product) -> tuple[TableName, Announcement] | None:
+        """Return what announces a product's spectra, and the table in which it stands."""
+        found = product.announced_by
+        return None if found is None else (found.table or self.source_table, found)
 
     @model_validator(mode="after")
     def _tables_are_described(self) -> Self:
-        missing = {self.source_table, *self.driving_tables} - set(self.tables)
-        if missing:
+        of_spectra = {product.table for one in self.spectra.values() for product in one.products}
+        wanted = {*self.looked_up, *self.driving_tables, *of_spectra}
+        if missing := wanted - set(self.tables):
             raise ValueError(f"`tables` does not describe {sorted(missing)}")
+        if self.source_table in self.joined_tables:
+            raise ValueError(f"`joined_tables` names the source table, {self.source_table}")
+        refuse_twice(
+            column
+            for table in self.looked_up
+            for column in self.tables[table].columns
+            if column != "source_id"
+        )
         return self
 
     @model_validator(mode="after")
-    def _source_columns_exist(self) -> Self:
+    def _columns_exist(self) -> Self:
         wanted = set(self.parallax_zero_point.inputs.values())
-        if self.rvs is not None:
-            wanted |= {self.rvs.normalisation.column, self.rvs.sig_to_noise}
-        missing = wanted - set(self.tables[self.source_table].columns)
-        if missing:
+        if self.parallax:
+            wanted |= {"parallax", "parallax_error"}
+        for bands in self.photometry.values():
+            wanted |= set(bands.columns)
+        for spectrum in self.spectra.values():
+            if spectrum.sig_to_noise is not None:
+                wanted.add(spectrum.sig_to_noise)
+            rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
+            if isinstance(rule, ThresholdRule):
+                wanted.add(rule.column)
+        if missing := sorted(column for column in wanted if self.home_of(column) is None):
             raise ValueError(
-                f"tables.{self.source_table}.columns lacks {sorted(missing)}, which rvs or "
-                "parallax_zero_point use"
+                f"no column {', '.join(missing)} in {', '.join(self.looked_up)}, though a spectrum,"
+                " `photometry`, `parallax` or `parallax_zero_point` uses it"
             )
+        for name, spectrum in self.spectra.items():
+            for product in spectrum.products:
+                self._check_announcement(name, product)
         return self
+
+    def _check_announcement(self, name: str, product: Product) -> None:
+        found = self.announcement(product)
+        if found is None:
+            return
+        table, said = found
+        if table not in self.looked_up or said.column not in self.tables[table].columns:
+            raise ValueError(
+                f"spectra.{name} is announced by {table}.{said.column}, which is no column of"
+                f" {', '.join(self.looked_up)}"
+            )
 
     @model_validator(mode="after")
-    def _lengths_agree(self) -> Self:
-        if self.rvs is not None:
-            self._expect_length("rvs_mean_spectrum", "flux", self.rvs.grid.count)
-            self._expect_length("rvs_mean_spectrum", "flux_error", self.rvs.grid.count)
-        if self.xp is None:
-            return self
-        for column in ("flux", "flux_error"):
-            self._expect_length("xp_sampled_mean_spectrum", column, self.xp.sampled_grid.count)
-            self._expect_unit("xp_sampled_mean_spectrum", column, self.xp.flux_unit)
-        if self.xp.continuous is None:
-            return self
-        for band in ("bp", "rp"):
-            count = getattr(self.xp.continuous, f"{band}_coefficients")
-            table: TableName = "xp_continuous_mean_spectrum"
-            self._expect_length(table, f"{band}_coefficients", count)
-            self._expect_length(table, f"{band}_coefficient_errors", count)
-            # Strict triangle of a symmetric matrix with unit diagonal.
-            pairs = count * (count - 1) // 2
-            self._expect_length(table, f"{band}_coefficient_correlations", pairs)
+    def _spectra_fit_their_tables(self) -> Self:
+        self.inputs  # noqa: B018 - names that are used twice, and sizes, show here
+        for name, spectrum in self.spectra.items():
+            for product in spectrum.products:
+                columns = self.tables[product.table].columns
+                for column, length in spectrum.lengths(product).items():
+                    if column not in columns:
+                        raise ValueError(
+                            f"tables.{product.table}.columns lacks {column}, which"
+                            f" spectra.{name} uses"
+                        )
+                    self._expect_length(product.table, column, length)
+                if isinstance(spectrum, LowResolutionSpectrum) and product.holds == "samples":
+                    self._expect_unit(product.table, product.flux, name, spectrum.flux_unit)
+                    self._expect_unit(product.table, product.flux_error, name, spectrum.flux_unit)
         return self
 
-    def _expect_length(self, table: TableName, column: str, length: int) -> None:
-        spec = self.tables[table].columns.get(column) if table in self.tables else None
-        if spec is not None and spec.length != length:
+    def _expect_length(self, table: TableName, column: str, length: int | None) -> None:
+        found = self.tables[table].columns[column].length
+        if found != length:
             raise ValueError(
-                f"tables.{table}.columns.{column}.length is {spec.length}, but the grid or the "
-                f"number of coefficients says {length}"
+                f"tables.{table}.columns.{column}.length is {found}, but the grid or the number of"
+                f" coefficients says {length}"
             )
 
-    def _expect_unit(self, table: TableName, column: str, unit: str) -> None:
-        spec = self.tables[table].columns.get(column) if table in self.tables else None
-        if spec is not None and not same_unit(spec.unit, unit):
+    def _expect_unit(self, table: TableName, column: str, name: str, unit: str) -> None:
+        found = self.tables[table].columns[column].unit
+        if not same_unit(found, unit):
             raise ValueError(
-                f"tables.{table}.columns.{column}.unit is {spec.unit!r}, but xp.flux_unit is "
-                f"{unit!r}"
+                f"tables.{table}.columns.{column}.unit is {found!r}, but spectra.{name}.flux_unit"
+                f" is {unit!r}"
             )
 
 

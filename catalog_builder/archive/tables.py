@@ -8,16 +8,10 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from catalog_builder.archive.description import Description
-from catalog_builder.archive.units import UnitText
+from catalog_builder.contract.description import Description
+from catalog_builder.contract.units import UnitText
 
-TableName = Literal[
-    "gaia_source",
-    "rvs_mean_spectrum",
-    "xp_continuous_mean_spectrum",
-    "xp_sampled_mean_spectrum",
-    "astrophysical_parameters",
-]
+TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
 FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "parquet"]
 ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

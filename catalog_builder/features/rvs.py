@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.release import GridSpec, NormalisationRule
+from catalog_builder.archive.spectra import ThresholdRule as NormalisationRule
+from catalog_builder.contract.grids import GridSpec
 from catalog_builder.features.kernels import rebin
 
 #: Model grid: pixel centres in nm, vacuum, rest frame. The detector pixel is 0.0245 nm, so 0.03 nm

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.readers import Block
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import ThresholdRule
 from catalog_builder.features import parallax, rvs
 from catalog_builder.features.ledger import Ids, Ledger
 from catalog_builder.features.seen import first_of_each
@@ -96,8 +97,8 @@ def complete_sources(
     scales = np.concatenate([np.empty(0, np.float32), *xp_scales])
     made["xp_flux_scale"] = _take(scales, made["xp_row"])
     made["rvs_normalisation"] = np.zeros(ids.size, np.uint8)
-    if release.rvs is not None:
-        rule = release.rvs.normalisation
+    rule = None if release.rvs is None else release.rvs.normalisation
+    if isinstance(rule, ThresholdRule) and release.rvs is not None and release.rvs.sig_to_noise:
         made["rvs_normalisation"] = rvs.normalisation_class(
             made[rule.column], made["has_rvs"], rule
         )

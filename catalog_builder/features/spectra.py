@@ -134,7 +134,10 @@ def _convert_xp(
 
 
 def _sample_continuous(columns: Columns, release: ReleaseSpec) -> xp.SampledSpectra:
-    if release.xp is None or release.xp.continuous is None:
+    basis = (
+        None if release.xp is None or release.xp.continuous is None else release.xp.continuous.basis
+    )
+    if basis is None:
         raise ConfigError(
             f"Release {release.name} has XP coefficients but names no basis for them.",
             "Add `xp.continuous` to the release description.",
@@ -147,4 +150,4 @@ def _sample_continuous(columns: Columns, release: ReleaseSpec) -> xp.SampledSpec
         )
         for band in ("bp", "rp")
     )
-    return xp.sample_continuous(bp, rp, release.xp.continuous.basis)
+    return xp.sample_continuous(bp, rp, basis)

@@ -15,9 +15,9 @@ from catalog_builder.archive.readers.content import refuse_other_than_fits
 from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
 from catalog_builder.archive.readers.guard import guarded
 from catalog_builder.archive.readers.typed import RawColumn
-from catalog_builder.archive.units import same_unit
+from catalog_builder.contract.units import same_unit
 from catalog_builder.errors import InputError
-from catalog_builder.labels.survey import LABEL_NAMES, Cut, LabelSurvey, RangeTest
+from catalog_builder.labels.survey import Cut, LabelSurvey, RangeTest
 
 #: Reasons beside the survey's own cuts.
 NO_SOURCE_ID = "no_source_id"
@@ -32,8 +32,8 @@ class LabelBlock:
     ----------
     source_id : ndarray of int64 (n,)
         Gaia identifiers of the survey's release, all positive; a star may occur more than once.
-    labels, label_error : ndarray of float32 (n, 5)
-        In the order of `LABEL_NAMES`, NaN where missing; every label has an error.
+    labels, label_error : ndarray of float32 (n, l)
+        In the order of the survey's labels, NaN where missing; every label has an error.
     snr : ndarray of float32 (n,)
         Signal-to-noise ratio, NaN where unknown.
     n_read : int
@@ -121,9 +121,9 @@ def resolve_duplicates(source_id: NDArray[np.int64], snr: NDArray[np.float32]) -
 
 def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, str]:
     """Return the file's name of every column the survey uses; optional cuts may lack theirs."""
-    optional = {cut.column for cut in survey.cuts if cut.optional}
+    optional = {cut.column for cut in survey.used_cuts if cut.optional}
     needed = {survey.source_id, survey.sig_to_noise}
-    needed |= {cut.column for cut in survey.cuts if not cut.optional}
+    needed |= {cut.column for cut in survey.used_cuts if not cut.optional}
     for label in survey.labels.values():
         needed |= {label.column, label.error}
     found = _match_names(url, sorted(needed | optional), table.names)
@@ -134,7 +134,7 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
             f"{', '.join(table.names[:80])}.",
             f"Is it the file of {survey.title}? If so, correct the survey's description.",
         )
-    masks = {cut.column for cut in survey.cuts if cut.bits is not None}
+    masks = {cut.column for cut in survey.used_cuts if cut.bits is not None}
     for wanted, name in found.items():
         kind, is_list = table.kind(name)
         if wanted == survey.source_id and kind == "f" and not is_list:
@@ -199,12 +199,11 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
     source_id = np.where(is_id, key.values, 0).astype(np.int64)
     snr = _floats(raw[survey.sig_to_noise], survey)
     labels, errors = _labels(survey, raw)
-    label_nulls = {
-        f"{name}_missing": np.isnan(labels[:, LABEL_NAMES.index(name)]) for name in survey.labels
-    }
+    names = list(survey.labels)
+    label_nulls = {f"{name}_missing": np.isnan(labels[:, i]) for i, name in enumerate(names)}
     keep = source_id > 0
     rejected = Counter({NO_SOURCE_ID: int((~keep).sum())})
-    for cut in survey.cuts:
+    for cut in survey.used_cuts:
         if cut.column not in raw:
             continue
         failed = _fails(cut, survey, raw[cut.column])
@@ -212,10 +211,10 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
             rejected[cut.name] += int((failed & keep).sum())
             keep &= ~failed
             continue
-        places = [LABEL_NAMES.index(name) for name in cut.rejects]
+        places = [names.index(name) for name in cut.rejects if name in names]
         lost = failed[:, None] & np.isfinite(labels[:, places])
         label_nulls[cut.name] = lost
-        labels[failed[:, None] & np.isin(np.arange(len(LABEL_NAMES)), places)] = np.nan
+        labels[failed[:, None] & np.isin(np.arange(len(names)), places)] = np.nan
     empty = ~np.isfinite(labels).any(axis=1)
     rejected[NO_LABEL] += int((empty & keep).sum())
     keep &= ~empty
@@ -236,14 +235,11 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
 def _labels(
     survey: LabelSurvey, raw: Mapping[str, RawColumn]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return labels and errors, float32 (n, 5); an error is missing only where its label is."""
+    """Return labels and errors, float32 (n, l); an error is missing only where its label is."""
     n_rows = raw[survey.source_id].null.size
-    labels = np.full((n_rows, len(LABEL_NAMES)), np.nan, np.float32)
+    labels = np.full((n_rows, len(survey.labels)), np.nan, np.float32)
     errors = labels.copy()
-    for place, name in enumerate(LABEL_NAMES):
-        spec = survey.labels.get(name)
-        if spec is None:
-            continue
+    for place, spec in enumerate(survey.labels.values()):
         labels[:, place] = _floats(raw[spec.column], survey)
         error = _floats(raw[spec.error], survey)
         known = np.isfinite(error) & (error > 0)

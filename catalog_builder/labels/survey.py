@@ -7,13 +7,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from catalog_builder.archive.description import Description, load_description
-from catalog_builder.archive.units import UnitText
-
-LabelName = Literal["teff", "logg", "m_h", "alpha_m", "fe_h"]
-
-#: The labels, in the order of every array that holds them.
-LABEL_NAMES: tuple[LabelName, ...] = ("teff", "logg", "m_h", "alpha_m", "fe_h")
+from catalog_builder.contract.description import Description, load_description
+from catalog_builder.contract.labels import Label, LabelName, Labels, known_labels
+from catalog_builder.contract.units import UnitText
 
 
 class LabelColumn(Description):
@@ -130,7 +126,9 @@ class LabelSurvey(Description):
     null_values : tuple of float
         Numbers that mean "no value", beside NaN.
     labels : dict of str to LabelColumn
-        By canonical name; labels not named are missing for every star.
+        By name, in the order that the labels have everywhere.
+    declares : tuple of Label
+        Labels that ``schemas/known_labels.yaml`` does not know.
     bits : dict of str to dict of str to int
         Bit numbers by column and bit name.
     cuts : tuple of Cut
@@ -151,6 +149,7 @@ class LabelSurvey(Description):
     sig_to_noise: str
     null_values: tuple[float, ...] = ()
     labels: dict[LabelName, LabelColumn]
+    declares: tuple[Label, ...] = ()
     bits: dict[str, dict[str, Annotated[int, Field(ge=0, le=63)]]] = Field(default_factory=dict)
     cuts: tuple[Cut, ...] = ()
     duplicates: Literal["best_sig_to_noise"]
@@ -158,15 +157,41 @@ class LabelSurvey(Description):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
+        known = self._known
+        if unknown := sorted(set(self.labels) - set(known)):
+            raise ValueError(
+                f"`labels` names {', '.join(unknown)}, which is not declared; known are"
+                f" {', '.join(known)}"
+            )
         if not self.labels:
-            raise ValueError(f"`labels` names none of {', '.join(LABEL_NAMES)}")
+            raise ValueError(f"`labels` names none of {', '.join(known)}")
         names = [cut.name for cut in self.cuts]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"cuts with the same name: {twice}")
         for cut in self.cuts:
             self._check_bits(cut)
+            lost = () if cut.rejects == "star" else cut.rejects
+            if unknown := sorted(set(lost) - set(known)):
+                raise ValueError(f"cut {cut.name} rejects {', '.join(unknown)}: no such label")
         return self
+
+    @property
+    def _known(self) -> dict[str, Label]:
+        return {**known_labels(), **{label.name: label for label in self.declares}}
+
+    @property
+    def declared(self) -> Labels:
+        """The labels that it gives, in order."""
+        known = self._known
+        return Labels(known[name] for name in self.labels)
+
+    @property
+    def used_cuts(self) -> tuple[Cut, ...]:
+        """Cuts that reject stars, or labels that the survey gives."""
+        return tuple(
+            cut for cut in self.cuts if cut.rejects == "star" or set(cut.rejects) & set(self.labels)
+        )
 
     def _check_bits(self, cut: Cut) -> None:
         if cut.bits is None:

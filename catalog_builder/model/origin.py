@@ -21,9 +21,9 @@ SHORT: Final = 12
 #: Characters of a value that is recorded as it is.
 _SHORT_ENOUGH: Final = 80
 #: Facts of a release that say what the numbers of its spectra mean: the program changes neither.
-_MEANING: Final = ("rvs.medium", "rvs.frame")
+_MEANING: Final = ("spectra.rvs.medium", "spectra.rvs.frame")
 #: Parts of a description that say what a spectrum is; their facts are recorded one by one.
-_IN_FULL: Final = ("rvs", "xp", "parallax_zero_point")
+_IN_FULL: Final = ("spectra", "parallax_zero_point")
 
 
 def _printable(value: str) -> str:

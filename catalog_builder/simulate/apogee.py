@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.marks import KEYWORD, SENTENCE
-from catalog_builder.labels.survey import LABEL_NAMES, LabelSurvey
+from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.schema import LABELS as LABEL_NAMES
 from catalog_builder.simulate.galaxy import radial_velocity
 from catalog_builder.simulate.observed import Observed
 from catalog_builder.simulate.truth import LABEL_LIMITS, Stars, add_wart

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import ThresholdRule
 from catalog_builder.simulate import emulator, instrument, photometry, rvs, stars, xp
 from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
 from catalog_builder.simulate.truth import Stars, keep_visible_anomalies
@@ -259,9 +260,9 @@ def _normalise(
     slope: Float,
     release: ReleaseSpec,
 ) -> Float:
-    if release.rvs is None:
+    rule = None if release.rvs is None else release.rvs.normalisation
+    if not isinstance(rule, ThresholdRule):
         return flux
-    rule = release.rvs.normalisation
     kind = np.where(grvs < rule.threshold, rule.below, rule.otherwise)
     fitted = kind == "pseudo_continuum"
     flux[fitted] = rvs.pseudo_continuum(rng, flux[fitted], samples)

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catalog_builder.errors import InputError
-from catalog_builder.labels.survey import LABEL_NAMES
+from catalog_builder.schema import LABELS as LABEL_NAMES
 from catalog_builder.schema import FlagSchema
 
 #: Columns of the truth that a comparison needs.

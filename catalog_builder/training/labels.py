@@ -21,8 +21,8 @@ class SurveyLabels:
     Attributes
     ----------
     columns : dict of str to ndarray
-        ``source_id`` (n,), ascending; ``labels`` and ``label_error`` (n, 5) in the order of
-        :data:`~catalog_builder.model.inputs.LABELS`, NaN where missing; ``snr`` (n,).
+        ``source_id`` (n,), ascending; ``labels`` and ``label_error`` (n, l) in the order of the
+        survey's labels, NaN where missing; ``snr`` (n,).
     rows_in : int
         Rows of the file.
     rejected : dict of str to int

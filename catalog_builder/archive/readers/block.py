@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.rejects import RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
-from catalog_builder.archive.units import same_unit
+from catalog_builder.contract.units import same_unit
 from catalog_builder.errors import InputError
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_builder.archive.release import GridSpec, NormalisationRule
+from catalog_builder.archive.spectra import ThresholdRule as NormalisationRule
+from catalog_builder.contract.grids import GridSpec
 from catalog_builder.features import rvs
 
 DR3 = GridSpec(start=846.0, step=0.01, count=2401)

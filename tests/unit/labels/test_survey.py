@@ -4,8 +4,9 @@ import pytest
 import yaml
 
 from catalog_builder.errors import ConfigError
-from catalog_builder.labels.survey import LABEL_NAMES, load_survey
+from catalog_builder.labels.survey import load_survey
 from catalog_builder.resources import schemas_dir
+from catalog_builder.schema import LABELS as LABEL_NAMES
 
 
 @pytest.fixture

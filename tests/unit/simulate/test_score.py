@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from catalog_builder.errors import InputError
-from catalog_builder.labels.survey import LABEL_NAMES
+from catalog_builder.schema import LABELS as LABEL_NAMES
 from catalog_builder.schema import FlagSchema
 from catalog_builder.simulate.score import default_warning_bits, score, score_in_words
 

@@ -1,6 +1,6 @@
 import pytest
 
-from catalog_builder.archive.units import parse_unit, same_unit
+from catalog_builder.contract.units import parse_unit, same_unit
 
 
 @pytest.mark.parametrize(

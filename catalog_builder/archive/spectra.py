@@ -1,0 +1,241 @@
+"""The spectra of a release as data: which tables hold them, and what their samples mean."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from catalog_builder.archive.tables import TableName
+from catalog_builder.contract.description import Description
+from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt
+from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
+from catalog_builder.contract.units import UnitText
+
+Normalisation = Literal["pseudo_continuum", "constant"]
+Nanometres = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Announcement(Description):
+    """Where the archive says who has a spectrum.
+
+    Attributes
+    ----------
+    column : str
+        Of the source table, or of a joined one.
+    table : str, optional
+        That table; the source table where not given.
+    values : tuple
+        Values of the column that say so: true, or numbers.
+    """
+
+    column: ColumnName
+    table: TableName | None = None
+    values: Annotated[tuple[bool | int | float, ...], Field(min_length=1)] = (True,)
+
+
+class Product(Description):
+    """One of the tables in which spectra of a kind are published.
+
+    Attributes
+    ----------
+    table : str
+        Its name among `tables`.
+    holds : {"samples", "coefficients"}
+        Flux on the spectrum's grid; or coefficients, errors and correlations in bands, in columns
+        ``<band>_coefficients``, ``<band>_coefficient_errors``, ``<band>_coefficient_correlations``.
+    flux, flux_error : str
+        Columns of the samples.
+    bands : dict of str to int
+        Coefficients of each band.
+    basis : str, optional
+        Name of the matrices, shipped with the program, that make samples of coefficients.
+    announced_by : Announcement, optional
+        Where the archive says who has a row in the table.
+    """
+
+    table: TableName
+    holds: Literal["samples", "coefficients"] = "samples"
+    flux: ColumnName = "flux"
+    flux_error: ColumnName = "flux_error"
+    bands: dict[ColumnName, PositiveInt] = Field(default_factory=dict)
+    basis: str | None = None
+    announced_by: Announcement | None = None
+
+    @model_validator(mode="after")
+    def _coefficients_have_a_basis(self) -> Self:
+        if (self.holds == "coefficients") != (bool(self.bands) and self.basis is not None):
+            raise ValueError(
+                "coefficients need `bands` and `basis`, and samples have neither of them"
+            )
+        return self
+
+    def lengths(self, samples: int) -> dict[str, int]:
+        """Return the length of each array column that is read."""
+        if self.holds == "samples":
+            return {self.flux: samples, self.flux_error: samples}
+        found: dict[str, int] = {}
+        for band, count in self.bands.items():
+            found[f"{band}_coefficients"] = count
+            found[f"{band}_coefficient_errors"] = count
+            # Strict triangle of a symmetric matrix with unit diagonal.
+            found[f"{band}_coefficient_correlations"] = count * (count - 1) // 2
+        return found
+
+
+class ThresholdRule(Description):
+    """How spectra were normalised, told from one column of the source table or a joined one.
+
+    Stars whose `column` is below `threshold` were divided by `below`, the others by `otherwise`.
+    """
+
+    column: ColumnName
+    threshold: float
+    below: Normalisation
+    otherwise: Normalisation
+
+
+class CodeRule(Description):
+    """How spectra were normalised, told by a code in a column of the spectrum's own table."""
+
+    code: ColumnName
+    values: dict[int, Normalisation]
+
+
+class FixedRule(Description):
+    """How all spectra were normalised."""
+
+    fixed: Normalisation
+
+
+NormalisationRule = ThresholdRule | CodeRule | FixedRule
+
+
+class _Published(Description):
+    """What spectra of every kind have.
+
+    Attributes
+    ----------
+    title : str
+        What they are called in sentences.
+    products : tuple of Product
+        Their tables, in the order in which they are read: where a source is in two, the first
+        counts.
+    grid : GridSpec
+        Wavelengths of the samples.
+    medium : {"vacuum", "air"}
+        What the wavelengths refer to; features are in vacuum.
+    frame : {"rest", "barycentric"}
+        Whose wavelengths they are; the model does not change it.
+    resolution : float, optional
+        Resolving power; recorded.
+    sig_to_noise : str, optional
+        Column of the source table, or of a joined one, with the signal-to-noise ratio.
+    low_sig_to_noise : float, optional
+        Below it the flag for low S/N is set.
+    """
+
+    title: Words
+    products: Annotated[tuple[Product, ...], Field(min_length=1)]
+    grid: GridSpec
+    medium: Medium = "vacuum"
+    frame: Literal["rest", "barycentric"]
+    resolution: Annotated[float, Field(gt=0)] | None = None
+    sig_to_noise: ColumnName | None = None
+    low_sig_to_noise: Annotated[float, Field(gt=0)] | None = None
+
+    def lengths(self, product: Product) -> dict[str, int | None]:
+        """Return the length of each column of a product that is read; None for a scalar."""
+        return dict(product.lengths(self.grid.count))
+
+
+class LineSpectrum(_Published):
+    """Normalised spectra of lines, brought to a model grid.
+
+    Attributes
+    ----------
+    normalisation : ThresholdRule, CodeRule or FixedRule
+        How the flux was normalised.
+    correlation_length : float
+        Distance, nm, at which the errors of two samples are independent: the width of a detector
+        pixel from which the samples were interpolated. 0 where every sample is its own.
+    model_grid : GridSpec
+        Pixel centres in vacuum, to which the spectra are brought.
+    """
+
+    kind: Literal["lines"]
+    normalisation: NormalisationRule
+    correlation_length: Nanometres = 0.0
+    model_grid: GridSpec
+
+    def as_input(self) -> SpectrumInput:
+        """Return what a network sees of it."""
+        return SpectrumInput(
+            title=self.title,
+            kind=self.kind,
+            grid=self.model_grid,
+            sig_to_noise=self.sig_to_noise,
+            low_sig_to_noise=self.low_sig_to_noise,
+        )
+
+    def lengths(self, product: Product) -> dict[str, int | None]:
+        """Return the length of each column of a product that is read; None for a scalar."""
+        found = super().lengths(product)
+        if isinstance(self.normalisation, CodeRule):
+            found[self.normalisation.code] = None
+        return found
+
+    @model_validator(mode="after")
+    def _only_samples(self) -> Self:
+        if any(product.holds != "samples" for product in self.products):
+            raise ValueError("spectra of lines are read from samples only")
+        return self
+
+
+class LowResolutionSpectrum(_Published):
+    """Spectral energy distributions, divided by their mean flux in a window.
+
+    Attributes
+    ----------
+    flux_unit : str
+        Unit of flux and error.
+    scale_window : (float, float)
+        The flux scale is the mean flux between these wavelengths, nm.
+    """
+
+    kind: Literal["low_resolution"]
+    flux_unit: UnitText
+    scale_window: tuple[float, float]
+
+    @property
+    def sampled_grid(self) -> GridSpec:
+        """Its grid."""
+        return self.grid
+
+    @property
+    def continuous(self) -> Product | None:
+        """The product with coefficients."""
+        return next((one for one in self.products if one.holds == "coefficients"), None)
+
+    def as_input(self) -> SpectrumInput:
+        """Return what a network sees of it."""
+        return SpectrumInput(
+            title=self.title,
+            kind=self.kind,
+            grid=self.grid,
+            sig_to_noise=self.sig_to_noise,
+            low_sig_to_noise=self.low_sig_to_noise,
+        )
+
+    @model_validator(mode="after")
+    def _can_be_scaled(self) -> Self:
+        if self.medium != "vacuum":
+            raise ValueError("samples of low resolution are taken as they are: give vacuum ones")
+        low, high = self.scale_window
+        inside = [low <= wavelength <= high for wavelength in self.grid.nanometres()]
+        if not any(inside):
+            raise ValueError("no sample of the grid lies in scale_window")
+        return self
+
+
+Spectrum = Annotated[LineSpectrum | LowResolutionSpectrum, Field(discriminator="kind")]

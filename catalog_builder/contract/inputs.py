@@ -1,0 +1,201 @@
+"""Inputs as data: the spectra, magnitudes and the parallax that a network may see.
+
+A release describes them (`catalog_builder.archive.release`) with all that is needed to read them;
+here is what is left when they have become features, which is also what a model remembers of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from catalog_builder.contract.description import Description
+from catalog_builder.contract.grids import GridSpec
+from catalog_builder.contract.labels import refuse_twice
+
+InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Words = Annotated[str, Field(min_length=1, max_length=80)]
+#: Spectra, groups of magnitudes, magnitudes of a group: what a model from elsewhere may ask for.
+_MOST_INPUTS: Final = 16
+_MOST_SAMPLES: Final = 20_000
+
+PARALLAX: Final = "parallax"
+
+
+class SpectrumInput(Description):
+    """A spectrum as a network sees it.
+
+    Attributes
+    ----------
+    title : str
+        What it is called in sentences: ``RVS`` makes "the RVS spectrum".
+    kind : {"lines", "low_resolution"}
+        A normalised spectrum of lines, seen by its depth and the trust in each sample; or a
+        spectral energy distribution divided by a scale, seen by its softened logarithm.
+    grid : GridSpec
+        Of the features: wavelengths in vacuum.
+    sig_to_noise : str, optional
+        Column of the features with its signal-to-noise ratio. Spectra without one have the median
+        of flux over error.
+    low_sig_to_noise : float, optional
+        Below it the flag for low S/N is set.
+    """
+
+    title: Words
+    kind: Literal["lines", "low_resolution"]
+    grid: GridSpec
+    sig_to_noise: ColumnName | None = None
+    low_sig_to_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _can_be_held(self) -> Self:
+        if not 16 <= self.grid.count <= _MOST_SAMPLES:
+            raise ValueError(f"a grid of {self.grid.count} samples; 16 to {_MOST_SAMPLES} are seen")
+        return self
+
+    @property
+    def samples(self) -> int:
+        """Samples of its grid."""
+        return self.grid.count
+
+
+class Band(Description):
+    """A photometric band.
+
+    Attributes
+    ----------
+    column : str
+        Of the magnitude.
+    title : str
+        ``G``, ``BP``, ``Ks``.
+    ucd : str
+        Of the magnitude.
+    meaning : str
+        What its column's description says beside its title.
+    """
+
+    column: ColumnName
+    title: Words
+    ucd: Annotated[str, Field(max_length=120)] = "phot.mag"
+    meaning: Annotated[str, Field(max_length=400)] = "Copied from the archive."
+
+
+class BandsInput(Description):
+    """Magnitudes that are an input together: a star has them all or is without this input.
+
+    Attributes
+    ----------
+    title : str
+        What they are called in sentences.
+    bands : dict of str to Band
+        By a short name. A network sees the first as it is.
+    colours : tuple of (str, str)
+        Differences that it sees beside, by the bands' names; each band must be in one, or first.
+    """
+
+    title: Words
+    bands: Annotated[dict[InputName, Band], Field(min_length=1, max_length=_MOST_INPUTS)]
+    colours: Annotated[tuple[tuple[InputName, InputName], ...], Field(max_length=_MOST_INPUTS)] = ()
+
+    @model_validator(mode="after")
+    def _every_band_is_seen(self) -> Self:
+        unknown = sorted({band for colour in self.colours for band in colour} - set(self.bands))
+        if unknown:
+            raise ValueError(f"colours of {', '.join(unknown)}, which `bands` does not have")
+        seen = {next(iter(self.bands)), *(band for colour in self.colours for band in colour)}
+        if unseen := sorted(set(self.bands) - seen):
+            raise ValueError(f"{', '.join(unseen)} is in no colour, and so would not be seen")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the magnitudes, in order."""
+        return tuple(band.column for band in self.bands.values())
+
+    @property
+    def magnitude(self) -> str:
+        """Column of the first band."""
+        return self.columns[0]
+
+    @property
+    def width(self) -> int:
+        """Numbers that a network sees: the first magnitude, and the colours."""
+        return 1 + len(self.colours)
+
+
+class Inputs(Description):
+    """All inputs, in the order of every array that says which a star has.
+
+    Attributes
+    ----------
+    spectra : dict of str to SpectrumInput
+        By name; their features are ``<name>_flux`` and so on.
+    photometry : dict of str to BandsInput
+        By name; the first band of the first is what is called the magnitude.
+    parallax : bool
+        Whether the parallax is an input.
+    """
+
+    spectra: Annotated[dict[InputName, SpectrumInput], Field(max_length=_MOST_INPUTS)] = Field(
+        default_factory=dict
+    )
+    photometry: Annotated[dict[InputName, BandsInput], Field(max_length=_MOST_INPUTS)] = Field(
+        default_factory=dict
+    )
+    parallax: bool = True
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        refuse_twice([*self.spectra, *self.photometry, PARALLAX, "luminosity", "labels"])
+        refuse_twice(column for bands in self.photometry.values() for column in bands.columns)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all inputs: spectra, photometry, parallax."""
+        return (*self.spectra, *self.photometry, *((PARALLAX,) if self.parallax else ()))
+
+    def place(self, name: str) -> int:
+        """Return the place of an input by its name; raises ValueError where there is none."""
+        return self.names.index(name)
+
+    @property
+    def lines(self) -> Mapping[str, SpectrumInput]:
+        """Spectra of lines."""
+        return {name: spec for name, spec in self.spectra.items() if spec.kind == "lines"}
+
+    @property
+    def low_resolution(self) -> Mapping[str, SpectrumInput]:
+        """Spectra of low resolution."""
+        return {name: spec for name, spec in self.spectra.items() if spec.kind == "low_resolution"}
+
+    @property
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Names of any two spectra that may contradict each other, in order."""
+        return combinations(self.spectra, 2)
+
+    @property
+    def magnitude(self) -> str | None:
+        """Column of the magnitude by which stars are called bright or faint, if there is one."""
+        first = next(iter(self.photometry.values()), None)
+        return None if first is None else first.magnitude
+
+    @property
+    def magnitude_owner(self) -> str | None:
+        """Name of the input that the magnitude belongs to."""
+        return next(iter(self.photometry), None)
+
+    @property
+    def bands(self) -> Iterator[Band]:
+        """Yield the bands of all photometry, in order."""
+        return (band for group in self.photometry.values() for band in group.bands.values())
+
+    def title(self, name: str) -> str:
+        """Return what an input is called in sentences."""
+        if name in self.spectra:
+            return self.spectra[name].title
+        return self.photometry[name].title if name in self.photometry else name

@@ -1,0 +1,31 @@
+"""The contract that a release and a label survey make together."""
+
+from __future__ import annotations
+
+import functools
+from typing import Final
+
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.contract.contract import Contract
+from catalog_builder.labels.survey import LabelSurvey, load_survey
+
+#: What is meant where nobody says: documentation, and products that do not tell.
+DEFAULT_RELEASE: Final = "dr3"
+DEFAULT_SURVEY: Final = "apogee-dr17"
+
+
+def contract_of(release: ReleaseSpec, survey: LabelSurvey) -> Contract:
+    """Return the labels of a survey with the inputs of a release."""
+    return Contract(labels=survey.declared, inputs=release.inputs)
+
+
+@functools.cache
+def default_contract() -> Contract:
+    """Return the contract of `DEFAULT_RELEASE` and `DEFAULT_SURVEY`.
+
+    Raises
+    ------
+    ConfigError
+        If one of the two descriptions is wrong.
+    """
+    return contract_of(load_release(DEFAULT_RELEASE), load_survey(DEFAULT_SURVEY))
