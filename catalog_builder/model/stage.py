@@ -50,10 +50,9 @@ def _epochs(context: TrainContext, task: Task) -> Part | None:
         text = f"epoch {epoch} of {settings.epochs}, loss {float(loss):.3f}"
     except (OSError, IndexError, KeyError, TypeError, ValueError):
         return None  # it has not finished one, or is writing just now
-    # One that has not become better for long will hardly do so before its patience ends.
-    gives_up = epoch - best > settings.patience / 2
-    end = min(settings.epochs, best + settings.patience) if gives_up else settings.epochs
-    return Part(epoch, end, text)
+    # It ends when its patience does: the more of that is gone, the less likely it becomes better.
+    resigned = min(1.0, (epoch - best) / settings.patience)
+    return Part(epoch, settings.epochs, text, best + settings.patience, resigned)
 
 
 def _train_member(context: TrainContext, task: Task) -> Outcome:

@@ -71,11 +71,25 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """How far a task is that counts its own steps: so many of so many, and what to say of it."""
+    """How far a task is that counts its own steps.
+
+    Attributes
+    ----------
+    done, of : int
+        Steps that are done, and the most that there will be.
+    text : str
+        What to say of it.
+    soonest : int or None
+        After which one it ends if it goes on as it does now, where that may be earlier.
+    resigned : float
+        How likely that is, 0 to 1.
+    """
 
     done: int
     of: int
     text: str
+    soonest: int | None = None
+    resigned: float = 0.0
 
 
 #: What a stage runs on a worker: context (the same for all its tasks) and task to outcome.

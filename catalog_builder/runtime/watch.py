@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from catalog_builder.runtime.estimate import AtWork, part_left, seconds_left
+from catalog_builder.runtime.estimate import AtWork, Steps, seconds_left, steps_left
 from catalog_builder.runtime.events import Events, Meter
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.running import running
@@ -108,6 +108,9 @@ class StageWatch:
         self._work_left = sum(task.work for task in tasks)
         self._total = len(tasks)
         self._ended: list[tuple[float, float]] = []
+        #: The steps of those that were finished, and of those that wait.
+        self._ended_steps: list[Steps] = []
+        self._before = {task.name: steps for task in tasks if (steps := self._done_before(task))}
         self._rows = self._failed = 0
         self._places = places()
         #: Tasks that workers are at, and what has been seen of each since it was begun.
@@ -147,17 +150,22 @@ class StageWatch:
         with self._lock:
             if receipt is None:
                 self._take(task)
+                self._seen.pop(task, None)
                 self._failed += 1
                 self._sign = now
             else:
                 self._note(task, receipt, now)
+
+    def _done_before(self, task: Task) -> Steps | None:
+        """Return the steps that an earlier run did of a task; None where it did none."""
+        part = None if self._stage.part is None else self._stage.part(self._context, task)
+        return None if part is None else _steps([(part.done, 0.0)], part)
 
     def _take(self, name: str) -> Task | None:
         """Return a task that was left, which it is no more."""
         task = self._left.pop(name, None)
         if task is not None:
             self._work_left -= task.work
-            self._seen.pop(name, None)
         return task
 
     def _note(self, name: str, receipt: Receipt, now: float) -> None:
@@ -166,6 +174,11 @@ class StageWatch:
             self._ended.append((task.work, receipt.seconds))
             self._rows += receipt.rows_out
             self._sign = now
+            seen = self._seen.pop(name, None)
+            part = None if self._stage.part is None else self._stage.part(self._context, task)
+            if seen is not None and part is not None:
+                marks = [mark for mark in seen.marks if mark[0] != part.done]
+                self._ended_steps.append(_steps([*marks, (part.done, now)], part))
 
     def _watch(self) -> None:
         pause = LOOK_SECONDS
@@ -209,7 +222,9 @@ class StageWatch:
                 if seen is None:
                     self._seen[name] = _Seen(self._begun, [(steps, now)])
                     self._begun += 1
-                elif steps != seen.marks[-1][0]:
+                elif name in parts and steps != seen.marks[-1][0]:
+                    if steps < seen.marks[-1][0]:  # its checkpoint was damaged: it begins anew
+                        seen.marks.clear()
                     seen.marks.append((steps, now))
                     self._sign = now
 
@@ -237,18 +252,22 @@ class StageWatch:
         )
 
     def _estimate(self, now: float) -> float | None:
-        at_work = [self._fact_of(name, now) for name in self._at_work if name in self._left]
-        waiting = len(self._left) - len(at_work)
-        rest = max(0.0, self._work_left - sum(task.work for task in at_work)) if waiting else 0.0
-        return seconds_left(self._ended, at_work, waiting, rest, self._places)
+        names = [name for name in self._at_work if name in self._left]
+        if self._stage.part is not None:
+            at_work = [self._steps_of(name) for name in names]
+            waiting = [self._before.get(name) for name in self._left if name not in names]
+            return steps_left(self._ended_steps, at_work, waiting, now, self._places)
+        facts = [self._fact_of(name, now) for name in names]
+        waits = len(self._left) - len(facts)
+        rest = max(0.0, self._work_left - sum(task.work for task in facts)) if waits else 0.0
+        return seconds_left(self._ended, facts, waits, rest, self._places)
+
+    def _steps_of(self, name: str) -> Steps:
+        return _steps(self._seen[name].marks, self._parts.get(name))
 
     def _fact_of(self, name: str, now: float) -> AtWork:
-        part, (number, marks) = self._parts.get(name), self._seen[name]
-        first_steps, begun = marks[0]
-        left = None if part is None else part_left(marks, part.of, now, first_steps)
-        first = left is None and number < self._places
-        share = 1.0 if part is None else min(1.0, part.done / max(1, part.of))
-        return AtWork(now - begun, self._left[name].work, left, first, share)
+        number, marks = self._seen[name]
+        return AtWork(now - marks[0][1], self._left[name].work, number < self._places)
 
     def _text(self) -> str:
         names = [name for name in self._at_work if name in self._left]
@@ -259,3 +278,7 @@ class StageWatch:
         elif len(told) > _NAMED:
             told[_NAMED:] = [f"{len(told) - _NAMED} more"]
         return "; ".join([*told, *([f"{self._failed} failed"] if self._failed else [])])
+
+
+def _steps(marks: list[tuple[int, float]], part: Part | None) -> Steps:
+    return Steps(marks) if part is None else Steps(marks, part.of, part.soonest, part.resigned)

@@ -189,9 +189,10 @@ def test_a_member_that_gets_no_better_is_expected_to_give_up(training):
     context, task, end_epoch = training
     assert MEMBER.part(context, task) is None
     end_epoch(2)
-    assert MEMBER.part(context, task).of == 10
+    assert (MEMBER.part(context, task).of, MEMBER.part(context, task).resigned) == (10, 0.0)
     end_epoch(5, best=2)  # three of four epochs of patience are gone
-    assert (MEMBER.part(context, task).done, MEMBER.part(context, task).of) == (5, 6)
+    part = MEMBER.part(context, task)
+    assert (part.done, part.of, part.soonest, part.resigned) == (5, 10, 6, 0.75)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]\n", "null", '{"epoch": 1}', "\x00\xff"])
