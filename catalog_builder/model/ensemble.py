@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -55,6 +55,11 @@ from catalog_builder.runtime.workdir import write_atomically
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 
 Array = NDArray[np.float64]
+#: Told which share of the work is done.
+Tell = Callable[[float], None]
+#: Shares of the time that the tests of a prediction and then the calibration take; measuring takes
+#: the rest. Measured with 22 191 stars: 2.1, 3.9 and 0.5 s.
+_SELECT, _CALIBRATE = 0.32, 0.60
 
 
 def assemble(
@@ -64,6 +69,7 @@ def assemble(
     settings: ModelSettings,
     provenance: dict[str, Any],
     out: Path,
+    tell: Tell | None = None,
 ) -> str:
     """Calibrate an ensemble, measure it on the test stars, and write its model directory.
 
@@ -82,6 +88,8 @@ def assemble(
         What else to record; JSON types, no times.
     out : Path
         The model directory, made in one move.
+    tell : callable, optional
+        Told now and then which share of the work is done.
 
     Returns
     -------
@@ -94,6 +102,7 @@ def assemble(
         If a member was trained on something else, no star is left for calibration, or `out` holds
         another model.
     """
+    say = tell or _to_nobody
     inputs, trained = trainable(data, settings)
     training_digest = data.digest()
     expected = {
@@ -134,8 +143,11 @@ def assemble(
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
     selection = _select(Estimator(networks, draft), data)
+    say(_SELECT)
     kept_back = data.subset(Split.VALIDATION, Split.CALIBRATION)
-    calibration = _calibrate(Estimator(networks, draft), kept_back)
+    calibration = _calibrate(
+        Estimator(networks, draft), kept_back, lambda share: say(_SELECT + _CALIBRATE * share)
+    )
     calibrated = draft.model_copy(update={"calibration": calibration})
     metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
     content = selection.to_bytes()
@@ -144,6 +156,10 @@ def assemble(
     document = measured.model_copy(update={"digest": measured.content_digest()})
     _write(document, members, content, out)
     return document.digest
+
+
+def _to_nobody(share: float) -> None:
+    del share
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -165,7 +181,9 @@ def _member_weights(
     return tensors
 
 
-def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[LabelFactors, ...]]:
+def _calibrate(
+    estimator: Estimator, data: TrainingArrays, tell: Tell
+) -> dict[str, tuple[LabelFactors, ...]]:
     """Return the factors on sigma of every subset of the inputs that these stars have."""
     if not len(data):
         raise ModelError(
@@ -174,14 +192,17 @@ def _calibrate(estimator: Estimator, data: TrainingArrays) -> dict[str, tuple[La
         )
     settings = estimator.document.settings
     twins = replace(data, block=fainter_twins(data.block, settings.noise_factor))
-    seen = [
-        _Seen.together([_Seen.of(estimator, stars.take(rows), shown) for stars in (data, twins)])
-        for shown, rows in _subsets(data, estimator)
-    ]
-    least = settings.min_regime_stars
-    fitted = {inputs_key(one.used[0]): one.fit(least) for one in seen}
+    subsets = list(_subsets(data, estimator))
+    done, work = 0, sum(rows.size for _, rows in subsets)
+    seen, fitted = [], {}
+    for shown, rows in subsets:
+        both = [_Seen.of(estimator, stars.take(rows), shown) for stars in (data, twins)]
+        seen.append(_Seen.together(both))
+        fitted[inputs_key(seen[-1].used[0])] = seen[-1].fit(settings.min_regime_stars)
+        done += rows.size
+        tell(done / work)
     # Shared factors serve the subsets of the inputs that no calibration star has.
-    return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(least)}
+    return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(settings.min_regime_stars)}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.running import tell, told
 from catalog_builder.runtime.tasks import Outcome, Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 
@@ -53,6 +54,12 @@ def _epochs(context: TrainContext, task: Task) -> Part | None:
     # It ends when its patience does: the more of that is gone, the less likely it becomes better.
     resigned = min(1.0, (epoch - best) / settings.patience)
     return Part(epoch, settings.epochs, text, best + settings.patience, resigned)
+
+
+def _assembled(context: TrainContext, task: Task) -> Part | None:
+    """Return how many hundredths of the work of assembling are done."""
+    share = told(context.workdir, task.stage, task.name)
+    return None if share is None else Part(round(100 * share), 100, f"{share:.0%} done")
 
 
 def _train_member(context: TrainContext, task: Task) -> Outcome:
@@ -96,7 +103,15 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     data, scaling = load_training(root / task.payload["training"])
     out = context.workdir.new_output("models", "model", suffix="")
     members = [root / member for member in task.payload["members"]]
-    digest = assemble(members, data, scaling, context.settings, dict(context.provenance), out)
+    digest = assemble(
+        members,
+        data,
+        scaling,
+        context.settings,
+        dict(context.provenance),
+        out,
+        lambda share: tell(context.workdir, task.stage, task.name, share),
+    )
     return Outcome(
         rows_in=len(data),
         rows_out=len(data),
@@ -107,7 +122,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 
 MEMBER = Stage("train", version=5, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=16, work=_assemble, keeps_previous=True)
+ASSEMBLE = Stage("model", version=16, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 

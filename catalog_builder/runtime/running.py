@@ -53,7 +53,20 @@ def mark(workdir: Workdir, stage: str, task: str) -> Iterator[None]:
     try:
         yield
     finally:
-        file.unlink(missing_ok=True)
+        clear(workdir, stage, task)
+
+
+def tell(workdir: Workdir, stage: str, task: str, share: float) -> None:
+    """Write down which share of a marked task is done: of one that leaves nothing else to see."""
+    _share_file(workdir, stage, task).write_text(f"{share:.3f}", encoding="utf-8")
+
+
+def told(workdir: Workdir, stage: str, task: str) -> float | None:
+    """Return what `tell` wrote down; None if there is nothing, or it is being written."""
+    try:
+        return float(_share_file(workdir, stage, task).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def running(workdir: Workdir) -> list[Mark]:
@@ -63,12 +76,17 @@ def running(workdir: Workdir) -> list[Mark]:
     return sorted(alive, key=lambda each: each.since)
 
 
-def clear(workdir: Workdir, stage: str | None = None, task: str | None = None) -> None:
+def clear(workdir: Workdir, stage: str | None = None, task: str = "") -> None:
     """Remove the mark of one task, or all that an earlier run left."""
     if stage is None:
         remove_tree(workdir.running)
     else:
-        (workdir.running / stage / f"{task}.json").unlink(missing_ok=True)
+        for file in (workdir.running / stage / f"{task}.json", _share_file(workdir, stage, task)):
+            file.unlink(missing_ok=True)
+
+
+def _share_file(workdir: Workdir, stage: str, task: str) -> Path:
+    return workdir.running / stage / f"{task}.share"
 
 
 def _read(file: Path) -> Mark | None:

@@ -39,7 +39,11 @@ def with_inputs(block, inputs):
 
 
 def test_the_same_training_gives_the_same_model(members, sky, scaling, settings, model, tmp_path):
-    digest = assemble(members, sky, scaling, settings, {"survey": "invented"}, tmp_path / "again")
+    shares = []
+    again, provenance = tmp_path / "again", {"survey": "invented"}
+    digest = assemble(members, sky, scaling, settings, provenance, again, shares.append)
+    assert shares == sorted(set(shares))
+    assert 0 < shares[0] < shares[-1] < 1
     assert digest == Estimator.load(model).digest
     for file in sorted(model.iterdir()):
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()

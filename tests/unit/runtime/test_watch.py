@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import pytest
 
 from catalog_builder.config import load_config
-from catalog_builder.model.stage import MEMBER, TrainContext
+from catalog_builder.model.stage import ASSEMBLE, MEMBER, TrainContext
 from catalog_builder.runtime import events as events_module
 from catalog_builder.runtime import watch as watch_module
 from catalog_builder.runtime.events import Events, _Lines
 from catalog_builder.runtime.lock import driver_lock
 from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt, write_receipt
-from catalog_builder.runtime.running import mark
+from catalog_builder.runtime.running import mark, tell
 from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.status_text import in_words
 from catalog_builder.runtime.tasks import Stage, Task
@@ -193,6 +193,31 @@ def test_a_member_that_gets_no_better_is_expected_to_give_up(training):
     end_epoch(5, best=2)  # three of four epochs of patience are gone
     part = MEMBER.part(context, task)
     assert (part.done, part.of, part.soonest, part.resigned) == (5, 10, 6, 0.75)
+
+
+def test_a_task_that_leaves_nothing_to_see_tells_its_share(run, training):
+    context, workdir = training[0], run[0]
+    task = Task("model", "ensemble", "key")
+    with mark(workdir, "model", "ensemble"):
+        assert ASSEMBLE.part(context, task) is None
+        tell(workdir, "model", "ensemble", 0.374)
+        part = ASSEMBLE.part(context, task)
+        assert (part.done, part.of, part.text) == (37, 100, "37% done")
+    assert not list((workdir.running / "model").iterdir())
+
+
+def test_a_member_that_begins_anew_counts_from_there(run, training):
+    """Its checkpoint was damaged: what was logged before is no pace."""
+    workdir, events = run
+    context, task, end_epoch = training
+    end_epoch(8)
+    watch = StageWatch(workdir, events, Said(), MEMBER, context, [task], lambda: 1)
+    with mark(workdir, "train", task.name):
+        watch._look(0.0)
+        for epoch in (1, 2, 3):
+            end_epoch(epoch)
+            watch._look(10.0 * epoch)
+        assert watch._estimate(30.0) == pytest.approx(70.0)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]\n", "null", '{"epoch": 1}', "\x00\xff"])
