@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,8 +12,8 @@ from dataclasses import dataclass
 STARTUP_SECONDS = 120.0
 #: A task that takes longer than others did will take some more: this share of what it has taken.
 OVERDUE = 0.1
-#: The pace of a task is taken from so many steps at least: single epochs differed by 10 % on a free
-#: core, and by a factor of three on a busy one.
+#: The pace of a task is taken from so many steps at least, before that from those of others too:
+#: epochs of one second, looked at once a second, seem to take none or two.
 LEAST_STEPS = 5
 #: So many of the tasks that wait are handed out one by one, the others in equal shares.
 _HANDED_OUT = 1000
@@ -70,19 +71,16 @@ class Steps:
         later = max(soonest, min(self.of, self.of if usual is None else usual))
         return self.resigned * soonest + (1.0 - self.resigned) * later
 
-    @property
-    def pace(self) -> float | None:
-        """Seconds for a step; None before the second one (the first has the start in it).
+    def took(self, ahead: float = math.inf) -> tuple[int, float]:
+        """Return how many of its last steps took how long; the first has the start in it.
 
-        They are taken from as many steps as are left: what slows a machine down now tells of the
-        next steps, and evens out over many.
+        They are as many as are `ahead`: what slows a machine down now tells of the next steps, and
+        evens out over many.
         """
-        marks = self.marks[1:]
-        if len(marks) < 2:
-            return None
-        wanted = max(LEAST_STEPS, (self.last(None) or 0.0) - self.done)
+        marks = self.marks[1:] or self.marks
+        wanted = max(LEAST_STEPS, ahead)
         begin = next((m for m in reversed(marks) if self.done - m[0] >= wanted), marks[0])
-        return (marks[-1][1] - begin[1]) / max(1, self.done - begin[0])
+        return self.done - begin[0], marks[-1][1] - begin[1]
 
     @property
     def first(self) -> float | None:
@@ -94,11 +92,12 @@ class Steps:
 
     @property
     def start(self) -> float | None:
-        """Seconds that came before the first step; None before the second one."""
-        if self.pace is None:
+        """Seconds that came before the first step; None before enough others are done."""
+        steps, seconds = self.took()
+        if steps < LEAST_STEPS:
             return None
         (before, begun), (step, moment) = self.marks[:2]
-        return max(0.0, moment - begun - (step - before) * self.pace)
+        return max(0.0, moment - begun - (step - before) * seconds / steps)
 
 
 def seconds_left(
@@ -168,8 +167,7 @@ def steps_left(
     if not at_work and not waiting:
         return 0.0
     seen = [*at_work, *ended]
-    pace = _mean([each.pace for each in at_work]) or _mean([each.pace for each in ended])
-    pace = pace or _mean([each.first for each in seen])
+    pace = _pace_of(at_work, LEAST_STEPS) or _pace_of(seen) or _mean([each.first for each in seen])
     usual = _mean([each.done for each in ended])
     likely = _mean([each.done for each in ended] + [each.last(usual) for each in at_work])
     if pace is None or likely is None:
@@ -181,7 +179,9 @@ def steps_left(
         return max(0.0, (likely if last is None else last) - (0 if task is None else task.done))
 
     def left(task: Steps) -> float:
-        since, own = now - task.marks[-1][1], task.pace or pace
+        since = now - task.marks[-1][1]
+        done, seconds = task.took(steps(task))
+        own = seconds / done if done >= LEAST_STEPS else pace
         rest = steps(task) * own
         if len(task.marks) < 2:
             return max(rest, start + rest - since)
@@ -214,6 +214,13 @@ def duration(seconds: float) -> str:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
+
+
+def _pace_of(tasks: Sequence[Steps], least: int = 1) -> float | None:
+    """Return seconds for a step of all of these; None where they have fewer than the least."""
+    spans = [task.took() for task in tasks]
+    steps = sum(steps for steps, _ in spans)
+    return sum(seconds for _, seconds in spans) / steps if steps >= least else None
 
 
 def _pace(tasks: Sequence[tuple[float, float]]) -> float | None:

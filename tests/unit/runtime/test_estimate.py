@@ -154,8 +154,8 @@ def test_the_pace_is_that_of_as_many_steps_as_are_left():
     """A machine that something else keeps busy: four times slower for the last twenty epochs."""
     slower = list(member(50).marks)
     slower += [(step, slower[-1][1] + 8.0 * (step - 50)) for step in range(51, 71)]
-    assert Steps(slower, 80).pace == pytest.approx(8.0)
-    assert Steps(slower, 120).pace == pytest.approx((20 * 8 + 30 * 2) / 50)
+    assert Steps(slower).took(10) == (10, pytest.approx(80))
+    assert Steps(slower).took(50) == (50, pytest.approx(20 * 8 + 30 * 2))
 
 
 def test_an_overdue_epoch_does_not_use_up_the_others():
