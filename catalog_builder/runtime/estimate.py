@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,6 +82,11 @@ class Steps:
         wanted = max(LEAST_STEPS, ahead)
         begin = next((m for m in reversed(marks) if self.done - m[0] >= wanted), marks[0])
         return self.done - begin[0], marks[-1][1] - begin[1]
+
+    @property
+    def at_once(self) -> int:
+        """Steps that were seen to end together, at most: some tasks tell of several at a time."""
+        return max((b - a for (a, _), (b, _) in itertools.pairwise(self.marks)), default=1)
 
     @property
     def first(self) -> float | None:
@@ -185,8 +191,8 @@ def steps_left(
         rest = steps(task) * own
         if len(task.marks) < 2:
             return max(rest, start + rest - since)
-        # The step under way may be overdue, those behind it are not begun.
-        return rest - min(own, rest, since)
+        # Steps under way may be overdue, those behind them are not begun.
+        return rest - min(task.at_once * own, rest, since)
 
     ends = [left(task) for task in at_work]
     free = [0.0] * (max(1, places, len(ends)) - len(ends)) + ends

@@ -163,6 +163,13 @@ def test_an_overdue_epoch_does_not_use_up_the_others():
     assert steps_left([], [begun], [], begun.marks[-1][1] + 100.0, 1) == pytest.approx(9 * 2)
 
 
+def test_a_task_that_tells_of_many_steps_at_once_is_at_as_many():
+    told = Steps([(0, 0.0), (30, 3.0), (60, 6.0)], 100)
+    assert steps_left([], [told], [], 6.0, 1) == pytest.approx(4.0)
+    assert steps_left([], [told], [], 8.0, 1) == pytest.approx(2.0)
+    assert steps_left([], [told], [], 99.0, 1) == pytest.approx(1.0)
+
+
 def test_members_stop_early_where_others_did():
     ended = [member(60)]
     assert steps_left(ended, [], [None], 130.0, 1) == pytest.approx(130)
