@@ -16,9 +16,12 @@ from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.content import read_head
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableSpec
 from catalog_builder.config import RunConfig
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.errors import InputError, ResourceError
-from catalog_builder.features.store import SPECTRA
+from catalog_builder.features.store import arrays_of, bytes_of
 from catalog_builder.inference.rows import CHUNK_ROWS
 
 #: Bytes of a worker before it holds any row: Python, Dask, NumPy, numba; and with torch.
@@ -26,14 +29,14 @@ BASE_MEMORY = 300 << 20
 TORCH_MEMORY = 500 << 20
 #: A block of rows exists at most this many times over while it is converted (float64 copies).
 BLOCK_COPIES = 8
-#: Bytes of scalars for each row of a partition: columns, their copies, the books of who was lost.
-PARTITION_ROW_BYTES = 1200
-#: Bytes of a worker that trains or calibrates, and for each labelled star: its arrays, the
-#: network's inputs, predictions. Measured on 10 000, 21 000 and 42 000 stars.
-TRAINING_MEMORY = 800 << 20
-LABELLED_STAR_BYTES = 30_000
-#: Stars whose features and intermediate results a worker predicts at once, and bytes for each.
-PREDICT_ROWS, PREDICT_STAR_BYTES = 8192, 60_000
+#: Bytes for each row of a partition: the books of who was lost; and its columns, so many times.
+PARTITION_ROW_BYTES, COLUMN_COPIES = 600, 6
+#: Bytes of a worker that trains or calibrates; and so many times the spectra of each labelled star:
+#: its arrays, the network's inputs, predictions. Measured on 10 000, 21 000 and 42 000 of DR3.
+TRAINING_MEMORY, LABELLED_STAR_COPIES = 800 << 20, 3
+#: Stars whose features and intermediate results a worker predicts at once, and how many times the
+#: spectra of each. (The 9 944 bytes of DR3's make 60 kB.)
+PREDICT_ROWS, PREDICT_STAR_COPIES = 8192, 6
 #: Bytes of a row of the catalogue, in all its columns.
 CATALOGUE_ROW_BYTES = 400
 
@@ -42,6 +45,7 @@ _HEADER_BYTES = 1 << 17
 
 def stage_budgets(
     config: RunConfig,
+    release: ReleaseSpec,
     row_bytes: Mapping[str, int],
     largest_partition: int,
     labelled: int,
@@ -52,6 +56,8 @@ def stage_budgets(
     ----------
     config : RunConfig
         Sizes of blocks and chunks.
+    release : ReleaseSpec
+        Spectra on their model grids, and columns of sources.
     row_bytes : mapping of str to int
         Bytes of a row of each driving table in memory.
     largest_partition : int
@@ -59,30 +65,38 @@ def stage_budgets(
     labelled : int
         Stars of the label survey that may be in the archive; 0 where nothing is learnt.
     """
-    feature_bytes = sum(
-        samples * (1 if dtype == "bool" else 4)
-        for arrays in SPECTRA.values()
-        for dtype, samples in arrays.values()
-    )
+    feature_bytes = spectra_bytes(release.inputs)
     block = BLOCK_COPIES * config.ingest.block_rows * max(row_bytes.values())
     # Rows wait until they fill a chunk, and exist once more while it is written.
     waiting = 2 * config.ingest.store_chunk_rows * feature_bytes
-    partition = PARTITION_ROW_BYTES * largest_partition
+    columns = sum(row_size(release.tables[table]) for table in release.looked_up)
+    partition = (PARTITION_ROW_BYTES + COLUMN_COPIES * columns) * largest_partition
     chunk = 3 * CATALOGUE_ROW_BYTES
-    training = TRAINING_MEMORY + LABELLED_STAR_BYTES * labelled
     return {
         "ingest": BASE_MEMORY + block + waiting + partition,
         "training-set": BASE_MEMORY + 4 * config.training.chunk_rows * feature_bytes + partition,
-        "train": training if labelled else 0,
+        "train": _training_bytes(labelled, release.inputs) if labelled else 0,
         "predict": TORCH_MEMORY
-        + PREDICT_STAR_BYTES * max(PREDICT_ROWS, config.predict.batch_size)
+        + PREDICT_STAR_COPIES * feature_bytes * max(PREDICT_ROWS, config.predict.batch_size)
         + partition
         + chunk * CHUNK_ROWS,
         "publish": BASE_MEMORY + chunk * config.publish.chunk_rows,
     }
 
 
-def refuse_large_training(config: RunConfig, stars: int) -> None:
+def spectra_bytes(inputs: Inputs) -> int:
+    """Return the bytes of all spectra of a star, on their model grids."""
+    return sum(map(bytes_of, arrays_of(inputs).values()))
+
+
+def row_size(table: TableSpec) -> int:
+    """Return the bytes of a row of a table in memory."""
+    return sum(
+        column.numpy_dtype.itemsize * (column.length or 1) for column in table.columns.values()
+    )
+
+
+def refuse_large_training(config: RunConfig, stars: int, inputs: Inputs) -> None:
     """Refuse to train on more stars than a local worker's memory can hold.
 
     Raises
@@ -90,7 +104,7 @@ def refuse_large_training(config: RunConfig, stars: int) -> None:
     ResourceError
         Naming the limit that would do.
     """
-    needed = TRAINING_MEMORY + LABELLED_STAR_BYTES * stars
+    needed = _training_bytes(stars, inputs)
     if config.cluster.kind != "local" or needed <= parse_bytes(config.cluster.memory_limit):
         return
     raise ResourceError(
@@ -99,6 +113,10 @@ def refuse_large_training(config: RunConfig, stars: int) -> None:
         f"Set cluster.memory_limit to {needed // 2**30 + 1}GiB and take fewer --workers if need"
         " be; what is done is kept.",
     )
+
+
+def _training_bytes(stars: int, inputs: Inputs) -> int:
+    return TRAINING_MEMORY + LABELLED_STAR_COPIES * spectra_bytes(inputs) * stars
 
 
 def label_rows(file: FileRef) -> int | None:

@@ -45,11 +45,7 @@ class IngestSettings(Section):
         0.5, description="A model pixel with a smaller usable part of its width is masked."
     )
     min_spectrum_coverage: Fraction = Field(
-        0.5, description="An RVS spectrum with a smaller share of usable pixels is rejected."
-    )
-    xp_scale_window: tuple[float, float] = Field(
-        (500.0, 900.0),
-        description="The XP flux scale is the mean flux between these wavelengths, nm.",
+        0.5, description="A spectrum of lines with a smaller share of usable pixels is rejected."
     )
     max_rejected: Fraction = Field(
         0.1, description="The run stops when a larger share of the requested sources is rejected."

@@ -178,7 +178,7 @@ def _features(
         why = "rejected, see above" if lines else f"never asked for: {asked}"
         return None, [*lines, f"not in the features{_stale(workdir, receipt)}: {why}"]
     block = store.read(slice(place, place + 1))
-    has = [name for name in ("rvs", "xp", "photometry", "parallax") if block[f"has_{name}"][0]]
+    has = [name for name in release.inputs.names if block[f"has_{name}"][0]]
     usable = ", ".join(has) or "no usable input"
     lines.append(f"features, row {place}{_stale(workdir, receipt)}: {usable}")
     lines += [

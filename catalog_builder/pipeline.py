@@ -163,7 +163,9 @@ class Pipeline:
     def training(self) -> Receipt:
         """Training set: labels, their matches in each partition, and one store of them all."""
         settings, features = self.config.training, self.features
-        context = teaching.TrainingContext(self.workdir, self.survey, settings, self.config.seed)
+        context = teaching.TrainingContext(
+            self.workdir, self.survey, settings, self.config.seed, self.release.inputs
+        )
         step = functools.partial(self._step, "training-set")
         (labels,) = step(
             teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)
@@ -194,7 +196,7 @@ class Pipeline:
         )
         step = functools.partial(self._step, "train")
         if "train" in self.wanted:
-            refuse_large_training(self.config, training.rows_out)
+            refuse_large_training(self.config, training.rows_out, self.release.inputs)
         plan = learning.plan_members(training, settings, self.config.seed)
         members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
         for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):

@@ -16,21 +16,19 @@ from dask.utils import format_bytes, parse_bytes
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import told_of_choices
 from catalog_builder.archive.readers.content import look_at, read_head
+from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName, TableSpec
-from catalog_builder.budgets import label_rows, machine_memory, stage_budgets
+from catalog_builder.budgets import label_rows, machine_memory, row_size, stage_budgets
 from catalog_builder.errors import InputError, ResourceError
+from catalog_builder.features.store import arrays_of, bytes_of
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
 
 if TYPE_CHECKING:
     from catalog_builder.pipeline import Pipeline
 
-#: Bytes in the workdir per row of a table: spectra on the model grid, compressed.
-STORE_BYTES = {
-    "rvs_mean_spectrum": 5200,
-    "xp_continuous_mean_spectrum": 2300,
-    "xp_sampled_mean_spectrum": 2300,
-}
+#: What is left of spectra on the model grid when they are compressed: of lines, masks shrink most.
+COMPRESSED = {"lines": 0.72, "low_resolution": 0.84}
 #: Bytes in the workdir per source: scalars, predictions, catalogue as zarr and as FITS.
 SOURCE_BYTES = 900
 #: How much of a file is looked at.
@@ -148,7 +146,8 @@ def make_plan(pipeline: Pipeline) -> Plan:
     driving = {table: count for table, count in rows.items() if table in release.driving_tables}
     budgets = stage_budgets(
         config,
-        {table: _row_bytes(release.tables[table]) for table in driving},
+        release,
+        {table: row_size(release.tables[table]) for table in driving},
         round(max(_share_of_largest(files[table]) * count for table, count in driving.items())),
         _count_labelled(pipeline, sum(driving.values())),
     )
@@ -157,7 +156,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         existing = existing.parent
     local = config.cluster.kind == "local"
     somebody_elses = "://" in config.cluster.kind
-    disk = sum(STORE_BYTES.get(table, 0) * count for table, count in driving.items())
+    disk = sum(_store_bytes(release, table) * count for table, count in driving.items())
     disk += SOURCE_BYTES * max(driving.values())
     return Plan(
         partitions=len(partitions),
@@ -197,9 +196,13 @@ def _share_to_do(pipeline: Pipeline) -> float:
     return sum(not file.exists() for file in files) / len(pipeline.partitions)
 
 
-def _row_bytes(table: TableSpec) -> int:
+def _store_bytes(release: ReleaseSpec, table: TableName) -> float:
+    """Return the bytes in the workdir per row of a driving table: its spectra, compressed."""
+    inputs = release.inputs
+    arrays = arrays_of(inputs)
     return sum(
-        column.numpy_dtype.itemsize * (column.length or 1) for column in table.columns.values()
+        COMPRESSED[inputs.spectra[reading.name].kind] * bytes_of(arrays[reading.name])
+        for reading in release.readings[table]
     )
 
 
@@ -215,11 +218,11 @@ def _bytes_per_row(file: FileRef, table: TableSpec) -> float:
         is_text = look_at(file.url).format == "text"
         _, text = read_head(file.url, SAMPLE_BYTES) if is_text else (False, b"")
     except InputError:
-        return float(_row_bytes(table))  # the ingest will say what is wrong with the file
+        return float(row_size(table))  # the ingest will say what is wrong with the file
     lines = text.splitlines()
     rows = [line for line in lines if not line.startswith(b"#")][1:]
     if not rows:
-        return float(_row_bytes(table))
+        return float(row_size(table))
     # The last line may be cut: count bytes, not lines, and by the share of the head they fill.
     mean_text = sum(map(len, rows)) / len(rows) + 1
     return mean_text * min(file.size, SAMPLE_BYTES) / len(text)

@@ -77,23 +77,24 @@ def list_partitions(
     Returns
     -------
     list of Partition
-        The union over the source table and the driving tables of all ranges in which a driving
-        table has a file.
+        The union over the source table, the joined and the driving tables of all ranges in which a
+        driving table has a file.
 
     Raises
     ------
     InputError
-        If the archive, its source table or every driving table is not there or cannot be listed,
-        or two ranges overlap.
+        If the archive, its source table, a joined one or every driving table is not there or cannot
+        be listed, or two ranges overlap.
     ConfigError
         If a range is not one, or no partition lies in any of them.
     """
     driving = release.driving_tables
-    names = dict.fromkeys((release.source_table, *driving))
+    names = dict.fromkeys((*release.looked_up, *driving))
     parse_ranges(ranges, release)  # what can be said without the archive is said first
     folders = {name: find_table(archive, release, name) for name in names}
-    if folders[release.source_table] is None:
-        raise _nothing_found(archive, release, [release.source_table])
+    for name in release.looked_up:
+        if folders[name] is None:
+            raise _nothing_found(archive, release, [name])
     if all(folders[name] is None for name in driving):
         raise _nothing_found(archive, release, driving)
     found = {name: folder for name, folder in folders.items() if folder is not None}

@@ -23,7 +23,7 @@ class RejectReason(StrEnum):
     BAD_NUMBER = "bad_number"
     ALL_NAN_SPECTRUM = "all_nan_spectrum"
     NEGATIVE_OR_ZERO_ERRORS = "negative_or_zero_errors"
-    XP_BAND_MISSING = "xp_band_missing"
+    BAND_MISSING = "xp_band_missing"  # a word of released catalogues
     DUPLICATE_SOURCE_ID = "duplicate_source_id"
     OUTSIDE_PARTITION_RANGE = "outside_partition_range"
     NO_GAIA_SOURCE_ROW = "no_gaia_source_row"
@@ -47,7 +47,7 @@ _SENTENCES: dict[RejectReason, str] = {
     RejectReason.BAD_NUMBER: "A required array holds something that is neither number nor null.",
     RejectReason.ALL_NAN_SPECTRUM: "Not one sample of the spectrum is a finite number.",
     RejectReason.NEGATIVE_OR_ZERO_ERRORS: "Too few samples of the spectrum have a positive error.",
-    RejectReason.XP_BAND_MISSING: "The XP spectrum lacks one of its two bands, or part of it.",
+    RejectReason.BAND_MISSING: "The spectrum lacks one of its bands, or part of it.",
     RejectReason.DUPLICATE_SOURCE_ID: "The table has an earlier row with the same source_id.",
     RejectReason.OUTSIDE_PARTITION_RANGE: "The source_id is outside the range of its file.",
     RejectReason.NO_GAIA_SOURCE_ROW: "The source table has no row for the spectrum.",

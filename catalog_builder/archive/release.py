@@ -2,162 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import model_validator
 
+from catalog_builder.archive.release_parts import ParallaxZeroPoint, ReleaseParts
 from catalog_builder.archive.spectra import (
-    Announcement,
+    CodeRule,
     LineSpectrum,
     LowResolutionSpectrum,
     Product,
-    Spectrum,
     ThresholdRule,
 )
-from catalog_builder.archive.tables import (
-    ChecksumRule,
-    PartitionRule,
-    TableName,
-    TableSpec,
-    TextRule,
-)
-from catalog_builder.contract.description import Description, load_description
-from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
+from catalog_builder.archive.tables import TableName
+from catalog_builder.contract.description import load_description
+from catalog_builder.contract.inputs import ColumnName
 from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.units import same_unit
 
-
-class ParallaxZeroPoint(Description):
-    """How the parallax zero point is found; it is subtracted from the parallax.
-
-    Parameters
-    ----------
-    rule : {"lindegren2021", "column", "none"}
-        Lindegren et al. 2021 (A&A 649, A4), a column of the release, or no correction.
-    inputs : dict of str to str
-        The rule's own argument names -> canonical columns of the source table.
-    """
-
-    rule: Literal["lindegren2021", "column", "none"]
-    inputs: dict[str, ColumnName] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_its_inputs(self) -> Self:
-        needed = _ZERO_POINT_INPUTS[self.rule]
-        if set(self.inputs) != needed:
-            raise ValueError(f"rule {self.rule} needs exactly the inputs {sorted(needed)}")
-        return self
+__all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release"]
 
 
-_ZERO_POINT_INPUTS: dict[str, set[str]] = {
-    "lindegren2021": {
-        "phot_g_mean_mag",
-        "nu_eff_used_in_astrometry",
-        "pseudocolour",
-        "ecl_lat",
-        "astrometric_params_solved",
-    },
-    "column": {"bias"},
-    "none": set(),
-}
-
-
-class DownloadRule(Description):
-    """Where the archive is published, and how its folders are listed."""
-
-    root: HttpUrl
-    listing: HttpUrl
-    listing_style: Literal["s3"]
-
-
-class ReleaseSpec(Description):
-    """A release of the archive, as described in ``schemas/releases/<name>.yaml``.
-
-    Parameters
-    ----------
-    name, title, credit : str
-        Short name, title and the acknowledgement that goes into products.
-    reference_epoch : float
-        Julian year (TCB) of the positions.
-    source_table : str
-        The table with photometry, astrometry and S/N, joined to the driving tables.
-    joined_tables : tuple of str
-        Tables whose columns are joined to the source table's by source id; a source without a row
-        in one has nulls there. No column may be in two of all these.
-    driving_tables : tuple of str
-        A source is asked for if it has a row in any of these.
-    spectra : dict of str to Spectrum
-        By the name of the input, in the order of every array of inputs.
-    photometry : dict of str to BandsInput
-        Groups of magnitudes, by the name of the input.
-    parallax : bool
-        Whether the parallax is an input.
-    partition, tables, text, checksums, download, parallax_zero_point
-        See the classes of these fields.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    title: str
-    credit: str
-    reference_epoch: float
-    source_table: TableName
-    joined_tables: tuple[TableName, ...] = ()
-    driving_tables: Annotated[tuple[TableName, ...], Field(min_length=1)]
-    partition: PartitionRule
-    tables: dict[TableName, TableSpec]
-    text: TextRule
-    checksums: ChecksumRule | None = None
-    download: DownloadRule | None = None
-    spectra: dict[InputName, Spectrum]
-    photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
-    parallax: bool = True
-    parallax_zero_point: ParallaxZeroPoint
-
-    @property
-    def inputs(self) -> Inputs:
-        """What a network sees of this release."""
-        return Inputs(
-            spectra={name: spectrum.as_input() for name, spectrum in self.spectra.items()},
-            photometry=self.photometry,
-            parallax=self.parallax,
-        )
-
-    # Until all that asks for one of the two by name loops over `spectra`.
-    @property
-    def rvs(self) -> LineSpectrum | None:
-        """The RVS spectra."""
-        found = self.spectra.get("rvs")
-        return found if isinstance(found, LineSpectrum) else None
-
-    @property
-    def xp(self) -> LowResolutionSpectrum | None:
-        """The XP spectra."""
-        found = self.spectra.get("xp")
-        return found if isinstance(found, LowResolutionSpectrum) else None
-
-    @property
-    def looked_up(self) -> tuple[TableName, ...]:
-        """Tables with one row a source: the source table, and those joined to it."""
-        return (self.source_table, *self.joined_tables)
-
-    def home_of(self, column: str) -> TableName | None:
-        """Return the table among `looked_up` that has a column, or None."""
-        return next((name for name in self.looked_up if column in self.tables[name].columns), None)
-
-    def announcement(self, product: Product) -> tuple[TableName, Announcement] | None:
-        """Return what announces a product's spectra, and the table in which it stands."""
-        found = product.announced_by
-        return None if found is None else (found.table or self.source_table, found)
+class ReleaseSpec(ReleaseParts):
+    """A release whose parts fit each other; what does not is refused by its key."""
 
     @model_validator(mode="after")
     def _tables_are_described(self) -> Self:
-        of_spectra = {product.table for one in self.spectra.values() for product in one.products}
-        wanted = {*self.looked_up, *self.driving_tables, *of_spectra}
-        if missing := wanted - set(self.tables):
-            raise ValueError(f"`tables` does not describe {sorted(missing)}")
-        if self.source_table in self.joined_tables:
-            raise ValueError(f"`joined_tables` names the source table, {self.source_table}")
+        for key, table in self._tables_by_key():
+            if table not in self.tables:
+                raise ValueError(
+                    f"{key} names {table}, which `tables` does not describe; it has"
+                    f" {', '.join(self.tables)}"
+                )
+        for table in self.looked_up:
+            if table in self.driving_tables:
+                raise ValueError(f"driving_tables names {table}, which holds no spectra")
+            lists = [name for name, spec in self.tables[table].columns.items() if spec.length]
+            if lists:
+                raise ValueError(
+                    f"tables.{table}.columns.{lists[0]} has a length: source_table and"
+                    " joined_tables have one number for each source"
+                )
+        refuse_twice(self.looked_up)
         refuse_twice(
             column
             for table in self.looked_up
@@ -166,38 +54,68 @@ class ReleaseSpec(Description):
         )
         return self
 
-    @model_validator(mode="after")
-    def _columns_exist(self) -> Self:
-        wanted = set(self.parallax_zero_point.inputs.values())
-        if self.parallax:
-            wanted |= {"parallax", "parallax_error"}
-        for bands in self.photometry.values():
-            wanted |= set(bands.columns)
-        for spectrum in self.spectra.values():
-            if spectrum.sig_to_noise is not None:
-                wanted.add(spectrum.sig_to_noise)
-            rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
-            if isinstance(rule, ThresholdRule):
-                wanted.add(rule.column)
-        if missing := sorted(column for column in wanted if self.home_of(column) is None):
-            raise ValueError(
-                f"no column {', '.join(missing)} in {', '.join(self.looked_up)}, though a spectrum,"
-                " `photometry`, `parallax` or `parallax_zero_point` uses it"
-            )
+    def _tables_by_key(self) -> Iterator[tuple[str, TableName]]:
+        yield "source_table", self.source_table
+        yield from (("joined_tables", table) for table in self.joined_tables)
         for name, spectrum in self.spectra.items():
-            for product in spectrum.products:
-                self._check_announcement(name, product)
+            for place, product in enumerate(spectrum.products):
+                yield f"spectra.{name}.products.{place}.table", product.table
+        yield from (("driving_tables", table) for table in self.driving_tables)
+
+    @model_validator(mode="after")
+    def _every_driving_table_has_spectra(self) -> Self:
+        readings = self.readings
+        for table in self.driving_tables:
+            if table not in readings:
+                raise ValueError(f"driving_tables names {table}, which is no product of `spectra`")
+        read = {reading.name for several in readings.values() for reading in several}
+        for name in self.spectra:
+            if name not in read:
+                raise ValueError(f"spectra.{name} has no product among driving_tables")
         return self
 
-    def _check_announcement(self, name: str, product: Product) -> None:
-        found = self.announcement(product)
-        if found is None:
+    @model_validator(mode="after")
+    def _columns_exist(self) -> Self:
+        for key, column in self._columns_by_key():
+            if self.home_of(column) is None:
+                raise ValueError(f"{key} names {column}, which {self._no_column_of_these()}")
+        for name, spectrum in self.spectra.items():
+            for place, product in enumerate(spectrum.products):
+                self._check_announcement(f"spectra.{name}.products.{place}", product)
+                noise, own = spectrum.sig_to_noise, self.tables[product.table].columns
+                if noise is not None and self.has_own_noise(name) and noise not in own:
+                    raise ValueError(
+                        f"spectra.{name}.sig_to_noise names {noise}, which"
+                        f" {self._no_column_of_these()}, nor of {product.table}"
+                    )
+        return self
+
+    def _columns_by_key(self) -> Iterator[tuple[str, ColumnName]]:
+        """Yield the columns of looked-up tables that something uses, and what."""
+        for argument, column in self.parallax_zero_point.inputs.items():
+            yield f"parallax_zero_point.inputs.{argument}", column
+        if self.parallax:
+            yield from (("parallax: true", column) for column in ("parallax", "parallax_error"))
+        for group, bands in self.photometry.items():
+            for band, spec in bands.bands.items():
+                yield f"photometry.{group}.bands.{band}.column", spec.column
+        for name, spectrum in self.spectra.items():
+            rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
+            if isinstance(rule, ThresholdRule):
+                yield f"spectra.{name}.normalisation.column", rule.column
+
+    def _no_column_of_these(self) -> str:
+        return f"is no column of {' or '.join(self.looked_up)}"
+
+    def _check_announcement(self, key: str, product: Product) -> None:
+        said = product.announced_by
+        if said is None:
             return
-        table, said = found
+        table = said.table or self.source_table
         if table not in self.looked_up or said.column not in self.tables[table].columns:
             raise ValueError(
-                f"spectra.{name} is announced by {table}.{said.column}, which is no column of"
-                f" {', '.join(self.looked_up)}"
+                f"{key}.announced_by names {table}.{said.column}, which"
+                f" {self._no_column_of_these()}"
             )
 
     @model_validator(mode="after")
@@ -206,7 +124,7 @@ class ReleaseSpec(Description):
         for name, spectrum in self.spectra.items():
             for product in spectrum.products:
                 columns = self.tables[product.table].columns
-                for column, length in spectrum.lengths(product).items():
+                for column, length in self._columns_read(name, product).items():
                     if column not in columns:
                         raise ValueError(
                             f"tables.{product.table}.columns lacks {column}, which"
@@ -216,7 +134,44 @@ class ReleaseSpec(Description):
                 if isinstance(spectrum, LowResolutionSpectrum) and product.holds == "samples":
                     self._expect_unit(product.table, product.flux, name, spectrum.flux_unit)
                     self._expect_unit(product.table, product.flux_error, name, spectrum.flux_unit)
+                self._expect_codes(name, product)
         return self
+
+    def _columns_read(self, name: str, product: Product) -> dict[ColumnName, int | None]:
+        """Return the columns of a product that are read, and their lengths."""
+        spectrum = self.spectra[name]
+        read = spectrum.lengths(product)
+        if spectrum.sig_to_noise is not None and self.has_own_noise(name):
+            read[spectrum.sig_to_noise] = None
+        return read
+
+    @model_validator(mode="after")
+    def _features_have_names_of_their_own(self) -> Self:
+        made = {"parallax_corrected"}
+        for name, spectrum in self.spectra.items():
+            made |= {f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row")}
+            made |= {f"{name}_normalisation"} if isinstance(spectrum, LineSpectrum) else set()
+            made |= set(self.scalars_of(name))
+        # Not has_NAME: the archive may have it, of its rows, and ours of usable ones replaces it.
+        for table in self.looked_up:
+            for column in self.tables[table].columns:
+                if column in made:
+                    raise ValueError(
+                        f"tables.{table}.columns.{column} has the name of a feature that is made:"
+                        " give it another, and its name in the files under `names`"
+                    )
+        return self
+
+    def _expect_codes(self, name: str, product: Product) -> None:
+        rule = getattr(self.spectra[name], "normalisation", None)
+        if not isinstance(rule, CodeRule):
+            return
+        dtype = self.tables[product.table].columns[rule.code].dtype
+        if not dtype.startswith("int"):
+            raise ValueError(
+                f"tables.{product.table}.columns.{rule.code}.dtype is {dtype}, but"
+                f" spectra.{name}.normalisation.code is a column of integers"
+            )
 
     def _expect_length(self, table: TableName, column: str, length: int | None) -> None:
         found = self.tables[table].columns[column].length

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, model_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from catalog_builder.archive.tables import TableName
 from catalog_builder.contract.description import Description
-from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt
+from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt, to_vacuum
 from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
 from catalog_builder.contract.units import UnitText
 
 Normalisation = Literal["pseudo_continuum", "constant"]
 Nanometres = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: Below it the formula for wavelengths of air does not hold, nm.
+_SHORTEST_IN_AIR: Final = 200.0
+
+
+def edges_in_vacuum(grid: GridSpec, medium: Medium) -> NDArray[np.float64]:
+    """Return where the intervals of samples begin and end, nm in vacuum, shape (2, grid.count)."""
+    centres, half = grid.nanometres(), grid.step_nm / 2
+    return np.stack([to_vacuum(centres + side, medium) for side in (-half, half)])
 
 
 class Announcement(Description):
@@ -26,12 +38,26 @@ class Announcement(Description):
     table : str, optional
         That table; the source table where not given.
     values : tuple
-        Values of the column that say so: true, or numbers.
+        Values of the column that say so: true, or numbers. A null is false, or the integer 0, and
+        says nothing.
     """
 
     column: ColumnName
     table: TableName | None = None
     values: Annotated[tuple[bool | int | float, ...], Field(min_length=1)] = (True,)
+
+    @model_validator(mode="after")
+    def _nulls_say_nothing(self) -> Self:
+        if 0 in self.values:
+            raise ValueError("values has false or 0, which is what a null is read as")
+        return self
+
+    def said_by(self, column: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return which cells of the column say so."""
+        said = column == self.values[0]
+        for value in self.values[1:]:
+            said |= column == value
+        return np.asarray(said)
 
 
 class Product(Description):
@@ -59,7 +85,7 @@ class Product(Description):
     flux: ColumnName = "flux"
     flux_error: ColumnName = "flux_error"
     bands: dict[ColumnName, PositiveInt] = Field(default_factory=dict)
-    basis: str | None = None
+    basis: ColumnName | None = None
     announced_by: Announcement | None = None
 
     @model_validator(mode="after")
@@ -96,10 +122,13 @@ class ThresholdRule(Description):
 
 
 class CodeRule(Description):
-    """How spectra were normalised, told by a code in a column of the spectrum's own table."""
+    """How spectra were normalised, told by a code in a column of the spectrum's own table.
+
+    A code that `values` does not have, or none, leaves it unknown.
+    """
 
     code: ColumnName
-    values: dict[int, Normalisation]
+    values: Annotated[dict[int, Normalisation], Field(min_length=1)]
 
 
 class FixedRule(Description):
@@ -108,7 +137,22 @@ class FixedRule(Description):
     fixed: Normalisation
 
 
-NormalisationRule = ThresholdRule | CodeRule | FixedRule
+def _kind_of_rule(content: Any) -> str:
+    """Tell by its keys which rule is meant, so that an error is about that one alone."""
+    if not isinstance(content, Mapping):
+        return type(content).__name__
+    for key, rule in (("code", CodeRule), ("fixed", FixedRule)):
+        if key in content:
+            return rule.__name__
+    return ThresholdRule.__name__
+
+
+NormalisationRule = Annotated[
+    Annotated[ThresholdRule, Tag(ThresholdRule.__name__)]
+    | Annotated[CodeRule, Tag(CodeRule.__name__)]
+    | Annotated[FixedRule, Tag(FixedRule.__name__)],
+    Discriminator(_kind_of_rule),
+]
 
 
 class _Published(Description):
@@ -130,7 +174,8 @@ class _Published(Description):
     resolution : float, optional
         Resolving power; recorded.
     sig_to_noise : str, optional
-        Column of the source table, or of a joined one, with the signal-to-noise ratio.
+        Column of the source table, of a joined one, or of the spectrum's own tables with the
+        signal-to-noise ratio.
     low_sig_to_noise : float, optional
         Below it the flag for low S/N is set.
     """
@@ -147,6 +192,14 @@ class _Published(Description):
     def lengths(self, product: Product) -> dict[str, int | None]:
         """Return the length of each column of a product that is read; None for a scalar."""
         return dict(product.lengths(self.grid.count))
+
+    @model_validator(mode="after")
+    def _wavelengths_can_be(self) -> Self:
+        shortest = self.grid.nanometres()[0] - self.grid.step_nm / 2
+        least = _SHORTEST_IN_AIR if self.medium == "air" else 0.0
+        if shortest <= least:
+            raise ValueError(f"grid begins at {shortest:g} nm; of {self.medium} {least:g} is least")
+        return self
 
 
 class LineSpectrum(_Published):
@@ -168,13 +221,13 @@ class LineSpectrum(_Published):
     correlation_length: Nanometres = 0.0
     model_grid: GridSpec
 
-    def as_input(self) -> SpectrumInput:
-        """Return what a network sees of it."""
+    def as_input(self, sig_to_noise: str | None) -> SpectrumInput:
+        """Return what a network sees of it, with the column of the features that has its S/N."""
         return SpectrumInput(
             title=self.title,
             kind=self.kind,
             grid=self.model_grid,
-            sig_to_noise=self.sig_to_noise,
+            sig_to_noise=sig_to_noise,
             low_sig_to_noise=self.low_sig_to_noise,
         )
 
@@ -189,6 +242,18 @@ class LineSpectrum(_Published):
     def _only_samples(self) -> Self:
         if any(product.holds != "samples" for product in self.products):
             raise ValueError("spectra of lines are read from samples only")
+        return self
+
+    @model_validator(mode="after")
+    def _grids_overlap(self) -> Self:
+        model, half = self.model_grid.nanometres(), self.model_grid.step_nm / 2
+        begin, end = edges_in_vacuum(self.grid, self.medium)
+        first, last = float(begin[0]), float(end[-1])
+        if not (model[0] - half < last and first < model[-1] + half):
+            raise ValueError(
+                f"model_grid, {model[0]:g} to {model[-1]:g} nm, has no wavelength of grid, which is"
+                f" {first:g} to {last:g} nm in vacuum"
+            )
         return self
 
 
@@ -217,13 +282,13 @@ class LowResolutionSpectrum(_Published):
         """The product with coefficients."""
         return next((one for one in self.products if one.holds == "coefficients"), None)
 
-    def as_input(self) -> SpectrumInput:
-        """Return what a network sees of it."""
+    def as_input(self, sig_to_noise: str | None) -> SpectrumInput:
+        """Return what a network sees of it, with the column of the features that has its S/N."""
         return SpectrumInput(
             title=self.title,
             kind=self.kind,
             grid=self.grid,
-            sig_to_noise=self.sig_to_noise,
+            sig_to_noise=sig_to_noise,
             low_sig_to_noise=self.low_sig_to_noise,
         )
 
@@ -239,3 +304,43 @@ class LowResolutionSpectrum(_Published):
 
 
 Spectrum = Annotated[LineSpectrum | LowResolutionSpectrum, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A spectrum as one of its tables has it.
+
+    Attributes
+    ----------
+    name : str
+        Of the input.
+    spectrum : LineSpectrum or LowResolutionSpectrum
+        What its samples mean.
+    product : Product
+        Where they stand.
+    own_noise : bool
+        Whether its S/N comes with it: from a column of the same table, or else from its samples.
+    """
+
+    name: str
+    spectrum: LineSpectrum | LowResolutionSpectrum
+    product: Product
+    own_noise: bool
+
+
+def scalars_of(name: str, spectrum: Spectrum, *, own_noise: bool) -> dict[str, str]:
+    """Return name and dtype of the features that are made with each spectrum, beside its samples.
+
+    Parameters
+    ----------
+    name, spectrum
+        The spectrum.
+    own_noise : bool
+        Whether its S/N is among them, since no column of the looked-up tables has it.
+    """
+    made: dict[str, str] = {}
+    if isinstance(spectrum, LowResolutionSpectrum):
+        made[f"{name}_flux_scale"] = "float32"
+    elif isinstance(spectrum.normalisation, CodeRule):
+        made[f"{name}_normalisation"] = "uint8"
+    return {**made, f"{name}_sig_to_noise": "float32"} if own_noise else made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +74,7 @@ def _explain(model: type[BaseModel], path: Path, error: ValidationError) -> str:
     sentences = []
     for detail in error.errors(include_url=False):
         location = detail["loc"]
-        key = ".".join(str(part) for part in location if part != "[key]") or "(the whole)"
+        key = ".".join(_keys_in(model, location)) or "(the whole)"
         if detail["type"] == "extra_forbidden":
             allowed = _listed(_fields_at(model, location[:-1]))
             sentences.append(f"{key}: unknown key. Allowed here: {allowed}.")
@@ -92,36 +92,57 @@ def _fields_at(model: type[BaseModel], location: Iterable[int | str]) -> list[st
     """Names of the fields allowed at a location of pydantic's error."""
     kind: Any = model
     for part in location:
-        kind = _step(kind, part)
+        kind, _ = _step(kind, part)
     candidate = _model_in(kind)
     return sorted(candidate.model_fields) if candidate else []
 
 
-def _step(kind: Any, part: int | str) -> Any:
-    candidate = _model_in(kind)
-    if candidate is not None and part in candidate.model_fields:
-        return candidate.model_fields[str(part)].annotation
-    for option in _options(kind):
+def _keys_in(model: type[BaseModel], location: Iterable[int | str]) -> Iterator[str]:
+    """Yield the keys of a location of pydantic's error, without its marks for kinds."""
+    kind: Any = model
+    for part in location:
+        kind, is_key = _step(kind, part)
+        if is_key and part != "[key]":
+            yield str(part)
+
+
+def _step(kind: Any, part: int | str) -> tuple[Any, bool]:
+    """Go to a part of a location; say whether it is a key, or one of several kinds."""
+    options = _options(kind)
+    for option in options:
+        if _is_model(option) and part in option.model_fields:
+            return option.model_fields[str(part)].annotation, True
+    for option in options:
+        if _is_model(option) and part in {option.__name__, *_marks_of(option)}:
+            return option, False
         arguments = typing.get_args(option)
         if typing.get_origin(option) is dict:
-            return arguments[1]
+            return arguments[1], True
         if typing.get_origin(option) in {tuple, list}:
-            return arguments[0]
-    return kind
+            return arguments[0], True
+    return kind, True
+
+
+def _marks_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    """Return by which values of `kind` a model is told from others."""
+    field = model.model_fields.get("kind")
+    return () if field is None else typing.get_args(field.annotation)
 
 
 def _options(kind: Any) -> tuple[Any, ...]:
-    origin = typing.get_origin(kind)
-    if origin in {typing.Union, types.UnionType}:
-        return typing.get_args(kind)
+    if typing.get_origin(kind) is typing.Annotated:
+        return _options(typing.get_args(kind)[0])
+    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+        return tuple(option for each in typing.get_args(kind) for option in _options(each))
     return (kind,)
 
 
+def _is_model(option: Any) -> bool:
+    return isinstance(option, type) and issubclass(option, BaseModel)
+
+
 def _model_in(kind: Any) -> type[BaseModel] | None:
-    for option in _options(kind):
-        if isinstance(option, type) and issubclass(option, BaseModel):
-            return option
-    return None
+    return next((option for option in _options(kind) if _is_model(option)), None)
 
 
 def _listed(names: Iterable[str]) -> str:

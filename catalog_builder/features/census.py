@@ -2,7 +2,7 @@
 
 Whatever ended the ingest may end the next reader of that file as well, even of its ids alone. So
 each table is counted by a task of its own: one that dies takes no other's count with it. Of a table
-that cannot be read to its end, the source table may still say who has a row in it.
+that cannot be read to its end, a table that announces it may still say who has a row in it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from catalog_builder.errors import InputError
 from catalog_builder.features.counts import how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import read_ids
-from catalog_builder.features.spectra import ANNOUNCED_BY
 from catalog_builder.features.stage import IngestContext, went_without
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
@@ -34,26 +33,26 @@ QUARANTINED = "quarantined_partition"
 
 
 def _count_table(context: IngestContext, task: Task) -> Outcome:
-    """Write down whom one table asks for; of the source table, whom it says others ask for."""
+    """Write down whom one table asks for; of a looked-up one, whom it says others ask for."""
     partition: Partition = task.payload["partition"]
     table: TableName = task.payload["table"]
     release, file = context.release, partition.files[table]
     ledger = Ledger(list(release.tables), release.driving_tables)
-    announcing = _announcing(context, table)
+    announcing = release.announced_in(table)
+    columns = {announcement.column for _, announcement in announcing}
     problem, was_read = "", False
     try:
-        for block in read_ids(
-            file, table, release, context.settings.block_rows, announcing.values()
-        ):
+        for block in read_ids(file, table, release, context.settings.block_rows, columns):
             was_read = was_read or block.n_read > 0
             ids = block.columns["source_id"]
             ledger.request(table, ids)
             ledger.reject_unread(table, block.rejects)
-            for spectra, column in announcing.items():
-                ledger.announce(spectra, ids[block.columns[column] & _inside(context, task, ids)])
+            for spectra, announcement in announcing:
+                said = announcement.said_by(block.columns[announcement.column])
+                ledger.announce(spectra, ids[said & _inside(context, task, ids)])
     except InputError as error:
         problem = str(error).replace(file.url, file.name)
-    found = {spectra: ledger.announced(spectra) for spectra in announcing}
+    found = {spectra: ledger.announced(spectra) for spectra, _ in announcing}
     if table in release.driving_tables:
         found[table] = ledger.requested
     out = context.workdir.new_output("census", task.name, suffix="")
@@ -79,24 +78,21 @@ def _sum_up(context: IngestContext, task: Task) -> Outcome:
     partition: Partition = task.payload["partition"]
     counts: dict[TableName, Receipt] = task.payload["counts"]
     root, release = context.workdir.root, context.release
-    source = counts.get(release.source_table)
-    announced = {} if source is None else _read(root / source.output)
+    found = {table: _read(root / count.output) for table, count in counts.items()}
+    whole = {table for table, count in counts.items() if "problem" not in count.notes}
     named, nameless, tables = [], 0, {}
     for table in release.driving_tables:
         if table not in partition.files:
             continue
-        count = counts.get(table)
-        if count is not None:
-            named.append(_read(root / count.output)[table])
-            nameless += sum(count.rejected.values())
-        whole = count is not None and "problem" not in count.notes
-        said = announced.get(table, _NO_IDS)
+        if table in counts:
+            named.append(found[table][table])
+            nameless += sum(counts[table].rejected.values())
+        announcers = release.announcers(table)
+        said = unique([found[each][table] for each in announcers if each in found])
         tables[table] = how_counted(
-            whole=whole,
-            announced=said,
-            source_whole=source is not None and "problem" not in source.notes,
+            whole=table in whole, announced=said, announcers_whole=whole.issuperset(announcers)
         )
-        if not whole:
+        if table not in whole:
             named.append(said)
     requested = int(unique(named).size) + nameless
     marks = {SIMULATED: True} if any(count.simulated for count in counts.values()) else {}
@@ -119,7 +115,8 @@ CENSUS = Stage("census", version=2, work=_sum_up, expendable=True)
 def plan_counts(tasks: Sequence[Task], context: IngestContext) -> list[Task]:
     """Return a task for each table of each ingest task that is in quarantine."""
     release = context.release
-    tables = (release.source_table, *release.driving_tables)
+    announcing = [table for table in release.joined_tables if release.announced_in(table)]
+    tables = (release.source_table, *announcing, *release.driving_tables)
     return [
         Task(
             COUNT.name,
@@ -150,20 +147,6 @@ def plan_census(tasks: Sequence[Task], counts: Sequence[Receipt]) -> list[Task]:
         payload = {**task.payload, "counts": found}
         plan.append(Task(CENSUS.name, task.name, key, payload, needs))
     return plan
-
-
-_NO_IDS: Ids = np.empty(0, np.int64)
-
-
-def _announcing(context: IngestContext, table: TableName) -> dict[TableName, str]:
-    if table != context.release.source_table:
-        return {}
-    columns = context.release.tables[table].columns
-    return {
-        spectra: column
-        for spectra, column in ANNOUNCED_BY.items()
-        if column in columns and spectra in context.release.driving_tables
-    }
 
 
 def _inside(context: IngestContext, task: Task, ids: Ids) -> np.ndarray[Any, np.dtype[np.bool_]]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog_builder.features.ledger import Ids
 from catalog_builder.runtime.receipts import Receipt
 
-#: How the rows of a table were counted: in its file, in the source table, or not at all.
+#: How the rows of a table were counted: in its file, in a table that announces them, or not at all.
 How = Literal["rows", "announced", "unknown"]
 
 #: Partitions that are named one by one.
@@ -26,7 +26,7 @@ class Count(BaseModel):
         Sources that could be counted.
     tables : dict of str to str
         Of each driving table that has a file: ``rows`` where every row's source was read,
-        ``announced`` where the source table says who has a row, ``unknown`` where some of its
+        ``announced`` where another table says who has a row, ``unknown`` where some of its
         rows could not be counted at all. Empty where not one table could be looked at.
     """
 
@@ -46,7 +46,7 @@ class Count(BaseModel):
         return self.requested == 0 and not self.is_complete
 
 
-def how_counted(*, whole: bool, announced: Ids, source_whole: bool) -> How:
+def how_counted(*, whole: bool, announced: Ids, announcers_whole: bool) -> How:
     """Say how the rows of a table were counted.
 
     Parameters
@@ -54,15 +54,14 @@ def how_counted(*, whole: bool, announced: Ids, source_whole: bool) -> How:
     whole : bool
         Whether its file gave all its rows' ids.
     announced : ndarray of int64
-        Who has a row in it by what the source table says.
-    source_whole : bool
-        Whether the source table's file gave all its rows.
+        Who has a row in it by what looked-up tables say.
+    announcers_whole : bool
+        Whether the files of all tables that say so gave all their rows.
     """
     if whole:
         return "rows"
-    # A table that has a file is announced for somebody; if for nobody, the source table is one that
-    # does not say.
-    return "announced" if source_whole and announced.size else "unknown"
+    # A table that has a file is announced for somebody; if for nobody, nothing says who has a row.
+    return "announced" if announcers_whole and announced.size else "unknown"
 
 
 def counts_of(

@@ -1,16 +1,16 @@
 """Ingest of one partition: archive files in, one feature store out, every source accounted for.
 
 A source is requested when it has a row in a driving table. It is published downstream when at
-least one of its spectra is usable and the source table knows it; otherwise it is rejected, with
-the first reason met. Files are streamed in blocks of rows; what grows with the partition is only
-its columns of scalars (some 30 MB for the largest of DR3).
+least one of its spectra is usable and the source table knows it, whatever the joined tables know;
+otherwise it is rejected, with the first reason met. Files are streamed in blocks of rows; what
+grows with the partition is only its columns of scalars (some 30 MB for the largest of DR3).
 """
 
 from __future__ import annotations
 
 import shutil
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.readers import Block
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import Reading
 from catalog_builder.archive.tables import TableName
 from catalog_builder.config import IngestSettings
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
-from catalog_builder.features.sources import complete_sources, look_up_sources
-from catalog_builder.features.spectra import ANNOUNCED_BY, SPECTRA_TABLES, convert
+from catalog_builder.features.sources import SpectraOfSources, complete_sources, look_up
+from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import FeatureWriter
 
 
@@ -56,7 +57,7 @@ def ingest_partition(
     release : ReleaseSpec
         What the files look like.
     settings : IngestSettings
-        Block size, coverage limits, XP scale window.
+        Block size, coverage limits.
     out : Path
         Folder of the new store.
 
@@ -97,31 +98,25 @@ class _PartitionIngest:
         self.reader = PartitionReader(
             partition, release, settings, self.ledger, check_first=check_first
         )
-        self.writer = FeatureWriter(out, settings.store_chunk_rows)
-        self.spectra_ids: dict[str, Ids] = {kind: _NO_IDS for _, kind in SPECTRA_TABLES}
-        self.xp_scales: list[NDArray[np.float32]] = []
+        self.inputs = release.inputs
+        self.writer = FeatureWriter(out, settings.store_chunk_rows, self.inputs)
+        self.spectra = {name: SpectraOfSources(_NO_IDS, {}) for name in release.spectra}
 
     def run(self) -> IngestResult:
-        for table, kind in SPECTRA_TABLES:
-            if table in self.release.driving_tables and self.reader.has(table):
-                self._read_spectra(table, kind)
-        usable = unique(list(self.spectra_ids.values()))
-        columns, found = self._look_up(usable)
+        for table, readings in self.release.readings.items():
+            if self.reader.has(table):
+                self._read_spectra(table, readings)
+        usable = unique([stored.ids for stored in self.spectra.values()])
+        published, columns = self._look_up(usable)
         self._note_lost()
-        published = usable[found]
-        sources = complete_sources(
-            published,
-            {name: values[found] for name, values in columns.items()},
-            self.spectra_ids,
-            self.xp_scales,
-            self.release,
-        )
+        sources = complete_sources(published, columns, self.spectra, self.release)
         return self._finish(published, sources)
 
-    def _read_spectra(self, table: TableName, kind: str) -> None:
-        # The other XP product of a source that has its spectrum already is no news.
-        known, seen = np.sort(self.spectra_ids[kind]), SeenIds()
-        kept = [self.spectra_ids[kind]]
+    def _read_spectra(self, table: TableName, readings: Sequence[Reading]) -> None:
+        # Another product of a source that has its spectrum already is no news.
+        known = {reading.name: np.sort(self.spectra[reading.name].ids) for reading in readings}
+        kept = {name: [self.spectra[name].ids] for name in known}
+        seen = SeenIds()
         for block in self.reader.blocks(table):
             ids, rows = block.columns["source_id"], block.row_numbers
             inside = self._in_range(ids)
@@ -132,39 +127,50 @@ class _PartitionIngest:
             first[inside] = seen.add(ids[inside])
             again = inside & ~first
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
-            kept.append(self._convert(table, kind, block, first & ~is_among(ids, known)))
-        self.spectra_ids[kind] = np.concatenate(kept)
+            for reading in readings:
+                new = first & ~is_among(ids, known[reading.name])
+                kept[reading.name].append(self._convert(reading, block, new))
+        for name, parts in kept.items():
+            self.spectra[name].ids = np.concatenate(parts)
 
-    def _convert(self, table: TableName, kind: str, block: Block, keep: NDArray[np.bool_]) -> Ids:
+    def _convert(self, reading: Reading, block: Block, keep: NDArray[np.bool_]) -> Ids:
         """Write the usable spectra of some rows; return whose they are."""
         if not keep.any():
             return _NO_IDS
         columns = _select(block.columns, keep)
         ids, rows = columns["source_id"], block.row_numbers[keep]
-        made = convert(table, columns, self.release, self.settings)
+        made = convert(reading, columns, self.settings)
         for reason, wrong in made.reasons.items():
-            self.ledger.reject(table, reason, ids[wrong], rows[wrong])
-        self.writer.append(kind, _select(made.rows, made.usable))
-        if made.scale is not None:
-            self.xp_scales.append(made.scale[made.usable])
+            self.ledger.reject(reading.product.table, reason, ids[wrong], rows[wrong])
+        self.writer.append(reading.name, _select(made.rows, made.usable))
+        scalars = self.spectra[reading.name].scalars
+        for name, values in made.scalars.items():
+            scalars.setdefault(name, []).append(values[made.usable])
         usable: Ids = ids[made.usable]
         return usable
 
-    def _look_up(self, wanted: Ids) -> tuple[dict[str, NDArray[Any]], NDArray[np.bool_]]:
-        table, reason = self.release.source_table, RejectReason.NO_GAIA_SOURCE_ROW
-        blocks = self._note_announced(table) if self.reader.has(table) else iter(())
-        columns, found = look_up_sources(wanted, blocks, self.release, self.ledger)
-        if self.reader.has(table):
+    def _look_up(self, wanted: Ids) -> tuple[Ids, dict[str, NDArray[Any]]]:
+        """Return who of the wanted is published, and their columns of all looked-up tables."""
+        release, ledger = self.release, self.ledger
+        source, reason = release.source_table, RejectReason.NO_GAIA_SOURCE_ROW
+        blocks = {table: self._note_announced(table) for table in release.looked_up}
+        columns, found = look_up(source, wanted, blocks[source], release, ledger)
+        if self.reader.has(source):
             # Who is not found in a file that gave not all its rows is lost through that file.
-            reason = self.reader.why_incomplete(table) or reason
+            reason = self.reader.why_incomplete(source) or reason
         strangers = wanted[~found]
-        self.ledger.reject(table, reason, strangers, np.full(strangers.size, -1))
+        ledger.reject(source, reason, strangers, np.full(strangers.size, -1))
+        published = wanted[found]
+        columns = {name: values[found] for name, values in columns.items()}
+        for table in release.joined_tables:
+            columns |= look_up(table, published, blocks[table], release, ledger)[0]
         if self.reader.unread:  # who else is announced matters now
-            deque(blocks, maxlen=0)
-        return columns, found
+            for rest in blocks.values():
+                deque(rest, maxlen=0)
+        return published, columns
 
     def _note_lost(self) -> None:
-        """Ask for those whose rows no file gave, by what the source table says of them."""
+        """Ask for those whose rows no file gave, by what looked-up tables say of them."""
         for table in self._driving():
             if table in self.reader.unread:
                 announced = self.ledger.announced(table)
@@ -173,13 +179,15 @@ class _PartitionIngest:
 
     def _counts(self) -> dict[str, How]:
         """Say how the rows of each driving table were counted."""
-        source, unread = self.release.source_table, self.reader.unread
-        whole = self.reader.has(source) and source not in unread
+        unread = self.reader.unread
         return {
             table: how_counted(
                 whole=table not in unread,
                 announced=self.ledger.announced(table),
-                source_whole=whole,
+                announcers_whole=all(
+                    self.reader.has(announcer) and announcer not in unread
+                    for announcer in self.release.announcers(table)
+                ),
             )
             for table in self._driving()
         }
@@ -188,12 +196,14 @@ class _PartitionIngest:
         return [table for table in self.release.driving_tables if self.reader.has(table)]
 
     def _note_announced(self, table: TableName) -> Iterator[Block]:
-        """Yield the source table's rows, and note whom it says to have which spectra."""
+        """Yield the rows of a looked-up table, and note whom it says to have which spectra."""
+        if not self.reader.has(table):
+            return
+        announcing = self.release.announced_in(table)
         for block in self.reader.blocks(table):
-            for spectra, column in ANNOUNCED_BY.items():
-                if column in block.columns:
-                    ids = block.columns["source_id"][block.columns[column]]
-                    self.ledger.announce(spectra, ids)
+            for spectra, announcement in announcing:
+                said = announcement.said_by(block.columns[announcement.column])
+                self.ledger.announce(spectra, block.columns["source_id"][said])
             yield block
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
@@ -204,10 +214,7 @@ class _PartitionIngest:
         requested, rejected_rows = self.ledger.requested, self.ledger.rejected_rows()
         digest = self.writer.finish(sources, rejected_rows)
         notes = self.ledger.notes()
-        notes["with"] = {
-            name: int(sources[f"has_{name}"].sum())
-            for name in ("rvs", "xp", "photometry", "parallax")
-        }
+        notes["with"] = {name: int(sources[f"has_{name}"].sum()) for name in self.inputs.names}
         if self.reader.unread:
             notes["counts"] = self._counts()
         return IngestResult(

@@ -1,8 +1,9 @@
-"""The source table's columns of the stars that have spectra, and what follows from them."""
+"""The looked-up tables' columns of the stars that have spectra, and what follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from catalog_builder.archive.readers import Block
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.spectra import ThresholdRule
-from catalog_builder.features import parallax, rvs
+from catalog_builder.archive.spectra import FixedRule, LineSpectrum, ThresholdRule
+from catalog_builder.archive.tables import TableName
+from catalog_builder.features import lines, parallax
 from catalog_builder.features.ledger import Ids, Ledger
 from catalog_builder.features.seen import first_of_each
 
@@ -22,17 +24,35 @@ Columns = dict[str, NDArray[Any]]
 _LIMITS = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
 
 
-def look_up_sources(
-    wanted: Ids, blocks: Iterable[Block], release: ReleaseSpec, ledger: Ledger
+@dataclass
+class SpectraOfSources:
+    """The spectra of one input in the store: whose they are, and what else is known of them.
+
+    Attributes
+    ----------
+    ids : ndarray of int64, shape (m,)
+        Source of each, in the order of the store.
+    scalars : dict of str to list of ndarray
+        Columns that go with them, in pieces: see `ReleaseSpec.scalars_of`.
+    """
+
+    ids: Ids
+    scalars: dict[str, list[NDArray[Any]]]
+
+
+def look_up(
+    table: TableName, wanted: Ids, blocks: Iterable[Block], release: ReleaseSpec, ledger: Ledger
 ) -> tuple[Columns, NDArray[np.bool_]]:
-    """Find the wanted sources in the source table.
+    """Find the wanted sources in a table with one row for each source.
 
     Parameters
     ----------
+    table : str
+        The source table, or one that is joined to it.
     wanted : ndarray of int64, shape (n,)
         Source ids, sorted, each once.
     blocks : iterable of Block
-        Rows of the source table.
+        Rows of the table.
     release : ReleaseSpec
         Describes its columns.
     ledger : Ledger
@@ -41,13 +61,13 @@ def look_up_sources(
     Returns
     -------
     columns : dict of str to ndarray of shape (n,)
-        Null where a source was not found.
+        Without the source_id. Null where a source was not found.
     found : ndarray of bool, shape (n,)
     """
-    table = release.source_table
     columns = {
         name: _nulls(wanted.size, column.numpy_dtype)
         for name, column in release.tables[table].columns.items()
+        if name != "source_id"
     }
     found = np.zeros(wanted.size, bool)
     if wanted.size == 0:
@@ -69,11 +89,7 @@ def look_up_sources(
 
 
 def complete_sources(
-    ids: Ids,
-    columns: Columns,
-    spectra_ids: Mapping[str, Ids],
-    xp_scales: Sequence[NDArray[np.float32]],
-    release: ReleaseSpec,
+    ids: Ids, columns: Columns, spectra: Mapping[str, SpectraOfSources], release: ReleaseSpec
 ) -> Columns:
     """Add what follows from the columns: rows of spectra, presence, corrected parallax.
 
@@ -82,34 +98,42 @@ def complete_sources(
     ids : ndarray of int64, shape (n,)
         Sources, sorted.
     columns : dict of str to ndarray of shape (n,)
-        Of the source table.
-    spectra_ids : mapping of str to ndarray of int64
-        Source of each spectrum in the store, by kind (``"rvs"``, ``"xp"``).
-    xp_scales : sequence of ndarray of float32
-        Flux scale of each XP spectrum in the store, in pieces, W m-2 nm-1.
+        Of the looked-up tables.
+    spectra : mapping of str to SpectraOfSources
+        By the name of the input.
     release : ReleaseSpec
         Names the columns that the rules need.
     """
     made = {**columns, "source_id": ids}
-    for kind, in_store in spectra_ids.items():
-        made[f"{kind}_row"] = _row_of(ids, in_store)
-        made[f"has_{kind}"] = made[f"{kind}_row"] >= 0
-    scales = np.concatenate([np.empty(0, np.float32), *xp_scales])
-    made["xp_flux_scale"] = _take(scales, made["xp_row"])
-    made["rvs_normalisation"] = np.zeros(ids.size, np.uint8)
-    rule = None if release.rvs is None else release.rvs.normalisation
-    if isinstance(rule, ThresholdRule) and release.rvs is not None and release.rvs.sig_to_noise:
-        made["rvs_normalisation"] = rvs.normalisation_class(
-            made[rule.column], made["has_rvs"], rule
-        )
-        made["rvs_spec_sig_to_noise"] = made[release.rvs.sig_to_noise]
-    zero = parallax.zero_point(release.parallax_zero_point, made, ids.size)
-    made["parallax_corrected"] = made["parallax"] - zero
-    made["has_parallax"] = np.isfinite(made["parallax"]) & (made["parallax_error"] > 0)
-    made["has_photometry"] = np.isfinite(
-        made["phot_g_mean_mag"] + made["phot_bp_mean_mag"] + made["phot_rp_mean_mag"]
-    )
+    for name, stored in spectra.items():
+        rows = _row_of(ids, stored.ids)
+        made[f"{name}_row"] = rows
+        made[f"has_{name}"] = rows >= 0
+        for scalar, dtype in release.scalars_of(name).items():
+            pieces = stored.scalars.get(scalar, [])
+            made[scalar] = _take(np.concatenate([np.empty(0, dtype), *pieces]), rows)
+    for name, spectrum in release.spectra.items():
+        rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
+        if isinstance(rule, ThresholdRule | FixedRule):  # codes came with the spectra
+            classes = _normalisation(rule, made, ids.size)
+            made[f"{name}_normalisation"] = np.where(
+                made[f"has_{name}"], classes, np.uint8(lines.ABSENT)
+            )
+    if release.parallax:
+        zero = parallax.zero_point(release.parallax_zero_point, made, ids.size)
+        made["parallax_corrected"] = made["parallax"] - zero
+        made["has_parallax"] = np.isfinite(made["parallax"]) & (made["parallax_error"] > 0)
+    for group, bands in release.photometry.items():
+        made[f"has_{group}"] = np.all([np.isfinite(made[name]) for name in bands.columns], axis=0)
     return made
+
+
+def _normalisation(
+    rule: ThresholdRule | FixedRule, columns: Columns, count: int
+) -> NDArray[np.uint8]:
+    if isinstance(rule, ThresholdRule):
+        return lines.class_by_threshold(columns[rule.column], rule)
+    return lines.class_of_all(rule, count)
 
 
 def _possible(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], int]:
@@ -131,8 +155,8 @@ def _row_of(ids: Ids, in_store: Ids) -> NDArray[np.int32]:
     return np.where(in_store[row] == ids, row, -1).astype(np.int32)
 
 
-def _take(values: NDArray[np.float32], rows: NDArray[np.int32]) -> NDArray[np.float32]:
-    result = np.full(rows.size, np.nan, np.float32)
+def _take(values: NDArray[Any], rows: NDArray[np.int32]) -> NDArray[Any]:
+    result = _nulls(rows.size, values.dtype)
     result[rows >= 0] = values[rows[rows >= 0]]
     return result
 

@@ -10,33 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.spectra import CodeRule, LineSpectrum, LowResolutionSpectrum, Reading
 from catalog_builder.config import IngestSettings
-from catalog_builder.errors import ConfigError
-from catalog_builder.features import rvs, xp
+from catalog_builder.features import lines, low_resolution
 
 Columns = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]
-
-RVS: TableName = "rvs_mean_spectrum"
-XP_CONTINUOUS: TableName = "xp_continuous_mean_spectrum"
-XP_SAMPLED: TableName = "xp_sampled_mean_spectrum"
-
-#: Spectra tables and what they hold, in the order they are read: where a source has both XP
-#: products, the coefficients count, for they exist for every source with XP.
-SPECTRA_TABLES: tuple[tuple[TableName, str], ...] = (
-    (RVS, "rvs"),
-    (XP_CONTINUOUS, "xp"),
-    (XP_SAMPLED, "xp"),
-)
-
-#: Columns of the source table that say who has a row in these tables.
-ANNOUNCED_BY: dict[TableName, str] = {
-    RVS: "has_rvs",
-    XP_CONTINUOUS: "has_xp_continuous",
-    XP_SAMPLED: "has_xp_sampled",
-}
 
 
 @dataclass(frozen=True)
@@ -47,54 +26,61 @@ class Converted:
     ----------
     rows : dict of str to ndarray of shape (n, samples)
         Arrays of the feature store.
+    scalars : dict of str to ndarray of shape (n,)
+        What else is known of each spectrum: its flux scale, say. See `ReleaseSpec.scalars_of`.
     usable : ndarray of bool, shape (n,)
         Which rows are to be kept.
     reasons : dict of RejectReason to ndarray of bool, shape (n,)
         Why the others are not; each unusable row has exactly one reason.
-    scale : ndarray of float32, shape (n,), or None
-        The XP flux scale.
     """
 
     rows: dict[str, NDArray[Any]]
+    scalars: dict[str, NDArray[Any]]
     usable: Bools
     reasons: dict[RejectReason, Bools]
-    scale: NDArray[np.float32] | None = None
 
 
-def convert(
-    table: TableName, columns: Columns, release: ReleaseSpec, settings: IngestSettings
-) -> Converted:
-    """Bring the rows of one of :data:`SPECTRA_TABLES` to the model's grids.
+def convert(reading: Reading, columns: Columns, settings: IngestSettings) -> Converted:
+    """Bring the rows of one table to the model's grid of one of its spectra.
 
-    Raises
-    ------
-    ConfigError
-        If the release description lacks what the table needs.
+    Parameters
+    ----------
+    reading : Reading
+        From the release description: which spectrum, and in which columns it stands.
+    columns : mapping of str to ndarray
+        Of the table, n rows each.
+    settings : IngestSettings
+        Coverage limits.
     """
-    if table == RVS:
-        return _convert_rvs(columns, release, settings)
-    return _convert_xp(table, columns, release, settings)
+    if isinstance(reading.spectrum, LineSpectrum):
+        return _convert_lines(reading, reading.spectrum, columns, settings)
+    return _convert_low_resolution(reading, reading.spectrum, columns)
 
 
-def _convert_rvs(columns: Columns, release: ReleaseSpec, settings: IngestSettings) -> Converted:
-    if release.rvs is None:
-        raise ConfigError(
-            f"Release {release.name} has RVS spectra but describes no grid for them.",
-            "Add `rvs` to the release description.",
-        )
-    flux = columns["flux"]
-    spectra = rvs.resample(
-        flux, columns["flux_error"], release.rvs.grid, settings.min_pixel_coverage
+def _convert_lines(
+    reading: Reading, spectrum: LineSpectrum, columns: Columns, settings: IngestSettings
+) -> Converted:
+    name, product = reading.name, reading.product
+    flux = columns[product.flux]
+    spectra = lines.resample(
+        flux, columns[product.flux_error], spectrum, settings.min_pixel_coverage
     )
     coverage = spectra.mask.mean(axis=1)
     usable = (coverage > 0) & (coverage >= settings.min_spectrum_coverage)
     empty = np.asarray(~np.isfinite(flux).any(axis=1))
+    scalars = _sig_to_noise(reading, columns)
+    if reading.own_noise and not scalars:
+        scalars = {f"{name}_sig_to_noise": lines.sig_to_noise(spectra)}
+    rule = spectrum.normalisation
+    if isinstance(rule, CodeRule):
+        scalars[f"{name}_normalisation"] = lines.class_by_code(columns[rule.code], rule)
     return Converted(
         rows={
-            "rvs_flux": spectra.flux,
-            "rvs_flux_error": spectra.flux_error,
-            "rvs_mask": spectra.mask,
+            f"{name}_flux": spectra.flux,
+            f"{name}_flux_error": spectra.flux_error,
+            f"{name}_mask": spectra.mask,
         },
+        scalars=scalars,
         usable=usable,
         reasons={
             RejectReason.ALL_NAN_SPECTRUM: empty,
@@ -103,51 +89,52 @@ def _convert_rvs(columns: Columns, release: ReleaseSpec, settings: IngestSetting
     )
 
 
-def _convert_xp(
-    table: TableName, columns: Columns, release: ReleaseSpec, settings: IngestSettings
+def _convert_low_resolution(
+    reading: Reading, spectrum: LowResolutionSpectrum, columns: Columns
 ) -> Converted:
-    if table == XP_SAMPLED:
-        spectra = xp.SampledSpectra(
-            columns["flux"].astype(np.float64), columns["flux_error"].astype(np.float64)
+    name, product = reading.name, reading.product
+    if product.basis is None:
+        spectra = low_resolution.SampledSpectra(
+            columns[product.flux].astype(np.float64), columns[product.flux_error].astype(np.float64)
         )
     else:
-        spectra = _sample_continuous(columns, release)
-    scaled = xp.scale_spectra(spectra, settings.xp_scale_window)
+        bands = {band: _coefficients(columns, band) for band in product.bands}
+        spectra = low_resolution.sample_coefficients(bands, product.basis)
+    scaled = low_resolution.scale_spectra(spectra, spectrum)
     finite = np.isfinite(spectra.flux)
     empty = np.asarray(~finite.any(axis=1))
     incomplete = np.asarray(~finite.all(axis=1))
     # Coefficients are there for a whole band or not at all: then every sample is missing.
-    lacks_band = incomplete if table == XP_CONTINUOUS else incomplete & ~empty
+    lacks_band = incomplete & ~empty if product.basis is None else incomplete
     errors = spectra.flux_error
     bad_errors = ~incomplete & ~np.asarray((np.isfinite(errors) & (errors > 0)).all(axis=1))
     return Converted(
-        rows={"xp_flux": scaled.flux, "xp_flux_error": scaled.flux_error},
+        rows={f"{name}_flux": scaled.flux, f"{name}_flux_error": scaled.flux_error},
+        scalars={f"{name}_flux_scale": scaled.scale, **_sig_to_noise(reading, columns)},
         usable=scaled.usable,
         reasons={
-            RejectReason.XP_BAND_MISSING: lacks_band,
+            RejectReason.BAND_MISSING: lacks_band,
             RejectReason.ALL_NAN_SPECTRUM: empty & ~lacks_band,
             RejectReason.NEGATIVE_OR_ZERO_ERRORS: bad_errors,
             RejectReason.NO_POSITIVE_FLUX: ~scaled.usable & ~incomplete & ~bad_errors,
         },
-        scale=scaled.scale,
     )
 
 
-def _sample_continuous(columns: Columns, release: ReleaseSpec) -> xp.SampledSpectra:
-    basis = (
-        None if release.xp is None or release.xp.continuous is None else release.xp.continuous.basis
+def _coefficients(columns: Columns, band: str) -> low_resolution.Coefficients:
+    return (
+        columns[f"{band}_coefficients"],
+        columns[f"{band}_coefficient_errors"],
+        columns[f"{band}_coefficient_correlations"],
     )
-    if basis is None:
-        raise ConfigError(
-            f"Release {release.name} has XP coefficients but names no basis for them.",
-            "Add `xp.continuous` to the release description.",
-        )
-    bp, rp = (
-        (
-            columns[f"{band}_coefficients"],
-            columns[f"{band}_coefficient_errors"],
-            columns[f"{band}_coefficient_correlations"],
-        )
-        for band in ("bp", "rp")
-    )
-    return xp.sample_continuous(bp, rp, basis)
+
+
+def _sig_to_noise(reading: Reading, columns: Columns) -> dict[str, NDArray[Any]]:
+    """Return the S/N that the spectrum's own table has, if that is where it comes from."""
+    column = reading.spectrum.sig_to_noise
+    if not reading.own_noise or column is None:
+        return {}
+    # Numbers beyond those of the feature are no S/N.
+    with np.errstate(over="ignore"):
+        values = columns[column].astype(np.float32)
+    return {f"{reading.name}_sig_to_noise": np.where(np.isfinite(values), values, np.nan)}

@@ -9,8 +9,10 @@ from typing import Any
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.low_resolution import refuse_other_basis
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
@@ -53,14 +55,23 @@ def went_without(receipt: Receipt) -> bool:
     return any(map(receipt.notes.get, ("file_rejects", "problem")))
 
 
-STAGE = Stage("ingest", version=9, work=_work, expendable=True, incomplete=went_without)
+STAGE = Stage("ingest", version=10, work=_work, expendable=True, incomplete=went_without)
 
 #: Settings that do not change what is made of a partition.
 _NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
-    """Return a task for each partition; its key holds its files and all that shapes features."""
+    """Return a task for each partition; its key holds its files and all that shapes features.
+
+    Raises
+    ------
+    ConfigError
+        If the release has coefficients for which the program has no fitting matrices.
+    """
+    for name, spectrum in release.spectra.items():
+        if isinstance(spectrum, LowResolutionSpectrum):
+            refuse_other_basis(name, spectrum)
     shared = digest_json(
         {
             "version": STAGE.version,

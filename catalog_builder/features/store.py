@@ -3,14 +3,16 @@
 Layout (one zarr group)::
 
     source_int64, source_float32, ...    (column, source)   sorted by source_id
-    rvs_flux, rvs_flux_error, rvs_mask   (rvs, 800)         in the order of the archive's file
-    xp_flux, xp_flux_error               (xp, 343)
+    rvs_flux, rvs_flux_error, rvs_mask   (rvs, samples)     in the order of the archive's file
+    xp_flux, xp_flux_error               (xp, samples)
     rejected_int64, rejected_uint8       (column, rejected)
 
 Columns of one dtype lie in one array, each a chunk of its own in one shard; the attribute `columns`
-names them. Among them are rvs_row and xp_row, the row of a source's spectrum, -1 where it has none.
-Spectra are written once, as they are read, and found through the row numbers: a partition of any
-size streams through, and a star without a spectrum takes no room.
+names them. The attribute `spectra` names the arrays of each input that is a spectrum (above those
+of DR3), with dtype and samples. Among the columns is ``<name>_row``, the row of a source's spectrum
+of that name, -1 where it has none. Spectra are written once, as they are read, and found through
+the row numbers: a partition of any size streams through, and a star without a spectrum takes no
+room.
 
 Why so: a file costs time whatever is in it, and a release has 20 000 such stores
 (``docs/scale.md``).
@@ -29,28 +31,47 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.features import rvs, xp
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.features.shards import RowsWriter, write_columns, write_group
 from catalog_builder.whole_store import WholeStore, named
 
 Array = NDArray[Any]
 Block = dict[str, Array]
+#: Arrays of each spectrum, by names: dtype and samples.
+Arrays = Mapping[str, Mapping[str, tuple[str, int]]]
 
-#: Spectra arrays: name -> (dtype, samples).
-SPECTRA: dict[str, dict[str, tuple[str, int]]] = {
+#: Those of the default contract, until nobody asks for them here.
+SPECTRA: Final[dict[str, dict[str, tuple[str, int]]]] = {
     "rvs": {
-        "rvs_flux": ("float32", rvs.N_PIXELS),
-        "rvs_flux_error": ("float32", rvs.N_PIXELS),
-        "rvs_mask": ("bool", rvs.N_PIXELS),
+        "rvs_flux": ("float32", 800),
+        "rvs_flux_error": ("float32", 800),
+        "rvs_mask": ("bool", 800),
     },
-    "xp": {
-        "xp_flux": ("float32", xp.N_SAMPLES),
-        "xp_flux_error": ("float32", xp.N_SAMPLES),
-    },
+    "xp": {"xp_flux": ("float32", 343), "xp_flux_error": ("float32", 343)},
 }
 
 #: Chunks of spectra in one file.
 SHARD_CHUNKS: Final = 4
+
+
+def arrays_of(inputs: Inputs) -> Arrays:
+    """Return the arrays of each spectrum by its name: of each array, dtype and samples.
+
+    Flux and error of all; of lines also a mask, true where a sample is usable.
+    """
+    return {
+        name: {
+            f"{name}_flux": ("float32", spectrum.samples),
+            f"{name}_flux_error": ("float32", spectrum.samples),
+            **({f"{name}_mask": ("bool", spectrum.samples)} if spectrum.kind == "lines" else {}),
+        }
+        for name, spectrum in inputs.spectra.items()
+    }
+
+
+def bytes_of(arrays: Mapping[str, tuple[str, int]]) -> int:
+    """Return the bytes of a row of the arrays of a spectrum."""
+    return sum(np.dtype(dtype).itemsize * samples for dtype, samples in arrays.values())
 
 
 class ArrayDigest:
@@ -70,35 +91,46 @@ class ArrayDigest:
 
 
 class FeatureWriter:
-    """Writes a feature store: spectra as they come, then the sources, then the rejected."""
+    """Writes a feature store: spectra as they come, then the sources, then the rejected.
 
-    def __init__(self, path: Path, chunk_rows: int) -> None:
+    Parameters
+    ----------
+    path : Path
+        Folder of the new store.
+    chunk_rows : int
+        Spectra of a chunk.
+    inputs : Inputs, optional
+        Which spectra there may be; by default those of `SPECTRA`.
+    """
+
+    def __init__(self, path: Path, chunk_rows: int, inputs: Inputs | None = None) -> None:
         path.mkdir(parents=True)
         self._path = path
+        self._arrays: Arrays = SPECTRA if inputs is None else arrays_of(inputs)
         self._spectra = {
-            kind: {
+            spectrum: {
                 name: RowsWriter(
                     path / name,
                     dtype,
                     samples,
                     chunk_rows,
                     SHARD_CHUNKS,
-                    (kind, f"{kind}_wavelength"),
+                    (spectrum, f"{spectrum}_wavelength"),
                 )
                 for name, (dtype, samples) in arrays.items()
             }
-            for kind, arrays in SPECTRA.items()
+            for spectrum, arrays in self._arrays.items()
         }
         self._digests = {
             name: ArrayDigest(name, dtype)
-            for arrays in SPECTRA.values()
+            for arrays in self._arrays.values()
             for name, (dtype, _) in arrays.items()
         }
         self._columns: dict[str, list[str]] = {}
 
-    def append(self, kind: str, rows: Mapping[str, Array]) -> None:
-        """Append spectra of a kind (``"rvs"`` or ``"xp"``)."""
-        for name, writer in self._spectra[kind].items():
+    def append(self, spectrum: str, rows: Mapping[str, Array]) -> None:
+        """Append spectra of an input, by its name."""
+        for name, writer in self._spectra[spectrum].items():
             writer.append(rows[name])
             self._digests[name].update(rows[name])
 
@@ -118,6 +150,7 @@ class FeatureWriter:
                 "sources": len(sources["source_id"]),
                 "digest": digest,
                 "columns": self._columns,
+                "spectra": self._arrays,
             },
         )
         return digest
@@ -156,6 +189,11 @@ class FeatureStore:
                 raise ValueError(f"its kind is {self._group.attrs['kind']!r}")
             self._sources = int(self._group.attrs["sources"])  # type: ignore[arg-type]
             columns = cast("dict[str, list[str]]", self._group.attrs["columns"])
+            spectra = cast("dict[str, dict[str, list[Any]]]", self._group.attrs["spectra"])
+            self._spectra: Arrays = {
+                spectrum: {name: (str(dtype), int(size)) for name, (dtype, size) in arrays.items()}
+                for spectrum, arrays in spectra.items()
+            }
             self._place = {
                 name: (packed, place)
                 for packed, names in columns.items()
@@ -195,8 +233,8 @@ class FeatureStore:
             if packed.startswith("source_")
         }
         with self._intact():
-            for kind, arrays in SPECTRA.items():
-                place = block.pop(f"{kind}_row")
+            for spectrum, arrays in self._spectra.items():
+                place = block.pop(f"{spectrum}_row")
                 for name, (dtype, samples) in arrays.items():
                     block[name] = self._gather(name, place, dtype, samples)
         return block

@@ -12,15 +12,16 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.release import load_release
 from catalog_builder.config import IngestSettings, RunConfig
 from catalog_builder.errors import ResourceError
-from catalog_builder.features.spectra import RVS, XP_CONTINUOUS, XP_SAMPLED, convert
+from catalog_builder.features.spectra import convert
 
 SETTINGS = IngestSettings()
+RELEASE = load_release("dr3")
 ROW_BYTES = {"rvs_mean_spectrum": 19_000, "xp_continuous_mean_spectrum": 13_000}
 
 
 def test_only_scalars_grow_with_the_partition():
-    small = budgets.stage_budgets(RunConfig(), ROW_BYTES, 1000, labelled=0)
-    large = budgets.stage_budgets(RunConfig(), ROW_BYTES, 65_000, labelled=0)
+    small = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 1000, labelled=0)
+    large = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 65_000, labelled=0)
     assert large["publish"] == small["publish"]
     assert 0 < large["ingest"] - small["ingest"] < 100 << 20
     # The promise for the default configuration and the largest partition of DR3.
@@ -29,14 +30,14 @@ def test_only_scalars_grow_with_the_partition():
 
 def test_smaller_blocks_need_less():
     config = RunConfig.model_validate({"ingest": {"block_rows": 64, "store_chunk_rows": 64}})
-    default = budgets.stage_budgets(RunConfig(), ROW_BYTES, 1000, 0)
-    assert budgets.stage_budgets(config, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
+    default = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 1000, 0)
+    assert budgets.stage_budgets(config, RELEASE, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
 
 
 def test_training_that_cannot_fit_is_refused_with_the_limit_that_would_do():
-    budgets.refuse_large_training(RunConfig(), 20_000)
+    budgets.refuse_large_training(RunConfig(), 20_000, RELEASE.inputs)
     with pytest.raises(ResourceError, match="Training on 400000 stars") as refusal:
-        budgets.refuse_large_training(RunConfig(), 400_000)
+        budgets.refuse_large_training(RunConfig(), 400_000, RELEASE.inputs)
     assert "cluster.memory_limit to 12GiB" in refusal.value.way_out
 
 
@@ -57,17 +58,17 @@ def test_a_container_limits_the_machine(tmp_path, text, limit):
 
 def conversion_peak(table, rows):
     """Return the bytes that exist at once while a block of rows becomes features, itself too."""
-    release = load_release("dr3")
+    (reading,) = RELEASE.readings[table]
     rng = np.random.default_rng(0)
     columns = {
         name: rng.uniform(0.5, 1.5, (rows, spec.length)).astype(spec.dtype)
-        for name, spec in release.tables[table].columns.items()
+        for name, spec in RELEASE.tables[table].columns.items()
         if spec.length is not None
     }
-    convert(table, {name: values[:2] for name, values in columns.items()}, release, SETTINGS)
+    convert(reading, {name: values[:2] for name, values in columns.items()}, SETTINGS)
     tracemalloc.start()
     try:
-        convert(table, columns, release, SETTINGS)
+        convert(reading, columns, SETTINGS)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -78,15 +79,10 @@ def test_a_block_in_conversion_takes_no_more_than_its_budget():
     rows = 512
     config = RunConfig.model_validate({"ingest": {"block_rows": rows}})
     smaller = RunConfig.model_validate({"ingest": {"block_rows": 1}})
-    spectra = (RVS, XP_CONTINUOUS, XP_SAMPLED)
-    tables = load_release("dr3").tables
-    row_bytes = {
-        table: sum(c.numpy_dtype.itemsize * (c.length or 1) for c in tables[table].columns.values())
-        for table in spectra
-    }
+    row_bytes = {table: budgets.row_size(RELEASE.tables[table]) for table in RELEASE.readings}
     budget, least = (
-        budgets.stage_budgets(each, row_bytes, 1000, labelled=0)["ingest"]
+        budgets.stage_budgets(each, RELEASE, row_bytes, 1000, labelled=0)["ingest"]
         for each in (config, smaller)
     )
-    peak = max(conversion_peak(table, rows) for table in spectra)
+    peak = max(conversion_peak(table, rows) for table in row_bytes)
     assert rows * max(row_bytes.values()) < peak < budget - least

@@ -151,7 +151,7 @@ def make_plan(
     if out.exists() and not out.is_dir():
         raise StoreError(f"The folder {out} cannot be made: that is a file.", "Give another --out.")
     if tables is None:
-        tables = tuple(dict.fromkeys((release.source_table, *release.driving_tables)))
+        tables = tuple(dict.fromkeys((*release.looked_up, *release.driving_tables)))
     folders = []
     if tables:
         root, listing = _addresses(release, root, listing)

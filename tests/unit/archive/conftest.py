@@ -35,12 +35,19 @@ text:
   null_tokens: ['', 'null', 'nan']
   true_tokens: ['true', 't', '1']
   false_tokens: ['false', 'f', '0']
-rvs:
-  grid: {start: 846.0, step: 8.0, count: 4}
-  medium: vacuum
-  frame: rest
-  normalisation: {column: grvs_mag, threshold: 12, below: pseudo_continuum, otherwise: constant}
-  sig_to_noise: snr
+spectra:
+  rvs:
+    kind: lines
+    title: RVS
+    products:
+      - {table: rvs_mean_spectrum, announced_by: {column: has_rvs}}
+    grid: {start: 846.0, step: 8.0, count: 4}
+    medium: vacuum
+    frame: rest
+    normalisation: {column: grvs_mag, threshold: 12, below: pseudo_continuum, otherwise: constant}
+    sig_to_noise: snr
+    model_grid: {start: 846.0, step: 1.0, count: 24}
+parallax: false
 parallax_zero_point: {rule: none}
 tables:
   gaia_source:

@@ -16,12 +16,12 @@ def _set(content, path, value):
 
 
 def test_dr3_grid_and_lengths(dr3):
-    wavelengths = dr3.rvs.grid.wavelengths()
+    wavelengths = dr3.spectra["rvs"].grid.wavelengths()
     assert wavelengths.shape == (2401,)
     assert wavelengths[0] == 846.0
     assert wavelengths[3] == 846.03
     assert wavelengths[-1] == 870.0
-    assert dr3.xp.sampled_grid.wavelengths()[[0, -1]].tolist() == [336.0, 1020.0]
+    assert dr3.spectra["xp"].grid.wavelengths()[[0, -1]].tolist() == [336.0, 1020.0]
     columns = dr3.tables["xp_continuous_mean_spectrum"].columns
     assert columns["bp_coefficient_correlations"].length == 55 * 54 // 2
 
@@ -48,12 +48,20 @@ def test_a_release_is_only_data(tiny):
     [
         ("tables.gaia_source.columns.ra.unit", "degg", r"columns\.ra\.unit: 'degg' is not a unit"),
         ("tables.gaia_source.columns.ra.unitt", "deg", r"ra\.unitt: unknown key\. Allowed here: d"),
-        ("rvs.grid.strt", 1.0, r"rvs\.grid\.strt: unknown key\. Allowed here: count, start"),
+        (
+            "spectra.rvs.grid.strt",
+            1.0,
+            r"\.rvs\.grid\.strt: unknown key\. Allowed here: count, start",
+        ),
         ("colour", "red", r"colour: unknown key\. Allowed here: .*reference_epoch"),
-        ("rvs.grid.unit", "s", r"rvs\.grid: unit 's' is not a length"),
-        ("rvs.grid.count", 5, r"flux\.length is 4, but the grid .* says 5"),
-        ("rvs.medium", "water", r"rvs\.medium: Input should be 'vacuum' or 'air'"),
-        ("rvs.sig_to_noise", "missing", r"lacks \['missing'\]"),
+        ("spectra.rvs.grid.unit", "s", r"spectra\.rvs\.grid: unit 's' is not a length"),
+        ("spectra.rvs.grid.count", 5, r"flux\.length is 4, but the grid .* says 5"),
+        ("spectra.rvs.medium", "water", r"spectra\.rvs\.medium: Input should be 'vacuum' or 'air'"),
+        (
+            "spectra.rvs.sig_to_noise",
+            "missing",
+            r"rvs\.sig_to_noise names missing, which is no",
+        ),
         ("tables.gaia_source.formats", ["xls"], r"formats\.0: Input should be 'csv\.gz'"),
         ("tables.gaia_source.columns.source_id.dtype", "int32", "must hold `source_id`"),
         ("tables.gaia_source.columns.params.length", 3, "must have dtype float32 or float64"),

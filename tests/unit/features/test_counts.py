@@ -16,7 +16,7 @@ IDS, NONE = np.array([1, 2]), np.array([], np.int64)
 
 
 @pytest.mark.parametrize(
-    ("whole", "announced", "source_whole", "how"),
+    ("whole", "announced", "announcers_whole", "how"),
     [
         (True, NONE, False, "rows"),
         (False, IDS, True, "announced"),
@@ -24,8 +24,8 @@ IDS, NONE = np.array([1, 2]), np.array([], np.int64)
         (False, NONE, True, "unknown"),
     ],
 )
-def test_how_a_table_was_counted(whole, announced, source_whole, how):
-    assert how_counted(whole=whole, announced=announced, source_whole=source_whole) == how
+def test_how_a_table_was_counted(whole, announced, announcers_whole, how):
+    assert how_counted(whole=whole, announced=announced, announcers_whole=announcers_whole) == how
 
 
 @pytest.mark.parametrize(

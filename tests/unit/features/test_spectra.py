@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import load_release
 from catalog_builder.config import IngestSettings
-from catalog_builder.features.spectra import RVS, XP_CONTINUOUS, XP_SAMPLED, convert
+from catalog_builder.features.spectra import convert
 
 RELEASE = load_release("dr3")
+RVS, XP_CONTINUOUS, XP_SAMPLED = RELEASE.readings
 ODD = np.array([np.nan, np.inf, -np.inf, 0, -1, 1e-45, 3.4e38, -3.4e38, 1e-30], np.float32)
 
 
@@ -34,7 +35,8 @@ def invent(table, seed, rows=6):
 @given(seed=st.integers(0, 2**32 - 1), coverage=st.sampled_from([0.0, 0.5, 1.0]))
 def test_each_row_is_sound_or_has_one_reason(table, seed, coverage):
     limits = IngestSettings(min_spectrum_coverage=coverage, min_pixel_coverage=coverage)
-    made = convert(table, invent(table, seed), RELEASE, limits)
+    (reading,) = RELEASE.readings[table]
+    made = convert(reading, invent(table, seed), limits)
     reasons = np.sum(list(made.reasons.values()), axis=0)
     np.testing.assert_array_equal(reasons, (~made.usable).astype(int))
     assert all(np.isfinite(values).all() for values in made.rows.values())
@@ -45,20 +47,22 @@ def test_each_row_is_sound_or_has_one_reason(table, seed, coverage):
         assert mask[made.usable].any(axis=1).all()
     else:
         assert (made.rows["xp_flux_error"][made.usable] > 0).all()
-        assert (made.scale[made.usable] > 0).all()
-        assert np.isfinite(made.scale[made.usable]).all()
+        assert (made.scalars["xp_flux_scale"][made.usable] > 0).all()
+        assert np.isfinite(made.scalars["xp_flux_scale"][made.usable]).all()
 
 
 def test_a_sound_spectrum_is_usable():
     rng = np.random.default_rng(0)
     flux = rng.uniform(1, 2, (3, 343)).astype(np.float32) * np.float32(1e-16)
-    made = convert(XP_SAMPLED, {"flux": flux, "flux_error": flux / 10}, RELEASE, IngestSettings())
+    (reading,) = RELEASE.readings[XP_SAMPLED]
+    made = convert(reading, {"flux": flux, "flux_error": flux / 10}, IngestSettings())
     assert made.usable.all()
-    rebuilt = made.rows["xp_flux"] * made.scale[:, None]
+    rebuilt = made.rows["xp_flux"] * made.scalars["xp_flux_scale"][:, None]
     np.testing.assert_allclose(rebuilt, flux, rtol=1e-6)
 
 
 def test_a_faint_star_below_zero_in_the_window_has_no_scale():
     flux = np.full((1, 343), -1e-18, np.float32)
-    made = convert(XP_SAMPLED, {"flux": flux, "flux_error": -flux}, RELEASE, IngestSettings())
+    (reading,) = RELEASE.readings[XP_SAMPLED]
+    made = convert(reading, {"flux": flux, "flux_error": -flux}, IngestSettings())
     assert [r for r, wrong in made.reasons.items() if wrong[0]] == [RejectReason.NO_POSITIVE_FLUX]

@@ -6,9 +6,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog_builder.features.store import SPECTRA, FeatureStore, FeatureWriter
+from catalog_builder.archive.release import load_release
+from catalog_builder.features.store import FeatureStore, FeatureWriter, arrays_of
 
 CHUNK = 4
+INPUTS = load_release("dr3").inputs
+ARRAYS = arrays_of(INPUTS)
 
 
 def spectra(kind, rows, seed=0):
@@ -17,13 +20,13 @@ def spectra(kind, rows, seed=0):
         name: rng.random((rows, samples)).astype(dtype)
         if dtype != "bool"
         else rng.random((rows, samples)) < 0.5
-        for name, (dtype, samples) in SPECTRA[kind].items()
+        for name, (dtype, samples) in ARRAYS[kind].items()
     }
 
 
 def write(path, rows, cuts):
     """Write `rows` XP spectra cut into blocks; source n has spectrum rows - 1 - n, or none."""
-    writer = FeatureWriter(path, CHUNK)
+    writer = FeatureWriter(path, CHUNK, INPUTS)
     content = spectra("xp", rows)
     edges = [0, *sorted(cuts), rows]
     for start, stop in pairwise(edges):
@@ -56,7 +59,7 @@ def test_rows_are_found_by_slice_and_by_number(tmp_path):
     for rows in (slice(2, 9), np.array([0, 4, 10]), np.array([3])):
         block = store.read(rows)
         wanted = place[rows]
-        for name in SPECTRA["xp"]:
+        for name in ARRAYS["xp"]:
             expected = np.where((wanted >= 0)[:, None], content[name][wanted], 0)
             np.testing.assert_array_equal(block[name], expected)
         assert not block["rvs_flux"].any()

@@ -1,0 +1,193 @@
+"""What a release says of itself, and what follows from that alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, HttpUrl, model_validator
+
+from catalog_builder.archive.spectra import (
+    Announcement,
+    LineSpectrum,
+    LowResolutionSpectrum,
+    Reading,
+    Spectrum,
+    scalars_of,
+)
+from catalog_builder.archive.tables import (
+    ChecksumRule,
+    PartitionRule,
+    TableName,
+    TableSpec,
+    TextRule,
+)
+from catalog_builder.contract.description import Description
+from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
+
+
+class ParallaxZeroPoint(Description):
+    """How the parallax zero point is found; it is subtracted from the parallax.
+
+    Parameters
+    ----------
+    rule : {"lindegren2021", "column", "none"}
+        Lindegren et al. 2021 (A&A 649, A4), a column of the release, or no correction.
+    inputs : dict of str to str
+        The rule's own argument names -> canonical columns of the source table.
+    """
+
+    rule: Literal["lindegren2021", "column", "none"]
+    inputs: dict[str, ColumnName] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_its_inputs(self) -> Self:
+        needed = _ZERO_POINT_INPUTS[self.rule]
+        if set(self.inputs) != needed:
+            raise ValueError(f"rule {self.rule} needs exactly the inputs {sorted(needed)}")
+        return self
+
+
+_ZERO_POINT_INPUTS: dict[str, set[str]] = {
+    "lindegren2021": {
+        "phot_g_mean_mag",
+        "nu_eff_used_in_astrometry",
+        "pseudocolour",
+        "ecl_lat",
+        "astrometric_params_solved",
+    },
+    "column": {"bias"},
+    "none": set(),
+}
+
+
+class DownloadRule(Description):
+    """Where the archive is published, and how its folders are listed."""
+
+    root: HttpUrl
+    listing: HttpUrl
+    listing_style: Literal["s3"]
+
+
+class ReleaseParts(Description):
+    """A release of the archive, as described in ``schemas/releases/<name>.yaml``.
+
+    Parameters
+    ----------
+    name, title, credit : str
+        Short name, title and the acknowledgement that goes into products.
+    reference_epoch : float
+        Julian year (TCB) of the positions.
+    source_table : str
+        The table with photometry, astrometry and S/N, joined to the driving tables.
+    joined_tables : tuple of str
+        Tables whose columns are joined to the source table's by source id; a source without a row
+        in one has nulls there. No column may be in two of all these.
+    driving_tables : tuple of str
+        A source is asked for if it has a row in any of these.
+    spectra : dict of str to Spectrum
+        By the name of the input, in the order of every array of inputs.
+    photometry : dict of str to BandsInput
+        Groups of magnitudes, by the name of the input.
+    parallax : bool
+        Whether the parallax is an input.
+    partition, tables, text, checksums, download, parallax_zero_point
+        See the classes of these fields.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    title: str
+    credit: str
+    reference_epoch: float
+    source_table: TableName
+    joined_tables: tuple[TableName, ...] = ()
+    driving_tables: Annotated[tuple[TableName, ...], Field(min_length=1)]
+    partition: PartitionRule
+    tables: dict[TableName, TableSpec]
+    text: TextRule
+    checksums: ChecksumRule | None = None
+    download: DownloadRule | None = None
+    spectra: dict[InputName, Spectrum]
+    photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
+    parallax: bool = True
+    parallax_zero_point: ParallaxZeroPoint
+
+    @property
+    def inputs(self) -> Inputs:
+        """What a network sees of this release."""
+        return Inputs(
+            spectra={
+                name: spectrum.as_input(self._sig_to_noise_of(name))
+                for name, spectrum in self.spectra.items()
+            },
+            photometry=self.photometry,
+            parallax=self.parallax,
+        )
+
+    # Until all that asks for one of the two by name loops over `spectra`.
+    @property
+    def rvs(self) -> LineSpectrum | None:
+        """The RVS spectra."""
+        found = self.spectra.get("rvs")
+        return found if isinstance(found, LineSpectrum) else None
+
+    @property
+    def xp(self) -> LowResolutionSpectrum | None:
+        """The XP spectra."""
+        found = self.spectra.get("xp")
+        return found if isinstance(found, LowResolutionSpectrum) else None
+
+    @property
+    def looked_up(self) -> tuple[TableName, ...]:
+        """Tables with one row a source: the source table, and those joined to it."""
+        return (self.source_table, *self.joined_tables)
+
+    def home_of(self, column: str) -> TableName | None:
+        """Return the table among `looked_up` that has a column, or None."""
+        return next((name for name in self.looked_up if column in self.tables[name].columns), None)
+
+    @property
+    def readings(self) -> dict[TableName, list[Reading]]:
+        """The spectra that are read from each driving table, in the order of their products."""
+        found: dict[TableName, list[Reading]] = {}
+        for name, spectrum in self.spectra.items():
+            own = self.has_own_noise(name)
+            for product in spectrum.products:
+                if product.table in self.driving_tables:
+                    reading = Reading(name, spectrum, product, own)
+                    found.setdefault(product.table, []).append(reading)
+        return found
+
+    def announced_in(self, table: TableName) -> list[tuple[TableName, Announcement]]:
+        """Return the driving tables that a looked-up table announces, and how."""
+        return [
+            (product.table, said)
+            for spectrum in self.spectra.values()
+            for product in spectrum.products
+            if product.table in self.driving_tables
+            and (said := product.announced_by) is not None
+            and (said.table or self.source_table) == table
+        ]
+
+    def announcers(self, driving: TableName) -> list[TableName]:
+        """Return the looked-up tables that announce a driving table."""
+        return [
+            table
+            for table in self.looked_up
+            if any(announced == driving for announced, _ in self.announced_in(table))
+        ]
+
+    def has_own_noise(self, name: str) -> bool:
+        """Say whether a spectrum's S/N comes with it: from its own table, or from its samples."""
+        spectrum = self.spectra[name]
+        if spectrum.sig_to_noise is None:
+            return isinstance(spectrum, LineSpectrum)
+        return self.home_of(spectrum.sig_to_noise) is None
+
+    def scalars_of(self, name: str) -> dict[str, str]:
+        """Return name and dtype of the features made with each of a spectrum's rows."""
+        return scalars_of(name, self.spectra[name], own_noise=self.has_own_noise(name))
+
+    def _sig_to_noise_of(self, name: str) -> ColumnName | None:
+        return (
+            f"{name}_sig_to_noise" if self.has_own_noise(name) else self.spectra[name].sig_to_noise
+        )
