@@ -198,7 +198,9 @@ class _Published(Description):
         shortest = self.grid.nanometres()[0] - self.grid.step_nm / 2
         least = _SHORTEST_IN_AIR if self.medium == "air" else 0.0
         if shortest <= least:
-            raise ValueError(f"grid begins at {shortest:g} nm; of {self.medium} {least:g} is least")
+            raise ValueError(
+                f"grid begins at {shortest:g} nm; in {self.medium} {least:g} nm is the least"
+            )
         return self
 
 

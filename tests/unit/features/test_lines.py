@@ -1,7 +1,10 @@
 """Resampling of lines: flux is conserved, masks are respected, errors know their correlation."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +23,7 @@ RVS = load_release("dr3").spectra["rvs"]
 DR3 = RVS.grid
 DR4_LIKE = GridSpec(start=846.0, step=0.025, count=961)
 PIXELS = RVS.model_grid.wavelengths()
+BENCHMARKS = Path(__file__).parents[4] / "shared/data/other-surveys/benchmark-optical"
 
 
 def spectrum(**changes):
@@ -154,3 +158,21 @@ def test_sig_to_noise_is_the_median_of_usable_pixels():
     error = np.where(mask, np.float32(0.5), np.float32(0))
     found = lines.sig_to_noise(lines.ResampledSpectra(flux, error, mask))
     np.testing.assert_array_equal(found, np.array([4, np.nan], np.float32))
+
+
+def test_the_real_sun_has_h_alpha_at_its_wavelength_in_vacuum():
+    """An atlas of 200 000 samples in air; H alpha is at 656.279 nm there, and 656.461 in vacuum."""
+    if not BENCHMARKS.is_dir():
+        pytest.skip("the real files are not beside this checkout")
+    with fits.open(BENCHMARKS / "ATLAS.Sun_47000.fits") as file:
+        flux, error = (np.array(hdu.data, np.float32)[None] for hdu in file)
+        start, step = file[0].header["CRVAL1"], file[0].header["CDELT1"]
+    grid = {"start": start, "step": step, "count": flux.size}
+    model = {"start": 655.0, "step": 0.02, "count": 150}
+    sun = spectrum(grid=grid, medium="air", model_grid=model, resolution=47000)
+    made = lines.resample(flux, np.maximum(error, 1e-4), sun, 0.5)
+    assert made.mask.all()
+    wavelength = sun.model_grid.wavelengths()
+    core = np.abs(wavelength - wavelength[made.flux[0].argmin()]) < 0.05
+    depth = 1 - made.flux[0, core]
+    assert abs((depth * wavelength[core]).sum() / depth.sum() - 656.461) < 0.004
