@@ -163,9 +163,7 @@ class Pipeline:
     def training(self) -> Receipt:
         """Training set: labels, their matches in each partition, and one store of them all."""
         settings, features = self.config.training, self.features
-        context = teaching.TrainingContext(
-            self.workdir, self.survey, settings, self.config.seed, self.release.inputs
-        )
+        context = teaching.TrainingContext(self.workdir, self.survey, settings, self.config.seed)
         step = functools.partial(self._step, "training-set")
         (labels,) = step(
             teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)

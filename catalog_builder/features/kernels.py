@@ -33,7 +33,7 @@ def rebin(
     out_error: Any,
     out_mask: Any,
 ) -> None:
-    """Average native samples under each model pixel; see :func:`catalog_builder.features.rvs`.
+    """Average native samples under each model pixel; see `catalog_builder.features.lines`.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def rebin(
 
 @_compiled
 def error_products(errors: Any, correlations: Any, products: Any, largest: Any) -> None:
-    """Lay out what the variance of XP samples is linear in, relative to each star's largest error.
+    """Lay out what the variance of samples is linear in, relative to each star's largest error.
 
     Parameters
     ----------

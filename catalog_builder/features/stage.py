@@ -57,8 +57,22 @@ def went_without(receipt: Receipt) -> bool:
 
 STAGE = Stage("ingest", version=10, work=_work, expendable=True, incomplete=went_without)
 
-#: Settings that do not change what is made of a partition.
+#: Settings, and parts of a description, that do not change what is made of a partition: words, and
+#: what is done with the features afterwards.
 _NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
+_WORDS: Any = {
+    "title": True,
+    "credit": True,
+    "download": True,
+    "spectra": {"__all__": {"title", "resolution", "low_sig_to_noise"}},
+    "photometry": {
+        "__all__": {
+            "title": True,
+            "colours": True,
+            "bands": {"__all__": {"title", "ucd", "meaning"}},
+        }
+    },
+}
 
 
 def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSettings) -> list[Task]:
@@ -75,7 +89,7 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
     shared = digest_json(
         {
             "version": STAGE.version,
-            "release": release.model_dump(mode="json"),
+            "release": release.model_dump(mode="json", exclude=_WORDS),
             "settings": settings.model_dump(mode="json", exclude=_NO_MATTER),
         }
     )

@@ -10,7 +10,6 @@ import numpy as np
 import zarr
 
 from catalog_builder.config import TrainingSettings, digest_json
-from catalog_builder.contract.contract import Contract
 from catalog_builder.errors import InputError
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.model.inputs import Split
@@ -43,11 +42,7 @@ class TrainingSet:
 
 
 def assemble_training(
-    partitions: Sequence[Matched],
-    seed: int,
-    settings: TrainingSettings,
-    out: Path,
-    contract: Contract | None = None,
+    partitions: Sequence[Matched], seed: int, settings: TrainingSettings, out: Path
 ) -> TrainingSet:
     """Concatenate the labelled stars of all partitions, split them, and fit the scaling.
 
@@ -61,8 +56,6 @@ def assemble_training(
         Shares and chunk size.
     out : Path
         Folder of the new store; the scaling becomes an attribute of it.
-    contract : Contract, optional
-        What labels and inputs are; `default_contract` where nobody says.
 
     Raises
     ------
@@ -78,7 +71,7 @@ def assemble_training(
             " loosen its cuts in schemas/labels, or predict with a model trained elsewhere"
             " (--model).",
         )
-    writer = TrainingWriter(out, sum(counts), settings.chunk_rows, contract)
+    writer = TrainingWriter(out, sum(counts), settings.chunk_rows)
     split_counts = dict.fromkeys(Split, 0)
     for chunk in plan_chunks(counts, settings.chunk_rows):
         pieces = [

@@ -10,8 +10,6 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
-from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.inputs import Inputs
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
@@ -29,14 +27,6 @@ class TrainingContext:
     survey: LabelSurvey
     settings: TrainingSettings
     seed: int
-    inputs: Inputs | None = None
-
-    @property
-    def contract(self) -> Contract | None:
-        """What the stars of the training set have; None where nobody says."""
-        if self.inputs is None:
-            return None
-        return Contract(labels=self.survey.declared, inputs=self.inputs)
 
 
 def _read_labels(context: TrainingContext, task: Task) -> Outcome:
@@ -89,7 +79,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
         Matched(root / features, root / matches, rows)
         for features, matches, rows in task.payload["partitions"]
     ]
-    made = assemble_training(partitions, context.seed, context.settings, out, context.contract)
+    made = assemble_training(partitions, context.seed, context.settings, out)
     return Outcome(
         rows_in=made.rows,
         rows_out=made.rows,
@@ -101,7 +91,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
 
 LABELS = Stage("labels", version=4, work=_read_labels)
 MATCH = Stage("match", version=2, work=_match)
-ASSEMBLE = Stage("training-set", version=3, work=_assemble)
+ASSEMBLE = Stage("training-set", version=2, work=_assemble)
 
 
 def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:

@@ -9,39 +9,39 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.inputs import SpectrumInput
 from catalog_builder.errors import StoreError
+from catalog_builder.features import rvs, xp
 from catalog_builder.features.shards import COMPRESSORS
-from catalog_builder.features.store import ArrayDigest, Block, arrays_of
-from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.inputs import Scaling, TrainingArrays
+from catalog_builder.features.store import SPECTRA, ArrayDigest, Block
+from catalog_builder.model.inputs import LABELS, Scaling, TrainingArrays
 from catalog_builder.whole_store import DAMAGE, EVERY_CHUNK, WholeStore, named
+
+#: Units and words of the arrays of a training store; spectra and labels have a second dimension.
+DESCRIPTIONS: dict[str, tuple[str, str]] = {
+    "source_id": ("", "Gaia source identifier"),
+    "labels": ("K, log(cm s-2), dex, dex, dex", "Labels of the survey, NaN where missing"),
+    "label_error": ("K, log(cm s-2), dex, dex, dex", "One-sigma errors of the labels"),
+    "split": ("", "0 fit, 1 validation, 2 calibration, 3 test"),
+    "rvs_flux": ("", "Normalised RVS flux on the model grid, 0 where masked"),
+    "rvs_flux_error": ("", "Error of the normalised RVS flux"),
+    "rvs_mask": ("", "True where the RVS pixel is usable"),
+    "rvs_normalisation": ("", "0 absent, 1 pseudo-continuum, 2 constant, 3 unknown"),
+    "xp_flux": ("", "XP flux divided by xp_flux_scale"),
+    "xp_flux_error": ("", "Error of the XP flux divided by xp_flux_scale"),
+    "xp_flux_scale": ("W m-2 nm-1", "Mean XP flux in the scale window"),
+    "parallax": ("mas", "Parallax as published"),
+    "parallax_corrected": ("mas", "Parallax minus its zero point"),
+    "parallax_error": ("mas", "Error of the parallax"),
+    "phot_g_mean_mag": ("mag", "G magnitude"),
+    "phot_bp_mean_mag": ("mag", "G_BP magnitude"),
+    "phot_rp_mean_mag": ("mag", "G_RP magnitude"),
+}
 
 
 class TrainingWriter:
-    """Writes the training store block by block, and its digest with it.
+    """Writes the training store block by block, and its digest with it."""
 
-    Parameters
-    ----------
-    path : Path
-        Folder of the new store.
-    rows, chunk_rows : int
-        Stars, and stars of a chunk.
-    contract : Contract, optional
-        What labels and inputs are; `default_contract` where nobody says.
-    """
-
-    def __init__(
-        self, path: Path, rows: int, chunk_rows: int, contract: Contract | None = None
-    ) -> None:
-        self._contract = contract or default_contract()
-        self._words = _descriptions(self._contract)
-        self._axes = {
-            array: f"{spectrum}_wavelength"
-            for spectrum, arrays in arrays_of(self._contract.inputs).items()
-            for array in arrays
-        }
+    def __init__(self, path: Path, rows: int, chunk_rows: int) -> None:
         self._group = zarr.create_group(store=path, zarr_format=3)
         self._rows, self._chunk_rows = rows, chunk_rows
         self._digests: dict[str, ArrayDigest] = {}
@@ -58,8 +58,10 @@ class TrainingWriter:
 
     def finish(self, attributes: dict[str, Any]) -> dict[str, str]:
         """Write coordinates and attributes; return the digest of each array."""
-        for spectrum, seen in self._contract.inputs.spectra.items():
-            name, values = f"{spectrum}_wavelength", seen.grid.nanometres()
+        for name, values in (
+            ("rvs_wavelength", rvs.WAVELENGTHS),
+            ("xp_wavelength", xp.WAVELENGTHS),
+        ):
             array = self._group.create_array(
                 name,
                 shape=values.shape,
@@ -71,16 +73,17 @@ class TrainingWriter:
                 attributes={"units": "nm", "medium": "vacuum"},
             )
             array[:] = values
-        self._group.attrs.update(
-            {"kind": "training", "contract": self._contract.model_dump(mode="json"), **attributes}
-        )
+        self._group.attrs.update({"kind": "training", "label_names": list(LABELS), **attributes})
         return {name: digest.hexdigest() for name, digest in sorted(self._digests.items())}
 
     def _create(self, name: str, values: NDArray[Any]) -> None:
         dimensions = ["star"]
-        if values.ndim > 1:
-            dimensions.append(self._axes.get(name, "label"))
-        units, words = self._words.get(name, ("", ""))
+        for kind, arrays in SPECTRA.items():
+            if name in arrays:
+                dimensions.append(f"{kind}_wavelength")
+        if values.ndim == 2 and len(dimensions) == 1:
+            dimensions.append("label")
+        units, words = DESCRIPTIONS.get(name, ("", ""))
         self._arrays[name] = self._group.create_array(
             name,
             shape=(self._rows, *values.shape[1:]),
@@ -92,49 +95,6 @@ class TrainingWriter:
             attributes={k: v for k, v in (("units", units), ("long_name", words)) if v},
         )
         self._digests[name] = ArrayDigest(name, values.dtype.str)
-
-
-def _descriptions(contract: Contract) -> dict[str, tuple[str, str]]:
-    """Return unit and words of the arrays; spectra and labels have a second dimension."""
-    units = ", ".join(label.unit or ("dex" if label.in_dex else "1") for label in contract.labels)
-    said = {
-        "source_id": ("", "Gaia source identifier"),
-        "labels": (units, "Labels of the survey, NaN where missing"),
-        "label_error": (units, "One-sigma errors of the labels"),
-        "split": ("", "0 fit, 1 validation, 2 calibration, 3 test"),
-    }
-    for name, spectrum in contract.inputs.spectra.items():
-        said |= _lines(name, spectrum) if spectrum.kind == "lines" else _scaled(name, spectrum)
-        if spectrum.sig_to_noise is not None:
-            said[spectrum.sig_to_noise] = ("", f"Signal-to-noise ratio of the {spectrum.title}")
-    for band in contract.inputs.bands:
-        said[band.column] = ("mag", f"{band.title} magnitude")
-    if contract.inputs.parallax:
-        said |= {
-            "parallax": ("mas", "Parallax as published"),
-            "parallax_corrected": ("mas", "Parallax minus its zero point"),
-            "parallax_error": ("mas", "Error of the parallax"),
-        }
-    return said
-
-
-def _lines(name: str, spectrum: SpectrumInput) -> dict[str, tuple[str, str]]:
-    title = spectrum.title
-    return {
-        f"{name}_flux": ("", f"Normalised {title} flux on the model grid, 0 where masked"),
-        f"{name}_flux_error": ("", f"Error of the normalised {title} flux"),
-        f"{name}_mask": ("", f"True where the {title} pixel is usable"),
-        f"{name}_normalisation": ("", "0 absent, 1 pseudo-continuum, 2 constant, 3 unknown"),
-    }
-
-
-def _scaled(name: str, spectrum: SpectrumInput) -> dict[str, tuple[str, str]]:
-    title = spectrum.title
-    return {
-        f"{name}_flux": ("", f"{title} flux divided by {name}_flux_scale"),
-        f"{name}_flux_error": ("", f"Error of the {title} flux divided by {name}_flux_scale"),
-        f"{name}_flux_scale": ("", f"Mean {title} flux in the scale window, as the archive has it"),
-    }
 
 
 def open_training(path: Path) -> xr.Dataset:

@@ -143,7 +143,8 @@ def _rvs_stars(archive: Path, release: ReleaseSpec) -> Block:
         if _RVS in partition.files:
             parts += [block.columns for block in read_blocks(partition.files[_RVS], _RVS, release)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    spectra = convert(_RVS, columns, release, IngestSettings())
+    (reading,) = release.readings[_RVS]
+    spectra = convert(reading, columns, IngestSettings())
     block = empty_block(columns["source_id"]) | spectra.rows
     n = len(columns["source_id"])
     with np.errstate(invalid="ignore"):
