@@ -222,8 +222,8 @@ def in_table(table, column, **facts):
         (lambda content: content.update(colour="red"), "colour: unknown key"),
         (lambda content: content.pop("partition"), "partition: this key is missing"),
         (lambda content: content["partition"].update(range_pattern="("), "range_pattern"),
-        (lambda content: content["rvs"]["grid"].update(unit="K"), "not a length"),
-        (lambda content: content["xp"]["continuous"].update(basis="dr9"), "dr9"),
+        (lambda content: content["spectra"]["rvs"]["grid"].update(unit="K"), "not a length"),
+        (lambda content: content["spectra"]["xp"]["products"][0].update(basis="dr9"), "dr9"),
     ],
 )
 def test_a_wrong_release_description(bench, tmp_path, change, seen):

@@ -8,6 +8,7 @@ second group of magnitudes; and a code in another joined table says who has a RA
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,57 +25,15 @@ from catalog_builder.features.store import FeatureStore
 from catalog_builder.resources import schemas_dir
 
 RANGE = "000000-000009"
-GRIDS = {"rvs_mean_spectrum": 2401, "xp_sampled_mean_spectrum": 343, "rave_spectra": 912}
-
-
-def table(folder: str, **columns: Any) -> dict[str, Any]:
-    return {
-        "folders": [folder],
-        "stem": f"{folder.capitalize()}_",
-        "formats": ["csv"],
-        "columns": {"source_id": {"dtype": "int64", "required": True}, **columns},
-    }
+PAGE = Path(__file__).parents[3] / "docs" / "releases.md"
 
 
 def with_rave() -> dict[str, Any]:
-    """Return DR3's description with what stands above."""
-    content = yaml.safe_load((schemas_dir() / "releases/dr3.yaml").read_text())
-    flux = {"dtype": "float32", "length": 912, "required": True}
-    content["tables"] |= {
-        "rave_spectra": table(
-            "rave", norm_flux=flux, norm_error=flux, how={"dtype": "int8", "names": ["cont_code"]}
-        ),
-        "twomass": table(
-            "twomass",
-            **{f"{band}_mag": {"dtype": "float32", "unit": "mag"} for band in ("j", "h", "ks")},
-        ),
-        "crossmatch": table("crossmatch", rave_kind={"dtype": "int16"}),
-    }
-    content["joined_tables"] = ["twomass", "crossmatch"]
-    content["driving_tables"].append("rave_spectra")
-    content["spectra"]["rave"] = {
-        "kind": "lines",
-        "title": "RAVE",
-        "products": [
-            {
-                "table": "rave_spectra",
-                "flux": "norm_flux",
-                "flux_error": "norm_error",
-                "announced_by": {"table": "crossmatch", "column": "rave_kind", "values": [2, 5]},
-            }
-        ],
-        "grid": {"start": 8420.3, "step": 0.4, "count": 912, "unit": "Angstrom"},
-        "medium": "air",
-        "frame": "rest",
-        "resolution": 7500,
-        "normalisation": {"code": "how", "values": {1: "pseudo_continuum", 2: "constant"}},
-        "model_grid": {"start": 843.0, "step": 0.05, "count": 700},
-    }
-    content["photometry"]["near_infrared"] = {
-        "title": "2MASS photometry",
-        "bands": {band: {"column": f"{band}_mag", "title": band} for band in ("j", "h", "ks")},
-        "colours": [["j", "h"], ["h", "ks"]],
-    }
+    """Return DR3's description with the example of the documentation put into it."""
+    content: dict[str, Any] = yaml.safe_load((schemas_dir() / "releases/dr3.yaml").read_text())
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    for key, value in yaml.safe_load(example).items():
+        content[key] = content[key] | value if isinstance(value, dict) else value
     return content
 
 

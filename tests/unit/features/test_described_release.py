@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from typing import get_args
+
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
-from catalog_builder.archive.release import load_release
+from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.config import IngestSettings
 from catalog_builder.errors import ConfigError, InputError
 from catalog_builder.features.census import CENSUS, COUNT, plan_census, plan_counts
 from catalog_builder.features.stage import IngestContext, plan
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
-from tests.unit.features.conftest import listed, lists
+from tests.unit.features.conftest import PAGE, listed, lists
 
 
 def balanced(result):
@@ -244,3 +248,26 @@ def test_what_does_not_fit_is_named_by_its_key(archive, path, value, message):
         _ = archive.release
     assert "Correct that key" in str(refusal.value.way_out)
     assert load_release("dr3").name == "dr3"
+
+
+def keys_of(model):
+    """Yield the keys of a part of a description, and of the parts in it."""
+    for name, field in model.model_fields.items():
+        yield name
+        for part in parts_of(field.annotation):
+            yield from keys_of(part)
+
+
+def parts_of(annotation):
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from parts_of(argument)
+
+
+def test_every_key_is_documented():
+    page = re.sub(r"```.*?```", "", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    told = {word for code in re.findall(r"`([^`]+)`", page) for word in re.findall(r"\w+", code)}
+    keys = set(keys_of(ReleaseSpec))
+    assert {"healpix_level", "scale_window", "announced_by", "colours"} <= keys
+    assert keys <= told
