@@ -66,7 +66,8 @@ def stage_budgets(
         Stars of the label survey that may be in the archive; 0 where nothing is learnt.
     """
     feature_bytes = spectra_bytes(release.inputs)
-    block = BLOCK_COPIES * config.ingest.block_rows * max(row_bytes.values())
+    # A model grid may have more samples than the archive's.
+    block = BLOCK_COPIES * config.ingest.block_rows * max(feature_bytes, *row_bytes.values())
     # Rows wait until they fill a chunk, and exist once more while it is written.
     waiting = 2 * config.ingest.store_chunk_rows * feature_bytes
     columns = sum(row_size(release.tables[table]) for table in release.looked_up)

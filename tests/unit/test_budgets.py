@@ -11,6 +11,7 @@ from catalog_builder import budgets
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.release import load_release
 from catalog_builder.config import IngestSettings, RunConfig
+from catalog_builder.contract.grids import GridSpec
 from catalog_builder.errors import ResourceError
 from catalog_builder.features.spectra import convert
 
@@ -32,6 +33,19 @@ def test_smaller_blocks_need_less():
     config = RunConfig.model_validate({"ingest": {"block_rows": 64, "store_chunk_rows": 64}})
     default = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 1000, 0)
     assert budgets.stage_budgets(config, RELEASE, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
+
+
+def test_more_and_longer_spectra_need_more():
+    spectra = dict(RELEASE.spectra)
+    grid = {"start": 846.0, "step": 0.005, "count": 4800}
+    fine = spectra["rvs"].model_copy(update={"model_grid": GridSpec.model_validate(grid)})
+    finer = RELEASE.model_copy(update={"spectra": {**spectra, "rvs": fine}})
+    usual, more = (
+        budgets.stage_budgets(RunConfig(), each, ROW_BYTES, 1000, labelled=1000)
+        for each in (RELEASE, finer)
+    )
+    assert all(more[step] > usual[step] for step in usual if step != "publish")
+    assert budgets.spectra_bytes(finer.inputs) == 4800 * 9 + 343 * 8
 
 
 def test_training_that_cannot_fit_is_refused_with_the_limit_that_would_do():

@@ -1,5 +1,7 @@
 """Whatever numbers a spectrum holds, it is usable and sound, or has one reason not to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,3 +68,12 @@ def test_a_faint_star_below_zero_in_the_window_has_no_scale():
     (reading,) = RELEASE.readings[XP_SAMPLED]
     made = convert(reading, {"flux": flux, "flux_error": -flux}, IngestSettings())
     assert [r for r, wrong in made.reasons.items() if wrong[0]] == [RejectReason.NO_POSITIVE_FLUX]
+
+
+def test_low_resolution_may_bring_its_own_sig_to_noise():
+    (reading,) = RELEASE.readings[XP_SAMPLED]
+    spectrum = reading.spectrum.model_copy(update={"sig_to_noise": "snr"})
+    flux = np.full((2, 343), 1e-16, np.float32)
+    columns = {"flux": flux, "flux_error": flux / 10, "snr": np.array([30.0, 1e300])}
+    made = convert(replace(reading, spectrum=spectrum, own_noise=True), columns, IngestSettings())
+    np.testing.assert_array_equal(made.scalars["xp_sig_to_noise"], np.float32([30, np.nan]))

@@ -1,0 +1,56 @@
+"""Real files: what a description says may change, and the features remain the same bits."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catalog_builder.archive.layout import list_partitions
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.config import IngestSettings
+from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.store import FeatureStore
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "real-dr3"
+RANGE = "162878-212387"
+MAGNITUDES = ("phot_g_mean_mag", "phot_bp_mean_mag", "phot_rp_mean_mag", "grvs_mag")
+
+pytestmark = pytest.mark.skipif(
+    not REAL.is_dir(), reason="needs the real archive beside the repository"
+)
+
+
+def ingest(archive, release, out):
+    (partition,) = list_partitions(str(archive), release, [RANGE])
+    result = ingest_partition(partition, release, IngestSettings(), out)
+    return result, FeatureStore(out)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory):
+    return ingest(REAL, load_release("dr3"), tmp_path_factory.mktemp("usual") / "features")
+
+
+def test_real_stars_keep_their_features(usual):
+    """The digest is that of the program before spectra were declared (commit 9acc104)."""
+    result, _ = usual
+    assert result.digest == "ebc4455bcbdee4662727619160b2d440"
+
+
+def test_magnitudes_of_a_joined_table_are_those_of_the_source_table(usual, tmp_path):
+    """The real file serves twice: of one reading it gives the magnitudes, of the other the rest."""
+    content = load_release("dr3").model_dump(mode="json", exclude_none=True)
+    source = content["tables"]["gaia_source"]
+    moved = {name: source["columns"].pop(name) for name in MAGNITUDES}
+    columns = {"source_id": source["columns"]["source_id"], **moved}
+    content["tables"]["magnitudes"] = {**source, "folders": ["magnitudes"], "columns": columns}
+    content["joined_tables"] = ["magnitudes"]
+    (tmp_path / "gdr3").symlink_to(REAL / "gdr3")
+    (tmp_path / "magnitudes").symlink_to(REAL / "gdr3" / "gaia_source")
+    result, store = ingest(tmp_path, ReleaseSpec.model_validate(content), tmp_path / "features")
+    expected, usual_store = usual
+    assert result.rejected == expected.rejected
+    assert result.notes["with"] == expected.notes["with"]
+    assert result.notes["with"]["photometry"] > 1000
+    assert result.digest == expected.digest
+    np.testing.assert_array_equal(store.column("grvs_mag"), usual_store.column("grvs_mag"))
