@@ -17,18 +17,24 @@ from pydantic import ValidationError
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog.layout import STORE_NAME
+from catalog_builder.catalog.open import schema_of
 from catalog_builder.config import RunConfig
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
 from catalog_builder.inference.rows import read_failed, read_rows
 from catalog_builder.inference.stage import PREDICTION_FAILED
+from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.survey import load_survey
+from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.runtime.plans import read_plan
 from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.workdir import Workdir
-from catalog_builder.schema import CatalogSchema
 from catalog_builder.whole_store import DAMAGE, CatalogueStore
 
 #: Source ids are positive signed 64-bit integers.
@@ -58,7 +64,8 @@ def explain(root: Path, source_id: int) -> str:
     """
     workdir = Workdir(root)
     workdir.require()
-    release = _release_of(workdir)
+    config = _config_of(workdir)
+    release = load_release(config.release)
     level, pixel = release.partition.healpix_level, source_id >> release.partition.source_id_shift
     if not 0 < source_id <= _LARGEST_ID or pixel >= release.partition.n_pixels:
         raise InputError(
@@ -87,12 +94,13 @@ def explain(root: Path, source_id: int) -> str:
         except StoreError as error:
             place, told = None, [f"features: {error}"]
         lines += told
-        lines += _prediction(workdir, partition, place, source_id)
+        schema = _schema_of_run(config, release)
+        lines += _prediction(workdir, partition, place, source_id, schema)
     lines += _catalogues(workdir, source_id, lines)
     return "\n".join(lines)
 
 
-def _release_of(workdir: Workdir) -> ReleaseSpec:
+def _config_of(workdir: Workdir) -> RunConfig:
     file = workdir.root / "config.json"
     try:
         text = file.read_text(encoding="utf-8")
@@ -107,12 +115,23 @@ def _release_of(workdir: Workdir) -> ReleaseSpec:
             "Give the run's command again: it writes the file anew.",
         ) from None
     try:
-        return load_release(RunConfig.model_validate_json(text).release)
+        return RunConfig.model_validate_json(text)
     except ValidationError:
         raise StoreError(
             f"{file} is damaged or of another version of the program.",
             "Give the run's command again: it writes the file anew.",
         ) from None
+
+
+def _schema_of_run(config: RunConfig, release: ReleaseSpec) -> CatalogSchema:
+    """Return the schema of a run's predictions: of its model if one was given, or its survey."""
+    if config.model_path is None:
+        return CatalogSchema.of(contract_of(release, load_survey(config.training.survey)))
+    try:
+        content = parse_json(read_document(Path(config.model_path) / MODEL_JSON))
+        return CatalogSchema.of(Contract.model_validate(content["contract"]))
+    except (OSError, DocumentError, ValidationError, LookupError, TypeError):
+        return CatalogSchema.load()  # the model is gone, or of before models said
 
 
 def _partition_of(workdir: Workdir, pixel: int) -> str | None:
@@ -189,7 +208,9 @@ def _features(
     return place, lines
 
 
-def _prediction(workdir: Workdir, partition: str, place: int | None, source_id: int) -> list[str]:
+def _prediction(
+    workdir: Workdir, partition: str, place: int | None, source_id: int, schema: CatalogSchema
+) -> list[str]:
     receipt = _receipt(workdir, "predict", partition)
     if receipt is None:
         return _why_missing(workdir, "predict", partition, "not predicted")
@@ -197,10 +218,12 @@ def _prediction(workdir: Workdir, partition: str, place: int | None, source_id: 
         return ["prediction: no longer there (`clean --intermediate` removes them)"]
     if place is None:
         return ["not predicted: not in the features"]
-    return _predicted_row(workdir, receipt, place, source_id)
+    return _predicted_row(workdir, receipt, place, source_id, schema)
 
 
-def _predicted_row(workdir: Workdir, receipt: Receipt, place: int, source_id: int) -> list[str]:
+def _predicted_row(
+    workdir: Workdir, receipt: Receipt, place: int, source_id: int, schema: CatalogSchema
+) -> list[str]:
     """Tell the row of predictions that was made from a row of the features."""
     # Rows lie in the order of the features that they were made from, without those that failed.
     try:
@@ -208,7 +231,8 @@ def _predicted_row(workdir: Workdir, receipt: Receipt, place: int, source_id: in
         row = place - int((failed < source_id).sum())
         rows = read_rows(workdir.root / receipt.output, row, row + 1)
         found = rows["source_id"].tolist()
-        told = list(_in_words({name: column[0] for name, column in rows.items()})) if found else []
+        first = {name: column[0] for name, column in rows.items() if found}
+        told = list(_in_words(first, schema)) if first else []
     except _UNREADABLE as error:
         return [f"prediction: {receipt.output} cannot be read ({error})"]
     if source_id in failed:
@@ -227,7 +251,7 @@ def _catalogues(workdir: Workdir, source_id: int, told: list[str]) -> list[str]:
         name = f"catalogue {store.parent.relative_to(workdir.catalogs)}"
         try:
             place, values = _catalogue_row(store, source_id)
-            row = [] if place is None else list(_in_words(values))
+            row = [] if place is None else list(_in_words(values, schema_of(store)))
         except _UNREADABLE as error:
             lines.append(f"{name}: cannot be read ({error}); `catalog-builder validate` says more")
             continue
@@ -248,9 +272,8 @@ def _catalogue_row(store: Path, source_id: int) -> tuple[int | None, dict[str, A
     return place, {column: np.asarray(array[place])[()] for column, array in group.arrays()}
 
 
-def _in_words(values: Mapping[str, Any]) -> Iterator[str]:
+def _in_words(values: Mapping[str, Any], schema: CatalogSchema) -> Iterator[str]:
     """Yield the labels with their errors, and the flags in words, of one row of a catalogue."""
-    schema = CatalogSchema.load()
     for column in schema.columns:
         error = f"e_{column.name}"
         if error in values and column.name in values:
@@ -258,7 +281,7 @@ def _in_words(values: Mapping[str, Any]) -> Iterator[str]:
             text = "null" if np.isnan(value) else f"{value:.6g} +- {sigma:.3g} {column.unit}"
             yield f"  {column.name} = {text}".rstrip()
     sentences = {bit.name: bit.sentence for bit in schema.flags.bits}
-    for word in flag_words(int(values["flags"]), schema.flags):
+    for word in flag_words(values, schema.flags):
         yield f"  flag {word}: {sentences.get(word, 'not described in this version')}"
 
 

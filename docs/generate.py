@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from catalog_builder.config import RunConfig, to_yaml
-from catalog_builder.schema import CatalogSchema
+from catalog_builder.contract.schema import CatalogSchema
 
 HERE = Path(__file__).parent
 
@@ -30,7 +30,9 @@ def schema() -> str:
     return (
         "# Columns and flags\n\n"
         "What `catalog-builder describe` prints, from `schemas/catalog.yaml` and\n"
-        f"`schemas/flags.yaml`.\n\n```text\n{CatalogSchema.load().describe().rstrip()}\n```\n"
+        "`schemas/flags.yaml`, for the labels of APOGEE and the inputs of Gaia DR3. `describe\n"
+        "CATALOGUE` prints those of a catalogue; `--survey` and `--release` take others.\n\n"
+        f"```text\n{CatalogSchema.load().describe().rstrip()}\n```\n"
     )
 
 

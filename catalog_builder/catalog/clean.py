@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from catalog_builder.schema import LABELS, CatalogSchema, labels_of
+from catalog_builder.catalog.layout import SCHEMA_FILE
+from catalog_builder.contract.flags import any_of
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.errors import CatalogueError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -25,15 +28,26 @@ def without_doubtful(dataset: xr.Dataset, schema: CatalogSchema) -> xr.Dataset:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Its variables have one dimension; ``flags`` is among them.
+        Its variables have one dimension; the masks (``flags``) are among them.
     schema : CatalogSchema
         Says which bits cast doubt on which labels.
+
+    Raises
+    ------
+    CatalogueError
+        If the dataset has columns that the schema does not know.
     """
-    sure = {label: (dataset["flags"] & schema.flags.doubts_on(label)) == 0 for label in LABELS}
+    known = {column.name for column in schema.all_columns}
+    if unknown := [str(name) for name in dataset.data_vars if name not in known]:
+        raise CatalogueError(
+            f"Nothing says what the flags mean for the columns {', '.join(unknown)}.",
+            f"Open the folder of the catalogue, or keep its {SCHEMA_FILE} beside what you open.",
+        )
+    sure = {label: ~any_of(dataset, schema.flags.doubts_on(label)) for label in schema.labels.names}
     cleaned = {}
     for name in dataset.data_vars:
         kept = dataset[name]
-        for label in labels_of(str(name)):
+        for label in schema.labels_of(str(name)):
             kept = kept.where(sure[label])
         cleaned[name] = kept.assign_attrs(dataset[name].attrs)
     words = ", ".join(bit.name for bit in schema.flags.bits if bit.doubts)

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from numpy.typing import NDArray
 
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import training_range_string
-from catalog_builder.schema import CatalogSchema
 
 Rows = Mapping[str, NDArray[Any]]
 
 
 def _training_range(rows: Rows, schema: CatalogSchema) -> NDArray[Any]:
-    return training_range_string(rows["flags"], schema.flags)
+    return training_range_string(rows, schema.flags, schema.contract)
 
 
 _DERIVATIONS: Final[Mapping[str, Callable[[Rows, CatalogSchema], NDArray[Any]]]] = {
@@ -24,7 +24,7 @@ _DERIVATIONS: Final[Mapping[str, Callable[[Rows, CatalogSchema], NDArray[Any]]]]
 
 
 def with_derived(rows: Rows, schema: CatalogSchema) -> dict[str, NDArray[Any]]:
-    """Return all columns of the schema in order, the derived ones computed.
+    """Return all columns of the schema in order, the derived ones computed of the masks.
 
     Raises
     ------

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from catalog_builder.schema import CatalogSchema, Column, FlagBit
+from catalog_builder.contract.flags import FlagBit
+from catalog_builder.contract.schema import CatalogSchema, Column
+
+#: Tests that had other names in the first schemas, and what these names implied.
+_RENAMED: Final[dict[str, tuple[str, dict[str, str | float]]]] = {
+    "g_outside_range": ("magnitude_outside_range", {}),
+    "rvs_low_snr": ("low_sig_to_noise", {"spectrum": "rvs"}),
+}
 
 
 class SchemaDiff(NamedTuple):
@@ -60,7 +67,7 @@ def _diff_columns(old: tuple[Column, ...], new: tuple[Column, ...]) -> tuple[lis
 def _bit_change(old: FlagBit, new: FlagBit) -> str:
     if (old.bit, old.sentence) != (new.bit, new.sentence):
         return f"bit {old.bit} ({old.name}): its number or sentence has changed"
-    same_test = (old.test, old.parameters) == (new.test, new.parameters)
+    same_test = _test_of(old) == _test_of(new)
     if old.status == new.status == "active" and not same_test:
         return f"bit {old.bit} ({old.name}): its test has changed"
     if not set(old.doubts) <= set(new.doubts):
@@ -68,3 +75,9 @@ def _bit_change(old: FlagBit, new: FlagBit) -> str:
     if old.status == "withdrawn" and new.status != "withdrawn":
         return f"bit {old.bit} ({old.name}) was withdrawn and is used again"
     return ""
+
+
+def _test_of(bit: FlagBit) -> tuple[str, dict[str, str | float]]:
+    """Return the test of a bit as it is called today, with its parameters."""
+    test, more = _RENAMED.get(bit.test, (bit.test, {}))
+    return test, {**more, **bit.parameters}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.zarr_store import read_column
-from catalog_builder.schema import CatalogSchema, Column
+from catalog_builder.contract.schema import CatalogSchema, Column
 
 
 class ColumnDigest:

@@ -18,7 +18,9 @@ RELEASE_FILE: Final = "RELEASE.json"
 MANIFEST_FILE: Final = "SHA256SUMS"
 SCHEMA_FILE: Final = "schema.json"
 STORE_NAME: Final = "catalog.zarr"
-FITS_NAME: Final = "catalog.fits"
+REPORT_NAME: Final = "report.html"
+#: What lies in a catalogue's folder beside its exports.
+OWN_NAMES: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, REPORT_NAME})
 
 LATEST_FILE: Final = "latest"
 BUILDING_PREFIX: Final = ".building-"

@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.layout import SCHEMA_FILE, STORE_NAME, find_catalogue, is_building
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import CatalogSchema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -71,14 +71,34 @@ def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
 
 
 def schema_of(path: str | Path) -> CatalogSchema:
-    """Return the schema of a catalogue if it says which flags cast doubt, or today's."""
+    """Return the schema that a catalogue was made with: its columns, bits, labels and inputs.
+
+    Today's, of the default labels and inputs, is returned for a store without the file
+    ``schema.json``, and for the first catalogues, whose bits do not say on which labels they cast
+    doubt: those bits still mean the same.
+
+    Parameters
+    ----------
+    path : str or Path
+        What :func:`open_catalog` takes.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no sealed catalogue.
+    """
+    return schema_in(_store(Path(path)).parent) or CatalogSchema.load()
+
+
+def schema_in(folder: Path) -> CatalogSchema | None:
+    """Return the schema of the catalogue in a folder if it says all that is asked of one."""
     try:
-        document = read_document(_store(Path(path)).parent / SCHEMA_FILE)
+        document = read_document(folder / SCHEMA_FILE)
         schema = CatalogSchema.model_validate(parse_json(document))
     except (OSError, DocumentError, ValidationError):
-        return CatalogSchema.load()
-    # Bits never change their meaning: today's declarations are right for an older catalogue.
-    return schema if any(bit.doubts for bit in schema.flags.bits) else CatalogSchema.load()
+        return None
+    says_all = schema.said_contract is not None or any(bit.doubts for bit in schema.flags.bits)
+    return schema if says_all else None
 
 
 def _store(path: Path) -> Path:

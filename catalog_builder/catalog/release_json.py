@@ -27,7 +27,9 @@ SEALED_FIELDS: Final = frozenset(
 
 
 # Fields that records of version 0.1.0 do not have.
-_ADDED: Final = ("release_digest", "simulated", "partitions", "simulated_partitions", "model")
+_ADDED: Final = (
+    *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
+)
 
 
 class Accounting(BaseModel):
@@ -157,6 +159,15 @@ class ModelFacts(BaseModel):
     simulated: bool | None = None
 
 
+class Exported(BaseModel):
+    """An export of the catalogue: its file, and what that is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    media_type: str
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -182,6 +193,8 @@ class ReleaseRecord(BaseModel):
         Digest of each input file.
     columns : dict of str to str
         Digest of each stored column (:mod:`catalog_builder.catalog.digest`).
+    exports : dict of str to Exported, optional
+        What lies beside the zarr store, by the name of its format. Not in records of version 0.1.
     manifest : str
         SHA-256 of ``SHA256SUMS``, which lists all other files.
     model : ModelFacts, optional
@@ -216,6 +229,7 @@ class ReleaseRecord(BaseModel):
     config_digest: str
     inputs: dict[str, str]
     columns: dict[str, str]
+    exports: dict[str, Exported] | None = None
     manifest: str
     model: ModelFacts | None = None
     metrics: dict[str, Any]

@@ -25,8 +25,8 @@ from catalog_builder.catalog.layout import (
 )
 from catalog_builder.catalog.release_json import SEALED_FIELDS, ReleaseRecord, make_record
 from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import CatalogSchema
 
 
 def seal(

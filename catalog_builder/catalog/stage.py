@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from catalog_builder.archive.marks import KEYWORD
-from catalog_builder.catalog.fits_export import Card, export_fits
-from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
+from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.seal import point_latest, seal
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.config import PublishSettings, digest_json
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import CatalogueError
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
@@ -27,9 +27,6 @@ from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, file_checksum
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
-from catalog_builder.schema import CatalogSchema
-
-REPORT_NAME = "report.html"
 
 
 @dataclass(frozen=True)
@@ -89,21 +86,13 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     if not folder.exists():
         building = building_dir(folder)
         _refuse_other_metadata(context)
-        if "fits" in context.settings.formats:
-            export_fits(
-                building / STORE_NAME,
-                building / FITS_NAME,
-                context.schema,
-                _cards(context),
-                # Those who read only the table are told too.
-                _mark_cards(context.record),
-            )
+        exports = _export(context, building)
         if context.settings.report:
             from catalog_builder.report.page import make_report  # matplotlib
 
             page = building / REPORT_NAME
             make_report(building / STORE_NAME, context.record, context.schema, page)
-        seal(building, folder, context.record, context.schema)
+        seal(building, folder, {**context.record, "exports": exports}, context.schema)
     elif findings := validate_catalog(folder):
         raise CatalogueError(
             f"{folder} stands in the way and is damaged: {findings[0]}.",
@@ -122,8 +111,19 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     )
 
 
+def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]]:
+    """Write each format that is asked for; return what RELEASE.json says of them."""
+    formats = formats_of(context.settings.formats)
+    for one in formats.values():
+        target = building / one.file_name
+        one.write(building / STORE_NAME, target, context.schema, context.record)
+    return {
+        name: {"file": one.file_name, "media_type": one.media_type} for name, one in formats.items()
+    }
+
+
 CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)
-SEAL = Stage("publish", version=2, work=_seal, sealed=True)
+SEAL = Stage("publish", version=3, work=_seal, sealed=True)
 
 
 def edition_of(
@@ -279,30 +279,3 @@ def _attributes(context: PublishContext) -> dict[str, str]:
     if record["model"]["simulated"]:
         marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
     return {"title": f"{record['catalogue']} {context.edition.name}", **marks}
-
-
-def _cards(context: PublishContext) -> list[Card]:
-    record = context.record
-    model = record["model"]
-    return [
-        ("CATALOG", str(record["catalogue"]), "name of the catalogue"),
-        ("RELEASE", context.edition.release, "archive release, or its layout"),
-        ("RELDESC", record["release_digest"], "digest of its description"),
-        ("VERSION", context.edition.name, "version of the catalogue"),
-        ("MODELID", str(record["model_digest"])[:32], "digest of the model"),
-        ("MODELREL", model["release"] or "not recorded", "release the model was trained on"),
-        ("MODELSRV", model["survey"] or "not recorded", "label survey of the model"),
-        ("MODELARC", model["archive"] or "not recorded", "digest of the model's archive"),
-        *_mark_cards(record),
-        ("CONFIGID", str(record["config_digest"])[:32], "digest of the settings"),
-        ("CREATOR", f"catalog-builder {record['software']['catalog-builder']}", "software"),
-    ]
-
-
-def _mark_cards(record: Mapping[str, Any]) -> list[Card]:
-    """Return the cards that say what is simulated: of the stars, and of the model's."""
-    cards: list[Card] = [(KEYWORD, record["simulated"], "whether stars are simulated")]
-    learnt = record["model"]["simulated"]
-    if learnt is not None:
-        cards.append(("MODELSIM", learnt, "whether the model learnt from such stars"))
-    return cards

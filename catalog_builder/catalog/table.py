@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.dex import DexQuantity
-from catalog_builder.catalog.fits_export import EXTENSION
-from catalog_builder.catalog.open import open_catalog, schema_of
-from catalog_builder.catalog.validate_fits import DAMAGE, quiet
+from catalog_builder.catalog.exports.fits import DAMAGE, EXTENSION, quiet
+from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
+from catalog_builder.contract.schema import CatalogSchema, is_in_dex
 from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import CatalogSchema, is_in_dex
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,11 +64,13 @@ def open_table(
     """
     path = Path(path)
     if path.is_file() and path.suffix == ".fits":
-        dataset, schema = _from_fits(path), CatalogSchema.load()
+        dataset, schema = _from_fits(path), schema_in(path.parent) or CatalogSchema.load()
     else:
         dataset, schema = open_catalog(path), schema_of(path)
     derived = [c.name for c in schema.all_columns if c.derived and c.name not in dataset]
     order = [c.name for c in schema.all_columns if c.name in dataset or c.name in derived]
+    # A FITS file alone may have labels that today's schema does not.
+    order += [str(name) for name in dataset if name not in order]
     wanted = order if columns is None else list(columns)
     if unknown := [name for name in wanted if name not in order]:
         raise CatalogueError(
@@ -123,7 +124,7 @@ def _from_fits(path: Path) -> xr.Dataset:
 def _derived(dataset: xr.Dataset, schema: CatalogSchema, names: set[str]) -> dict[str, Any]:
     wanted = tuple(column for column in schema.all_columns if column.name in names)
     only = schema.model_copy(update={"all_columns": wanted})
-    return with_derived({"flags": dataset["flags"].values}, only)
+    return with_derived({name: dataset[name].values for name in schema.flags.columns}, only)
 
 
 def _column(values: NDArray[Any], facts: Mapping[str, str]) -> Column | u.Quantity:

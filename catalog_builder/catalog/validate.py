@@ -17,9 +17,9 @@ import zarr
 from pydantic import ValidationError
 from zarr.errors import ZarrUserWarning
 
+from catalog_builder.catalog.exports import Format, format_of
 from catalog_builder.catalog.finding import Finding, FindingLog
 from catalog_builder.catalog.layout import (
-    FITS_NAME,
     MANIFEST_FILE,
     RELEASE_FILE,
     SCHEMA_FILE,
@@ -29,15 +29,14 @@ from catalog_builder.catalog.layout import (
     find_catalogue,
 )
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
-from catalog_builder.catalog.validate_fits import check_fits_header
 from catalog_builder.catalog.validate_rows import check_rows
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.documents import parse_json, read_document
-from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import CatalogSchema
+from catalog_builder.errors import CatalogueError, ConfigError
 from catalog_builder.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
-_OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, FITS_NAME, "."})
+_OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, "."})
 
 
 def validate_catalog(path: str | Path) -> list[Finding]:
@@ -63,16 +62,21 @@ def validate_catalog(path: str | Path) -> list[Finding]:
     present = contents(folder)
     for name, kind in sorted(present.others.items()):
         log.add(name, kind)
-    if any(name.split("/")[0] in _OWN for name in present.others):
-        # To open them could wait for ever, or read what lies somewhere else.
+    # To open them could wait for ever, or read what lies somewhere else.
+    unopened = {name.split("/")[0] for name in present.others}
+    if unopened & _OWN:
         return log.as_list()
     record = _record(folder, log)
+    exports = _exports(record, log)
+    if unopened & exports.keys():
+        return log.as_list()
     schema = _schema(folder, record, log)
     _check_files(folder, present, record, log)
     readable = _check_declarations(folder, schema, log)
-    if FITS_NAME in present.files:
-        check_fits_header(folder / FITS_NAME, schema, log)
-    check_rows(folder, schema, readable, record, log)
+    exports = {name: one for name, one in exports.items() if name in present.files}
+    for name, one in exports.items():
+        one.check(folder / name, schema, log)
+    check_rows(folder, schema, readable, record, log, exports)
     return log.as_list()
 
 
@@ -91,6 +95,21 @@ def _record(folder: Path, log: FindingLog) -> ReleaseRecord | None:
     if record.seal != record.expected_seal():
         log.add(RELEASE_FILE, "it was edited after sealing: its seal does not match its content")
     return record
+
+
+def _exports(record: ReleaseRecord | None, log: FindingLog) -> dict[str, Format]:
+    """Return the formats of the exports by file name."""
+    said = None if record is None else record.exports
+    if said is None:  # as before records said so
+        fits = format_of("fits")
+        return {fits.file_name: fits}
+    found = {}
+    for name, exported in said.items():
+        try:
+            found[exported.file] = format_of(name)
+        except ConfigError as error:
+            log.add(exported.file, f"it is not compared with {STORE_NAME}: {error.problem}")
+    return found
 
 
 def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> CatalogSchema:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.digest import ColumnDigest
+from catalog_builder.catalog.exports import ExportedRows, Format
 from catalog_builder.catalog.finding import FindingLog, unequal
-from catalog_builder.catalog.layout import FITS_NAME, RELEASE_FILE, STORE_NAME
+from catalog_builder.catalog.layout import RELEASE_FILE, STORE_NAME
 from catalog_builder.catalog.release_json import ReleaseRecord
-from catalog_builder.catalog.validate_fits import FitsRows, open_fits_rows
 from catalog_builder.catalog.zarr_store import in_pieces
-from catalog_builder.schema import LABELS, CatalogSchema
+from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
 
 # What zarr's codecs raise for a damaged chunk.
 _DAMAGED_CHUNK: Final = (OSError, ValueError, RuntimeError)
@@ -35,6 +35,7 @@ def check_rows(
     present: tuple[str, ...],
     record: ReleaseRecord | None,
     log: FindingLog,
+    exports: Mapping[str, Format],
 ) -> None:
     """Check order, labels, flags, digests and exports of all rows.
 
@@ -50,6 +51,8 @@ def check_rows(
         The content of ``RELEASE.json``, if it could be read.
     log : FindingLog
         Takes the findings.
+    exports : mapping of str to Format
+        The files that hold the same rows, and their formats.
     """
     store = folder / STORE_NAME
     arrays = {name: zarr.open_array(str(store), path=name, mode="r") for name in present}
@@ -59,17 +62,34 @@ def check_rows(
     if record and record.accounting.published != rows:
         log.add(RELEASE_FILE, f"{record.accounting.published} published sources are {rows} rows")
     check = _RowCheck(schema, log)
-    exported = open_fits_rows(folder / FITS_NAME)
-    if exported and exported.rows != rows:
-        log.add(FITS_NAME, f"has {exported.rows} rows, {STORE_NAME} has {rows}")
-        exported = None
+    opened = _open_exports(folder, schema, rows, log, exports)
     block = min(array.chunks[0] for array in arrays.values())
     for start in range(0, rows, block):
         columns = _read_block(arrays, start, start + block, log)
         # A chunk is held once, not also as rows of the FITS file and what is computed of both.
         for first, some in in_pieces(columns):
-            check.block(start + first, some, exported)
+            check.block(start + first, some, opened)
     check.digests(record)
+
+
+def _open_exports(
+    folder: Path,
+    schema: CatalogSchema,
+    rows: int,
+    log: FindingLog,
+    exports: Mapping[str, Format],
+) -> dict[str, ExportedRows]:
+    """Return the exports that can be compared row by row."""
+    opened = {}
+    for name, one in exports.items():
+        exported = one.open_rows(folder / name, schema)
+        if exported is None:
+            continue  # its own check has said so
+        if exported.rows == rows:
+            opened[name] = exported
+        else:
+            log.add(name, f"has {exported.rows} rows, {STORE_NAME} has {rows}")
+    return opened
 
 
 def _common_length(arrays: Mapping[str, zarr.Array[Any]], log: FindingLog) -> int | None:
@@ -100,10 +120,11 @@ class _RowCheck:
     def __init__(self, schema: CatalogSchema, log: FindingLog) -> None:
         self._schema = schema
         self._log = log
+        self._labels = schema.labels.names
         self._last_id = -1
         self._digests = {column.name: ColumnDigest(column) for column in schema.columns}
 
-    def block(self, start: int, rows: Rows, exported: FitsRows | None) -> None:
+    def block(self, start: int, rows: Rows, exports: Mapping[str, ExportedRows]) -> None:
         """Check the rows of a block; columns that could not be read are left out."""
         for name in self._digests.keys() - rows.keys():
             del self._digests[name]
@@ -111,12 +132,14 @@ class _RowCheck:
             digest.update(rows[name])
         self._order(start, rows)
         self._finite(start, rows)
-        for label in LABELS:
+        for label in self._labels:
             self._label(start, rows, label)
         self._correlations(start, rows)
         self._flags(start, rows)
-        if exported and rows:
-            self._export(start, rows, exported)
+        if exports and rows:
+            complete = self._complete(rows)
+            for name, exported in exports.items():
+                self._export(start, complete, name, exported)
 
     def digests(self, record: ReleaseRecord | None) -> None:
         """Compare the digests of the columns that were read in full with those sealed."""
@@ -146,58 +169,64 @@ class _RowCheck:
                     self._wrong("null", column.name, start, np.isnan(rows[column.name]))
 
     def _label(self, start: int, rows: Rows, label: str) -> None:
-        sigma = f"e_{label}"
         if label not in rows:
             return
+        _, sigma, _, aleatoric, epistemic = label_columns(label)
         known = np.isfinite(rows[label])
         if sigma in rows:
             without = known & ~(rows[sigma] > 0)
             self._wrong("a label without a positive sigma", sigma, start, without)
-        for name in (sigma, f"{sigma}_aleatoric", f"{sigma}_epistemic"):
+        for name in (sigma, aleatoric, epistemic):
             if name in rows:
                 alone = ~known & ~np.isnan(rows[name])
                 self._wrong("a sigma without a label", name, start, alone)
-        if "flags" in rows:
-            absent = (rows["flags"] & self._schema.flags[f"{label}_not_available"].mask) != 0
+        if self._has_flags(rows):
+            absent = self._schema.flags.test(rows, f"{label}_not_available")
             self._wrong(
                 "null, but its flag is not set, or the reverse", label, start, absent == known
             )
 
     def _correlations(self, start: int, rows: Rows) -> None:
-        for first, second in combinations(LABELS, 2):
-            name = f"corr_{first}_{second}"
+        for first, second in combinations(self._labels, 2):
+            name = correlation_column(first, second)
             if name in rows:
                 outside = np.abs(rows[name]) > 1.0 + _ROUNDING
                 self._wrong("a correlation outside -1 to 1", name, start, outside)
 
     def _flags(self, start: int, rows: Rows) -> None:
-        if "flags" in rows:
-            undeclared = (rows["flags"] & ~self._schema.flags.declared_mask) != 0
-            self._wrong("an undeclared bit is set", "flags", start, undeclared)
-        if "flags" in rows and "quality_tier" in rows:
-            none = (rows["flags"] & self._schema.flags["not_predicted"].mask) != 0
-            known = np.isin(rows["quality_tier"], [t.tier for t in self._schema.flags.tiers])
+        flags = self._schema.flags
+        for name, declared in flags.declared_masks.items():
+            if name in rows:
+                undeclared = (rows[name] & ~declared) != 0
+                self._wrong("an undeclared bit is set", name, start, undeclared)
+        if self._has_flags(rows) and "quality_tier" in rows:
+            none = flags.test(rows, "not_predicted")
+            known = np.isin(rows["quality_tier"], [tier.tier for tier in flags.tiers])
             self._wrong(
                 "no declared tier, or a tier without a label", "quality_tier", start, known == none
             )
 
-    def _export(self, start: int, rows: Rows, exported: FitsRows) -> None:
-        complete = rows if "flags" not in rows else self._complete(rows)
-        others = exported.block(start, max(len(values) for values in rows.values()))
+    def _has_flags(self, rows: Rows) -> bool:
+        return rows.keys() >= {*self._schema.flags.columns}
+
+    def _export(self, start: int, complete: Rows, file: str, exported: ExportedRows) -> None:
+        others = exported.block(start, max(len(values) for values in complete.values()))
         for name, values in complete.items():
             if name not in others:
-                continue  # the header check has said so
+                continue  # the format's own check has said so
             other = others[name]
             if len(values) != len(other):
-                self._log.add(FITS_NAME, "the file ends before its last row")
+                self._log.add(file, "the file ends before its last row")
                 return
             problem = f"differs from {STORE_NAME}"
-            self._log.add_rows(FITS_NAME, problem, name, start, unequal(values, other))
+            self._log.add_rows(file, problem, name, start, unequal(values, other))
 
     def _complete(self, rows: Rows) -> Rows:
-        # Columns that could not be read stay out; a derived one needs no other than flags.
-        readable = [c for c in self._schema.all_columns if c.derived or c.name in rows]
-        return with_derived(rows, self._schema.model_copy(update={"all_columns": tuple(readable)}))
+        """Return the rows with the derived columns, if what these are computed of is there."""
+        if not self._has_flags(rows):
+            return rows
+        readable = tuple(c for c in self._schema.all_columns if c.derived or c.name in rows)
+        return with_derived(rows, self._schema.model_copy(update={"all_columns": readable}))
 
     def _wrong(self, problem: str, column: str, start: int, wrong: NDArray[np.bool_]) -> None:
         self._log.add_rows(STORE_NAME, problem, column, start, wrong)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from catalog_builder.contract.schema import CatalogSchema, Column
 from catalog_builder.errors import StoreError
-from catalog_builder.schema import CatalogSchema, Column
 from catalog_builder.whole_store import EVERY_CHUNK, CatalogueStore
 
 DIMENSION: Final = "source"

@@ -32,7 +32,7 @@ def status(workdir: WorkdirPath = None, as_json: AsJson = False) -> None:
 def validate(
     path: Annotated[Path, typer.Argument(help="Folder of a sealed catalogue, or of a release.")],
 ) -> None:
-    """Check a sealed catalogue: schema, digests, FITS against zarr, order, accounting."""
+    """Check a sealed catalogue: schema, digests, exports against zarr, order, accounting."""
     from catalog_builder.catalog.validate import validate_catalog
     from catalog_builder.errors import CatalogueError
 
@@ -103,11 +103,32 @@ def _agreed(question: str) -> bool:
 
 
 @app.command()
-def describe() -> None:
-    """Print the catalogue's schema in words: columns, units, nulls, flags."""
-    from catalog_builder.schema import CatalogSchema
+def describe(
+    catalogue: Annotated[
+        Path | None,
+        typer.Argument(help="A catalogue, as `validate` takes it; today's schema if not given."),
+    ] = None,
+    release: Annotated[str, typer.Option(help="Release whose inputs are meant.")] = "",
+    survey: Annotated[str, typer.Option(help="Label survey whose labels are meant.")] = "",
+) -> None:
+    """Print a catalogue's schema in words: columns, units, nulls, flags."""
+    from catalog_builder.archive.release import load_release
+    from catalog_builder.catalog.open import schema_of
+    from catalog_builder.contract.schema import CatalogSchema
+    from catalog_builder.errors import ConfigError
+    from catalog_builder.labels.agreed import DEFAULT_RELEASE, DEFAULT_SURVEY, contract_of
+    from catalog_builder.labels.survey import load_survey
 
-    typer.echo(CatalogSchema.load().describe())
+    if catalogue is not None:
+        if release or survey:
+            raise ConfigError(
+                "A catalogue says itself what it is about.", "Leave out --release and --survey."
+            )
+        typer.echo(schema_of(catalogue).describe())
+        return
+    labels = load_survey(survey or DEFAULT_SURVEY)
+    contract = contract_of(load_release(release or DEFAULT_RELEASE), labels)
+    typer.echo(CatalogSchema.of(contract).describe())
 
 
 @app.command()

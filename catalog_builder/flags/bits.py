@@ -1,28 +1,27 @@
-"""The column ``flags``: computed from the declared bits, and read back as words and digits."""
+"""The column ``flags`` and its sequels: computed from the declared bits, and read back."""
 
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import Final
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.flags import MASK, WORD_BITS, FlagBit, FlagSchema
+from catalog_builder.contract.places import digits_of
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.predicates import PREDICATES, FlagContext, Predicate
-from catalog_builder.schema import LABELS, FlagBit, FlagSchema
+from catalog_builder.labels.agreed import default_contract
 
-# Digits of the training-range string: the bit that says outside, and the bit that says whether
-# there was anything to test, with the value it then has.
-_DIGITS: Final = (
-    *((f"{label}_outside_range", f"{label}_not_available", False) for label in LABELS),
-    ("g_outside_range", "photometry_used", True),
-    ("parallax_outside_range", "parallax_used", True),
-)
+#: Masks by the name of their column.
+Masks = Mapping[str, NDArray[np.int64]]
 
 
-def compute_flags(context: FlagContext, schema: FlagSchema) -> NDArray[np.int64]:
+def compute_flags(context: FlagContext, schema: FlagSchema) -> dict[str, NDArray[np.int64]]:
     """Set every active bit whose test is true.
 
     Parameters
@@ -34,46 +33,72 @@ def compute_flags(context: FlagContext, schema: FlagSchema) -> NDArray[np.int64]
 
     Returns
     -------
-    ndarray of int64, shape (n,)
+    dict of str to ndarray of int64, shape (n,)
+        Each mask of the schema.
 
     Raises
     ------
     ConfigError
         If a bit names a test or a parameter that does not exist.
     """
-    flags = np.zeros(len(context.mean), dtype=np.int64)
+    flags = {name: np.zeros(len(context.mean), dtype=np.int64) for name in schema.columns}
     for bit, test in [(bit, _bound(bit)) for bit in schema.active]:
-        flags[test(context)] |= bit.mask
+        flags[bit.column][test(context)] |= bit.mask
     return flags
 
 
-def flag_words(value: int, schema: FlagSchema) -> list[str]:
-    """Return the names of the set bits in order of their number; undeclared ones as ``bit_N``."""
-    names = {bit.bit: bit.name for bit in schema.bits}
-    return [names.get(n, f"bit_{n}") for n in range(64) if (int(value) >> n) & 1]
+def flag_words(values: Mapping[str, Any], schema: FlagSchema) -> list[str]:
+    """Return the names of a star's bits in order of their number; undeclared ones as ``bit_N``.
+
+    Parameters
+    ----------
+    values : mapping of str to int
+        At least the masks of the schema, of one star.
+    schema : FlagSchema
+    """
+    names = {(bit.column, bit.mask): bit.name for bit in schema.bits}
+    words = []
+    for word, column in enumerate(schema.columns):
+        value = int(values[column])
+        for place in range(WORD_BITS):
+            if value >> place & 1:
+                undeclared = f"bit_{word * WORD_BITS + place}"
+                words.append(names.get((column, 1 << place), undeclared))
+    return words
 
 
-def training_range_string(flags: NDArray[np.int64], schema: FlagSchema) -> NDArray[np.bytes_]:
-    """Return seven digits per star: teff, logg, m_h, alpha_m, fe_h, G, parallax.
+def training_range_string(
+    columns: Masks | NDArray[np.int64], schema: FlagSchema, contract: Contract | None = None
+) -> NDArray[np.bytes_]:
+    """Return a digit for each label, the magnitude and the parallax, per star.
 
     0 is inside the range of the training sample and 1 outside, as in Guiglion et al. 2024
     (A&A 682, A9); 9, where there is nothing to test, is ours.
 
     Parameters
     ----------
-    flags : ndarray of int64, shape (n,)
+    columns : mapping of str to ndarray of int64, shape (n,)
+        At least the masks of the schema.
     schema : FlagSchema
+        The declared bits.
+    contract : Contract
+        What the digits are about.
 
     Returns
     -------
-    ndarray of S7, shape (n,)
+    ndarray of bytes, shape (n,)
     """
-    digits = np.full((len(flags), len(_DIGITS)), ord("0"), dtype=np.uint8)
-    for position, (outside, tested, tested_value) in enumerate(_DIGITS):
-        absent = ((flags & schema[tested].mask) != 0) != tested_value
+    # Until all callers give all masks, and the contract.
+    if isinstance(columns, np.ndarray):
+        columns = {MASK: columns}
+    about = digits_of(contract or default_contract())
+    stars = len(columns[schema.columns[0]])
+    digits = np.full((stars, len(about)), ord("0"), dtype=np.uint8)
+    for position, digit in enumerate(about):
+        absent = schema.test(columns, digit.tested) != digit.value
         digits[absent, position] = ord("9")
-        digits[(flags & schema[outside].mask) != 0, position] = ord("1")
-    return digits.view(f"S{len(_DIGITS)}").reshape(len(flags))
+        digits[schema.test(columns, digit.outside), position] = ord("1")
+    return digits.view(f"S{len(about)}").reshape(stars)
 
 
 def _bound(bit: FlagBit) -> Predicate:

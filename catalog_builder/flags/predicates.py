@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.contract.contract import Contract
 from catalog_builder.errors import ConfigError
-from catalog_builder.schema import LABELS, MODALITIES
 
 Bools = NDArray[np.bool_]
 Range = tuple[float, float]
@@ -26,26 +26,29 @@ class FlagContext:
 
     Attributes
     ----------
-    mean : ndarray of float, shape (n, 5)
-        Labels as published, NaN where null, in the order of ``LABELS``.
-    inputs_used : ndarray of bool, shape (n, 4)
-        Which inputs the labels were derived from, in the order of ``MODALITIES``.
+    contract : Contract
+        Labels and inputs.
+    mean : ndarray of float, shape (n, labels)
+        Labels as published, NaN where null.
+    inputs_used : ndarray of bool, shape (n, inputs)
+        Which inputs the labels were derived from.
     features : mapping of str to ndarray of shape (n, ...)
         The feature block: magnitudes in mag, parallaxes in mas.
     label_range : mapping of str to (float, float)
         Smallest and largest training label; a label that was not trained may be absent.
-    g_range, parallax_range : (float, float), optional
-        The same for the training stars' G in mag and parallax in mas; None if none had any.
+    magnitude_range, parallax_range : (float, float), optional
+        The same for the training stars' magnitude and parallax in mas; None if none had any.
     distances : mapping of str to ndarray of float, shape (n,)
         How unlike the training stars, by the name of the distance, in units of its limit; NaN
         where there was nothing to test.
     """
 
+    contract: Contract
     mean: NDArray[np.floating[Any]]
     inputs_used: Bools
     features: Mapping[str, NDArray[Any]]
     label_range: Mapping[str, Range] = field(default_factory=dict)
-    g_range: Range | None = None
+    magnitude_range: Range | None = None
     parallax_range: Range | None = None
     distances: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
@@ -55,7 +58,8 @@ Predicate = Callable[..., Bools]
 
 def input_used(context: FlagContext, *, modality: str) -> Bools:
     """Tell where this input took part in the prediction."""
-    return np.asarray(context.inputs_used[:, _position(MODALITIES, modality)], dtype=bool)
+    place = _position(context.contract.inputs.names, modality)
+    return np.asarray(context.inputs_used[:, place], dtype=bool)
 
 
 def label_outside_range(context: FlagContext, *, label: str) -> Bools:
@@ -63,9 +67,12 @@ def label_outside_range(context: FlagContext, *, label: str) -> Bools:
     return _outside(_label(context, label), context.label_range.get(label))
 
 
-def g_outside_range(context: FlagContext) -> Bools:
-    """Tell where G lies outside the range of the training stars; a missing G lies nowhere."""
-    return _outside(context.features["phot_g_mean_mag"], context.g_range)
+def magnitude_outside_range(context: FlagContext) -> Bools:
+    """Tell where the magnitude lies outside the training range; a missing one lies nowhere."""
+    column = context.contract.inputs.magnitude
+    if column is None:
+        return np.zeros(len(context.mean), dtype=bool)
+    return _outside(context.features[column], context.magnitude_range)
 
 
 def parallax_outside_range(context: FlagContext) -> Bools:
@@ -79,10 +86,16 @@ def parallax_outside_range(context: FlagContext) -> Bools:
     return _outside(parallax, context.parallax_range)
 
 
-def rvs_low_snr(context: FlagContext, *, threshold: float) -> Bools:
-    """Tell where the RVS spectrum was used and has a known S/N below the threshold."""
-    signal_to_noise = context.features["rvs_spec_sig_to_noise"]
-    low: Bools = input_used(context, modality="rvs") & (signal_to_noise < threshold)
+def low_sig_to_noise(context: FlagContext, *, spectrum: str, threshold: float) -> Bools:
+    """Tell where a spectrum was used and has a known S/N below the threshold."""
+    used = input_used(context, modality=spectrum)
+    found = context.contract.inputs.spectra.get(spectrum)
+    if found is None or found.sig_to_noise is None:
+        raise ConfigError(
+            f"flags.yaml asks for the S/N of {spectrum!r}, for which no column is declared.",
+            "Correct the parameters of the bit.",
+        )
+    low: Bools = used & (context.features[found.sig_to_noise] < threshold)
     return low
 
 
@@ -115,9 +128,9 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
     for predicate in (
         input_used,
         label_outside_range,
-        g_outside_range,
+        magnitude_outside_range,
         parallax_outside_range,
-        rvs_low_snr,
+        low_sig_to_noise,
         beyond_limit,
         label_not_available,
         not_predicted,
@@ -126,7 +139,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
 
 
 def _label(context: FlagContext, label: str) -> NDArray[np.floating[Any]]:
-    return context.mean[:, _position(LABELS, label)]
+    return context.mean[:, _position(context.contract.labels.names, label)]
 
 
 def _position(names: tuple[str, ...], name: str) -> int:

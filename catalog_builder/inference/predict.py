@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.labels import Labels
+from catalog_builder.contract.places import colours_of
+from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
+from catalog_builder.errors import ConfigError
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.flags.tiers import quality_tier
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.model.ensemble import Estimator, Prediction
-from catalog_builder.model.selection import DISTANCES
-from catalog_builder.schema import LABELS, CatalogSchema
 
 Columns = dict[str, NDArray[Any]]
 
@@ -62,7 +67,7 @@ def predict_partition(
     """
     store = FeatureStore(features)
     writer = RowWriter(out, schema, len(store))
-    labelled = dict.fromkeys(LABELS, 0)
+    labelled = dict.fromkeys(schema.labels.names, 0)
     rows = max(1, READ_ROWS // batch_size) * batch_size
     for start in range(0, len(store), rows):
         block = store.read(slice(start, start + rows))
@@ -71,7 +76,7 @@ def predict_partition(
         failed = unanswered(columns, prediction, estimator)
         writer.fail(columns["source_id"][failed])
         columns = {name: values[~failed] for name, values in columns.items()}
-        for label in LABELS:
+        for label in labelled:
             labelled[label] += int(np.isfinite(columns[label]).sum())
         writer.write(len(writer), columns)
     made = len(writer)
@@ -93,13 +98,12 @@ def unanswered(columns: Columns, prediction: Prediction, estimator: Estimator) -
     answered = np.ones(len(columns["source_id"]), dtype=bool)
     trained = estimator.document.trained_labels
     for label in trained:
-        for name in (label, f"e_{label}", f"e95_{label}"):
+        _, sigma, *_ = of_label = label_columns(label)
+        for name in of_label:
             answered &= np.isfinite(columns[name])
-        for part in ("aleatoric", "epistemic"):
-            answered &= np.isfinite(columns[f"e_{label}_{part}"])
-        answered &= columns[f"e_{label}"] > 0
+        answered &= columns[sigma] > 0
     for first, second in combinations(trained, 2):
-        answered &= np.isfinite(columns[f"corr_{first}_{second}"])
+        answered &= np.isfinite(columns[correlation_column(first, second)])
     return np.asarray(prediction.inputs_used.any(axis=1) & ~answered)
 
 
@@ -117,53 +121,98 @@ def catalogue_columns(
     estimator : Estimator
         The model, for its training ranges.
     schema : CatalogSchema
-        What to return, with dtypes.
+        What to return, with dtypes; its labels and inputs are those of the model.
+
+    Raises
+    ------
+    ConfigError
+        If the schema has a column that nothing makes.
     """
-    made = {**_labels(prediction), **_correlations(prediction)}
-    distances = dict(zip(DISTANCES, prediction.distances.T, strict=True))
-    made |= distances
-    made["rvs_map_x"], made["rvs_map_y"] = prediction.map_position.T
-    made["bp_rp"] = _colour(block)
-    context = FlagContext(
-        mean=prediction.mean,
-        inputs_used=prediction.inputs_used,
-        features=block,
-        label_range=estimator.label_range,
-        g_range=estimator.g_range,
-        parallax_range=estimator.parallax_range,
-        distances=distances,
-    )
-    made["flags"] = compute_flags(context, schema.flags)
-    sigma = {label: made[f"e_{label}"] for label in LABELS}
-    made["quality_tier"] = quality_tier(made["flags"], sigma, schema.flags)
-    source: Mapping[str, NDArray[Any]] = {**block, **made}
+    contract = schema.contract
+    distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
+    made = {
+        **block,
+        **_labels(prediction, contract.labels),
+        **_correlations(prediction, contract.labels),
+        **distances,
+        **_map_places(prediction, contract.inputs),
+        **_colours(block, contract.inputs),
+    }
+    made |= _judged(made, prediction, estimator, schema)
     # What overflows here is no answer: see `unanswered`.
     with np.errstate(over="ignore", under="ignore"):
         return {
-            column.name: np.asarray(source[column.name]).astype(column.numpy_dtype)
+            column.name: _found(made, column.name).astype(column.numpy_dtype)
             for column in schema.columns
         }
 
 
-def _labels(prediction: Prediction) -> Columns:
+def _found(made: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    if name not in made:
+        raise ConfigError(
+            f"catalog.yaml has the column {name}, which is neither in the archive nor made here.",
+            "Correct its name, or leave it out for this release.",
+        )
+    return np.asarray(made[name])
+
+
+def _judged(
+    made: Columns, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
+) -> Columns:
+    """Return flags and tier."""
+    contract: Contract = schema.contract
+    context = FlagContext(
+        contract=contract,
+        mean=prediction.mean,
+        inputs_used=prediction.inputs_used,
+        features=made,
+        label_range=estimator.label_range,
+        magnitude_range=estimator.g_range,
+        parallax_range=estimator.parallax_range,
+        distances={name: made[name] for name in distances_of(contract.inputs)},
+    )
+    masks = compute_flags(context, schema.flags)
+    sigma = {label: made[f"e_{label}"] for label in contract.labels.names}
+    return {**masks, "quality_tier": quality_tier(masks, sigma, schema.flags)}
+
+
+def _labels(prediction: Prediction, labels: Labels) -> Columns:
     columns: Columns = {}
-    for i, label in enumerate(LABELS):
-        columns[label] = prediction.mean[:, i]
-        columns[f"e_{label}"] = prediction.sigma[:, i]
-        columns[f"e95_{label}"] = prediction.interval95[:, i]
-        columns[f"e_{label}_aleatoric"] = prediction.sigma_aleatoric[:, i]
-        columns[f"e_{label}_epistemic"] = prediction.sigma_epistemic[:, i]
+    for i, label in enumerate(labels.names):
+        of_label = (
+            prediction.mean,
+            prediction.sigma,
+            prediction.interval95,
+            prediction.sigma_aleatoric,
+            prediction.sigma_epistemic,
+        )
+        for name, values in zip(label_columns(label), of_label, strict=True):
+            columns[name] = values[:, i]
     return columns
 
 
-def _colour(block: Block) -> NDArray[Any]:
-    with np.errstate(over="ignore"):
-        colour = block["phot_bp_mean_mag"] - block["phot_rp_mean_mag"]
-    return np.where(np.isfinite(colour), colour, np.nan)
-
-
-def _correlations(prediction: Prediction) -> Columns:
+def _correlations(prediction: Prediction, labels: Labels) -> Columns:
     return {
-        f"corr_{LABELS[i]}_{LABELS[j]}": prediction.correlation[:, i, j]
-        for i, j in combinations(range(len(LABELS)), 2)
+        correlation_column(one, other): prediction.correlation[:, i, j]
+        for (i, one), (j, other) in combinations(enumerate(labels.names), 2)
     }
+
+
+def _map_places(prediction: Prediction, inputs: Inputs) -> Columns:
+    columns: Columns = {}
+    if not inputs.lines:
+        return columns
+    # A place, x and y, for each spectrum of lines.
+    places = prediction.map_position.reshape(len(prediction.mean), len(inputs.lines), 2)
+    for i, name in enumerate(inputs.lines):
+        columns[f"{name}_map_x"], columns[f"{name}_map_y"] = places[:, i].T
+    return columns
+
+
+def _colours(block: Block, inputs: Inputs) -> Columns:
+    columns: Columns = {}
+    for name, (_, one), (_, other) in colours_of(inputs):
+        with np.errstate(over="ignore"):
+            colour = block[one.column] - block[other.column]
+        columns[name] = np.where(np.isfinite(colour), colour, np.nan)
+    return columns

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog_builder.config import PredictSettings, digest_json
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.model.stage import ASSEMBLE as ENSEMBLE
 from catalog_builder.model.stage import ENSEMBLE_TASK
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
-from catalog_builder.schema import CatalogSchema
 
 #: Why a source that was ingested has no row: it has inputs, and the model no finite answer.
 PREDICTION_FAILED = "prediction_failed"

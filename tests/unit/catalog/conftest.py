@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from catalog_builder.catalog.fits_export import export_fits
-from catalog_builder.catalog.layout import FITS_NAME, STORE_NAME, building_dir
+from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
+from catalog_builder.catalog.layout import STORE_NAME, building_dir
 from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.schema import CatalogSchema

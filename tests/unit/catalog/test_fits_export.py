@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from catalog_builder.catalog.fits_export import export_fits
+from catalog_builder.catalog.exports.fits import export_fits
 from catalog_builder.errors import CatalogueError
 
 CARDS = [("VERSION", "v1", "version of the catalogue"), ("NSTARS", 23, "")]

@@ -9,12 +9,12 @@ import pytest
 
 from catalog_builder import open_catalog
 from catalog_builder.catalog.diff import diff
-from catalog_builder.catalog.fits_export import export_fits
+from catalog_builder.catalog.exports.fits import export_fits
 from catalog_builder.catalog.layout import building_dir
 from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import LABELS, CatalogSchema, FlagSchema, labels_of
+from catalog_builder.schema import LABELS, FlagSchema
 
 HARMS = {
     "missing": (lambda path: path.unlink(), "is missing"),
@@ -115,7 +115,7 @@ def test_clean_nulls_what_is_flagged_and_nothing_else(flagged, full_schema):
     for name in plain:
         concerned = np.zeros(flags.size, bool)
         for label in LABELS:
-            if label in labels_of(name):
+            if label in full_schema.labels_of(name):
                 concerned |= doubted[label]
         before, after = plain[name].values, clean[name].values
         assert after.dtype == before.dtype
@@ -134,12 +134,13 @@ def test_clean_reads_nothing_before_it_is_used(sealed):
         dataset.teff.load()
 
 
-def test_the_columns_of_a_label_are_known():
+def test_the_columns_of_a_label_are_known(full_schema):
+    labels_of = full_schema.labels_of
     assert labels_of("e95_m_h") == labels_of("e_m_h_aleatoric") == ("m_h",)
     assert labels_of("corr_m_h_fe_h") == ("m_h", "fe_h")
     for name in ("flags", "rvs_distance", "parallax", "ra", "bp_rp"):
         assert labels_of(name) == ()
-    names = {name for name in CatalogSchema.load().names if labels_of(name)}
+    names = {name for name in full_schema.names if labels_of(name)}
     assert len(names) == 5 * 5 + 10
 
 
@@ -154,7 +155,8 @@ def test_a_tier_above_the_last_has_no_flag_that_casts_doubt():
 def without_doubts(schema):
     """Return the schema as it was before bits declared which labels they cast doubt on."""
     bits = tuple(bit.model_copy(update={"doubts": ()}) for bit in schema.flags.bits)
-    return schema.model_copy(update={"flags": schema.flags.model_copy(update={"bits": bits})})
+    flags = schema.flags.model_copy(update={"bits": bits})
+    return schema.model_copy(update={"flags": flags, "said_contract": None})
 
 
 def test_a_catalogue_from_before_keeps_its_digests_and_can_be_cleaned(
@@ -162,6 +164,7 @@ def test_a_catalogue_from_before_keeps_its_digests_and_can_be_cleaned(
 ):
     old = without_doubts(full_schema)
     content = old.model_dump(mode="json", by_alias=True)
+    assert "contract" not in content
     assert all("doubts" not in bit for bit in content["flags"]["bits"])
     target = tmp_path / "dr3" / "v1"
     folder = building_dir(target)

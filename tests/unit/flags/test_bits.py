@@ -10,16 +10,19 @@ from hypothesis import strategies as st
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import LABELS, FlagSchema
 
 SCHEMA = FlagSchema.load()
+CONTRACT = default_contract()
 NAN = np.nan
 
 
 def star(**changes):
     """Return the context of one ordinary giant, inside every range, with changes."""
     context = FlagContext(
+        contract=CONTRACT,
         mean=np.array([[4800.0, 2.5, -0.3, 0.1, -0.3]], dtype=np.float32),
         inputs_used=np.ones((1, 4), dtype=bool),
         features={
@@ -32,7 +35,7 @@ def star(**changes):
             **{"teff": (3500.0, 7000.0), "logg": (0.0, 5.0), "m_h": (-2.4, 0.5)},
             **{"alpha_m": (-0.1, 0.4), "fe_h": (-2.5, 0.5)},
         },
-        g_range=(7.0, 14.0),
+        magnitude_range=(7.0, 14.0),
         parallax_range=(-0.1, 20.0),
         distances={name: np.array([0.7]) for name in DISTANCES},
     )
@@ -41,8 +44,8 @@ def star(**changes):
 
 
 def words(context):
-    (value,) = compute_flags(context, SCHEMA)
-    return set(flag_words(value, SCHEMA))
+    flags = compute_flags(context, SCHEMA)
+    return set(flag_words({name: mask[0] for name, mask in flags.items()}, SCHEMA))
 
 
 USED = {"rvs_used", "xp_used", "photometry_used", "parallax_used"}
@@ -99,7 +102,7 @@ def test_the_ends_of_the_training_range_are_inside(end):
     ordinary = star()
     ends = np.array([[ordinary.label_range[label][end] for label in LABELS]])
     features = {
-        "phot_g_mean_mag": np.array([ordinary.g_range[end]]),
+        "phot_g_mean_mag": np.array([ordinary.magnitude_range[end]]),
         "parallax_corrected": np.array([ordinary.parallax_range[end]]),
     }
     assert words(star(mean=ends, features=features)) == USED
@@ -145,12 +148,12 @@ def test_low_noise_counts_only_where_the_spectrum_was_used():
 
 
 def test_a_model_that_saw_no_parallax_has_no_range_to_be_outside_of():
-    blind = star(parallax_range=None, g_range=None, label_range={})
+    blind = star(parallax_range=None, magnitude_range=None, label_range={})
     assert words(blind) == USED
 
 
 def test_the_result_is_int64_and_one_per_star():
-    flags = compute_flags(star(), SCHEMA)
+    (flags,) = compute_flags(star(), SCHEMA).values()
     assert flags.dtype == np.int64
     assert flags.shape == (1,)
 
@@ -168,8 +171,9 @@ def changed(name, **update):
     ("update", "named"),
     [
         ({"test": "moon_phase"}, "moon_phase"),
-        ({"parameters": {}}, r"rvs_low_snr takes \['threshold'\]"),
+        ({"parameters": {}}, r"low_sig_to_noise takes \['spectrum', 'threshold'\]"),
         ({"parameters": {"threshold": 1.0, "colour": "red"}}, "colour"),
+        ({"parameters": {"threshold": 1.0, "spectrum": "xp"}}, "no column is declared"),
     ],
 )
 def test_a_wrong_test_is_a_config_error(update, named):
@@ -183,25 +187,27 @@ def test_an_unknown_label_is_a_config_error():
 
 
 def test_the_digits_of_an_ordinary_star():
-    assert training_range_string(compute_flags(star(), SCHEMA), SCHEMA).tolist() == [b"0000000"]
+    flags = compute_flags(star(), SCHEMA)
+    assert training_range_string(flags, SCHEMA, CONTRACT).tolist() == [b"0000000"]
 
 
 def test_the_digits_say_outside_and_nothing_to_test():
     mean = np.array([[9000.0, 2.5, NAN, 0.1, -0.3]])
     used = np.array([[True, True, False, True]])
     context = star(mean=mean, inputs_used=used, features={"parallax_corrected": np.array([99.0])})
-    assert training_range_string(compute_flags(context, SCHEMA), SCHEMA).tolist() == [b"1090091"]
+    flags = compute_flags(context, SCHEMA)
+    assert training_range_string(flags, SCHEMA, CONTRACT).tolist() == [b"1090091"]
 
 
-@given(st.lists(st.integers(0, SCHEMA.declared_mask), max_size=20))
+@given(st.lists(st.integers(0, SCHEMA.declared_masks["flags"]), max_size=20))
 def test_words_give_the_value_back_and_digits_are_digits(values):
     for value in values:
-        assert sum(SCHEMA[word].mask for word in flag_words(value, SCHEMA)) == value
+        assert sum(SCHEMA[word].mask for word in flag_words({"flags": value}, SCHEMA)) == value
     flags = np.array(values, dtype=np.int64)
-    digits = training_range_string(flags, SCHEMA)
+    digits = training_range_string({"flags": flags}, SCHEMA, CONTRACT)
     assert digits.shape == flags.shape
     assert all(len(text) == 7 and set(text) <= set(b"019") for text in digits.tolist())
 
 
 def test_an_undeclared_bit_has_a_word_of_its_own():
-    assert flag_words(1 << 40, SCHEMA) == ["bit_40"]
+    assert flag_words({"flags": 1 << 40}, SCHEMA) == ["bit_40"]

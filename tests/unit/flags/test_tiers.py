@@ -15,7 +15,7 @@ SMALL = {label: GOLD.largest_sigma[label] for label in LABELS}
 
 def tier(flags=SPECTRA, **sigma):
     sigmas = {label: np.array([value]) for label, value in (SMALL | sigma).items()}
-    (value,) = quality_tier(np.array([flags], dtype=np.int64), sigmas, SCHEMA)
+    (value,) = quality_tier({"flags": np.array([flags], dtype=np.int64)}, sigmas, SCHEMA)
     return value
 
 
@@ -53,7 +53,7 @@ def test_a_star_without_labels_has_no_tier():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("    requires: [rvs_used, xp_used]", "unknown bits: no_such_bit"),
+        ('      - {for: spectrum, name: "{spectrum.name}_used"}', "unknown bits: no_such_bit"),
         ("  - tier: 2", "numbered from 1"),
     ],
 )
@@ -61,7 +61,7 @@ def test_wrong_declarations_are_refused(change, said, tmp_path):
     from catalog_builder.resources import schemas_dir
 
     text = (schemas_dir() / "flags.yaml").read_text()
-    wrong = {"    requires": "    requires: [no_such_bit]", "  - tier:": "  - tier: 5"}
+    wrong = {"      - {for": "      - no_such_bit", "  - tier:": "  - tier: 5"}
     replacement = next(value for start, value in wrong.items() if change.startswith(start))
     path = tmp_path / "flags.yaml"
     path.write_text(text.replace(change, replacement))

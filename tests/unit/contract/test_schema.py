@@ -1,6 +1,8 @@
 """The declarations that ship, and what a wrong declaration is told."""
 
+import json
 import warnings
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -10,11 +12,14 @@ import yaml
 from astropy.io.votable.ucd import check_ucd
 
 from catalog_builder.catalog.diff import diff
+from catalog_builder.contract.flags import FlagSchema
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import ConfigError
 from catalog_builder.resources import schemas_dir
-from catalog_builder.schema import LABELS, CatalogSchema, FlagSchema
 
 SCHEMA = CatalogSchema.load()
+LABELS = SCHEMA.labels.names
+RELEASED = Path(__file__).with_name("released-1.1.json")
 
 
 def rewritten(tmp_path, change, name="catalog.yaml"):
@@ -26,6 +31,13 @@ def rewritten(tmp_path, change, name="catalog.yaml"):
     return path
 
 
+def changed(change):
+    """Return the schema with a change applied to what a catalogue's schema.json says."""
+    content = SCHEMA.model_dump(mode="json", by_alias=True)
+    change(content)
+    return CatalogSchema.model_validate(content)
+
+
 def dataset(rows=3):
     return xr.Dataset(
         {
@@ -33,6 +45,29 @@ def dataset(rows=3):
             for c in SCHEMA.columns
         }
     )
+
+
+def test_what_was_released_is_still_so():
+    """Names, order, dtypes, units, UCDs, descriptions, nulls, notes; bits and tiers."""
+    released = json.loads(RELEASED.read_text(encoding="utf-8"))
+    today = SCHEMA.model_dump(mode="json", by_alias=True)
+    assert today["columns"] == released["columns"]
+    assert today["flags"]["tiers"] == released["flags"]["tiers"]
+    # Two tests are called otherwise; nothing else of a bit may change.
+    tests = ("test", "parameters")
+    for now, before in zip(today["flags"]["bits"], released["flags"]["bits"], strict=True):
+        assert {k: v for k, v in now.items() if k not in tests} == {
+            k: v for k, v in before.items() if k not in tests
+        }
+    assert today["version"] == released["version"]
+    assert diff(CatalogSchema.model_validate(released), SCHEMA) == (True, (), ())
+
+
+def test_a_released_schema_keeps_its_digest():
+    released = CatalogSchema.model_validate_json(RELEASED.read_text(encoding="utf-8"))
+    assert released.digest == "8f8def7fba9e044a8f09cdeefa0c05f3ae5fe972ae3b1edb8d6c5164bc514128"
+    assert released.said_contract is None
+    assert released.labels.names == LABELS
 
 
 def test_the_published_order():
@@ -89,22 +124,39 @@ def test_a_dataset_is_told_every_difference():
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
-        ("unit", "parsec per fortnight", "columns.3.unit"),
-        ("unit", "dex", "columns.3.unit"),
-        ("ucd", "phys.temperature.imagined", "columns.3.ucd"),
-        ("dtype", "float16", "columns.3.dtype"),
-        ("colour", "red", "columns.3.colour"),
+        ("unit", "parsec per fortnight", "columns.teff.unit"),
+        ("unit", "dex", "columns.teff.unit"),
+        ("ucd", "phys.temperature.imagined", "columns.teff.ucd"),
+        ("dtype", "float16", "columns.teff.dtype"),
+        ("colour", "red", "columns.teff.colour"),
         ("name", "source_id", "declared twice"),
+        ("name", "{label.nam}", r"there is no {label.nam} here; there are label.name,"),
     ],
 )
 def test_a_wrong_declaration_is_refused_and_named(tmp_path, key, value, named):
-    path = rewritten(tmp_path, lambda content: content["columns"][3].update({key: value}))
+    path = rewritten(
+        tmp_path, lambda content: content["columns"][3]["columns"][0].update({key: value})
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy suggests other units as a warning
         with pytest.raises(ConfigError) as caught:
             CatalogSchema.load(path)
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"for": "planet"}, "for: planet: it is none of label, label_pair"),
+        ({"unit": "K"}, "beside `columns` a template has unit"),
+        ({"columns": [{"dtype": "int64"}]}, r"columns\.3\.name: Field required"),
+    ],
+)
+def test_a_wrong_template_is_refused(tmp_path, change, said):
+    path = rewritten(tmp_path, lambda content: content["columns"][3].update(change))
+    with pytest.raises(ConfigError, match=said):
+        CatalogSchema.load(path)
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "version: [", "version: '1.0'"])
@@ -116,12 +168,16 @@ def test_a_file_that_is_no_schema_is_a_config_error(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("bit", 63), ("bit", 0), ("name", "rvs_used"), ("test", ""), ("sense", 1)]
+    ("key", "value"),
+    [("bit", 63), ("bit", 127), ("bit", 0), ("name", "rvs_used"), ("test", ""), ("sense", 1)],
 )
 def test_a_wrong_bit_is_refused(tmp_path, key, value):
-    path = rewritten(tmp_path, lambda c: c["bits"][1].update({key: value}), "flags.yaml")
-    with pytest.raises(ConfigError):
-        FlagSchema.load(path)
+    def change(content):
+        plain = next(bit for bit in content["bits"] if bit["name"] == "not_predicted")
+        plain.update({key: value})
+
+    with pytest.raises(ConfigError, match=r"flags\.yaml"):
+        FlagSchema.load(rewritten(tmp_path, change, "flags.yaml"))
 
 
 def test_unknown_names_are_answered_with_the_way_out():
@@ -141,7 +197,7 @@ def test_description_in_words_names_everything():
 
 def test_the_digest_follows_the_content(tmp_path):
     assert CatalogSchema.load().digest == SCHEMA.digest
-    path = rewritten(tmp_path, lambda c: c["columns"][3].update(description="Heat."))
+    path = rewritten(tmp_path, lambda c: c["columns"][0].update(description="Number."))
     assert CatalogSchema.load(path).digest != SCHEMA.digest
 
 
@@ -150,26 +206,23 @@ def test_a_schema_survives_json():
     assert CatalogSchema.model_validate(text) == SCHEMA
 
 
-def test_additions_and_notes_are_compatible(tmp_path):
+def test_additions_and_notes_are_compatible():
     def grow(content):
         new = {"name": "vbroad", "dtype": "float32", "ucd": "spect.line.broad", "description": "V."}
         content["columns"].insert(-1, new)
         content["columns"][3]["note"] = "Hot stars are rare."
 
     def reserve_a_bit(content):
-        bit = content["bits"][18]
-        bit.update(status="reserved", test="", parameters={})
+        content["flags"]["bits"][18].update(status="reserved", test="", parameters={})
 
-    reserved = CatalogSchema.load(flags=rewritten(tmp_path, reserve_a_bit, "flags.yaml"))
-    new = CatalogSchema.load(rewritten(tmp_path, grow))
-    assert diff(reserved, new) == (True, (), ("column vbroad",))
+    assert diff(changed(reserve_a_bit), changed(grow)) == (True, (), ("column vbroad",))
 
 
-def test_another_meaning_of_a_tier_breaks(tmp_path):
+def test_another_meaning_of_a_tier_breaks():
     def loosen(content):
-        content["tiers"][0]["largest_sigma"]["teff"] = 300.0
+        content["flags"]["tiers"][0]["largest_sigma"]["teff"] = 300.0
 
-    found = diff(SCHEMA, CatalogSchema.load(flags=rewritten(tmp_path, loosen, "flags.yaml")))
+    found = diff(SCHEMA, changed(loosen))
     assert found == (False, ("tier 1 (gold) is gone or has changed",), ())
 
 
@@ -182,36 +235,40 @@ def test_another_meaning_of_a_tier_breaks(tmp_path):
         (lambda c: c["columns"].insert(5, c["columns"].pop(3)), "another order"),
     ],
 )
-def test_a_changed_column_is_incompatible(tmp_path, change, said):
-    result = diff(SCHEMA, CatalogSchema.load(rewritten(tmp_path, change)))
+def test_a_changed_column_is_incompatible(change, said):
+    result = diff(SCHEMA, changed(change))
     assert not result.compatible
     assert any(said in problem for problem in result.breaking)
+
+
+def without(name):
+    """Return a change that takes a bit away, and out of the tiers."""
+
+    def change(content):
+        bits = content["flags"]["bits"]
+        bits.remove(next(bit for bit in bits if bit["name"] == name))
+
+    return change
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda c: c["bits"].pop(2), "is gone"),
-        (lambda c: c["bits"][2].update(sentence="Something else."), "number or sentence"),
-        (lambda c: c["bits"][11]["parameters"].update(threshold=15.0), "test has changed"),
+        (without("photometry_used"), "is gone"),
+        (lambda c: c["flags"]["bits"][2].update(sentence="Something."), "number or sentence"),
+        (lambda c: c["flags"]["bits"][11]["parameters"].update(threshold=1.0), "test has changed"),
+        (lambda c: c["flags"]["bits"][11]["parameters"].update(spectrum="xp"), "test has changed"),
     ],
 )
-def test_a_changed_bit_is_incompatible(tmp_path, change, said):
-    new = CatalogSchema.load(flags=rewritten(tmp_path, change, "flags.yaml"))
-    result = diff(SCHEMA, new)
+def test_a_changed_bit_is_incompatible(change, said):
+    result = diff(SCHEMA, changed(change))
     assert not result.compatible
     assert any(said in problem for problem in result.breaking)
 
 
-def test_a_withdrawn_bit_stays_withdrawn(tmp_path):
+def test_a_withdrawn_bit_stays_withdrawn():
     def withdraw(content):
-        content["bits"][2] = {
-            "bit": 2,
-            "name": "photometry_used",
-            "sentence": content["bits"][2]["sentence"],
-            "status": "withdrawn",
-        }
+        content["flags"]["bits"][2].update(status="withdrawn", test="", parameters={})
 
-    withdrawn = CatalogSchema.load(flags=rewritten(tmp_path, withdraw, "flags.yaml"))
-    assert diff(SCHEMA, withdrawn).compatible
-    assert not diff(withdrawn, SCHEMA).compatible
+    assert diff(SCHEMA, changed(withdraw)).compatible
+    assert not diff(changed(withdraw), SCHEMA).compatible

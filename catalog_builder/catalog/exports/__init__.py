@@ -1,0 +1,138 @@
+"""Formats in which a catalogue is exported beside its zarr store: one module each.
+
+A module of this folder is a format, under its own name; so is an entry point of the group
+``catalog_builder.exports`` that leads to a module. It has a `Format` called ``FORMAT``, which
+`publish.formats` asks for by that name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from catalog_builder.catalog.layout import OWN_NAMES
+from catalog_builder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from catalog_builder.catalog.finding import FindingLog
+    from catalog_builder.contract.schema import CatalogSchema
+
+GROUP: Final = "catalog_builder.exports"
+
+
+class ExportedRows(Protocol):
+    """The rows of an exported file, read a block at a time."""
+
+    #: How many there are.
+    rows: int
+
+    def block(self, start: int, rows: int) -> Mapping[str, NDArray[Any]]:
+        """Return columns of the rows from ``start`` on; fewer rows if the file is cut short.
+
+        Values are compared with the store's: of the same kind, NaN for null, strings as bytes.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a catalogue is exported, and how the export is checked.
+
+    Attributes
+    ----------
+    file_name : str
+        Of the file in the catalogue's folder.
+    media_type : str
+        What RELEASE.json calls it.
+    write : callable
+        ``write(store, target, schema, record)`` makes the file `target` of the zarr store: every
+        column of ``schema.all_columns`` (`catalog_builder.catalog.derived.with_derived` computes
+        those that are not stored). ``record`` has the facts of RELEASE.json. The file must appear
+        whole: write beside it, as ``.<name>.partial``, and rename.
+    check : callable
+        ``check(path, schema, log)`` notes what is wrong with the file and its declarations. It
+        raises nothing.
+    open_rows : callable
+        ``open_rows(path, schema)`` opens it for the comparison with the store, row by row; None
+        if that cannot be done, of which `check` has told.
+    """
+
+    file_name: str
+    media_type: str
+    write: Callable[[Path, Path, CatalogSchema, Mapping[str, Any]], None]
+    check: Callable[[Path, CatalogSchema, FindingLog], None]
+    open_rows: Callable[[Path, CatalogSchema], ExportedRows | None]
+
+
+def known_formats() -> tuple[str, ...]:
+    """Return the names of all formats, sorted; none of them is imported."""
+    return tuple(sorted(_modules()))
+
+
+def format_of(name: str) -> Format:
+    """Return a format by its name.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of the name, or its module is not one.
+    """
+    modules = _modules()
+    if name not in modules:
+        raise ConfigError(
+            f"There is no export format {name!r}.",
+            f"Known are: {', '.join(known_formats())}. Add a module of that name to"
+            " catalog_builder/catalog/exports, or install the package that has it.",
+        )
+    try:
+        found = importlib.import_module(modules[name]).FORMAT
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(
+            f"The export format {name} cannot be used: {error}.",
+            f"{modules[name]} must be a module that can be imported and has a FORMAT.",
+        ) from error
+    if not isinstance(found, Format) or not _is_free(found.file_name):
+        raise ConfigError(
+            f"The export format {name} is not described as one.",
+            f"FORMAT of {modules[name]} must be a Format, and name a file that is not one of"
+            f" {', '.join(sorted(OWN_NAMES))}.",
+        )
+    return found
+
+
+def formats_of(names: tuple[str, ...]) -> dict[str, Format]:
+    """Return formats by name.
+
+    Raises
+    ------
+    ConfigError
+        As `format_of` does, and if two of them would write the same file.
+    """
+    found = {name: format_of(name) for name in names}
+    files: dict[str, str] = {}
+    for name, one in found.items():
+        if (other := files.setdefault(one.file_name, name)) != name:
+            raise ConfigError(
+                f"The export formats {other} and {name} both write {one.file_name}.",
+                "Leave one of them out of publish.formats.",
+            )
+    return found
+
+
+def _modules() -> dict[str, str]:
+    """Return the module of each format by its name; those of this folder come first."""
+    elsewhere = {point.name: point.module for point in entry_points(group=GROUP)}
+    here = (module.name for module in pkgutil.iter_modules(__path__))
+    return elsewhere | {name: f"{__name__}.{name}" for name in here if not name.startswith("_")}
+
+
+def _is_free(file_name: str) -> bool:
+    plain = PurePath(file_name).name == file_name and not file_name.startswith(".")
+    return plain and file_name not in OWN_NAMES

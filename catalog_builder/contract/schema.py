@@ -1,0 +1,365 @@
+"""The published contract: every column and every flag bit, declared once in ``schemas/``.
+
+Everything that names a column (stores, FITS table, documentation, validation) is generated from
+what is loaded here; nothing else in the package spells a unit or a UCD of a published column.
+
+Units are strings that are valid in FITS and in VOUnit at once. Neither knows ``dex``: abundances
+carry no unit and their description says dex. The logarithm of a gravity is ``log(cm.s**-2)``:
+the function ``log``, the common logarithm, is in both standards (FITS 4.0, section 4.3; VOUnit 1.0,
+section 2.9), and the Gaia archive writes the same. astropy knows the notation in neither format
+(its own ``dex(cm.s**-2)`` is outside both standards); it keeps such a unit as an unrecognised one
+and warns. We keep to the standards, and validate the argument of ``log`` with astropy;
+:func:`catalog_builder.open_table` gives units that compute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.description import Description, load_description
+from catalog_builder.contract.flags import WORD_BITS, FlagSchema
+from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.labels import Labels, refuse_twice
+from catalog_builder.contract.places import Thing
+from catalog_builder.contract.templates import Filler, Words, named_as, validated
+from catalog_builder.errors import ConfigError
+from catalog_builder.resources import schemas_dir
+
+_DTYPE: Final = re.compile(r"int64|uint8|float64|float32|bool|str[1-9][0-9]*")
+_NULL_AND_FLAGGED: Final = (
+    "A label is null where no answer could be given. One that is flagged has an answer, which is",
+    "not to be used without thought: open_catalog(path, clean=True) makes null what a bit casts",
+    "doubt on.",
+)
+_LOG: Final = re.compile(r"log\((.+)\)")
+
+
+class Column(Description):
+    """One published column.
+
+    Attributes
+    ----------
+    name : str
+        Lower-case name, the same in every format.
+    dtype : str
+        ``int64``, ``uint8``, ``float64``, ``float32``, ``bool`` or ``strN`` (N ASCII characters).
+    unit : str
+        FITS and VOUnit string, empty if dimensionless.
+    ucd : str
+        UCD1+ of controlled words.
+    description : str
+        Meaning; its first sentence is the title.
+    null_meaning : str
+        When the value is NaN; empty if it never is.
+    derived : bool
+        True if the column exists only in exported tables, computed from other columns.
+    note : str
+        Wording that may change after a release; everything else may not.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    dtype: str
+    unit: str = ""
+    ucd: str
+    description: str
+    null_meaning: str = ""
+    derived: bool = False
+    note: str = ""
+
+    @field_validator("dtype")
+    @classmethod
+    def _known_dtype(cls, value: str) -> str:
+        if not _DTYPE.fullmatch(value):
+            raise ValueError(f"{value!r} is not int64, uint8, float64, float32, bool or strN")
+        return value
+
+    @field_validator("unit")
+    @classmethod
+    def _standard_unit(cls, value: str) -> str:
+        import astropy.units as u
+
+        logarithm = _LOG.fullmatch(value)
+        for standard in ("fits", "vounit"):
+            u.Unit(logarithm[1] if logarithm else value, format=standard)
+        return value
+
+    @field_validator("ucd")
+    @classmethod
+    def _controlled_ucd(cls, value: str) -> str:
+        from astropy.io.votable.ucd import parse_ucd
+
+        parse_ucd(value, check_controlled_vocabulary=True)
+        return value
+
+    @model_validator(mode="after")
+    def _null_only_in_floats(self) -> Self:
+        if self.null_meaning and not self.nullable:
+            raise ValueError(f"{self.name}: a column of dtype {self.dtype} has no null")
+        if self.derived != self.dtype.startswith("str"):
+            raise ValueError(f"{self.name}: exactly the string columns are derived on export")
+        return self
+
+    @property
+    def nullable(self) -> bool:
+        """Whether the dtype has a null (NaN)."""
+        return self.dtype.startswith("float")
+
+    @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Native NumPy dtype; ``strN`` becomes ``SN``."""
+        return np.dtype(self.dtype.replace("str", "S"))
+
+    @property
+    def title(self) -> str:
+        """First sentence of the description, without its full stop."""
+        return self.description.split(". ", maxsplit=1)[0].rstrip(".")
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """CF-style attributes of the stored array; ``units`` is empty if dimensionless."""
+        attributes = {
+            "units": self.unit,
+            "long_name": self.title,
+            "description": self.description,
+            "ucd": self.ucd,
+        }
+        if self.null_meaning:
+            attributes["null_meaning"] = self.null_meaning
+        return attributes
+
+
+def label_columns(label: str) -> tuple[str, str, str, str, str]:
+    """Return the columns of a label: value, sigma, 95 % half width, and both parts of sigma."""
+    sigma = f"e_{label}"
+    return label, sigma, f"e95_{label}", f"{sigma}_aleatoric", f"{sigma}_epistemic"
+
+
+def correlation_column(one: str, other: str) -> str:
+    """Return the column of the correlation of two labels, in the order of the catalogue."""
+    return f"corr_{one}_{other}"
+
+
+def is_in_dex(unit: str, ucd: str) -> bool:
+    """Say whether a column is a logarithm or an abundance, for which no standard has a unit."""
+    abundance = "phys.abund" in ucd and not ucd.startswith("stat.correlation")
+    return bool(_LOG.fullmatch(unit)) or (abundance and not unit)
+
+
+class Mismatch(NamedTuple):
+    """A way in which a dataset differs from the schema; ``column`` is empty if it is not one."""
+
+    column: str
+    problem: str
+
+
+class _Templates(Description):
+    """The content of ``schemas/catalog.yaml``."""
+
+    version: str
+    words: dict[str, Words] = Field(default_factory=dict)
+    columns: tuple[dict[str, Any], ...]
+
+
+class CatalogSchema(Description):
+    """The columns of a catalogue in their published order, its bits, and what it is about.
+
+    Attributes
+    ----------
+    version : str
+        Of the declarations.
+    all_columns : tuple of Column
+        In files, ``columns``.
+    flags : FlagSchema
+        Bits and tiers.
+    said_contract : Contract, optional
+        Labels and inputs; in files, ``contract``. Catalogues of version 0.1 do not say.
+    """
+
+    version: str = Field(pattern=r"^[0-9]+\.[0-9]+$")
+    all_columns: tuple[Column, ...] = Field(alias="columns")
+    flags: FlagSchema
+    said_contract: Contract | None = Field(None, alias="contract")
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        names = [column.name for column in self.all_columns]
+        refuse_twice(names)
+        masks = self.flags.columns
+        if names[0] != "source_id" or tuple(names[-len(masks) :]) != masks:
+            raise ValueError(f"source_id must be the first column and {', '.join(masks)} the last")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_was_a_contract(
+        self, serialise: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        """Leave out what earlier catalogues do not have, so that their digests stay theirs."""
+        content: dict[str, Any] = serialise(self)
+        if self.said_contract is None:
+            content = {k: v for k, v in content.items() if k not in {"said_contract", "contract"}}
+        return content
+
+    @classmethod
+    def of(
+        cls, contract: Contract, path: Path | None = None, flags: Path | None = None
+    ) -> CatalogSchema:
+        """Return the columns and bits of a contract: templates filled with its labels and inputs.
+
+        Parameters
+        ----------
+        contract : Contract
+        path, flags : Path, optional
+            Other files than ``schemas/catalog.yaml`` and ``schemas/flags.yaml``.
+
+        Raises
+        ------
+        ConfigError
+            Naming the file and the key that is wrong, or does not go with the contract.
+        """
+        path = path or schemas_dir() / "catalog.yaml"
+        bits = FlagSchema.of(contract, flags)
+        templates = load_description(_Templates, "", path)
+        with named_as(path):
+            filler = Filler(contract, templates.words, {"further_mask": _further_masks(bits)})
+            columns = [entry.content for entry in filler.entries(templates.columns, "columns")]
+            content = {"version": templates.version, "columns": columns}
+            return validated(cls, {**content, "flags": bits, "contract": contract})
+
+    @classmethod
+    def load(cls, path: Path | None = None, flags: Path | None = None) -> CatalogSchema:
+        """Return the columns and bits of the default contract; see `of`."""
+        from catalog_builder.labels.agreed import default_contract
+
+        return cls.of(default_contract(), path, flags)
+
+    @property
+    def contract(self) -> Contract:
+        """What the catalogue is about; the default contract where it does not say."""
+        from catalog_builder.labels.agreed import default_contract
+
+        return self.said_contract or default_contract()
+
+    @property
+    def labels(self) -> Labels:
+        """Its labels, in order."""
+        return self.contract.labels
+
+    @property
+    def inputs(self) -> Inputs:
+        """What its model could see."""
+        return self.contract.inputs
+
+    def labels_of(self, name: str) -> tuple[str, ...]:
+        """Return the labels that a column is about: their value, uncertainty or correlation.
+
+        Parameters
+        ----------
+        name : str
+            Name of a column.
+        """
+        for label in self.labels.names:
+            if name in label_columns(label):
+                return (label,)
+        pairs = combinations(self.labels.names, 2)
+        return next((pair for pair in pairs if name == correlation_column(*pair)), ())
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of the stored catalogue, in order; the derived ones are not stored."""
+        return tuple(column for column in self.all_columns if not column.derived)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the stored columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all declarations, notes included."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.all_columns:
+            if column.name == name:
+                return column
+        raise ConfigError(f"there is no column called {name!r}", "See `catalog-builder describe`.")
+
+    def validate_dataset(self, dataset: Mapping[Any, Any]) -> list[Mismatch]:
+        """Compare names, dtypes and attributes of a dataset with the declarations.
+
+        Parameters
+        ----------
+        dataset : mapping of str to array
+            An ``xarray.Dataset``, a zarr group's arrays, or alike: values have ``dtype`` and
+            ``attrs``.
+
+        Returns
+        -------
+        list of Mismatch
+            Empty if the dataset is as declared.
+        """
+        names = {str(name) for name in dataset}
+        found = [Mismatch(name, "missing") for name in self.names if name not in names]
+        found += [Mismatch(name, "not in the schema") for name in sorted(names - {*self.names})]
+        for column in self.columns:
+            if column.name in names:
+                found += _compare(column, dataset[column.name])
+        return found
+
+    def describe(self) -> str:
+        """Return the whole schema in words, as ``catalog-builder describe`` prints it."""
+        lines = [f"Catalogue schema {self.version}, {len(self.all_columns)} columns", ""]
+        for column in self.all_columns:
+            unit = f" [{column.unit}]" if column.unit else ""
+            lines += [f"{column.name}{unit}  {column.dtype}  {column.ucd}"]
+            lines += [f"    {column.description}"]
+            lines += [f"    Null: {column.null_meaning}."] if column.null_meaning else []
+            lines += [f"    {column.note}"] if column.note else []
+        lines += ["", *_NULL_AND_FLAGGED]
+        masks = " and ".join(self.flags.columns)
+        lines += ["", f"Bits of {masks}, version {self.flags.version}", ""]
+        for bit in self.flags.bits:
+            status = "" if bit.status == "active" else f" ({bit.status})"
+            lines += [f"{bit.bit:2d}  {bit.name}{status}: {bit.sentence}"]
+            lines += [f"    Casts doubt on {', '.join(bit.doubts)}."] if bit.doubts else []
+        lines += ["", "Values of quality_tier: the first whose conditions a star meets", ""]
+        for tier in self.flags.tiers:
+            lines += [f" {tier.tier}  {tier.name}: {tier.sentence}"]
+            lines += [f"      {words}" for words in tier.conditions()]
+        return "\n".join(lines)
+
+
+def _compare(column: Column, array: Any) -> list[Mismatch]:
+    found = []
+    if np.dtype(array.dtype) != column.numpy_dtype:
+        found.append(Mismatch(column.name, f"dtype {array.dtype}, declared {column.dtype}"))
+    for key, declared in column.attributes.items():
+        if array.attrs.get(key) != declared:
+            problem = f"{key} is {array.attrs.get(key)!r}, declared {declared!r}"
+            found.append(Mismatch(column.name, problem))
+    return found
+
+
+def _further_masks(flags: FlagSchema) -> list[Thing]:
+    return [
+        Thing(name, {"mask.name": name, "mask.first": str(word * WORD_BITS)})
+        for word, name in enumerate(flags.columns)
+        if word > 0
+    ]
