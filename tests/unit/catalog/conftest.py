@@ -9,7 +9,7 @@ from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
 from catalog_builder.catalog.layout import STORE_NAME, building_dir
 from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.zarr_store import create_store, write_rows
-from catalog_builder.schema import CatalogSchema
+from catalog_builder.contract.schema import CatalogSchema, label_columns
 
 ROWS = 23
 CHUNK_ROWS = 10
@@ -41,7 +41,7 @@ def make_rows(schema):
         if "quality_tier" in columns:
             columns["quality_tier"] = (1 + np.arange(rows) % 3).astype(np.uint8)
         missing = np.arange(rows) % 5 == 0
-        for name in ("m_h", "e_m_h", "e_m_h_epistemic"):
+        for name in columns.keys() & {*label_columns("m_h")}:
             columns[name][missing] = np.nan
         columns["flags"][missing] |= schema.flags["m_h_not_available"].mask
         return columns
