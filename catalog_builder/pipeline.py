@@ -21,6 +21,7 @@ from catalog_builder.archive.marks import is_marked_archive
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.budgets import refuse_large_training
 from catalog_builder.catalog import stage as publishing
+from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
 from catalog_builder.errors import ConfigError
@@ -260,6 +261,8 @@ class Pipeline:
             _ = self.model
         elif "training-set" in self.wanted:
             _ = self.label_file
+        if "publish" in self.wanted:
+            formats_of(self.config.publish.formats, self.schema)
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made.

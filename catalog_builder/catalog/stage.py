@@ -113,7 +113,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
 
 def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]]:
     """Write each format that is asked for; return what RELEASE.json says of them."""
-    formats = formats_of(context.settings.formats)
+    formats = formats_of(context.settings.formats, context.schema)
     for one in formats.values():
         target = building / one.file_name
         one.write(building / STORE_NAME, target, context.schema, context.record)

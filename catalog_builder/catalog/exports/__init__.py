@@ -62,6 +62,8 @@ class Format:
     open_rows : callable
         ``open_rows(path, schema)`` opens it for the comparison with the store, row by row; None
         if that cannot be done, of which `check` has told.
+    most_columns : int, optional
+        Columns that such a file can have.
     """
 
     file_name: str
@@ -69,6 +71,7 @@ class Format:
     write: Callable[[Path, Path, CatalogSchema, Mapping[str, Any]], None]
     check: Callable[[Path, CatalogSchema, FindingLog], None]
     open_rows: Callable[[Path, CatalogSchema], ExportedRows | None]
+    most_columns: int | None = None
 
 
 def known_formats() -> tuple[str, ...]:
@@ -107,13 +110,14 @@ def format_of(name: str) -> Format:
     return found
 
 
-def formats_of(names: tuple[str, ...]) -> dict[str, Format]:
+def formats_of(names: tuple[str, ...], schema: CatalogSchema) -> dict[str, Format]:
     """Return formats by name.
 
     Raises
     ------
     ConfigError
-        As `format_of` does, and if two of them would write the same file.
+        As `format_of` does; if two of them would write the same file, or one cannot hold all
+        columns of the schema.
     """
     found = {name: format_of(name) for name in names}
     files: dict[str, str] = {}
@@ -122,6 +126,12 @@ def formats_of(names: tuple[str, ...]) -> dict[str, Format]:
             raise ConfigError(
                 f"The export formats {other} and {name} both write {one.file_name}.",
                 "Leave one of them out of publish.formats.",
+            )
+        if one.most_columns is not None and len(schema.all_columns) > one.most_columns:
+            raise ConfigError(
+                f"The catalogue has {len(schema.all_columns)} columns, and the export format"
+                f" {name} can hold {one.most_columns}.",
+                f"Take {name} out of publish.formats, or learn fewer labels.",
             )
     return found
 

@@ -32,6 +32,9 @@ EXTENSION: Final = "CATALOG"
 DAMAGE: Final = (OSError, ValueError, KeyError, IndexError, TypeError, fits.VerifyError)
 Card = tuple[str, str | int | float | bool, str]
 
+# FITS 4.0, section 7.3.1.
+_MOST_COLUMNS: Final = 999
+
 # Characters of a card beside its keyword and what stands between: for a value and its comment.
 _CARD_TEXT: Final = 64
 
@@ -244,4 +247,6 @@ def quiet() -> Iterator[None]:
         yield
 
 
-FORMAT = Format(FITS_NAME, "application/fits", _export, check_fits_header, open_fits_rows)
+FORMAT = Format(
+    FITS_NAME, "application/fits", _export, check_fits_header, open_fits_rows, _MOST_COLUMNS
+)

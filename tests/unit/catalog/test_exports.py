@@ -12,10 +12,12 @@ from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.stage import CHUNKS, SEAL, Edition, PublishContext, prepare_store
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.config import PublishSettings, load_config
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import ConfigError
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir
+from tests.contracts import FIVE, THIRTY, with_labels
 
 #: A whole format: text with commas.
 WORDS = '''
@@ -191,10 +193,19 @@ def test_a_module_that_is_no_format(words, content, said):
         format_of("words")
 
 
-def test_two_formats_of_one_file(words):
+def test_two_formats_of_one_file(words, schema):
     (words / "words.py").write_text(WORDS.replace("catalog.csv", "catalog.fits"))
     with pytest.raises(ConfigError, match=r"fits and words both write catalog\.fits"):
-        formats_of(("fits", "words"))
+        formats_of(("fits", "words"), schema)
+
+
+def test_more_columns_than_a_format_can_hold_are_refused_before_the_run():
+    """45 labels have 225 columns of their own and 990 correlations; FITS ends at 999."""
+    many = CatalogSchema.of(with_labels(FIVE, more=40))
+    with pytest.raises(ConfigError, match=r"has 12\d\d columns, and the export format fits can"):
+        formats_of(("fits",), many)
+    assert formats_of((), many) == {}
+    assert set(formats_of(("fits",), CatalogSchema.of(THIRTY))) == {"fits"}
 
 
 def test_a_catalogue_without_exports_is_whole(build, schema, facts):

@@ -130,6 +130,7 @@ def test_a_dataset_is_told_every_difference():
         ("dtype", "float16", "columns.teff.dtype"),
         ("colour", "red", "columns.teff.colour"),
         ("name", "source_id", "declared twice"),
+        ("description", "[\u03b1/M].", "columns.teff.description"),
         ("name", "{label.nam}", r"there is no {label.nam} here; there are label.name,"),
     ],
 )
