@@ -22,7 +22,7 @@ from catalog_builder.config import RunConfig
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.documents import DocumentError, parse_json, read_document
-from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
+from catalog_builder.errors import CatalogBuilderError, ConfigError, InputError, StoreError
 from catalog_builder.features.ledger import REASONS
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
@@ -84,20 +84,27 @@ def explain(root: Path, source_id: int) -> str:
     if ingest is None:
         lines += _why_missing(workdir, "ingest", partition, "  not ingested")
     else:
-        lines += [
-            f"  {table}: {facts['file']}, {facts['size']} bytes,"
-            f" {facts.get('checksum') or 'no checksum listed'}"
-            for table, facts in ingest.inputs.items()
-        ]
-        try:
-            place, told = _features(workdir, release, ingest, source_id)
-        except StoreError as error:
-            place, told = None, [f"features: {error}"]
-        lines += told
+        place, told = _ingested(workdir, release, ingest, source_id)
         schema = _schema_of_run(config, release)
-        lines += _prediction(workdir, partition, place, source_id, schema)
+        lines += [*told, *_prediction(workdir, partition, place, source_id, schema)]
     lines += _catalogues(workdir, source_id, lines)
     return "\n".join(lines)
+
+
+def _ingested(
+    workdir: Workdir, release: ReleaseSpec, ingest: Receipt, source_id: int
+) -> tuple[int | None, list[str]]:
+    """Return the source's row in the feature store, if it has one, and what is told of it."""
+    files = [
+        f"  {table}: {facts['file']}, {facts['size']} bytes,"
+        f" {facts.get('checksum') or 'no checksum listed'}"
+        for table, facts in ingest.inputs.items()
+    ]
+    try:
+        place, told = _features(workdir, release, ingest, source_id)
+    except StoreError as error:
+        return None, [*files, f"features: {error}"]
+    return place, [*files, *told]
 
 
 def _config_of(workdir: Workdir) -> RunConfig:
@@ -125,13 +132,14 @@ def _config_of(workdir: Workdir) -> RunConfig:
 
 def _schema_of_run(config: RunConfig, release: ReleaseSpec) -> CatalogSchema:
     """Return the schema of a run's predictions: of its model if one was given, or its survey."""
-    if config.model_path is None:
-        return CatalogSchema.of(contract_of(release, load_survey(config.training.survey)))
     try:
+        if config.model_path is None:
+            return CatalogSchema.of(contract_of(release, load_survey(config.training.survey)))
         content = parse_json(read_document(Path(config.model_path) / MODEL_JSON))
         return CatalogSchema.of(Contract.model_validate(content["contract"]))
-    except (OSError, DocumentError, ValidationError, LookupError, TypeError):
-        return CatalogSchema.load()  # the model is gone, or of before models said
+    except (ConfigError, OSError, DocumentError, ValidationError, LookupError, TypeError):
+        # The description or the model is gone, or is of before models said.
+        return CatalogSchema.load()
 
 
 def _partition_of(workdir: Workdir, pixel: int) -> str | None:

@@ -33,7 +33,7 @@ from catalog_builder.catalog.zarr_store import read_rows
 def write(store, target, schema, record):
     partial = target.with_name(f".{target.name}.partial")
     with partial.open("w", encoding="ascii") as file:
-        file.write(f"# {record['catalogue']} {record['version']}\\\\n")
+        file.write(f"# {record['catalogue']} {record['version']}\\n")
         print(*(column.name for column in schema.all_columns), sep=",", file=file)
         for _, block in read_rows(store, schema.names):
             rows = with_derived(block, schema)
@@ -75,7 +75,7 @@ def words(tmp_path, monkeypatch):
     """Drop the file of a format where the program looks for them."""
     folder = tmp_path / "dropped"
     folder.mkdir()
-    (folder / "words.py").write_text(WORDS.replace("\\\\n", "\\n"), encoding="utf-8")
+    (folder / "words.py").write_text(WORDS, encoding="utf-8")
     monkeypatch.setattr(exports, "__path__", [*exports.__path__, str(folder)])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield folder
@@ -126,6 +126,23 @@ def test_a_format_is_one_file(words, publish):
     assert lines[1].endswith("training_range,flags")
     assert [int(line.split(",")[0]) for line in lines[2:]] == rows["source_id"].tolist()
     assert "catalog.csv" in (folder / "SHA256SUMS").read_text()
+
+
+def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    facts = folder / "other_formats-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: other-formats\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(
+        "[catalog_builder.exports]\nwords = other_words\nfits = other_words\n"
+    )
+    (folder / "other_words.py").write_text(WORDS, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert known_formats() == ("fits", "words")
+    assert format_of("words").media_type == "text/csv"
+    assert format_of("fits").media_type == "application/fits"  # our own come first
+    monkeypatch.delitem(sys.modules, "other_words")
 
 
 def test_what_differs_in_such_a_file_is_found(words, publish):
