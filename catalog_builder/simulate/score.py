@@ -11,11 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catalog_builder.errors import InputError
-from catalog_builder.schema import LABELS as LABEL_NAMES
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.schema import FlagSchema
-
-#: Columns of the truth that a comparison needs.
-_COLUMNS = ("source_id", "anomaly", *LABEL_NAMES)
 
 
 @dataclass(frozen=True)
