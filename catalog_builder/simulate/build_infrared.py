@@ -95,11 +95,11 @@ def _limits(values: Float) -> tuple[float, float]:
 
 _ABOUT: Final = """\
 # Magnitudes beyond the synthetic spectra, which end at 1049 nm. Made by
-# `python -m catalog_builder.simulate.build_infrared FOLDER OUT`; infrared.py has the terms. G - band,
-# both without dust, is the sum of coefficient times term, where colour, log g and [M/H] are held
-# within `limits`. `dimming` is the extinction over that at 550 nm. `scatter` [mag] is what the fit leaves, measurement included; `factor` is the row of a Cholesky
-# factor of its covariance. `names` are what a release may call the column, or the band, beside its
-# key.
+# `python -m catalog_builder.simulate.build_infrared FOLDER OUT`; infrared.py has the terms.
+# G - band, both without dust, is the sum of coefficient times term, where colour, log g and [M/H]
+# are held within `limits`. `dimming` is the extinction over that at 550 nm. `scatter` [mag] is what
+# the fit leaves, measurement included; `factor` is the row of a Cholesky factor of its covariance.
+# `names` are what a release may call the column, or the band, beside its key.
 """
 
 
