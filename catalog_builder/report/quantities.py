@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.labels import Label, Role
-from catalog_builder.labels.agreed import default_contract
 from catalog_builder.report.histogram import Axis
 from catalog_builder.schema import CatalogSchema
 
@@ -22,20 +17,6 @@ _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸�
 _MERGED: Final = 10
 #: Bins of an uncertainty are 2 per cent wide.
 _BINS_PER_DECADE: Final = 115
-
-
-def contract_of_schema(schema: CatalogSchema) -> Contract:
-    """Return labels and inputs of the catalogues that a schema describes."""
-    # The one place that asks. Schemas do not carry a contract of their own yet.
-    del schema
-    return default_contract()
-
-
-def flagged(
-    block: Mapping[str, NDArray[Any]], schema: CatalogSchema, name: str
-) -> NDArray[np.bool_]:
-    """Tell which stars of a block have a flag; the one place that reads a bit."""
-    return np.asarray((block["flags"] & schema.flags[name].mask) != 0)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 
 from catalog_builder.catalog.zarr_store import in_pieces, read_rows
 from catalog_builder.contract.inputs import PARALLAX
-from catalog_builder.flags.bits import training_range_string
+from catalog_builder.report.declared import (
+    contract_of_schema,
+    flagged,
+    range_digits,
+    undeclared,
+)
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
-from catalog_builder.report.quantities import Quantities, contract_of_schema, flagged
+from catalog_builder.report.quantities import Quantities
 from catalog_builder.schema import CatalogSchema
 
 Block = Mapping[str, NDArray[Any]]
@@ -147,7 +152,7 @@ class Summary:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
         self.rows += len(block["source_id"])
         self._count_columns(block)
-        self._count_flags(block["flags"])
+        self._count_flags(block)
         values, counts = np.unique(block["quality_tier"], return_counts=True)
         self.tiers.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
         inside = {name: self._inside(block, name) for name in self.shown}
@@ -166,13 +171,11 @@ class Summary:
             else:
                 self.filled[column.name] += len(values)
 
-    def _count_flags(self, flags: NDArray[np.int64]) -> None:
-        schema = self._schema.flags
-        for bit in schema.bits:
-            self.bits[bit.bit] += int(np.count_nonzero(flags & bit.mask))
-        known = sum(bit.mask for bit in schema.bits)
-        self.undeclared += int(np.count_nonzero(flags & ~known))
-        digits = training_range_string(flags, schema).view(np.uint8).reshape(len(flags), -1)
+    def _count_flags(self, block: Block) -> None:
+        for bit in self._schema.flags.bits:
+            self.bits[bit.bit] += int(np.count_nonzero(flagged(block, self._schema, bit.name)))
+        self.undeclared += int(np.count_nonzero(undeclared(block, self._schema)))
+        digits = range_digits(block, self._schema)
         self.wholly_inside += int(np.count_nonzero((digits == ord("0")).all(axis=1)))
         for column, digit in enumerate(b"019"):
             self.digits[:, column] += np.count_nonzero(digits == digit, axis=0)
