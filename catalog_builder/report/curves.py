@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -43,7 +43,7 @@ from catalog_builder.schema import CatalogSchema
 MIN_STARS = 10
 
 # Curves that can be told apart by colour, and names that a legend has room for.
-_MOST_COLOURS, _MOST_NAMES = len(COLOURS) - 1, 6
+_MOST_COLOURS, _MOST_NAMES = len(COLOURS) - 1, 5
 
 
 def completeness(summary: Summary) -> Picture | None:
@@ -51,15 +51,15 @@ def completeness(summary: Summary) -> Picture | None:
     if not summary.magnitude or not summary.magnitude["all"].counts.any():
         return None
     total, inputs = summary.magnitude["all"].counts, summary.shown.contract.inputs
-    given = {
-        quantity.symbol: _share(summary.magnitude[name].counts, total)
+    given = [
+        (quantity.symbol, _share(summary.magnitude[name].counts, total))
         for name, quantity in summary.shown.items()
         if summary.filled[name]
-    }
-    used = {
-        inputs.title(name): _share(summary.magnitude[f"{name}_used"].counts, total)
+    ]
+    used = [
+        (inputs.title(name), _share(summary.magnitude[f"{name}_used"].counts, total))
         for name in inputs.names
-    }
+    ]
     figure, grid = panels(3 if given else 2, columns=3, size=(3.4, 3.0))
     _numbers(grid[0], total)
     if given:
@@ -181,10 +181,10 @@ def _numbers(panel: Axes, total: Counts) -> None:
     panel.set_ylabel("Sources per half magnitude")
 
 
-def _shares(panel: Axes, shares: Mapping[str, Array], places: Sequence[int]) -> None:
+def _shares(panel: Axes, shares: Sequence[tuple[str, Array]], places: Sequence[int]) -> None:
     """Draw each curve once; where there are too many to tell apart, all but two in grey."""
-    curves = _equal_curves(list(shares.values()))
-    titles, edges = list(shares), MAGNITUDE.edges()
+    curves = _equal_curves([curve for _, curve in shares])
+    titles, edges = [title for title, _ in shares], MAGNITUDE.edges()
     many = len(curves) > _MOST_COLOURS
     means = [float(np.nanmean(curve)) for _, curve in curves]
     ends = (int(np.argmin(means)), int(np.argmax(means)))
