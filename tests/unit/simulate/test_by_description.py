@@ -7,7 +7,6 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-import yaml
 from astropy.io import fits
 from astropy.table import Table
 
@@ -16,94 +15,19 @@ from catalog_builder.archive.release import load_release
 from catalog_builder.contract.grids import to_vacuum
 from catalog_builder.errors import ConfigError
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.resources import schemas_dir
 from catalog_builder.simulate import emulator, infrared
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import plan_sky, simulate
+from tests.unit.simulate.descriptions import (
+    GRID,
+    description,
+    save,
+    with_mg_fe,
+    with_third_spectrum_and_infrared,
+    without_fe_h,
+)
 
 STARS, SEED = 240, 5
-GRID = {"start": 8480.0, "step": 0.5, "count": 401, "unit": "Angstrom"}
-J_H_KS = {
-    "j": {"column": "j_m", "title": "J"},
-    "h": {"column": "h_m", "title": "H"},
-    "ks": {"column": "ks_m", "title": "Ks"},
-}
-
-
-def _description(folder, name):
-    return yaml.safe_load((schemas_dir() / folder / f"{name}.yaml").read_text())
-
-
-def _save(description, path):
-    path.write_text(yaml.safe_dump(description, sort_keys=False))
-    return str(path)
-
-
-def with_third_spectrum_and_infrared():
-    """Return DR3 with a spectrograph in air, and two joined tables."""
-    release = _description("releases", "dr3")
-    release["name"] = "wider"
-    release["joined_tables"] = ["tmass", "other_survey"]
-    release["driving_tables"].append("other_spectrum")
-    release["spectra"]["hr"] = {
-        "kind": "lines",
-        "title": "HR",
-        "products": [
-            {
-                "table": "other_spectrum",
-                "flux": "depth",
-                "flux_error": "depth_error",
-                "announced_by": {"column": "arm", "table": "other_survey", "values": [3, 5]},
-            }
-        ],
-        "grid": GRID,
-        "medium": "air",
-        "frame": "rest",
-        "resolution": 7500,
-        "correlation_length": 0.1,
-        "normalisation": {"code": "way", "values": {1: "constant", 2: "pseudo_continuum"}},
-        "sig_to_noise": "hr_snr",
-        "model_grid": {"start": 848.5, "step": 0.1, "count": 190, "unit": "nm"},
-    }
-    release["photometry"]["tmass"] = {
-        "title": "2MASS",
-        "bands": J_H_KS,
-        "colours": [["j", "ks"], ["h", "ks"]],
-    }
-    key = {"dtype": "int64", "required": True}
-    length = {"dtype": "float32", "length": GRID["count"], "required": True}
-    for table, columns in {
-        "tmass": {b["column"]: {"dtype": "float32", "unit": "mag"} for b in J_H_KS.values()},
-        "other_survey": {"arm": {"dtype": "int16"}, "hr_snr": {"dtype": "float32"}},
-        "other_spectrum": {"depth": length, "depth_error": length, "way": {"dtype": "int16"}},
-    }.items():
-        release["tables"][table] = {
-            "folders": [f"other/{table}"],
-            "stem": f"{table}_",
-            "formats": ["csv.gz"],
-            "columns": {"source_id": key, **columns},
-        }
-    return release
-
-
-def with_mg_fe():
-    """Return DR17 with a sixth label."""
-    survey = _description("labels", "apogee-dr17")
-    survey["name"] = "with-magnesium"
-    survey["labels"]["mg_fe"] = {
-        "column": "MG_FE", "error": "MG_FE_ERR", "unit": "dex",
-        "error_floor": 0.01, "error_if_missing": 0.05,
-    }  # fmt: skip
-    return survey
-
-
-def without_fe_h():
-    """Return DR17 with four labels."""
-    survey = _description("labels", "apogee-dr17")
-    survey["name"] = "without-iron"
-    del survey["labels"]["fe_h"], survey["bits"]["FE_H_FLAG"]
-    survey["cuts"] = [cut for cut in survey["cuts"] if cut["rejects"] != ["fe_h"]]
-    return survey
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +40,8 @@ def plain(tmp_path_factory):
 def wider(tmp_path_factory):
     """A sky with a sixth label, a third spectrum, J, H, Ks; its folder, summary and release."""
     folder = tmp_path_factory.mktemp("wider")
-    release = _save(with_third_spectrum_and_infrared(), folder / "wider.yaml")
-    survey = _save(with_mg_fe(), folder / "survey.yaml")
+    release = save(with_third_spectrum_and_infrared(), folder / "wider.yaml")
+    survey = save(with_mg_fe(), folder / "survey.yaml")
     made = simulate(release, STARS, SEED, folder / "sky", survey=survey)
     return folder / "sky", made, load_release(release), load_survey(survey)
 
@@ -176,7 +100,7 @@ def test_a_sixth_label_is_in_truth_and_file_with_honest_errors(wider):
 
 
 def test_a_survey_without_iron_has_no_column_of_it(plain, tmp_path):
-    survey = _save(without_fe_h(), tmp_path / "survey.yaml")
+    survey = save(without_fe_h(), tmp_path / "survey.yaml")
     simulate("dr3", STARS, SEED, tmp_path / "sky", survey=survey)
     rows = _labels(tmp_path / "sky")
     assert not [name for name in rows.dtype.names if name.startswith("FE_H")]
@@ -307,14 +231,14 @@ def test_a_spectrum_that_cannot_be_simulated_is_refused_by_name(tmp_path, change
         length = release["spectra"]["hr"]["grid"]["count"]
         release["tables"]["other_spectrum"]["columns"][name]["length"] = length
     with pytest.raises(ConfigError, match=message):
-        plan_sky(_save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
+        plan_sky(save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
 
 
 def test_another_instrument_of_low_resolution_is_refused_by_name(tmp_path):
-    release = _description("releases", "dr3")
+    release = description("releases", "dr3")
     release["spectra"]["prism"] = {**release["spectra"]["xp"], "title": "prism"}
     with pytest.raises(ConfigError, match=r"spectra\.prism cannot be simulated"):
-        plan_sky(_save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
+        plan_sky(save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
 
 
 def test_a_band_without_a_relation_is_refused_by_name(tmp_path):
@@ -324,7 +248,7 @@ def test_a_band_without_a_relation_is_refused_by_name(tmp_path):
     release["photometry"]["tmass"]["colours"].append(["u", "j"])
     release["tables"]["tmass"]["columns"]["u_m"] = {"dtype": "float32"}
     with pytest.raises(ConfigError, match=r"photometry\.tmass has the band u in the column u_m"):
-        plan_sky(_save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
+        plan_sky(save(release, tmp_path / "r.yaml"), STARS, SEED, tmp_path / "sky")
 
 
 def test_a_label_that_cannot_be_made_is_refused_by_name(tmp_path):
@@ -341,6 +265,6 @@ def test_a_label_that_cannot_be_made_is_refused_by_name(tmp_path):
         ({"terms": {"age": 1.0}}, "cannot be simulated from age"),
     ):
         survey["declares"] = [{**declared, "simulated": simulated}]
-        path = _save(survey, tmp_path / "s.yaml")
+        path = save(survey, tmp_path / "s.yaml")
         with pytest.raises(ConfigError, match=message):
             plan_sky("dr3", STARS, SEED, tmp_path / "sky", survey=path)
