@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,6 +22,7 @@ from catalog_builder.report.pictures import (
     BLUE,
     COLOURS,
     FILL,
+    GREY,
     INK,
     ORANGE,
     Picture,
@@ -30,111 +31,128 @@ from catalog_builder.report.pictures import (
     plain_logarithmic,
 )
 from catalog_builder.report.quantities import (
-    BY_NAME,
     Quantity,
     axis_title,
     difference_unit,
     sigma_title,
 )
-from catalog_builder.report.summary import INPUTS, MAGNITUDE, SIGNAL_TO_NOISE, Summary
-from catalog_builder.schema import LABELS, CatalogSchema
+from catalog_builder.report.summary import MAGNITUDE, NO_SPECTRUM, SIGNAL_TO_NOISE, Summary
+from catalog_builder.schema import CatalogSchema
 
 # A median of fewer stars says more about these stars than about the catalogue.
 MIN_STARS = 10
 
-_INPUT_NAMES = {"rvs": "RVS", "xp": "XP", "photometry": "photometry", "parallax": "parallax"}
-_INPUT_COLOURS = {"rvs": ORANGE, "xp": BLUE, "photometry": "#009E73", "parallax": "#CC79A7"}
+# Curves that can be told apart by colour, and names that a legend has room for.
+_MOST_COLOURS, _MOST_NAMES = len(COLOURS) - 1, 5
 
 
 def completeness(summary: Summary) -> Picture | None:
-    """Draw number of sources, share with each label and share with each input against G."""
-    total = summary.magnitude["all"].counts
-    if not total.any():
+    """Draw number of sources, share with each label and with each input against the magnitude."""
+    if not summary.magnitude or not summary.magnitude["all"].counts.any():
         return None
-    given = {
-        name: _share(summary.magnitude[name].counts, total)
-        for name in LABELS
+    total, inputs = summary.magnitude["all"].counts, summary.shown.contract.inputs
+    given = [
+        (quantity.symbol, _share(summary.magnitude[name].counts, total))
+        for name, quantity in summary.shown.items()
         if summary.filled[name]
-    }
-    used = {name: _share(summary.magnitude[f"{name}_used"].counts, total) for name in INPUTS}
+    ]
+    used = [
+        (inputs.title(name), _share(summary.magnitude[f"{name}_used"].counts, total))
+        for name in inputs.names
+    ]
     figure, grid = panels(3 if given else 2, columns=3, size=(3.4, 3.0))
     _numbers(grid[0], total)
     if given:
-        symbols = {name: BY_NAME[name].symbol for name in given}
-        _shares(grid[1], given, COLOURS, symbols)
+        places = [place for place, name in enumerate(summary.shown) if summary.filled[name]]
+        _shares(grid[1], given, places)
         grid[1].set_ylabel("Share with label")
-    _shares(grid[-1], used, _INPUT_COLOURS, _INPUT_NAMES)
+    _shares(grid[-1], used, range(len(used)))
     grid[-1].set_ylabel("Share with input used")
     for panel in grid:
-        _magnitude_axis(panel)
+        _magnitude_axis(panel, summary)
         _frame(panel, MAGNITUDE, total)
     first, last = _reach(MAGNITUDE, total)
+    band = summary.shown.magnitude_title
     alt = (
-        f"Against G magnitude from {first:g} to {last:g}: number of sources per half"
-        f" magnitude, largest at G = {MAGNITUDE.centres()[int(total.argmax())]:g}; share of sources"
-        " with each label; share of sources for which each input was used."
+        f"Against {band} magnitude from {first:g} to {last:g}: number of sources per half"
+        f" magnitude, largest at {band} = {MAGNITUDE.centres()[int(total.argmax())]:g}; share of"
+        " sources with each label; share of sources for which each input was used."
     )
     return as_picture(figure, "svg", alt)
 
 
-def uncertainty_by_magnitude(summary: Summary, schema: CatalogSchema) -> Picture | None:
-    """Draw median sigma of each label against G, with and without RVS."""
-    names = [
-        name
-        for name in LABELS
-        if any(_enough(summary.sigma_by_magnitude[name, rvs].counts) for rvs in (True, False))
-    ]
+def uncertainty_by_magnitude(
+    summary: Summary, schema: CatalogSchema, spectrum: str
+) -> Picture | None:
+    """Draw median sigma of each label against the magnitude, with and without a spectrum."""
+    counted = {
+        (name, used): histogram.counts
+        for (name, seen, used), histogram in summary.sigma_by_magnitude.items()
+        if seen == spectrum
+    }
+    names = (
+        [name for name in summary.shown if any(_enough(counted[name, u]) for u in (True, False))]
+        if counted
+        else []
+    )
     if not names:
         return None
     figure, grid = panels(len(names), columns=3, size=(3.4, 2.7))
+    title = summary.shown.contract.inputs.title(spectrum)
+    looks = {True: (ORANGE, f"{title} used"), False: (BLUE, f"{title} not used")}
+    if spectrum == NO_SPECTRUM:
+        looks = {True: (ORANGE, "all stars")}
     for name, panel in zip(names, grid, strict=True):
         both = np.zeros(MAGNITUDE.bins, dtype=np.int64)
-        for with_rvs, colour, title in ((True, ORANGE, "RVS used"), (False, BLUE, "RVS not used")):
-            counts = summary.sigma_by_magnitude[name, with_rvs].counts
-            _band(panel, MAGNITUDE, counts, BY_NAME[name], (colour, title))
+        for used, look in looks.items():
+            counts = counted[name, used]
+            _band(panel, MAGNITUDE, counts, summary.shown[name], look)
             both += np.where(_filled(counts), counts.sum(axis=-1), 0)
         _frame(panel, MAGNITUDE, both)
-        _magnitude_axis(panel)
-        panel.set_ylabel(sigma_title(schema, name))
+        _magnitude_axis(panel, summary)
+        panel.set_ylabel(sigma_title(schema, summary.shown[name]))
     figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
+    which = "" if spectrum == NO_SPECTRUM else f" whose {title} spectrum was used and was not"
     alt = (
         "One panel per label: median uncertainty with its 16 to 84 per cent range against"
-        " G magnitude, for stars whose RVS spectrum was used and was not. Median of all stars: "
+        f" {summary.shown.magnitude_title} magnitude, for stars{which}. Median of all stars: "
         + _medians(summary, schema, names)
         + "."
     )
     return as_picture(figure, "svg", alt)
 
 
-def uncertainty_by_snr(summary: Summary, schema: CatalogSchema) -> Picture | None:
-    """Draw median sigma of each label against the S/N of the RVS spectrum that was used."""
-    names = [name for name in LABELS if _enough(summary.sigma_by_snr[name].counts)]
+def uncertainty_by_snr(summary: Summary, schema: CatalogSchema, spectrum: str) -> Picture | None:
+    """Draw median sigma of each label against the S/N of a spectrum that was used."""
+    counted = {name: summary.sigma_by_snr[name, spectrum].counts for name in summary.shown}
+    names = [name for name, counts in counted.items() if _enough(counts)]
     if not names:
         return None
     figure, grid = panels(len(names), columns=3, size=(3.4, 2.7))
+    title = summary.shown.contract.inputs.title(spectrum)
     for name, panel in zip(names, grid, strict=True):
-        counts = summary.sigma_by_snr[name].counts
-        _band(panel, SIGNAL_TO_NOISE, counts, BY_NAME[name], (ORANGE, "RVS used"))
+        counts = counted[name]
+        _band(panel, SIGNAL_TO_NOISE, counts, summary.shown[name], (ORANGE, f"{title} used"))
         panel.set_xscale("log")
         plain_logarithmic(panel.xaxis)
         _frame(panel, SIGNAL_TO_NOISE, np.where(_filled(counts), counts.sum(axis=-1), 0))
-        panel.set_xlabel("S/N of the RVS spectrum")
-        panel.set_ylabel(sigma_title(schema, name))
+        panel.set_xlabel(f"S/N of the {title} spectrum")
+        panel.set_ylabel(sigma_title(schema, summary.shown[name]))
     alt = (
         "One panel per label: median uncertainty with its 16 to 84 per cent range against the"
-        " signal-to-noise ratio of the RVS spectrum."
+        f" signal-to-noise ratio of the {title} spectrum."
     )
     return as_picture(figure, "svg", alt)
 
 
 def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
     """Draw the histogram of each label, of all stars and of those inside its training range."""
-    names = [name for name in LABELS if summary.labels[name].stars]
+    names = [name for name in summary.shown if summary.labels[name].stars]
     if not names:
         return None
     figure, grid = panels(len(names), columns=3, size=(3.4, 2.5))
     for name, panel in zip(names, grid, strict=True):
-        counts, axis = summary.labels[name].counts, BY_NAME[name].axis
+        counts, axis = summary.labels[name].counts, summary.shown[name].axis
         factor = merge_factor(counts, wanted=50.0)
         drawn = axis.merged(factor)
         every, inside = merge(counts, factor), merge(summary.labels_in_range[name].counts, factor)
@@ -142,12 +160,12 @@ def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
         panel.stairs(every, drawn.edges(), color=INK, linewidth=1.0, label="all stars")
         _frame(panel, drawn, every, left_out=0.0005)
         panel.set_ylim(0.0, 1.12 * every.max())
-        panel.set_xlabel(axis_title(schema, name))
+        panel.set_xlabel(axis_title(schema, summary.shown[name]))
         panel.set_ylabel("Stars per bin")
         panel.ticklabel_format(axis="y", style="sci", scilimits=(0, 4))
     figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
     middles = "; ".join(
-        f"{name} {quantiles(summary.labels[name].counts, BY_NAME[name].axis, 0.5)[0]:.4g}"
+        f"{name} {quantiles(summary.labels[name].counts, summary.shown[name].axis, 0.5)[0]:.4g}"
         for name in names
     )
     alt = f"Histogram of each label. Medians: {middles}."
@@ -163,20 +181,34 @@ def _numbers(panel: Axes, total: Counts) -> None:
     panel.set_ylabel("Sources per half magnitude")
 
 
-def _shares(
-    panel: Axes, shares: dict[str, Array], colours: Mapping[str, str], titles: Mapping[str, str]
-) -> None:
-    for names, share in _equal_curves(shares):
-        title = ", ".join(titles[name] for name in names)
-        colour = colours[names[0]]
-        panel.stairs(share, MAGNITUDE.edges(), baseline=None, color=colour, label=title, lw=1.8)
+def _shares(panel: Axes, shares: Sequence[tuple[str, Array]], places: Sequence[int]) -> None:
+    """Draw each curve once; where there are too many to tell apart, all but two in grey."""
+    curves = _equal_curves([curve for _, curve in shares])
+    titles, edges = [title for title, _ in shares], MAGNITUDE.edges()
+    many = len(curves) > _MOST_COLOURS
+    means = [float(np.nanmean(curve)) for _, curve in curves]
+    ends = (int(np.argmin(means)), int(np.argmax(means)))
+    for number, (equal, curve) in enumerate(curves):
+        if many and number not in ends:
+            colour, title, width = GREY, "others", 0.7
+        else:
+            colour = COLOURS[ends.index(number) if many else places[equal[0]] % _MOST_COLOURS]
+            title, width = _listed([titles[place] for place in equal]), 1.8
+        panel.stairs(curve, edges, baseline=None, color=colour, label=title, lw=width)
     panel.set_ylim(-0.04, 1.04)
-    panel.legend(loc="best")
+    panel.legend(*_entries([panel]), loc="best")
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def _medians(summary: Summary, schema: CatalogSchema, names: Sequence[str]) -> str:
     medians = {
-        name: quantiles(summary.sigma[name].counts, BY_NAME[name].sigma, 0.5)[0] for name in names
+        name: quantiles(summary.sigma[name].counts, summary.shown[name].sigma, 0.5)[0]
+        for name in names
     }
     return ", ".join(
         f"{name} {median:.3g} {difference_unit(schema, name)}" for name, median in medians.items()
@@ -201,8 +233,9 @@ def _band(
     plain_logarithmic(panel.yaxis)
 
 
-def _magnitude_axis(panel: Axes) -> None:
-    panel.set_xlabel("$G$ [mag]")
+def _magnitude_axis(panel: Axes, summary: Summary) -> None:
+    title = summary.shown.magnitude_title
+    panel.set_xlabel(f"${title}$ [mag]" if title.isalnum() else title.replace("$", r"\$"))
     panel.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
 
 
@@ -232,16 +265,16 @@ def _share(part: Counts, total: Counts) -> Array:
     return share
 
 
-def _equal_curves(curves: dict[str, Array]) -> list[tuple[list[str], Array]]:
-    """Return each curve once, with the names of all that coincide with it."""
-    found: list[tuple[list[str], Array]] = []
-    for name, curve in curves.items():
-        for names, known in found:
+def _equal_curves(curves: Sequence[Array]) -> list[tuple[list[int], Array]]:
+    """Return each curve once, with the places of all that coincide with it."""
+    found: list[tuple[list[int], Array]] = []
+    for place, curve in enumerate(curves):
+        for places, known in found:
             if np.array_equal(curve, known, equal_nan=True):
-                names.append(name)
+                places.append(place)
                 break
         else:
-            found.append(([name], curve))
+            found.append(([place], curve))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patheffects import withStroke
 
-from catalog_builder.report.histogram import Array, Axis, Counts, merge, merge_factor, window
+from catalog_builder.report.histogram import (
+    Array,
+    Axis,
+    Counts,
+    MeanMap,
+    merge,
+    merge_factor,
+    window,
+)
 from catalog_builder.report.pictures import (
     DENSITY_MAP,
     GREY,
@@ -31,16 +40,13 @@ _STERADIAN_DEG2 = (180.0 / np.pi) ** 2
 
 
 def metallicity_of_kiel(summary: Summary) -> str | None:
-    """Return the label that colours the Kiel diagram: [M/H], else [Fe/H], else none."""
-    for name in ("m_h", "fe_h"):
-        if summary.kiel_metallicity[name].stars:
-            return name
-    return None
+    """Return the label that colours the Kiel diagram: the first metallicity that is given."""
+    return next((name for name, mean in summary.kiel_metallicity.items() if mean.stars), None)
 
 
 def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
-    """Draw log g against Teff: density, and mean metallicity per cell."""
-    if not summary.kiel.stars:
+    """Draw gravity against temperature: density, and mean metallicity per cell."""
+    if summary.kiel is None or summary.shown.kiel is None or not summary.kiel.stars:
         return None
     metallicity = metallicity_of_kiel(summary)
     counts = summary.kiel.counts
@@ -49,77 +55,77 @@ def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
     figure, grid = panels(2 if metallicity else 1, columns=2, size=(5.1, 4.2))
     _density(grid[0], (teff, logg), merge(counts, factor))
     if metallicity:
-        mean = summary.kiel_metallicity[metallicity]
-        values = _mean(merge(mean.sums, factor), merge(mean.counts, factor))
-        low, high = _colour_limits(values)
-        _draw(
-            grid[1],
-            (teff, logg),
-            np.ma.masked_invalid(values),
-            f"Mean {axis_title(schema, metallicity)}",
-            cmap=MEAN_MAP,
-            norm=Normalize(low, high),
-            extend="both",
-        )
+        mean, title = summary.kiel_metallicity[metallicity], summary.shown[metallicity]
+        _draw_mean(grid[1], mean, factor, f"Mean {axis_title(schema, title)}")
+    temperature, gravity = summary.shown.kiel
     for panel in grid:
         _crop(panel, (teff, logg), merge(counts, factor))
         panel.invert_xaxis()
         panel.invert_yaxis()
-        panel.set_xlabel(axis_title(schema, "teff"))
-        panel.set_ylabel(axis_title(schema, "logg"))
+        panel.set_xlabel(axis_title(schema, temperature))
+        panel.set_ylabel(axis_title(schema, gravity))
     second = f" Right: mean {schema[metallicity].title} per cell." if metallicity else ""
     alt = (
-        f"Kiel diagram of the stars inside the training ranges of effective"
-        " temperature (increasing to the left) and surface gravity (increasing downwards)."
+        f"Kiel diagram of the stars inside the training ranges of {temperature.label.short}"
+        f" (increasing to the left) and {gravity.label.short} (increasing downwards)."
         f" Left: number of stars per cell.{second}"
     )
     return as_picture(figure, "png", alt)
 
 
 def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
-    """Draw [alpha/M] against [M/H] and against [Fe/H]: density."""
-    names = [name for name in ("m_h", "fe_h") if summary.abundance[name].stars]
-    if not names:
+    """Draw the label of alpha elements against each metallicity: density."""
+    planes = [plane for plane in summary.shown.alpha_planes if summary.abundance[plane].stars]
+    if not planes:
         return None
-    figure, grid = panels(len(names), columns=2, size=(5.1, 3.9))
-    for name, panel in zip(names, grid, strict=True):
-        histogram = summary.abundance[name]
+    alpha = summary.shown[planes[0][1]].label.short
+    stars = ", ".join(f"{summary.abundance[x, y].stars} stars with {x}" for x, y in planes)
+    alt = f"Density of stars in the plane of {alpha} and metallicity: {stars}."
+    return _planes(summary, schema, planes, alt)
+
+
+def other_abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
+    """Draw every other abundance against the first metallicity: density."""
+    planes = [plane for plane in summary.shown.other_planes if summary.abundance[plane].stars]
+    if not planes:
+        return None
+    stars = ", ".join(f"{summary.abundance[x, y].stars} stars with {y}" for x, y in planes)
+    alt = f"Density of stars in planes of an abundance and {planes[0][0]}: {stars}."
+    return _planes(summary, schema, planes, alt)
+
+
+def _planes(
+    summary: Summary, schema: CatalogSchema, planes: Sequence[tuple[str, str]], alt: str
+) -> Picture:
+    figure, grid = panels(len(planes), columns=2, size=(5.1, 3.9))
+    for (x, y), panel in zip(planes, grid, strict=True):
+        histogram = summary.abundance[x, y]
         factor = merge_factor(histogram.counts, _WANTED)
         axes = tuple(axis.merged(factor) for axis in histogram.axes)
         counts = merge(histogram.counts, factor)
         _density(panel, (axes[0], axes[1]), counts)
         _crop(panel, (axes[0], axes[1]), counts)
-        panel.set_xlabel(axis_title(schema, name))
-        panel.set_ylabel(axis_title(schema, "alpha_m"))
-    stars = ", ".join(f"{summary.abundance[name].stars} stars with {name}" for name in names)
-    alt = f"Density of stars in the plane of [alpha/M] and metallicity: {stars}."
+        panel.set_xlabel(axis_title(schema, summary.shown[x]))
+        panel.set_ylabel(axis_title(schema, summary.shown[y]))
     return as_picture(figure, "png", alt)
 
 
-def spectra(summary: Summary, schema: CatalogSchema) -> Picture | None:
-    """Draw the map of the RVS spectra, coloured by the mean of each label per cell."""
-    names = [name for name, mean in summary.spectra_map.items() if mean.stars]
+def spectra(summary: Summary, schema: CatalogSchema, spectrum: str) -> Picture | None:
+    """Draw the map of the spectra of a kind, coloured by the mean of a label per cell."""
+    found = {name: mean for (seen, name), mean in summary.spectra_map.items() if seen == spectrum}
+    names = [name for name, mean in found.items() if mean.stars]
     if not names:
         return None
     figure, grid = panels(len(names), columns=2, size=(5.1, 4.2), sharex=True, sharey=True)
     for name, panel in zip(names, grid, strict=True):
-        mean = summary.spectra_map[name]
-        factor = merge_factor(mean.counts, _WANTED)
-        axes = tuple(axis.merged(factor) for axis in mean.axes)
-        values = _mean(merge(mean.sums, factor), merge(mean.counts, factor))
-        _draw(
-            panel,
-            (axes[0], axes[1]),
-            np.ma.masked_invalid(values),
-            f"Mean {axis_title(schema, name)}",
-            cmap=MEAN_MAP,
-            norm=Normalize(*_colour_limits(values)),
-            extend="both",
-        )
-        panel.set_xlabel("rvs_map_x")
-        panel.set_ylabel("rvs_map_y")
+        factor = merge_factor(found[name].counts, _WANTED)
+        title = f"Mean {axis_title(schema, summary.shown[name])}"
+        _draw_mean(panel, found[name], factor, title)
+        panel.set_xlabel(f"{spectrum}_map_x")
+        panel.set_ylabel(f"{spectrum}_map_y")
     shown = ", ".join(schema[name].title for name in names)
-    alt = f"Map of the RVS spectra by similarity, mean per cell of: {shown}."
+    title = summary.shown.contract.inputs.title(spectrum)
+    alt = f"Map of the {title} spectra by similarity, mean per cell of: {shown}."
     return as_picture(figure, "png", alt)
 
 
@@ -192,6 +198,20 @@ def _draw(
         bar = figure.colorbar(mesh, ax=panel, label=title, extend=extend, pad=0.02)
         if isinstance(norm, LogNorm):
             plain_logarithmic(bar.ax.yaxis)
+
+
+def _draw_mean(panel: Axes, mean: MeanMap, factor: int, title: str) -> None:
+    axes = tuple(axis.merged(factor) for axis in mean.axes)
+    values = _mean(merge(mean.sums, factor), merge(mean.counts, factor))
+    _draw(
+        panel,
+        (axes[0], axes[1]),
+        np.ma.masked_invalid(values),
+        title,
+        cmap=MEAN_MAP,
+        norm=Normalize(*_colour_limits(values)),
+        extend="both",
+    )
 
 
 def _crop(panel: Axes, axes: tuple[Axis, Axis], counts: Counts) -> None:

@@ -19,18 +19,12 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter
 
 #: Okabe & Ito, "Color universal design" (2008): told apart with any colour vision.
-COLOURS: Final = {
-    "teff": "#D55E00",
-    "logg": "#0072B2",
-    "m_h": "#009E73",
-    "alpha_m": "#CC79A7",
-    "fe_h": "#E69F00",
-}
+COLOURS: Final = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8a8a8a")
 INK: Final = "#222222"
 GREY: Final = "#8a8a8a"
 FILL: Final = "#b9cfe4"
-BLUE: Final = "#0072B2"
-ORANGE: Final = "#D55E00"
+BLUE: Final = COLOURS[1]
+ORANGE: Final = COLOURS[0]
 
 #: Perceptually uniform: density, and a quantity averaged per cell.
 DENSITY_MAP: Final = "viridis"
@@ -57,7 +51,7 @@ _STYLE: Final[dict[str, Any]] = {
     "ytick.minor.visible": True,
     "axes.linewidth": 0.8,
     "lines.linewidth": 1.6,
-    "axes.prop_cycle": cycler(color=list(COLOURS.values())),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.formatter.use_mathtext": True,
     "image.interpolation": "nearest",
     "figure.facecolor": "white",
@@ -138,7 +132,13 @@ def _plain(value: float, leading: str) -> str:
 def panels(
     count: int, *, columns: int, size: tuple[float, float], **shared: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with ``count`` panels of one size in inches, row by row."""
+    """Return a figure with ``count`` panels of one size in inches, row by row.
+
+    Panels in more than three rows are smaller, and one more stands in each row.
+    """
+    if count > 3 * columns:
+        size = size[0] * columns / (columns + 1), size[1] * columns / (columns + 1)
+        columns += 1
     columns = min(columns, count)
     rows = -(-count // columns)
     figure = new_figure(size[0] * columns, size[1] * rows)

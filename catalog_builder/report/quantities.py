@@ -1,15 +1,22 @@
-"""How the labels are called and binned in the report."""
+"""The labels of a catalogue as its report shows them: a view of the contract."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.labels import Label, Role
 from catalog_builder.report.histogram import Axis
 from catalog_builder.schema import CatalogSchema
 
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: Bins of an axis divide by this, so that `histogram.merge_factor` may merge 2 or 5 of them.
+_MERGED: Final = 10
+#: Bins of an uncertainty are 2 per cent wide.
+_BINS_PER_DECADE: Final = 115
 
 
 @dataclass(frozen=True)
@@ -18,46 +25,117 @@ class Quantity:
 
     Attributes
     ----------
-    name : str
-        Its column.
-    symbol, html : str
-        Its symbol in a figure (mathtext) and on the page.
+    label : Label
+        What the contract says of it.
     axis : Axis
-        Bins that hold any star of types F to M; finer than what is drawn.
+        Bins that hold any star that figures look for; finer than what is drawn.
     sigma : Axis
         Bins of its uncertainty, 2 per cent wide.
-    decimals : int
-        Digits after the point that its uncertainty is worth.
     """
 
-    name: str
-    symbol: str
-    html: str
+    label: Label
     axis: Axis
     sigma: Axis
-    decimals: int = 3
+
+    @property
+    def name(self) -> str:
+        """Its column."""
+        return self.label.name
+
+    @property
+    def symbol(self) -> str:
+        """Its symbol in a figure (mathtext)."""
+        return self.label.tex
+
+    @property
+    def html(self) -> str:
+        """Its symbol on the page."""
+        return self.label.html
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that its uncertainty is worth."""
+        return self.label.decimals
 
 
-_DEX: Final = Axis(1e-4, 10.0, 575, log=True, clip=True)
-_ABUNDANCE: Final = Axis(-4.0, 1.0, 250)
+class Quantities(dict[str, Quantity]):
+    """Labels by name, in their published order, and which of them belong together.
 
-#: The labels in their published order. Bin numbers divide by 2 and 5 (`histogram.merge_factor`).
-QUANTITIES: Final = (
-    Quantity(
-        "teff",
-        r"$T_\mathrm{eff}$",
-        "<i>T</i><sub>eff</sub>",
-        Axis(2000.0, 12000.0, 400),
-        Axis(0.1, 10000.0, 575, log=True, clip=True),
-        decimals=0,
-    ),
-    Quantity("logg", r"$\log\,g$", "log <i>g</i>", Axis(-1.0, 6.0, 350), _DEX),
-    Quantity("m_h", "[M/H]", "[M/H]", _ABUNDANCE, _DEX),
-    Quantity("alpha_m", r"[$\alpha$/M]", "[α/M]", Axis(-0.6, 1.0, 160), _DEX),
-    Quantity("fe_h", "[Fe/H]", "[Fe/H]", _ABUNDANCE, _DEX),
-)
+    Attributes
+    ----------
+    contract : Contract
+        Of the catalogue.
+    """
 
-BY_NAME: Final = {quantity.name: quantity for quantity in QUANTITIES}
+    def __init__(self, contract: Contract) -> None:
+        super().__init__((label.name, _quantity(label)) for label in contract.labels)
+        self.contract = contract
+
+    def first(self, role: Role) -> Quantity | None:
+        """Return the first label that has a role, or None."""
+        label = self.contract.labels.first(role)
+        return None if label is None else self[label.name]
+
+    @property
+    def kiel(self) -> tuple[Quantity, Quantity] | None:
+        """Temperature and gravity, where there are both."""
+        teff, logg = self.first("temperature"), self.first("gravity")
+        return None if teff is None or logg is None else (teff, logg)
+
+    @property
+    def metallicities(self) -> tuple[str, ...]:
+        """Names of all metallicities."""
+        return tuple(label.name for _, label in self.contract.labels.with_role("metallicity"))
+
+    @property
+    def alpha_planes(self) -> tuple[tuple[str, str], ...]:
+        """Names of each metallicity and of the first label of alpha elements."""
+        alpha = self.first("alpha")
+        return () if alpha is None else tuple((name, alpha.name) for name in self.metallicities)
+
+    @property
+    def other_planes(self) -> tuple[tuple[str, str], ...]:
+        """Names of the first metallicity, and of every other abundance."""
+        if not self.metallicities:
+            return ()
+        first = self.metallicities[0]
+        return tuple((first, q.name) for q in self.values() if q.label.in_dex and not q.label.role)
+
+    @property
+    def mapped(self) -> tuple[str, ...]:
+        """Names of the labels that colour a map of spectra: one of each role, all without one."""
+        found: dict[str, str] = {}
+        for quantity in self.values():
+            found.setdefault(quantity.label.role or quantity.name, quantity.name)
+        return tuple(found.values())
+
+    @property
+    def magnitude_title(self) -> str:
+        """What the magnitude is called."""
+        band = next(iter(self.contract.inputs.bands), None)
+        return "magnitude" if band is None else band.title
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Spectra with and without which uncertainties are compared: lines, else all of them."""
+        inputs = self.contract.inputs
+        return tuple(inputs.lines) or tuple(inputs.spectra)
+
+    @property
+    def measured(self) -> dict[str, str]:
+        """Spectra by name that have a column with their signal-to-noise ratio, and the column."""
+        spectra = self.contract.inputs.spectra.items()
+        return {name: spec.sig_to_noise for name, spec in spectra if spec.sig_to_noise}
+
+
+def _quantity(label: Label) -> Quantity:
+    low, high = label.range
+    bins = -(-label.bins // _MERGED) * _MERGED
+    if bins != label.bins:
+        high = low + bins * label.resolution
+    least, most = label.sigma_range
+    steps = max(round(_BINS_PER_DECADE * math.log10(most / least)), 1)
+    return Quantity(label, Axis(low, high, bins), Axis(least, most, steps, log=True, clip=True))
 
 
 def unit(schema: CatalogSchema, name: str) -> str:
@@ -75,11 +153,11 @@ def difference_unit(schema: CatalogSchema, name: str) -> str:
     return declared if declared and not declared.startswith("log(") else "dex"
 
 
-def axis_title(schema: CatalogSchema, name: str) -> str:
+def axis_title(schema: CatalogSchema, quantity: Quantity) -> str:
     """Return the title of a figure's axis: symbol and unit."""
-    return f"{BY_NAME[name].symbol} [{unit(schema, name)}]"
+    return f"{quantity.symbol} [{unit(schema, quantity.name)}]"
 
 
-def sigma_title(schema: CatalogSchema, name: str) -> str:
+def sigma_title(schema: CatalogSchema, quantity: Quantity) -> str:
     """Return the title of an axis for a label's uncertainty."""
-    return f"σ({BY_NAME[name].symbol}) [{difference_unit(schema, name)}]"
+    return f"σ({quantity.symbol}) [{difference_unit(schema, quantity.name)}]"

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.origins import whose_metrics
-from catalog_builder.report import curves, maps, tables
+from catalog_builder.report import curves, diagrams, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
-from catalog_builder.report.pictures import Picture, report_style
-from catalog_builder.report.quantities import BY_NAME
+from catalog_builder.report.pictures import report_style
 from catalog_builder.report.summary import Summary
-from catalog_builder.schema import LABELS, CatalogSchema
+from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
+from catalog_builder.schema import CatalogSchema
 
 Record = Mapping[str, Any]
-
-# Width in inches of a figure that fills the page, so that letters have one size in all of them.
-_PAGE_WIDTH: Final = 10.2
 
 
 def write(
@@ -27,15 +24,17 @@ def write(
     with report_style():
         yield "labels", "Labels", _labels(summary, schema)
         yield "accounting", "Accounting", tables.accounting(record)
-        yield "test", "Test stars of the model", _test(record, schema)
-        yield "completeness", "Completeness", _completeness(summary)
-        yield "precision", "Uncertainties", _precision(summary, schema)
-        yield "kiel", "Kiel diagram", _kiel(summary, schema)
-        yield "abundances", "Abundances", _abundances(summary, schema)
-        yield "sky", "Sky", _sky(summary)
+        yield "test", "Test stars of the model", _test(record, schema, summary)
+        yield "completeness", "Completeness", diagrams.completeness(summary)
+        yield "precision", "Uncertainties", diagrams.precision(summary, schema)
+        yield "kiel", "Kiel diagram", diagrams.kiel(summary, schema)
+        yield "abundances", "Abundances", diagrams.abundances(summary, schema)
+        yield "sky", "Sky", diagrams.sky(summary)
         yield "flags", "Flags and training range", _flags(summary, schema)
-        yield "map", "Map of the RVS spectra", _spectra(summary, schema)
-        yield "reading", "How to read it", _reading(schema)
+        for place, (name, spec) in enumerate(summary.shown.contract.inputs.lines.items()):
+            anchor, title = f"map-{name}" if place else "map", f"Map of the {spec.title} spectra"
+            yield anchor, title, diagrams.spectra(summary, schema, name)
+        yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)
     if record["acknowledgements"]:
@@ -49,25 +48,30 @@ def headline(summary: Summary, record: Record) -> str:
     requested = int(record["accounting"]["requested"])
     facts = (
         ("Sources published", summary.rows, "of requested", requested),
-        ("With all five labels", summary.with_all_labels, "of published", summary.rows),
+        (f"With {_all_labels(summary)}", summary.with_all_labels, "of published", summary.rows),
         ("Inside all training limits", summary.wholly_inside, "of published", summary.rows),
-        ("With an RVS spectrum", summary.filled["has_rvs"], "of published", summary.rows),
-        ("With an XP spectrum", summary.filled["has_xp"], "of published", summary.rows),
+        *_with_spectra(summary),
     )
     items = "".join(
-        f"<div><dt>{title}</dt><dd>{text(number(count))}"
+        f"<div><dt>{text(title)}</dt><dd>{text(number(count))}"
         f" <small>{text(percent(count, whole))} {of}</small></dd></div>"
         for title, count, of, whole in facts
     )
     return f'<dl class="facts">{items}</dl>'
 
 
+def _with_spectra(summary: Summary) -> Iterator[tuple[str, int, str, int]]:
+    for name, spec in summary.shown.contract.inputs.spectra.items():
+        count = summary.filled[f"has_{name}"]
+        yield f"With {a_spectrum(spec.title)}", count, "of published", summary.rows
+
+
 def _labels(summary: Summary, schema: CatalogSchema) -> str:
     parts = [tables.labels(summary, schema)]
-    if missing := [name for name in LABELS if not summary.filled[name]]:
+    if missing := [q.html for name, q in summary.shown.items() if not summary.filled[name]]:
         parts.append(
             paragraph(
-                _names(missing),
+                Html(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'}"),
                 " given for no star: no star had an input from which the model could tell,"
                 " or too few training stars had the label.",
             )
@@ -78,12 +82,13 @@ def _labels(summary: Summary, schema: CatalogSchema) -> str:
         " training labels; line: all stars that have the label. The axes leave out the outermost"
         " 0.05 per cent on each side."
     )
-    parts.append(_figure(picture, words, "No star has a label: there is no distribution to show."))
+    absent = "No star has a label: there is no distribution to show."
+    parts.append(diagrams.figure(picture, words, absent))
     parts.append(tables.inputs_used(summary, schema))
     return "\n".join(parts)
 
 
-def _test(record: Record, schema: CatalogSchema) -> str:
+def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
     words = paragraph(
         "Labelled stars that took part neither in training nor in calibration. The difference is"
         " prediction minus label. ",
@@ -95,7 +100,7 @@ def _test(record: Record, schema: CatalogSchema) -> str:
         "), and smaller than the 95 % interval widened likewise: honest uncertainties bring them"
         " to 68.3 and 95 %.",
     )
-    return f"{_whose(record)}\n{words}\n{tables.metrics(record, schema)}"
+    return f"{_whose(record)}\n{words}\n{tables.metrics(record, schema, summary.shown)}"
 
 
 def _whose(record: Record) -> str:
@@ -112,120 +117,33 @@ def _whose(record: Record) -> str:
     )
 
 
-def _completeness(summary: Summary) -> str:
-    words = (
-        "Left: published sources against G. Then, the share of them that has each label,"
-        " without the labels that no star has; and the share whose labels were derived from each"
-        " input. The shares are of"
-        " published, not of existing stars: the selection of the archive and of the survey comes"
-        f" before them. Sources without G: {_spelled(_without_g(summary))}."
-    )
-    absent = "No source has a G magnitude: completeness against G cannot be shown."
-    return _figure(curves.completeness(summary), words, absent)
-
-
-def _precision(summary: Summary, schema: CatalogSchema) -> str:
-    rule = (
-        "Line: median of the calibrated one-sigma uncertainty; shaded: its 16 to 84 per cent"
-        f" range. Bins of fewer than {curves.MIN_STARS} stars are left out."
-    )
-    by_magnitude = _figure(
-        curves.uncertainty_by_magnitude(summary, schema),
-        f"Uncertainty against G, for stars whose RVS spectrum was used and was not. {rule}",
-        f"No bin of G holds {curves.MIN_STARS} stars with an uncertainty: there is no median"
-        " against G to show.",
-    )
-    by_snr = _figure(
-        curves.uncertainty_by_snr(summary, schema),
-        f"Uncertainty against the signal-to-noise ratio of the RVS spectrum, where it was used."
-        f" {rule}",
-        f"No bin of S/N holds {curves.MIN_STARS} stars whose RVS spectrum was used: there is no"
-        " median against S/N to show.",
-    )
-    return f"{by_magnitude}\n{by_snr}"
-
-
-def _kiel(summary: Summary, schema: CatalogSchema) -> str:
-    metallicity = maps.metallicity_of_kiel(summary)
-    if metallicity:
-        second = f" Right: mean {BY_NAME[metallicity].html} in each cell."
-    else:
-        second = " Neither [M/H] nor [Fe/H] is given, so no metallicity is shown."
-    words = Html(
-        f"{_stars(summary.kiel.stars)} inside the training ranges of"
-        f" {BY_NAME['teff'].html} and {BY_NAME['logg'].html}; temperature increases to the left,"
-        f" gravity downwards. Left: number of stars.{second}{_beyond(summary.kiel.beyond)}"
-    )
-    absent = (
-        f"No star has both {schema['teff'].title.lower()} and {schema['logg'].title.lower()}"
-        " inside the training ranges: there is no Kiel diagram to show."
-    )
-    return _figure(maps.kiel(summary, schema), words, absent)
-
-
-def _abundances(summary: Summary, schema: CatalogSchema) -> str:
-    shown = [name for name in ("m_h", "fe_h") if summary.abundance[name].stars]
-    counts = " and ".join(
-        f"{text(number(summary.abundance[name].stars))} with {BY_NAME[name].html}" for name in shown
-    )
-    beyond = sum(summary.abundance[name].beyond for name in shown)
-    words = Html(
-        f"[α/M] against metallicity, of stars inside the training ranges of both: {counts}."
-        " The disc of the Galaxy is expected to show two sequences, the thick disc above the thin"
-        f" one.{_beyond(beyond)}"
-    )
-    absent = (
-        "No star has [α/M] and a metallicity inside the training ranges: there is no abundance"
-        " plane to show."
-    )
-    return _figure(maps.abundances(summary, schema), words, absent)
-
-
-def _sky(summary: Summary) -> str:
-    unknown = summary.rows - summary.sky.stars
-    words = (
-        "All published sources in galactic coordinates, Mollweide projection, in cells of equal"
-        " area; the centre of the Galaxy is in the middle and longitude increases to the left."
-        f" White: no source. Sources without position: {_spelled(unknown)}."
-    )
-    return _figure(maps.sky(summary), words, "No source has a position: there is no map to show.")
-
-
 def _flags(summary: Summary, schema: CatalogSchema) -> str:
+    digits = spelled_small(len(summary.digit_names))
     words = paragraph(
         "Labels are reliable inside the training sample only. The string ",
         Html("<code>training_range</code>"),
-        " says where each star lies, with a digit for each of seven quantities, after Guiglion"
+        f" says where each star lies, with a digit for each of {digits} quantities, after Guiglion"
         " et al. 2024 (A&A 682, A9): 0 inside the limits of the training stars, 1 outside,"
         " 9 nothing to test. The zarr store carries the same in the bits of ",
         Html("<code>flags</code>"),
         ". A limit is no guarantee: a star can lie inside every one of them and still be unlike"
         " any training star.",
     )
+    compared = [bit.bit for bit in schema.flags.bits if "distance" in bit.parameters]
     strange = paragraph(
-        "Bits 18 to 23 look at the spectra themselves. Each compares a distance to the training"
-        " stars, a column of its own, with a limit beyond which lie 1 % of ordinary stars of the"
-        " same noise; the column is in units of that limit, to draw it elsewhere. The tier"
+        f"Bits {numbers(compared)} look at the spectra themselves. Each compares a distance to the"
+        " training stars, a column of its own, with a limit beyond which lie 1 % of ordinary stars"
+        " of the same noise; the column is in units of that limit, to draw it elsewhere. The tier"
         " sums up flags and uncertainties."
     )
     parts = [words, tables.training_range(summary), strange, tables.tiers(summary, schema)]
     return "\n".join([*parts, tables.flags(summary, schema)])
 
 
-def _spectra(summary: Summary, schema: CatalogSchema) -> str:
-    words = Html(
-        "Every star with an RVS spectrum, at the place of its most similar training spectra on a"
-        " t-SNE map of these (rvs_map_x, rvs_map_y), coloured by the labels inside their training"
-        " ranges. Neighbours are alike; axes, distances and sizes of islands have no meaning."
-        " White: no star. The bit outside_rvs_map marks stars unlike their neighbours."
-    )
-    absent = "No star has a place on the map of the RVS spectra: there is none to show."
-    return _figure(maps.spectra(summary, schema), words, absent)
-
-
-def _reading(schema: CatalogSchema) -> str:
+def _reading(summary: Summary, schema: CatalogSchema) -> str:
     best = " and ".join(f"{tier.tier} ({tier.name})" for tier in schema.flags.tiers[:-1])
-    mask = schema.flags["rvs_unlike_any_star"].mask
+    inputs = summary.shown.contract.inputs
+    read = [f"has_{name}" for name in inputs.names if f"has_{name}" in schema.names]
     rules = (
         "A null is NaN. A label is null where no answer could be given. One that is flagged has an"
         " answer, which is not to be used without thought: it stays, for selections need to see it;"
@@ -233,11 +151,13 @@ def _reading(schema: CatalogSchema) -> str:
         "e_ columns are one sigma, calibrated on stars that trained nothing: the distance of the"
         " prediction to the truth. Errors of the labels of one star are correlated; the corr_"
         " columns complete the covariance matrix.",
-        "has_rvs and has_xp say what was read; the bits rvs_used, xp_used, photometry_used and"
-        " parallax_used say what the labels were derived from.",
+        f"{listed(read)} say{'s' if len(read) == 1 else ''} what was read; the bits"
+        f" {listed([f'{name}_used' for name in inputs.names])} say what the labels were derived"
+        " from.",
         f"quality_tier is the one column to filter on: {best} are the stars to work with. Stars"
-        " with digits 00000 at the start of training_range lie inside the limits of all five"
-        " labels; cut further on flags and e_ columns as the question at hand needs.",
+        f" with digits {'0' * len(summary.shown)} at the start of training_range lie inside the"
+        f" limits of {_all_labels(summary)}; cut further on flags and e_ columns as the question at"
+        " hand needs.",
         "source_id is valid within this release of Gaia only.",
     )
     items = "".join(f"<li>{text(rule)}</li>" for rule in rules)
@@ -245,10 +165,26 @@ def _reading(schema: CatalogSchema) -> str:
         "from catalog_builder import open_catalog\n\n"
         'catalogue = open_catalog("the folder of this page")\n'
         "good = catalogue.quality_tier.isin([1, 2])\n"
-        f"regular = (catalogue.flags & {mask}) == 0  # bit rvs_unlike_any_star\n"
-        "stars = catalogue.isel(source=(good & regular).values)\n"
+        f"{_regular(summary, schema)}"
     )
     return f"<ul>{items}</ul>\n<pre><code>{text(example)}</code></pre>"
+
+
+def _regular(summary: Summary, schema: CatalogSchema) -> str:
+    """Return the end of the example: with a bit, where there are spectra of lines."""
+    first = next(iter(summary.shown.contract.inputs.lines), None)
+    if first is None:
+        return "stars = catalogue.isel(source=good.values)\n"
+    bit = schema.flags[f"{first}_unlike_any_star"]
+    return (
+        f"regular = (catalogue.flags & {bit.mask}) == 0  # bit {bit.name}\n"
+        "stars = catalogue.isel(source=(good & regular).values)\n"
+    )
+
+
+def _all_labels(summary: Summary) -> str:
+    count = len(summary.shown)
+    return "the label" if count == 1 else f"all {spelled_small(count)} labels"
 
 
 def _columns(summary: Summary, schema: CatalogSchema) -> str:
@@ -299,37 +235,5 @@ def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
         yield title, "not recorded" if value is None else str(value)
 
 
-def _figure(picture: Picture | None, caption: Cell, absent: str) -> str:
-    if picture is None:
-        return paragraph(absent)
-    share = min(picture.width / _PAGE_WIDTH, 1.0)
-    return (
-        f'<figure><img style="width:{share:.0%}" src="{picture.uri}" alt="{text(picture.alt)}">'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
-    )
-
-
 def _digest(value: object) -> Html:
     return Html(f'<code class="long">{text(value)}</code>')
-
-
-def _without_g(summary: Summary) -> int:
-    return summary.rows - summary.filled["phot_g_mean_mag"]
-
-
-def _spelled(count: int) -> str:
-    return f"{count:_d}".replace("_", "\u202f") if count else "none"
-
-
-def _stars(count: int) -> str:
-    return f"{text(number(count))} star{'' if count == 1 else 's'}"
-
-
-def _beyond(count: int) -> str:
-    return f" Beyond the grid and not shown: {_spelled(count)}." if count else ""
-
-
-def _names(names: list[str]) -> Cell:
-    words = [BY_NAME[name].html for name in names]
-    verb = " is" if len(words) == 1 else " are"
-    return Html(", ".join(words) + verb)

@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.zarr_store import in_pieces, read_rows
-from catalog_builder.flags.bits import training_range_string
+from catalog_builder.contract.inputs import PARALLAX
+from catalog_builder.report.declared import (
+    contract_of_schema,
+    flagged,
+    range_digits,
+    undeclared,
+)
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
-from catalog_builder.report.quantities import BY_NAME, QUANTITIES
-from catalog_builder.schema import LABELS, CatalogSchema, FlagSchema
+from catalog_builder.report.quantities import Quantities
+from catalog_builder.schema import CatalogSchema
 
 Block = Mapping[str, NDArray[Any]]
 
@@ -27,7 +33,7 @@ SIGNAL_TO_NOISE: Final = Axis(1.0, 10000.0, 40, log=True)
 SKY_X: Final = Axis(-2 * np.sqrt(2), 2 * np.sqrt(2), 360)
 SKY_Y: Final = Axis(-np.sqrt(2), np.sqrt(2), 180)
 
-#: The map of the RVS spectra, which a model scales to this square; new stars may lie just outside.
+#: A map of spectra, which a model scales to this square; new stars may lie just outside.
 SPECTRA_MAP: Final = Axis(-1.0, 1.0, 100, clip=True)
 
 # Auxiliary angle of the projection: pi sin(latitude) = 2 theta + sin(2 theta). Steps of theta are a
@@ -35,9 +41,8 @@ SPECTRA_MAP: Final = Axis(-1.0, 1.0, 100, clip=True)
 _THETA: Final = np.linspace(-np.pi / 2, np.pi / 2, 10001)
 _SINE_LATITUDE: Final = (2 * _THETA + np.sin(2 * _THETA)) / np.pi
 
-#: Labels that colour the map of the spectra.
-MAPPED: Final = ("teff", "logg", "m_h", "alpha_m")
-INPUTS: Final = ("rvs", "xp", "photometry", "parallax")
+#: In the place of a spectrum where there is none to compare stars with and without.
+NO_SPECTRUM: Final = ""
 
 
 class Summary:
@@ -45,6 +50,10 @@ class Summary:
 
     Attributes
     ----------
+    shown : Quantities
+        Labels and inputs.
+    digit_names : tuple of str
+        Columns that the digits of the training-range string stand for, in order.
     rows : int
         Sources.
     filled : Counter
@@ -53,38 +62,48 @@ class Summary:
         Flag bit number -> stars that have it; stars with a bit that no declaration knows.
     tiers : Counter
         Value of quality_tier -> stars that have it.
-    digits : ndarray of int64, shape (7, 3)
+    digits : ndarray of int64, shape (digits, 3)
         Training range: stars inside, outside, with nothing to test, per digit.
     with_all_labels : int
         Stars for which every label is given.
     wholly_inside : int
-        Stars whose seven digits all say inside.
+        Stars whose digits all say inside.
     in_range : Counter
         Label -> stars that have it and lie inside its training range.
     magnitude : dict of str to Histogram
-        G of all sources (``all``), of those with a label, and of those that used an input.
+        Magnitude of all sources (``all``), of those with a label, and of those that used an input;
+        empty if there is no magnitude.
     labels, labels_in_range : dict of str to Histogram
         Values of each label, of all stars and of those inside its training range.
     sigma : dict of str to Histogram
         Uncertainty of each label.
-    sigma_by_magnitude : dict of (str, bool) to Histogram
-        G against sigma per label, of stars whose RVS spectrum was used or was not.
-    sigma_by_snr : dict of str to Histogram
-        S/N of the RVS spectrum against sigma per label, where the spectrum was used.
-    kiel : Histogram
-        Teff against log g, of stars inside the training ranges of both.
+    sigma_by_magnitude : dict of (str, str, bool) to Histogram
+        Magnitude against sigma per label and spectrum, of stars that used the spectrum or did not.
+    sigma_by_snr : dict of (str, str) to Histogram
+        S/N of a spectrum against sigma per label and spectrum, where the spectrum was used.
+    kiel : Histogram or None
+        Temperature against gravity, of stars inside the training ranges of both; None where one of
+        the two is no label.
     kiel_metallicity : dict of str to MeanMap
-        The same with [M/H] and [Fe/H] summed per cell.
-    abundance : dict of str to Histogram
-        [M/H] and [Fe/H] against [alpha/M], of stars inside the training ranges of both.
-    spectra_map : dict of str to MeanMap
-        The map of the RVS training spectra, with a label summed per cell, of stars that have it.
+        The same with each metallicity summed per cell.
+    abundance : dict of (str, str) to Histogram
+        Planes of two labels, of stars inside the training ranges of both.
+    spectra_map : dict of (str, str) to MeanMap
+        The map of the training spectra of lines, by spectrum and label, with the label summed per
+        cell, of stars that have it.
     sky : Histogram
         The plane of Mollweide's projection, galactic longitude increasing to the left.
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
         self._schema = schema
+        self.shown = shown = Quantities(contract_of_schema(schema))
+        self._inputs = inputs = shown.contract.inputs
+        self.digit_names = (
+            *shown,
+            *((inputs.magnitude,) if inputs.magnitude else ()),
+            *((PARALLAX,) if inputs.parallax else ()),
+        )
         self.rows = 0
         self.with_all_labels = 0
         self.wholly_inside = 0
@@ -93,37 +112,50 @@ class Summary:
         self.bits: Counter[int] = Counter()
         self.tiers: Counter[int] = Counter()
         self.in_range: Counter[str] = Counter()
-        self.digits = np.zeros((7, 3), dtype=np.int64)
-        self.magnitude = {
-            name: Histogram(MAGNITUDE)
-            for name in ("all", *LABELS, *(f"{name}_used" for name in INPUTS))
-        }
-        self.labels = {q.name: Histogram(q.axis) for q in QUANTITIES}
-        self.labels_in_range = {q.name: Histogram(q.axis) for q in QUANTITIES}
-        self.sigma = {q.name: Histogram(q.sigma) for q in QUANTITIES}
+        self.digits = np.zeros((len(self.digit_names), 3), dtype=np.int64)
+        names = ("all", *shown, *(f"{name}_used" for name in inputs.names))
+        self.magnitude = {name: Histogram(MAGNITUDE) for name in names if inputs.magnitude}
+        self.labels = {name: Histogram(q.axis) for name, q in shown.items()}
+        self.labels_in_range = {name: Histogram(q.axis) for name, q in shown.items()}
+        self.sigma = {name: Histogram(q.sigma) for name, q in shown.items()}
         self.sigma_by_magnitude = {
-            (q.name, with_rvs): Histogram(MAGNITUDE, q.sigma)
-            for q in QUANTITIES
-            for with_rvs in (True, False)
+            (name, spectrum, used): Histogram(MAGNITUDE, q.sigma)
+            for name, q in shown.items()
+            for spectrum in shown.compared or (NO_SPECTRUM,)
+            for used in (True, False)
+            if inputs.magnitude
         }
-        self.sigma_by_snr = {q.name: Histogram(SIGNAL_TO_NOISE, q.sigma) for q in QUANTITIES}
-        kiel = (BY_NAME["teff"].axis, BY_NAME["logg"].axis)
-        self.kiel = Histogram(*kiel)
-        self.kiel_metallicity = {name: MeanMap(*kiel) for name in ("m_h", "fe_h")}
+        self.sigma_by_snr = {
+            (name, spectrum): Histogram(SIGNAL_TO_NOISE, q.sigma)
+            for spectrum in shown.measured
+            for name, q in shown.items()
+        }
+        kiel = shown.kiel
+        self.kiel = Histogram(kiel[0].axis, kiel[1].axis) if kiel else None
+        self.kiel_metallicity = (
+            {name: MeanMap(kiel[0].axis, kiel[1].axis) for name in shown.metallicities}
+            if kiel
+            else {}
+        )
         self.abundance = {
-            name: Histogram(BY_NAME[name].axis, BY_NAME["alpha_m"].axis) for name in ("m_h", "fe_h")
+            (x, y): Histogram(shown[x].axis, shown[y].axis)
+            for x, y in (*shown.alpha_planes, *shown.other_planes)
         }
-        self.spectra_map = {name: MeanMap(SPECTRA_MAP, SPECTRA_MAP) for name in MAPPED}
+        self.spectra_map = {
+            (spectrum, name): MeanMap(SPECTRA_MAP, SPECTRA_MAP)
+            for spectrum in inputs.lines
+            for name in shown.mapped
+        }
         self.sky = Histogram(SKY_X, SKY_Y)
 
     def add(self, block: Block) -> None:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
         self.rows += len(block["source_id"])
         self._count_columns(block)
-        self._count_flags(block["flags"])
+        self._count_flags(block)
         values, counts = np.unique(block["quality_tier"], return_counts=True)
         self.tiers.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
-        inside = {name: self._inside(block, name) for name in LABELS}
+        inside = {name: self._inside(block, name) for name in self.shown}
         self._count_labels(block, inside)
         self._count_uncertainties(block)
         self._count_planes(block, inside)
@@ -139,62 +171,69 @@ class Summary:
             else:
                 self.filled[column.name] += len(values)
 
-    def _count_flags(self, flags: NDArray[np.int64]) -> None:
-        schema = self._schema.flags
-        for bit in schema.bits:
-            self.bits[bit.bit] += int(np.count_nonzero(flags & bit.mask))
-        known = sum(bit.mask for bit in schema.bits)
-        self.undeclared += int(np.count_nonzero(flags & ~known))
-        digits = training_range_string(flags, schema).view(np.uint8).reshape(len(flags), -1)
+    def _count_flags(self, block: Block) -> None:
+        for bit in self._schema.flags.bits:
+            self.bits[bit.bit] += int(np.count_nonzero(flagged(block, self._schema, bit.name)))
+        self.undeclared += int(np.count_nonzero(undeclared(block, self._schema)))
+        digits = range_digits(block, self._schema)
         self.wholly_inside += int(np.count_nonzero((digits == ord("0")).all(axis=1)))
         for column, digit in enumerate(b"019"):
             self.digits[:, column] += np.count_nonzero(digits == digit, axis=0)
 
     def _count_labels(self, block: Block, inside: Mapping[str, NDArray[np.bool_]]) -> None:
-        given = np.stack([np.isfinite(block[name]) for name in LABELS])
-        self.with_all_labels += int(np.count_nonzero(given.all(axis=0)))
-        bright = block["phot_g_mean_mag"]
-        self.magnitude["all"].add(bright)
-        for name, has_label in zip(LABELS, given, strict=True):
+        given = {name: np.isfinite(block[name]) for name in self.shown}
+        self.with_all_labels += int(np.count_nonzero(np.all(list(given.values()), axis=0)))
+        for name in self.shown:
             self.in_range[name] += int(np.count_nonzero(inside[name]))
-            self.magnitude[name].add(bright, where=has_label)
             self.labels[name].add(block[name])
             self.labels_in_range[name].add(block[name], where=inside[name])
-        for name in INPUTS:
-            self.magnitude[f"{name}_used"].add(bright, where=self._set(block, f"{name}_used"))
+        if self._inputs.magnitude is None:
+            return
+        bright = block[self._inputs.magnitude]
+        self.magnitude["all"].add(bright)
+        for name, has_label in given.items():
+            self.magnitude[name].add(bright, where=has_label)
+        for name in self._inputs.names:
+            self.magnitude[f"{name}_used"].add(bright, where=self._used(block, name))
 
     def _count_uncertainties(self, block: Block) -> None:
-        used_rvs = self._set(block, "rvs_used")
-        for name in LABELS:
-            sigma = block[f"e_{name}"]
-            self.sigma[name].add(sigma)
-            for with_rvs in (True, False):
-                histogram = self.sigma_by_magnitude[name, with_rvs]
-                histogram.add(block["phot_g_mean_mag"], sigma, where=used_rvs == with_rvs)
-            self.sigma_by_snr[name].add(block["rvs_spec_sig_to_noise"], sigma, where=used_rvs)
+        used = {name: self._used(block, name) for name in (NO_SPECTRUM, *self._inputs.spectra)}
+        for name in self.shown:
+            self.sigma[name].add(block[f"e_{name}"])
+        for (name, spectrum, with_it), histogram in self.sigma_by_magnitude.items():
+            where = used[spectrum] == with_it
+            histogram.add(block[str(self._inputs.magnitude)], block[f"e_{name}"], where=where)
+        for (name, spectrum), histogram in self.sigma_by_snr.items():
+            column = self.shown.measured[spectrum]
+            histogram.add(block[column], block[f"e_{name}"], where=used[spectrum])
 
     def _count_planes(self, block: Block, inside: Mapping[str, NDArray[np.bool_]]) -> None:
-        teff, logg = block["teff"], block["logg"]
-        on_kiel = inside["teff"] & inside["logg"]
-        self.kiel.add(teff, logg, where=on_kiel)
-        for name in ("m_h", "fe_h"):
-            self.kiel_metallicity[name].add_weighted(
-                teff, logg, weight=block[name], where=on_kiel & inside[name]
-            )
-            self.abundance[name].add(
-                block[name], block["alpha_m"], where=inside[name] & inside["alpha_m"]
-            )
-
-        position = block["rvs_map_x"], block["rvs_map_y"]
-        for name, mean in self.spectra_map.items():
+        self._count_kiel(block, inside)
+        for (x, y), plane in self.abundance.items():
+            plane.add(block[x], block[y], where=inside[x] & inside[y])
+        for (spectrum, name), mean in self.spectra_map.items():
+            position = block[f"{spectrum}_map_x"], block[f"{spectrum}_map_y"]
             mean.add_weighted(*position, weight=block[name], where=inside[name])
+
+    def _count_kiel(self, block: Block, inside: Mapping[str, NDArray[np.bool_]]) -> None:
+        if self.kiel is None or self.shown.kiel is None:
+            return
+        teff, logg = (quantity.name for quantity in self.shown.kiel)
+        within = inside[teff] & inside[logg]
+        self.kiel.add(block[teff], block[logg], where=within)
+        for name, mean in self.kiel_metallicity.items():
+            where = within & inside[name]
+            mean.add_weighted(block[teff], block[logg], weight=block[name], where=where)
 
     def _inside(self, block: Block, label: str) -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] = np.isfinite(block[label])
-        return inside & ~self._set(block, f"{label}_outside_range")
+        inside &= ~flagged(block, self._schema, f"{label}_outside_range")
+        return inside
 
-    def _set(self, block: Block, flag: str) -> NDArray[np.bool_]:
-        return flagged(block["flags"], self._schema.flags, flag)
+    def _used(self, block: Block, name: str) -> NDArray[np.bool_]:
+        if name == NO_SPECTRUM:
+            return np.ones(len(block["source_id"]), dtype=bool)
+        return flagged(block, self._schema, f"{name}_used")
 
 
 def summarise(store: Path, schema: CatalogSchema) -> Summary:
@@ -217,12 +256,6 @@ def summarise(store: Path, schema: CatalogSchema) -> Summary:
         for _, some in in_pieces(block):
             summary.add(some)
     return summary
-
-
-def flagged(flags: NDArray[np.int64], schema: FlagSchema, name: str) -> NDArray[np.bool_]:
-    """Tell which stars have a flag."""
-    found: NDArray[np.bool_] = (flags & schema[name].mask) != 0
-    return found
 
 
 def galactic_mollweide(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.features.counts import Count, gaps_in_words
 from catalog_builder.report.histogram import quantiles
 from catalog_builder.report.html import (
@@ -18,27 +19,19 @@ from catalog_builder.report.html import (
     share,
     table,
 )
-from catalog_builder.report.quantities import BY_NAME, QUANTITIES, difference_unit, unit
+from catalog_builder.report.quantities import Quantities, Quantity, difference_unit, unit
 from catalog_builder.report.summary import Summary
-from catalog_builder.schema import LABELS, CatalogSchema
+from catalog_builder.schema import CatalogSchema
 
-#: What `catalog_builder.model.ensemble` measures on, in words.
-_VIEWS: Final = {
-    "as_observed": "with all inputs they have",
-    "without_rvs": "with their RVS spectra withheld",
-    "without_xp": "with their XP spectra withheld",
-    "without_photometry": "with their photometry withheld",
-    "without_parallax": "with their parallaxes withheld",
-}
-
-_DIGITS: Final = (*LABELS, "phot_g_mean_mag", "parallax")
+#: Labels side by side in a table, and rows that a page shows at once.
+_LABELS_ABREAST: Final = 8
+_ROWS_SHOWN: Final = 150
 
 
 def labels(summary: Summary, schema: CatalogSchema) -> str:
     """Return stars, range and uncertainty per label."""
     rows = []
-    for quantity in QUANTITIES:
-        name = quantity.name
+    for name, quantity in summary.shown.items():
         given = summary.filled[name]
         low, high = quantiles(summary.labels[name].counts, quantity.axis, 0.05, 0.95)
         (sigma,) = quantiles(summary.sigma[name].counts, quantity.sigma, 0.5)
@@ -60,8 +53,7 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
 
 def inputs_used(summary: Summary, schema: CatalogSchema) -> str:
     """Return how many stars' labels rest on which input."""
-    names = ("rvs_used", "xp_used", "photometry_used", "parallax_used")
-    bits = [schema.flags[name] for name in names]
+    bits = [schema.flags[f"{name}_used"] for name in summary.shown.contract.inputs.names]
     rows = [
         (bit.sentence, Html(f"<code>{bit.name}</code>"), *_counted(summary.bits[bit.bit], summary))
         for bit in bits
@@ -94,13 +86,13 @@ def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
     return {name: Count.model_validate(count) for name, count in found.items()}
 
 
-def metrics(record: Mapping[str, Any], schema: CatalogSchema) -> str:
+def metrics(record: Mapping[str, Any], schema: CatalogSchema, shown: Quantities) -> str:
     """Return the measures on the test stars, of all and per regime."""
     parts = []
-    for words, measured in _measured(record["metrics"]):
-        parts.append(_overall(words, measured.get("all") or {}, schema))
-        if regimes := measured.get("by_regime"):
-            parts.append(_by_regime(words, regimes, schema))
+    for words, measured in _measured(record["metrics"], shown):
+        parts.append(_overall(words, measured.get("all") or {}, schema, shown))
+        for some in _abreast(list(shown.values())) if measured.get("by_regime") else ():
+            parts.append(_by_regime(words, measured["by_regime"], schema, some))
     if not parts:
         return paragraph("The model records no measures on test stars.")
     return "\n".join(parts)
@@ -117,7 +109,7 @@ def training_range(summary: Summary) -> str:
             *_counted(int(nothing), summary),
         )
         for position, (name, (inside, outside, nothing)) in enumerate(
-            zip(_DIGITS, summary.digits, strict=True), start=1
+            zip(summary.digit_names, summary.digits, strict=True), start=1
         )
     ]
     head = (
@@ -169,7 +161,10 @@ def columns(summary: Summary, schema: CatalogSchema) -> str:
         kind = "true" if column.dtype == "bool" else "not null"
         rows.append((name, column.title, column.unit, *_counted(filled, summary), kind))
     head = ("Column", "Title", "Unit", "Values", "Share", "Counted")
-    return table("Columns of the zarr store", head, rows, words=3)
+    whole = table("Columns of the zarr store", head, rows, words=3)
+    if len(rows) <= _ROWS_SHOWN:
+        return whole
+    return f"<details><summary>All {len(rows)} columns</summary>\n{whole}\n</details>"
 
 
 def software(record: Mapping[str, Any]) -> str:
@@ -183,25 +178,43 @@ def null_columns(summary: Summary, schema: CatalogSchema) -> list[str]:
     return [c.name for c in schema.columns if c.nullable and not summary.filled[c.name]]
 
 
-def _measured(recorded: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _measured(
+    recorded: Mapping[str, Any], shown: Quantities
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what was measured on which stars; a bare table per label is taken as of all stars."""
-    if any(name in LABELS for name in recorded):
+    if any(name in shown for name in recorded):
         yield "", {"all": recorded}
         return
     for view, measured in recorded.items():
         if isinstance(measured, Mapping):
-            yield _VIEWS.get(view, view), measured
+            yield _view(view, shown), measured
 
 
-def _overall(words: str, measured: Mapping[str, Any], schema: CatalogSchema) -> str:
+def _view(view: str, shown: Quantities) -> str:
+    """Say in words what test stars were seen with, as `catalog_builder.model.ensemble` names it."""
+    inputs = shown.contract.inputs
+    hidden = view.removeprefix("without_")
+    if view == "as_observed":
+        return "with all inputs they have"
+    if hidden == view or hidden not in inputs.names:
+        return view
+    if hidden in inputs.spectra:
+        return f"with their {inputs.title(hidden)} spectra withheld"
+    many = "parallaxes" if hidden == PARALLAX else inputs.title(hidden)
+    return f"with their {many} withheld"
+
+
+def _overall(
+    words: str, measured: Mapping[str, Any], schema: CatalogSchema, shown: Quantities
+) -> str:
     rows = []
-    for quantity in QUANTITIES:
-        values = measured.get(quantity.name) or {}
+    for name, quantity in shown.items():
+        values = measured.get(name) or {}
         stars, decimals = values.get("stars"), quantity.decimals
         rows.append(
             (
                 Html(quantity.html),
-                difference_unit(schema, quantity.name),
+                difference_unit(schema, name),
                 number(stars) if isinstance(stars, int) else NOTHING,
                 measure(values.get("robust_scatter"), decimals),
                 measure(values.get("bias"), decimals, signed=True),
@@ -217,20 +230,32 @@ def _overall(words: str, measured: Mapping[str, Any], schema: CatalogSchema) -> 
     return table(f"Test stars{f', {words}' if words else ''}", head, rows, words=2)
 
 
-def _by_regime(words: str, regimes: Mapping[str, Mapping[str, Any]], schema: CatalogSchema) -> str:
+def _abreast(labels: list[Quantity]) -> Iterator[list[Quantity]]:
+    """Cut the labels into groups, of nearly equal numbers, that a table has room for."""
+    groups = -(-len(labels) // _LABELS_ABREAST)
+    size = -(-len(labels) // groups)
+    return (labels[start : start + size] for start in range(0, len(labels), size))
+
+
+def _by_regime(
+    words: str,
+    regimes: Mapping[str, Mapping[str, Any]],
+    schema: CatalogSchema,
+    labels: list[Quantity],
+) -> str:
     rows = []
     for name, measured in regimes.items():
         stars = [values.get("stars", 0) for values in measured.values()]
-        cells = [_scatter_and_coverage(measured.get(label) or {}, label) for label in LABELS]
+        cells = [_scatter_and_coverage(measured.get(one.name) or {}, one) for one in labels]
         regime = name.replace("<=", "≤").replace(">=", "≥")
         rows.append((regime, number(max(stars, default=0)), *cells))
-    titles = [Html(f"{BY_NAME[name].html} [{difference_unit(schema, name)}]") for name in LABELS]
+    titles = [Html(f"{one.html} [{difference_unit(schema, one.name)}]") for one in labels]
     caption = f"Test stars {words}, by regime: robust scatter, and share within 1 σ"
     return table(caption, ("Regime", "Stars", *titles), rows)
 
 
-def _scatter_and_coverage(values: Mapping[str, Any], label: str) -> Cell:
-    scatter = measure(values.get("robust_scatter"), BY_NAME[label].decimals)
+def _scatter_and_coverage(values: Mapping[str, Any], label: Quantity) -> Cell:
+    scatter = measure(values.get("robust_scatter"), label.decimals)
     if scatter == NOTHING:
         return NOTHING
     covered = values.get("coverage_68")

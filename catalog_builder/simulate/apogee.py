@@ -1,44 +1,29 @@
-"""The APOGEE label file: a brighter, biased subset with errors, flags, duplicates and gaps."""
+"""The label file: a brighter, biased subset with errors, flags, duplicates and gaps.
+
+Stars are chosen, measured and spoilt as in APOGEE DR17, in its columns. A survey that calls them
+otherwise, has more labels or fewer gets its own columns of the same rows.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.labels.survey import LabelSurvey
-from catalog_builder.schema import LABELS as LABEL_NAMES
+from catalog_builder.simulate.chemistry import OF_SPECTRA
 from catalog_builder.simulate.galaxy import radial_velocity
+from catalog_builder.simulate.label_file import as_survey, native_dtype
 from catalog_builder.simulate.observed import Observed
+from catalog_builder.simulate.streams import Draws
 from catalog_builder.simulate.truth import LABEL_LIMITS, Stars, add_wart
 
 Float = NDArray[np.float64]
 Rows = NDArray[np.void]
 
-#: Columns of the file, as in DR17's allStar (sdss/datamodel, allStar), the bulky ones left out.
-DTYPE: Final = np.dtype(
-    [
-        ("APOGEE_ID", "S30"),
-        ("TELESCOPE", "S6"),
-        ("FIELD", "S20"),
-        ("RA", ">f8"),
-        ("DEC", ">f8"),
-        ("NVISITS", ">i4"),
-        ("SNR", ">f4"),
-        ("STARFLAG", ">i8"),
-        ("VHELIO_AVG", ">f4"),
-        ("VSCATTER", ">f4"),
-        ("ASPCAPFLAG", ">i8"),
-        ("EXTRATARG", ">i4"),
-        ("GAIAEDR3_SOURCE_ID", ">i8"),
-        *((f"{name}{end}", ">f4") for name in ("TEFF", "LOGG", "M_H", "ALPHA_M", "FE_H")
-          for end in ("", "_ERR")),
-        ("FE_H_FLAG", ">i4"),
-    ]
-)  # fmt: skip
 #: Limit of the survey, and how much rarer dwarfs are than giants in it.
 _FAINTEST_G = 14.3
 _DWARF_WEIGHT = 0.75
@@ -57,6 +42,34 @@ _DEFECTS: Final = {
     "apogee_teff_bad": 0.006,
 }
 _DUPLICATES = 0.04
+#: The bits by which a defect is known, and the columns that it empties.
+_BITS: Final = {
+    "apogee_no_result": ("ASPCAPFLAG", "NO_ASPCAP_RESULT"),
+    "apogee_star_bad": ("ASPCAPFLAG", "STAR_BAD"),
+    "apogee_bad_spectrum": ("STARFLAG", "BAD_PIXELS"),
+    "apogee_commissioning": ("EXTRATARG", "COMMISSIONING"),
+    "apogee_fe_h_bad": ("FE_H_FLAG", "GRIDEDGE_BAD"),
+    "apogee_teff_bad": ("ASPCAPFLAG", "TEFF_BAD"),
+}
+_MISSING: Final = {"apogee_alpha_m_missing": "ALPHA_M", "apogee_fe_h_missing": "FE_H"}
+#: Share of the rows without a value of a label that DR17's columns above do not have.
+_MORE_MISSING = 0.03
+
+
+@dataclass
+class _More:
+    """A label that DR17's columns above do not have: its truth and its own random numbers."""
+
+    name: str
+    truth: Float
+    error: float
+    rng: np.random.Generator
+
+    def measure(self, rows: Rows, truth: Float, teff: Float) -> None:
+        """Fill the label and its error, in place."""
+        errors = self.error * _growth(rows, teff)
+        rows[self.name] = truth + errors * self.rng.standard_normal(len(rows))
+        rows[f"{self.name}_ERR"] = errors
 
 
 def observe(
@@ -66,6 +79,8 @@ def observe(
     survey: LabelSurvey,
     share: float,
     *,
+    made: Mapping[str, Float],
+    draws: Draws,
     clean: bool = False,
 ) -> tuple[Rows, NDArray[np.str_]]:
     """Choose stars, measure them, and return the file's rows and the stars' defects as warts.
@@ -74,11 +89,16 @@ def observe(
     ----------
     share : float
         Rough share of all simulated stars that are in the survey.
+    made : mapping of str to ndarray of float64, shape (n,)
+        True values of the survey's labels that the spectra do not have.
+    draws : callable
+        Random numbers of these.
     clean : bool, optional
         Leave out every defect, flag and duplicate. The stars are the same.
     """
     chosen = _select(rng, star, seen, share)
-    rows = np.zeros(len(chosen), dtype=DTYPE)
+    more = [_more_of(survey, name, values[chosen], draws) for name, values in made.items()]
+    rows = np.zeros(len(chosen), dtype=native_dtype(list(made)))
     rows["APOGEE_ID"] = np.char.add("2M", (star.source_id[chosen] >> 7).astype("U20"))
     south = star.dec[chosen] < -20.0
     rows["TELESCOPE"] = np.where(south, "lco25m", "apo25m")
@@ -95,13 +115,31 @@ def observe(
     defects = rng.choice(
         ["", *_DEFECTS], len(chosen), p=[1.0 - sum(_DEFECTS.values()), *_DEFECTS.values()]
     )
+    # A defect that the survey has no word for does not happen in it.
+    defects = np.where(np.isin(defects, [d for d in _DEFECTS if _is_known(survey, d)]), defects, "")
     low = (defects == "apogee_low_snr") & (not clean)
     rows["SNR"] = np.where(low, 12.0 + 0.1 * rows["SNR"] % 15, rows["SNR"])
-    truth = np.column_stack([getattr(star, name)[chosen] for name in LABEL_NAMES])
-    _measure(rng, rows, truth)
+    truth = np.column_stack([getattr(star, name)[chosen] for name in OF_SPECTRA])
+    _measure(rng, rows, truth, more)
     # Drawn in either case, so that what is drawn afterwards is the same.
-    spoilt = _spoil(rng, rows.copy(), star, chosen, defects, survey, truth)
-    return (rows, star.wart.copy()) if clean else spoilt
+    spoilt, wart = _spoil(rng, rows.copy(), star, chosen, defects, survey, truth, more)
+    return (
+        (as_survey(rows, survey), star.wart.copy()) if clean else (as_survey(spoilt, survey), wart)
+    )
+
+
+def _more_of(survey: LabelSurvey, name: str, truth: Float, draws: Draws) -> _More:
+    declared = survey.declared[survey.declared.place(name)].simulated
+    error = 0.02 if declared is None else declared.error
+    return _More(name.upper(), truth, error, draws(f"measured {name}"))
+
+
+def _is_known(survey: LabelSurvey, defect: str) -> bool:
+    if defect in _MISSING:
+        return _MISSING[defect].lower() in survey.labels
+    column, name = _BITS.get(defect, ("", ""))
+    of_all = defect in {"apogee_low_snr", "apogee_no_result"}
+    return of_all or name in survey.bits.get(column, {})
 
 
 def _spoil(
@@ -112,31 +150,33 @@ def _spoil(
     defects: NDArray[np.str_],
     survey: LabelSurvey,
     truth: Float,
+    more: Sequence[_More],
 ) -> tuple[Rows, NDArray[np.str_]]:
     """Return the rows with their defects and duplicates, and the stars' warts."""
+    suspect = _bit(survey, "ASPCAPFLAG", "MULTIPLE_SUSPECT")
     double = star.anomaly[chosen] == "double_lined"
-    found = double & (rng.random(len(chosen)) < 0.6)
-    rows["ASPCAPFLAG"] |= np.where(found, _bit(survey, "ASPCAPFLAG", "MULTIPLE_SUSPECT"), 0)
-    _damage(rows, defects, survey)
+    found = double & (rng.random(len(chosen)) < 0.6) & (suspect != 0)
+    rows["ASPCAPFLAG"] |= np.where(found, suspect, 0)
+    _damage(rows, defects, survey, [one.name for one in more])
 
     again = np.flatnonzero((rng.random(len(chosen)) < _DUPLICATES) & (defects == ""))
     second = rows[again].copy()
     second["SNR"] = np.maximum(0.6 * second["SNR"], 31.0)
     second["EXTRATARG"] |= _bit(survey, "EXTRATARG", "DUPLICATE")
-    _measure(rng, second, truth[again])
+    _measure(rng, second, truth[again], more, again)
 
+    missing = {name: defects == name for name in _DEFECTS}
+    missing |= {"apogee_multiple_suspect": found}
+    missing["apogee_duplicate"] = np.isin(np.arange(len(chosen)), again)
+    for one in more:
+        gone = one.rng.random(len(chosen)) < _MORE_MISSING
+        missing[f"apogee_{one.name.lower()}_missing"] = gone
+        _empty(rows, one.name, gone)
     wart = star.wart.copy()
-    named = np.zeros(len(star), dtype=bool)
-    for name in _DEFECTS:
-        named[:] = False
-        named[chosen[defects == name]] = True
+    for name, where in missing.items():
+        named = np.zeros(len(star), dtype=bool)
+        named[chosen[where]] = True
         wart = add_wart(wart, named, name)
-    named[:] = False
-    named[chosen[found]] = True
-    wart = add_wart(wart, named, "apogee_multiple_suspect")
-    named[:] = False
-    named[chosen[again]] = True
-    wart = add_wart(wart, named, "apogee_duplicate")
     return np.concatenate([rows, second]), wart
 
 
@@ -155,62 +195,49 @@ def _select(
     return np.flatnonzero(inside & (rng.random(len(star)) < chance))
 
 
-def _measure(rng: np.random.Generator, rows: Rows, truth: Float) -> None:
-    """Fill labels and errors, in place; the errors are honest."""
+def _growth(rows: Rows, teff: Float) -> Float:
+    """How much larger errors are than at S/N 100 among stars above 4200 K, (r,)."""
     growth = np.sqrt(1.0 + (60.0 / rows["SNR"].astype(np.float64)) ** 2)
-    cool = 1.0 + np.clip((4200.0 - truth[:, 0]) / 600.0, 0.0, 1.0)
-    errors = _ERRORS * (growth * cool)[:, None]
+    cool = 1.0 + np.clip((4200.0 - teff) / 600.0, 0.0, 1.0)
+    return np.asarray(growth * cool)
+
+
+def _measure(
+    rng: np.random.Generator,
+    rows: Rows,
+    truth: Float,
+    more: Sequence[_More],
+    where: NDArray[np.int64] | slice = slice(None),
+) -> None:
+    """Fill labels and honest errors, in place; `where` is for the truth of `more`."""
+    errors = _ERRORS * _growth(rows, truth[:, 0])[:, None]
     values = truth + errors * rng.standard_normal(truth.shape)
-    for k, name in enumerate(("TEFF", "LOGG", "M_H", "ALPHA_M", "FE_H")):
-        rows[name] = values[:, k]
-        rows[f"{name}_ERR"] = errors[:, k]
+    for k, name in enumerate(OF_SPECTRA):
+        rows[name.upper()] = values[:, k]
+        rows[f"{name.upper()}_ERR"] = errors[:, k]
+    for one in more:
+        one.measure(rows, one.truth[where], truth[:, 0])
 
 
 def _bit(survey: LabelSurvey, column: str, name: str) -> int:
-    return 1 << survey.bits[column][name]
+    """Return the bit's value; 0 where the survey does not have it."""
+    number = survey.bits.get(column, {}).get(name)
+    return 0 if number is None else 1 << number
 
 
-def _damage(rows: Rows, defects: NDArray[np.str_], survey: LabelSurvey) -> None:
-    failed = defects == "apogee_no_result"
-    rows["ASPCAPFLAG"][failed] |= _bit(survey, "ASPCAPFLAG", "NO_ASPCAP_RESULT")
-    for name in ("TEFF", "LOGG", "M_H", "ALPHA_M", "FE_H"):
-        # Both spellings of a missing value have been seen.
-        rows[name][failed] = -9999.0
-        rows[f"{name}_ERR"][failed] = np.nan
-    rows["ASPCAPFLAG"][defects == "apogee_star_bad"] |= _bit(survey, "ASPCAPFLAG", "STAR_BAD")
-    rows["STARFLAG"][defects == "apogee_bad_spectrum"] |= _bit(survey, "STARFLAG", "BAD_PIXELS")
-    rows["EXTRATARG"][defects == "apogee_commissioning"] |= _bit(
-        survey, "EXTRATARG", "COMMISSIONING"
-    )
-    rows["ASPCAPFLAG"][defects == "apogee_teff_bad"] |= _bit(survey, "ASPCAPFLAG", "TEFF_BAD")
-    for defect, name in (("apogee_alpha_m_missing", "ALPHA_M"), ("apogee_fe_h_missing", "FE_H")):
-        rows[name][defects == defect] = np.nan
-        rows[f"{name}_ERR"][defects == defect] = np.nan
-    bad = defects == "apogee_fe_h_bad"
-    rows["FE_H_FLAG"][bad] |= _bit(survey, "FE_H_FLAG", "GRIDEDGE_BAD")
+def _empty(rows: Rows, name: str, where: NDArray[np.bool_], null: float = np.nan) -> None:
+    rows[name][where] = null
+    rows[f"{name}_ERR"][where] = np.nan
 
 
-def write_fits(path: Path, parts: list[Path]) -> int:
-    """Join the partitions' rows into one FITS file, a part at a time; return the number of rows.
-
-    The primary HDU is empty and the table is HDU 1, as in the survey's own file.
-    """
-    from astropy.io import fits
-
-    rows = sum(len(np.load(part, mmap_mode="r", allow_pickle=False)) for part in parts)
-    empty = fits.BinTableHDU(np.zeros(0, dtype=DTYPE))
-    header, primary = empty.header.copy(), fits.PrimaryHDU().header
-    header["NAXIS2"] = rows
-    header["COMMENT"] = "Simulated; the layout is that of APOGEE DR17 (SDSS)."
-    for each in (header, primary):
-        each[KEYWORD] = (True, SENTENCE)
-    part_file = path.with_name(path.name + ".part")
-    with part_file.open("wb") as file:
-        file.write(primary.tostring().encode("ascii"))
-        file.write(header.tostring().encode("ascii"))
-        for part in parts:
-            # Joining arrays gives native byte order; FITS is big-endian.
-            file.write(np.load(part, allow_pickle=False).astype(DTYPE).tobytes())
-        file.write(b"\0" * (-(rows * DTYPE.itemsize) % 2880))
-    part_file.replace(path)
-    return int(rows)
+def _damage(
+    rows: Rows, defects: NDArray[np.str_], survey: LabelSurvey, more: Sequence[str]
+) -> None:
+    # Both spellings of a missing value have been seen.
+    null = survey.null_values[0] if survey.null_values else np.nan
+    for name in (*(label.upper() for label in OF_SPECTRA), *more):
+        _empty(rows, name, defects == "apogee_no_result", null)
+    for defect, (column, name) in _BITS.items():
+        rows[column][defects == defect] |= _bit(survey, column, name)
+    for defect, name in _MISSING.items():
+        _empty(rows, name, defects == defect)

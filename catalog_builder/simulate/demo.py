@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ from distributed import Client
 from catalog_builder.archive.marks import MARK_FILE
 from catalog_builder.archive.release import load_release
 from catalog_builder.config import RunConfig
+from catalog_builder.contract.description import Description
 from catalog_builder.errors import CatalogueError, ConfigError
+from catalog_builder.labels.agreed import DEFAULT_SURVEY
+from catalog_builder.labels.survey import load_survey
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
@@ -69,6 +73,7 @@ def simulated(
                 config.demo.seed,
                 unfinished,
                 there,
+                survey=config.training.survey,
                 on_partition=lambda done, _total: meter.show(done, None),
             )
         unfinished.rename(archive)
@@ -98,10 +103,22 @@ def _on_its_own_archive(config: RunConfig, workdir: Path) -> RunConfig:
             " not be read.",
             f"Leave --archive out, or take --release {name}.",
         )
-    load_release(name)  # before a cluster is opened to simulate it
+    release = load_release(name)  # before a cluster is opened to simulate it
     # Another sky is another folder: an old one is never taken for it.
-    archive = workdir / f"archive-{name}-{config.demo.stars}-{config.demo.seed}"
+    about = [_called(name, release), str(config.demo.stars), str(config.demo.seed)]
+    if config.training.survey != DEFAULT_SURVEY:
+        survey = load_survey(config.training.survey)
+        about.insert(1, _called(config.training.survey, survey))
+    archive = workdir / f"archive-{'-'.join(about)}"
     return config.model_copy(update={"release": name, "archive": str(archive)})
+
+
+def _called(name: str, description: Description) -> str:
+    """Return what stands for a description in a folder's name: of a file, with its content."""
+    if Path(name).suffix not in {".yaml", ".yml"}:
+        return name
+    content = description.model_dump_json().encode()
+    return f"{Path(name).stem}-{hashlib.sha256(content).hexdigest()[:8]}"
 
 
 def compare_with_truth(catalogue: Path, archive: Path, echo: Callable[[str], None]) -> None:
@@ -113,13 +130,14 @@ def compare_with_truth(catalogue: Path, archive: Path, echo: Callable[[str], Non
         If the 68 % coverage of a label is not between 60 and 76 %: its sigmas are not to be
         trusted, and the demonstration has failed.
     """
-    from catalog_builder.catalog.open import open_catalog
+    from catalog_builder.catalog.open import open_catalog, schema_of
     from catalog_builder.simulate.score import read_truth, score, score_in_words
 
     dataset, truth = open_catalog(catalogue), archive / "truth"
     # A network is closer to the stars it has learnt from than it says, or will be to any other.
     labelled = read_truth(truth).filter(pl.col("in_apogee"))["source_id"].to_numpy()
-    found = score(dataset, truth, where=~np.isin(dataset["source_id"].values, labelled))
+    unseen = ~np.isin(dataset["source_id"].values, labelled)
+    found = score(dataset, truth, where=unseen, flags=schema_of(catalogue).flags)
     echo("\nStars without labels in the survey, which the model has never seen:\n")
     echo(score_in_words(found))
     outside = [label.name for label in found.labels if not 0.60 <= label.coverage_68 <= 0.76]

@@ -114,6 +114,37 @@ NATIVE: dict[TableName, tuple[Column, ...]] = {
 }
 
 
+def contents_of(release: ReleaseSpec) -> dict[TableName, TableName]:
+    """Return, for each table that holds what one of `NATIVE` holds, which; by the release's names.
+
+    The source table and the products of the spectra called ``rvs`` and ``xp`` are known whatever
+    they are called, other tables by their name.
+    """
+    found = {release.source_table: "gaia_source"}
+    for name, holds, native in _PRODUCTS:
+        for product in release.spectra[name].products if name in release.spectra else ():
+            if product.holds == holds:
+                found.setdefault(product.table, native)
+    held = set(found.values())
+    named = {table: table for table in release.tables if table in NATIVE and table not in held}
+    return {**named, **found}
+
+
+#: Spectra of Gaia, what their products hold, and the table of `NATIVE` that does.
+_PRODUCTS = (
+    ("rvs", "samples", "rvs_mean_spectrum"),
+    ("xp", "coefficients", "xp_continuous_mean_spectrum"),
+    ("xp", "samples", "xp_sampled_mean_spectrum"),
+)
+
+
+def written_tables(release: ReleaseSpec) -> list[TableName]:
+    """Return the tables that a simulation writes, in the order of the description."""
+    of_spectra = {product.table for one in release.spectra.values() for product in one.products}
+    wanted = {*contents_of(release), *release.joined_tables, *of_spectra}
+    return [table for table in release.tables if table in wanted]
+
+
 def columns_of(release: ReleaseSpec, table: TableName) -> list[tuple[str, Column]]:
     """Canonical name and file column of a table, in file order.
 
@@ -122,7 +153,7 @@ def columns_of(release: ReleaseSpec, table: TableName) -> list[tuple[str, Column
     """
     described = dict(release.tables[table].columns)
     result = []
-    for native in NATIVE[table]:
+    for native in NATIVE.get(contents_of(release).get(table, table), ()):
         spec = described.pop(native.name, None)
         if spec is None:
             result.append((native.name, native))

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.spectra import ThresholdRule
-from catalog_builder.simulate import emulator, instrument, photometry, rvs, stars, xp
+from catalog_builder.archive.spectra import LineSpectrum, ThresholdRule
+from catalog_builder.contract.grids import to_vacuum
+from catalog_builder.simulate import emulator, instrument, lines, photometry, rvs, stars, xp
 from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
+from catalog_builder.simulate.published import gaia_rvs
 from catalog_builder.simulate.truth import Stars, keep_visible_anomalies
 
 Float = NDArray[np.float64]
@@ -33,13 +35,17 @@ class Observed:
     ----------
     flux : numpy.ndarray
         (n, 343) noise-free spectrum at XP's resolution, W m-2 nm-1: what XP should show.
+    window : numpy.ndarray
+        (n, w) normalised spectrum on the emulator's grid, companions included, not broadened.
     magnitudes : numpy.ndarray
         (n, 3) G, BP, RP as measured; NaN where missing.
     rvs_rows : numpy.ndarray
-        Rows with a published RVS spectrum; `rvs_flux`, `rvs_error` are (len, 2401).
+        Rows with a published RVS spectrum; `rvs_flux`, `rvs_error` are (len, 2401), and `rvs_codes`
+        (len,), where a code tells how they were normalised.
     """
 
     flux: Float
+    window: Float
     magnitudes: Float
     grvs: Float
     sig_to_noise: Float
@@ -51,8 +57,33 @@ class Observed:
     rvs_rows: NDArray[np.int64]
     rvs_flux: Float32
     rvs_error: Float32
+    rvs_codes: NDArray[np.int64] | None
     bp: xp.BandCoefficients
     rp: xp.BandCoefficients
+
+
+@dataclass
+class _Spectra:
+    """Published spectra of some rows: flux, error, and codes of their normalisation."""
+
+    rows: NDArray[np.int64]
+    flux: Float32
+    error: Float32
+    codes: NDArray[np.int64] | None
+
+    def joined(self, other: _Spectra) -> _Spectra:
+        """Return these and others in the order of their rows."""
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows)
+        codes = None
+        if self.codes is not None and other.codes is not None:
+            codes = np.concatenate([self.codes, other.codes])[order]
+        return _Spectra(
+            rows[order],
+            np.concatenate([self.flux, other.flux])[order],
+            np.concatenate([self.error, other.error])[order],
+            codes,
+        )
 
 
 def surface_spectra(star: Stars) -> tuple[Float, Float]:
@@ -112,16 +143,13 @@ def observe(
     star.wart = np.where((star.wart == "rvs_only") & ~published, "", star.wart)
     rows = np.flatnonzero(published)
     slope = _window_slope(wavelength, flux)
-    rvs_flux, rvs_error = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)
+    found = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)
     if spare is not None:
         more = np.flatnonzero((alone >= MINIMUM_SIG_TO_NOISE) & none)
-        found = _rvs_spectra(spare, star, window, grvs, slope, sig_to_noise, more, release)
-        rows = np.concatenate([rows, more])
-        order = np.argsort(rows)
-        rows = rows[order]
-        if release.rvs is not None:
-            rvs_flux = np.concatenate([rvs_flux, found[0]])[order]
-            rvs_error = np.concatenate([rvs_error, found[1]])[order]
+        found = found.joined(
+            _rvs_spectra(spare, star, window, grvs, slope, sig_to_noise, more, release)
+        )
+        rows = found.rows
         published[more] = True
         star.wart[:] = ""
         none = np.zeros(n, dtype=bool)
@@ -136,6 +164,7 @@ def observe(
     noisy[colourless, 1:] = np.nan
     return Observed(
         flux=at_xp,
+        window=window,
         magnitudes=noisy,
         grvs=np.where(published, grvs + 0.01 * rng.standard_normal(n), np.nan),
         sig_to_noise=np.where(published, sig_to_noise, np.nan),
@@ -152,8 +181,9 @@ def observe(
         has_xp_sampled=has_xp & has_bp & (g < _XP_SAMPLED_G),
         has_bp=has_bp,
         rvs_rows=rows,
-        rvs_flux=rvs_flux,
-        rvs_error=rvs_error,
+        rvs_flux=found.flux,
+        rvs_error=found.error,
+        rvs_codes=found.codes,
         bp=bp,
         rp=rp,
     )
@@ -214,10 +244,13 @@ def _rvs_spectra(
     sig_to_noise: Float,
     rows: NDArray[np.int64],
     release: ReleaseSpec,
-) -> tuple[Float32, Float32]:
-    """Return published flux and error (r, 2401) of the rows with a spectrum."""
-    if release.rvs is None:
-        return np.empty((0, 0), np.float32), np.empty((0, 0), np.float32)
+) -> _Spectra:
+    """Return the published spectra of the rows that have one."""
+    spectrum = gaia_rvs(release)
+    if spectrum is None:
+        return _Spectra(
+            rows, np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.float32), None
+        )
     wavelength = emulator.load().rvs_wavelength
     anomaly = star.anomaly[rows]
     frame = np.where(
@@ -226,48 +259,32 @@ def _rvs_spectra(
         # The rest frame is as good as the radial velocity.
         rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows]),
     )
-    if release.rvs.frame == "barycentric":
+    if spectrum.frame == "barycentric":
         frame = frame + radial_velocity(star.l[rows])
     broadening = rvs.Broadening(star.vsini[rows], star.macroturbulence[rows], frame)
     flux = rvs.observe(window[rows], wavelength, broadening)
     active = anomaly == "calcium_emission"
     flux[active] = rvs.emission(flux[active], wavelength, rng.uniform(0.15, 0.7, int(active.sum())))
-    samples = release.rvs.grid.wavelengths()
-    flux = _resample(flux, wavelength, samples)
-    flux = _normalise(rng, flux, samples, grvs[rows], slope[rows], release)
+    samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
+    flux = rvs.resampled(flux, wavelength, samples)
+    kinds, codes = _normalisations(spectrum, grvs, rows, sig_to_noise)
+    flux = rvs.normalised(rng, flux, samples, kinds, slope[rows])
     tilted = np.flatnonzero(anomaly == "wrong_normalisation")
     flux[tilted] *= _bad_continuum(rng, samples, len(tilted))
-    added, error = rvs.noise(rng, flux, sig_to_noise[rows], release.rvs.grid.step)
+    added, error = rvs.noise(rng, flux, sig_to_noise[rows], spectrum.grid.step_nm)
     published = flux.astype(np.float32) + added
     rvs.spikes(rng, published, np.flatnonzero(anomaly == "cosmic_spikes"))
     rvs.empty_edges(rng, published, error)
-    return published, error
+    return _Spectra(rows, published, error, codes)
 
 
-def _resample(flux: Float, wavelength: Float, samples: Float) -> Float:
-    """Linear interpolation of spectra (n, w) to other wavelengths, exact where they coincide."""
-    position = (samples - wavelength[0]) / (wavelength[1] - wavelength[0])
-    index = np.clip(np.floor(position + 1e-6).astype(np.int64), 0, len(wavelength) - 2)
-    part = np.clip(position - index, 0.0, 1.0)
-    return np.asarray(flux[:, index] * (1.0 - part) + flux[:, index + 1] * part)
-
-
-def _normalise(
-    rng: np.random.Generator,
-    flux: Float,
-    samples: Float,
-    grvs: Float,
-    slope: Float,
-    release: ReleaseSpec,
-) -> Float:
-    rule = None if release.rvs is None else release.rvs.normalisation
-    if not isinstance(rule, ThresholdRule):
-        return flux
-    kind = np.where(grvs < rule.threshold, rule.below, rule.otherwise)
-    fitted = kind == "pseudo_continuum"
-    flux[fitted] = rvs.pseudo_continuum(rng, flux[fitted], samples)
-    flux[~fitted] = rvs.constant(rng, flux[~fitted], samples, slope[~fitted])
-    return flux
+def _normalisations(
+    spectrum: LineSpectrum, grvs: Float, rows: NDArray[np.int64], sig_to_noise: Float
+) -> tuple[NDArray[np.str_], NDArray[np.int64] | None]:
+    rule = spectrum.normalisation
+    # Whatever the column is called: DR3's rule looks at G_RVS.
+    columns = {rule.column: grvs} if isinstance(rule, ThresholdRule) else {}
+    return lines.normalisations(rule, columns, rows, sig_to_noise)
 
 
 def _bad_continuum(rng: np.random.Generator, samples: Float, n: int) -> Float:

@@ -16,11 +16,14 @@ from threadpoolctl import threadpool_limits
 from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
-from catalog_builder.labels.survey import load_survey
-from catalog_builder.simulate import apogee, layout, tables
+from catalog_builder.labels.survey import LabelSurvey, load_survey
+from catalog_builder.simulate import apogee, label_file, layout, tables
+from catalog_builder.simulate.beside import Beside, observe_beside, table_contents
+from catalog_builder.simulate.chemistry import made_labels
 from catalog_builder.simulate.ecsv import Column, TableWriter, md5
 from catalog_builder.simulate.microturbulence import microturbulence
 from catalog_builder.simulate.observed import Observed, observe
+from catalog_builder.simulate.streams import streams
 from catalog_builder.simulate.truth import Stars, add_wart, draw_stars, make_hot
 
 #: Stars held in memory at a time; results depend on it, so it is no setting.
@@ -84,21 +87,23 @@ def truth_path(out: Path, range_: str) -> Path:
     return out / "truth" / f"truth_{range_}.parquet"
 
 
-def labels_path(out: Path, range_: str) -> Path:
+def labels_path(label_file: Path, range_: str) -> Path:
     """Rows of the label file of one range, until they are joined."""
-    return out / "apogee" / ".parts" / f"{range_}.npy"
+    return label_file.parent / ".parts" / f"{range_}.npy"
 
 
 def simulate_partition(plan: PartitionPlan) -> PartitionReceipt:
     """Write all tables of one partition, its truth and its rows of the label file."""
-    release = load_release(plan.release)
+    release, survey = load_release(plan.release), load_survey(plan.survey)
     out = Path(plan.out)
     # The order of sums in linear algebra depends on the number of threads, and so do last digits.
     with threadpool_limits(limits=1):
-        return _write_partition(plan, release, out)
+        return _write_partition(plan, release, survey, out)
 
 
-def _write_partition(plan: PartitionPlan, release: ReleaseSpec, out: Path) -> PartitionReceipt:
+def _write_partition(
+    plan: PartitionPlan, release: ReleaseSpec, survey: LabelSurvey, out: Path
+) -> PartitionReceipt:
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
         sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
@@ -109,17 +114,18 @@ def _write_partition(plan: PartitionPlan, release: ReleaseSpec, out: Path) -> Pa
             plan.last,
             plan.stars,
         )
-        labels = [np.zeros(0, dtype=apogee.DTYPE)]
+        labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
         truth: pq.ParquetWriter | None = None
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
-            rows, table = _block(plan, release, block, sky, number)
+            rows, table = _block(plan, release, survey, block, sky, number)
             labels.append(rows)
             if truth is None:
                 path = truth_path(out, range_)
                 truth = stack.enter_context(pq.ParquetWriter(path, _marked(table.schema)))
             truth.write_table(table)
-    np.save(labels_path(out, range_), np.concatenate(labels), allow_pickle=False)
+    parts = labels_path(out / label_file.file_of(survey), range_)
+    np.save(parts, np.concatenate(labels), allow_pickle=False)
     return sky.finish(plan)
 
 
@@ -130,16 +136,15 @@ def _marked(schema: pa.Schema) -> pa.Schema:
 
 
 class _Writers:
-    """One writer per table that the release has and the simulation knows."""
+    """One writer per table that the release has and the simulation writes."""
 
     def __init__(
         self, stack: ExitStack, release: ReleaseSpec, out: Path, range_: str, *, spell_nulls: bool
     ) -> None:
         self.columns: dict[TableName, list[tuple[str, Column]]] = {}
         self.files: dict[TableName, TableWriter] = {}
-        for table, spec in release.tables.items():
-            if table not in layout.NATIVE:
-                continue
+        for table in layout.written_tables(release):
+            spec = release.tables[table]
             self.columns[table] = layout.columns_of(release, table)
             path = layout.table_folder(release, table, out) / layout.file_name(spec, range_)
             columns = [column for _, column in self.columns[table]]
@@ -185,42 +190,52 @@ def _unknown(n: int, column: Column) -> NDArray[np.generic]:
 
 
 def _block(
-    plan: PartitionPlan, release: ReleaseSpec, star: Stars, sky: _Writers, number: int
+    plan: PartitionPlan,
+    release: ReleaseSpec,
+    survey: LabelSurvey,
+    star: Stars,
+    sky: _Writers,
+    number: int,
 ) -> tuple[NDArray[np.void], pa.Table]:
     """Observe and write one block; return its label rows and its truth."""
     rng = np.random.default_rng([plan.seed, plan.index, number])
     make_hot(rng, star)
+    draws = streams(plan.seed, plan.index, number)
+    made = made_labels(star, survey, draws)
     spare = np.random.default_rng([plan.seed, plan.index, number, 1]) if plan.clean else None
     seen = observe(rng, star, release, spare)
-    survey = load_survey(plan.survey)
-    rows, star.wart = apogee.observe(rng, star, seen, survey, plan.apogee_share, clean=plan.clean)
-    contents: dict[TableName, tables.Block] = {
-        "gaia_source": tables.gaia_source(star, seen, release),
-        "rvs_mean_spectrum": tables.rvs_mean_spectrum(star, seen),
-        "xp_continuous_mean_spectrum": tables.xp_continuous(star, seen),
-        "xp_sampled_mean_spectrum": tables.xp_sampled(star, seen),
-        "astrophysical_parameters": tables.astrophysical_parameters(rng, star, seen),
-    }
-    damage = _damage(plan, contents, star) if number == 0 else {}
+    gaia = tables.gaia_source(star, seen, release)
+    beside = observe_beside(release, star, seen, gaia, draws)
+    rows, star.wart = apogee.observe(
+        rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
+    )
+    contents = table_contents(release, star, seen, gaia, beside)
+    contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
+    damage = _damage(plan, release, contents, star) if number == 0 else {}
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))
     for table in plan.without:
         missing = np.isin(star.source_id, contents[table]["source_id"])
         star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
-    return rows, _truth_table(star, seen, rows)
+    labelled = np.isin(star.source_id, rows[survey.source_id].astype(np.int64))
+    return rows, _truth_table(star, seen, labelled, made, beside)
 
 
 def _damage(
-    plan: PartitionPlan, contents: dict[TableName, tables.Block], star: Stars
+    plan: PartitionPlan,
+    release: ReleaseSpec,
+    contents: dict[TableName, tables.Block],
+    star: Stars,
 ) -> dict[TableName, dict[str, dict[int, str]]]:
     """Damage one cell of each table in `plan.corrupt`, and say so in the truth."""
     cells: dict[TableName, tuple[str, str]] = {
         "rvs_mean_spectrum": ("flux", _CUT_ARRAY),
         "xp_continuous_mean_spectrum": ("bp_basis_function_id", _DAMAGED_NUMBER),
     }
+    held = layout.contents_of(release)
     result: dict[TableName, dict[str, dict[int, str]]] = {}
     for table in plan.corrupt:
-        column, text = cells[table]
+        column, text = cells[held[table]]
         source_id = contents[table]["source_id"]
         row = len(source_id) // 2
         if row >= len(source_id):
@@ -233,7 +248,13 @@ def _damage(
     return result
 
 
-def _truth_table(star: Stars, seen: Observed, labels: NDArray[np.void]) -> pa.Table:
+def _truth_table(
+    star: Stars,
+    seen: Observed,
+    labelled: NDArray[np.bool_],
+    made: dict[str, NDArray[np.float64]],
+    beside: Beside,
+) -> pa.Table:
     has_rvs = np.zeros(len(star), dtype=bool)
     has_rvs[seen.rvs_rows] = True
     columns = {field.name: getattr(star, field.name) for field in fields(star)}
@@ -249,9 +270,16 @@ def _truth_table(star: Stars, seen: Observed, labels: NDArray[np.void]) -> pa.Ta
         "has_rvs": has_rvs,
         "has_xp_continuous": seen.has_xp,
         "has_xp_sampled": seen.has_xp_sampled,
-        "in_apogee": np.isin(star.source_id, labels["GAIAEDR3_SOURCE_ID"].astype(np.int64)),
+        "in_apogee": labelled,
     }
     columns["wart"] = _measured_warts(columns)
+    columns |= made
+    for name, found in beside.lines.items():
+        columns |= {
+            f"has_{name}": np.isfinite(found.sig_to_noise),
+            f"{name}_sig_to_noise": found.sig_to_noise,
+        }
+    columns |= beside.bands
     return pa.table({name: _arrow(values) for name, values in columns.items()})
 
 

@@ -83,21 +83,49 @@ def constant(rng: np.random.Generator, flux: Float, wavelength: Float, slope: Fl
     return np.asarray(shaped / np.median(shaped, axis=1, keepdims=True))
 
 
+def normalised(
+    rng: np.random.Generator,
+    flux: Float,
+    wavelength: Float,
+    kinds: NDArray[np.str_],
+    slope: Float,
+) -> Float:
+    """Divide spectra (n, w) as their kinds (n,) say: ``pseudo_continuum`` or ``constant``."""
+    fitted = kinds == "pseudo_continuum"
+    flux[fitted] = pseudo_continuum(rng, flux[fitted], wavelength)
+    flux[~fitted] = constant(rng, flux[~fitted], wavelength, slope[~fitted])
+    return flux
+
+
+def resampled(flux: Float, wavelength: Float, samples: Float) -> Float:
+    """Linear interpolation of spectra (n, w) to other wavelengths, exact where they coincide."""
+    position = (samples - wavelength[0]) / (wavelength[1] - wavelength[0])
+    index = np.clip(np.floor(position + 1e-6).astype(np.int64), 0, len(wavelength) - 2)
+    part = np.clip(position - index, 0.0, 1.0)
+    return np.asarray(flux[:, index] * (1.0 - part) + flux[:, index + 1] * part)
+
+
 def noise(
-    rng: np.random.Generator, flux: Float, sig_to_noise: Float, step: float = SAMPLE_STEP
+    rng: np.random.Generator,
+    flux: Float,
+    sig_to_noise: Float,
+    step: float = SAMPLE_STEP,
+    pixel: float = DETECTOR_PIXEL,
 ) -> tuple[Float32, Float32]:
     """Noise and its error estimate for spectra (n, w), correlated as the detector pixel implies.
 
     The flux of a sample is interpolated between detector pixels of 0.0245 nm, so white noise per
     pixel reaches samples of 0.01 nm through a triangle of that half width; the lag-one correlation
-    is about 0.9. `step` is that of the samples, in nm. `sig_to_noise` is the median over samples of
-    flux / error before the noise, and of published flux / published error after it.
+    is about 0.9. `step` is that of the samples and `pixel` that width, in nm; where it is 0, the
+    noise of each sample is its own. `sig_to_noise` is the median over samples of flux / error
+    before the noise, and of published flux / published error after it.
 
     The published errors come from the published flux, as a pipeline's do. Made from the exact flux
     they would be a copy of the spectrum without noise, and a network would read its labels there.
     """
     error = _photon_errors(flux, sig_to_noise)
-    offsets = np.arange(-3, 4) * step / DETECTOR_PIXEL
+    reach = max(3, int(np.ceil(pixel / step)))
+    offsets = np.arange(-reach, reach + 1) * step / max(pixel, 1e-9)
     kernel: Float = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
     n, width = flux.shape

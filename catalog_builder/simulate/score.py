@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -11,11 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catalog_builder.errors import InputError
-from catalog_builder.schema import LABELS as LABEL_NAMES
 from catalog_builder.schema import FlagSchema
 
-#: Columns of the truth that a comparison needs.
-_COLUMNS = ("source_id", "anomaly", *LABEL_NAMES)
+#: Scatter above which numbers are shown without digits after the point.
+_LARGE: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -112,49 +112,57 @@ def score(
     truth: Path,
     warning_bits: int | None = None,
     where: NDArray[np.bool_] | None = None,
+    flags: FlagSchema | None = None,
 ) -> SkyScore:
     """Score a catalogue against the truth.
 
     Parameters
     ----------
     catalogue : xarray.Dataset
-        With source_id, flags, and for each label its value and ``e_<label>``.
+        With source_id, flags, and for each label its value, ``e_<label>`` and ``e95_<label>``.
     truth : Path
         The ``truth`` folder of the simulated archive.
     warning_bits : int, optional
-        Bits of `flags` that say "do not trust this row"; `default_warning_bits` where not given. A
-        row whose labels are all null counts as flagged, too.
+        Bits of the column ``flags`` that say "do not trust this row"; those of `warnings` where not
+        given. A row whose labels are all null counts as flagged, too.
     where : numpy.ndarray, optional
         Rows of the catalogue to look at; all by default.
+    flags : FlagSchema, optional
+        Declared bits and tiers of the catalogue; those of today where not given.
 
     Raises
     ------
     InputError
         If the truth lacks a column.
     """
-    true = read_truth(truth)
-    lacking = sorted(set(_COLUMNS) - set(true.columns))
-    bits = default_warning_bits() if warning_bits is None else warning_bits
-    if lacking:
-        raise InputError(f"The truth lacks the columns {lacking}.", "Simulate the sky again.")
+    true, names = read_truth(truth), labels_in(catalogue)
+    declared = FlagSchema.load() if flags is None else flags
+    if lacking := sorted({"source_id", "anomaly", *names} - set(true.columns)):
+        raise InputError(
+            f"The truth lacks the columns {lacking}.",
+            "Simulate the sky again, with the survey of the catalogue's labels.",
+        )
     rows = np.ones(catalogue.sizes[catalogue["source_id"].dims[0]], dtype=bool)
     rows = rows if where is None else np.asarray(where)
     source_id = catalogue["source_id"].values[rows]
     known_ids = true["source_id"].to_numpy()
     at = np.minimum(np.searchsorted(known_ids, source_id), len(known_ids) - 1)
     known = known_ids[at] == source_id
-    values = {name: catalogue[name].values[rows].astype(np.float64) for name in LABEL_NAMES}
-    sigmas = {name: catalogue[f"e_{name}"].values[rows].astype(np.float64) for name in LABEL_NAMES}
-    widths = {
-        name: catalogue[f"e95_{name}"].values[rows].astype(np.float64) for name in LABEL_NAMES
-    }
+    values, sigmas, widths = (
+        {name: catalogue[f"{kind}{name}"].values[rows].astype(np.float64) for name in names}
+        for kind in ("", "e_", "e95_")
+    )
     empty = np.all([np.isnan(value) for value in values.values()], axis=0)
-    flagged = ((catalogue["flags"].values[rows] & bits) != 0) | empty
+    if warning_bits is None:
+        warned = carries(catalogue, declared, warnings(declared))[rows]
+    else:
+        warned = (catalogue["flags"].values[rows] & warning_bits) != 0
+    flagged = warned | empty
     anomaly = true["anomaly"].to_numpy()[at]
 
     ordinary = known & ~flagged & (anomaly == "")
     labels = []
-    for name in LABEL_NAMES:
+    for name in names:
         right = true[name].to_numpy()[at].astype(np.float64)
         difference = (values[name] - right)[ordinary]
         labels.append(score_label(name, difference, sigmas[name][ordinary], widths[name][ordinary]))
@@ -165,18 +173,18 @@ def score(
         unknown=int(np.count_nonzero(~known)),
         labels=tuple(labels),
         anomalies=tuple(anomalies),
-        tiers=_score_tiers(catalogue, rows, anomaly != ""),
+        tiers=_score_tiers(catalogue, rows, anomaly != "", declared),
     )
 
 
 def _score_tiers(
-    catalogue: xr.Dataset, rows: NDArray[np.bool_], odd: NDArray[np.bool_]
+    catalogue: xr.Dataset, rows: NDArray[np.bool_], odd: NDArray[np.bool_], flags: FlagSchema
 ) -> tuple[TierScore, ...]:
     if "quality_tier" not in catalogue:
         return ()
     value = catalogue["quality_tier"].values[rows]
     found = []
-    for tier in FlagSchema.load().tiers:
+    for tier in flags.tiers:
         within = odd[value == tier.tier]
         share = float(np.mean(within)) if len(within) else float("nan")
         found.append(TierScore(tier.name, len(within), share))
@@ -211,28 +219,47 @@ def score_anomaly(name: str, flagged: NDArray[np.bool_]) -> AnomalyScore:
     return AnomalyScore(name=name, stars=len(flagged), flagged=share)
 
 
-def default_warning_bits() -> int:
-    """Bits that keep a star from every tier but the last, and the one of a star without labels.
+def labels_in(catalogue: xr.Dataset) -> tuple[str, ...]:
+    """Return the labels of a catalogue, in order: the columns that have both uncertainties."""
+    names = map(str, catalogue.variables)
+    return tuple(n for n in names if {f"e_{n}", f"e95_{n}"} <= set(catalogue.variables))
+
+
+def warnings(flags: FlagSchema) -> tuple[str, ...]:
+    """Return the bits that keep a star from every tier but the last, and that of no labels.
 
     What was used is no warning, nor is low S/N alone or a magnitude that no training star has: the
     uncertainties say what these cost.
     """
+    names = {name for tier in flags.tiers[:-1] for name in tier.without}
+    return tuple(bit.name for bit in flags.bits if bit.name in {*names, "not_predicted"})
+
+
+def carries(catalogue: xr.Dataset, flags: FlagSchema, names: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Tell which rows of a catalogue have any of these bits; the one place that reads them."""
+    bits = sum(flags[name].mask for name in names)
+    return np.asarray((catalogue["flags"].values & bits) != 0)
+
+
+def default_warning_bits() -> int:
+    """Return the bits of `warnings` that today's catalogues have in the column ``flags``."""
     schema = FlagSchema.load()
-    names = {name for tier in schema.tiers[:-1] for name in tier.without}
-    return sum(schema[name].mask for name in (*names, "not_predicted"))
+    return sum(schema[name].mask for name in warnings(schema))
 
 
 def score_in_words(found: SkyScore) -> str:
     """Return the comparison as a short table for the terminal."""
+    wide = max(10, *(len(one.name) + 1 for one in found.labels)) if found.labels else 10
     lines = [
         f"Truth against catalogue, {found.stars} stars "
         "(labels: ordinary stars without a warning flag)",
-        f"{'label':<10}{'stars':>7}{'bias':>10}{'scatter':>10}{'within 1 s':>12}{'in 95 %':>9}",
+        f"{'label':<{wide}}{'stars':>7}{'bias':>10}{'scatter':>10}{'within 1 s':>12}{'in 95 %':>9}",
     ]
     for one in found.labels:
-        digits = 0 if one.name == "teff" else 3
+        # A temperature or an age in years is not worth digits after the point.
+        digits = 0 if one.scatter >= _LARGE else 3
         lines.append(
-            f"{one.name:<10}{one.stars:>7}{one.bias:>10.{digits}f}{one.scatter:>10.{digits}f}"
+            f"{one.name:<{wide}}{one.stars:>7}{one.bias:>10.{digits}f}{one.scatter:>10.{digits}f}"
             f"{one.coverage_68:>12.1%}{one.coverage_95:>9.1%}"
         )
     lines += ["", f"{'anomaly':<22}{'stars':>7}{'flagged':>10}"]

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.errors import ConfigError, StoreError
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.simulate import apogee, census, instrument, layout, xp
+from catalog_builder.simulate import census, layout, published
+from catalog_builder.simulate.chemistry import check_labels
+from catalog_builder.simulate.label_file import file_of, write_fits
 from catalog_builder.simulate.partition import (
     PartitionPlan,
     PartitionReceipt,
@@ -92,7 +92,8 @@ def plan_sky(
             "Give a share between 0 and 0.5.",
         )
     spec = load_release(release)
-    _check_xp(spec)
+    published.check(spec)
+    check_labels(load_survey(survey))
     ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
     without, corrupt = ({}, {}) if clean else _mistakes(spec, seed, n)
@@ -115,35 +116,20 @@ def plan_sky(
     ]
 
 
-def _check_xp(release: ReleaseSpec) -> None:
-    """Refuse a release whose XP spectra are not those of the simulated instrument, DR3's."""
-    if release.xp is None:
-        return
-    samples = len(instrument.load().wavelength)
-    same_grid = np.array_equal(release.xp.sampled_grid.wavelengths(), instrument.load().wavelength)
-    continuous = release.xp.continuous
-    known = continuous is None or continuous.basis == xp.BASIS
-    if not (same_grid and known):
-        raise ConfigError(
-            f"The XP spectra of release {release.name} are not {samples} samples at 336-1020 nm "
-            f"with the matrices {xp.BASIS}, and no others can be simulated.",
-            "Leave XP out of a copy of the description, or give it DR3's.",
-        )
-
-
 def _mistakes(
     release: ReleaseSpec, seed: int, n: int
 ) -> tuple[dict[int, tuple[TableName, ...]], dict[int, tuple[TableName, ...]]]:
     """Which partitions lack a file, and which have a damaged cell: one of each kind."""
-    candidates: list[TableName] = ["rvs_mean_spectrum", "xp_continuous_mean_spectrum"]
+    tables = {native: table for table, native in layout.contents_of(release).items()}
+    candidates = ("rvs_mean_spectrum", "xp_continuous_mean_spectrum")
     corrupt: dict[int, tuple[TableName, ...]] = {
-        (seed + 1 + k) % n: (table,)
-        for k, table in enumerate(candidates)
-        if table in release.tables
+        (seed + 1 + k) % n: (tables[native],)
+        for k, native in enumerate(candidates)
+        if native in tables
     }
     without: dict[int, tuple[TableName, ...]] = {}
-    if "xp_sampled_mean_spectrum" in release.tables:
-        without[seed % n] = ("xp_sampled_mean_spectrum",)
+    if sampled := tables.get("xp_sampled_mean_spectrum"):
+        without[seed % n] = (sampled,)
     return without, corrupt
 
 
@@ -174,7 +160,7 @@ def simulate(
     client : distributed.Client, optional
         Where to run; without one the partitions are written here, one after the other.
     survey : str, optional
-        Description of the label survey, for its file name and flag bits.
+        Description of the label survey, for its labels, file name and flag bits.
     apogee_share : float, optional
         Share of the stars, about, that have labels.
     clean : bool, optional
@@ -196,7 +182,7 @@ def simulate(
     )
     make_out(out)
     spec = load_release(release)
-    for folder in _folders(spec, out):
+    for folder in _folders(spec, out / file_of(load_survey(survey)), out):
         folder.mkdir(parents=True, exist_ok=True)
     receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
     return _finish(spec, plans, receipts, out)
@@ -222,13 +208,10 @@ def make_out(out: Path) -> None:
         ) from None
 
 
-def _folders(release: ReleaseSpec, out: Path) -> list[Path]:
-    folders = [
-        layout.table_folder(release, table, out)
-        for table in release.tables
-        if table in layout.NATIVE
-    ]
-    return [*folders, out / "truth", out / "apogee" / ".parts"]
+def _folders(release: ReleaseSpec, label_file: Path, out: Path) -> list[Path]:
+    tables = layout.written_tables(release)
+    folders = [layout.table_folder(release, table, out) for table in tables]
+    return [*folders, out / "truth", labels_path(label_file, "").parent]
 
 
 def _run(
@@ -265,12 +248,13 @@ def _finish(
         for folder, files in checksums.items():
             _write_checksums(Path(folder) / release.checksums.file_name, files)
     names = [layout.range_name(release, plan.first, plan.last) for plan in plans]
-    parts = [labels_path(out, name) for name in names]
-    label_file = out / load_survey(plans[0].survey).files[0]
-    label_rows = apogee.write_fits(label_file, parts)
-    shutil.rmtree(out / "apogee" / ".parts")
+    survey = load_survey(plans[0].survey)
+    label_file = out / file_of(survey)
+    parts = [labels_path(label_file, name) for name in names]
+    label_rows = write_fits(label_file, parts, survey)
+    shutil.rmtree(parts[0].parent)
     summary = SkySummary(
-        stars=rows["gaia_source"],
+        stars=rows[release.source_table],
         partitions=len(plans),
         rows=rows,
         label_rows=label_rows,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import CodeRule, LineSpectrum
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.xp import SampledSpectra
 from catalog_builder.simulate import instrument, xp
 from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
+from catalog_builder.simulate.lines import Lines
 from catalog_builder.simulate.observed import Observed
+from catalog_builder.simulate.published import gaia_rvs, gaia_xp
 from catalog_builder.simulate.truth import Stars
 
 Block = dict[str, NDArray[np.generic]]
@@ -26,6 +30,7 @@ SOLUTION_IDS: Final[dict[TableName, int]] = {
     "xp_sampled_mean_spectrum": 4545469030156206080,
     "astrophysical_parameters": 375316653866487564,
 }
+_OF_ALL_TABLES: Final = frozenset({"source_id", "ra", "dec"})
 _BASIS_ID = {"bp": 56, "rp": 57}
 #: Characters of flags_gspspec (Recio-Blanco et al. 2023, A&A 674, A29, table 2).
 _N_FLAGS = 41
@@ -86,17 +91,97 @@ def _common(star: Stars, rows: NDArray[np.int64], table: TableName) -> Block:
     }
 
 
-def rvs_mean_spectrum(star: Stars, seen: Observed) -> Block:
+def rvs_mean_spectrum(star: Stars, seen: Observed, release: ReleaseSpec) -> Block:
     """Columns of the mean RVS spectra."""
     rows = seen.rvs_rows
     transits = np.maximum(np.round(18.0 * seen.transits[rows]), 3.0)
-    return _common(star, rows, "rvs_mean_spectrum") | {
-        "flux": seen.rvs_flux,
-        "flux_error": seen.rvs_error,
+    spectrum = gaia_rvs(release)
+    product = None if spectrum is None else spectrum.products[0]
+    block = _common(star, rows, "rvs_mean_spectrum") | {
+        "flux" if product is None else product.flux: seen.rvs_flux,
+        "flux_error" if product is None else product.flux_error: seen.rvs_error,
         "combined_transits": transits.astype(np.int16),
         "combined_ccds": (3 * transits).astype(np.int16),
         "deblended_ccds": np.zeros(len(rows), dtype=np.int16),
     }
+    rule = None if spectrum is None else spectrum.normalisation
+    if isinstance(rule, CodeRule) and seen.rvs_codes is not None:
+        block[rule.code] = seen.rvs_codes
+    return block
+
+
+def other_lines(star: Stars, found: Lines, spectrum: LineSpectrum) -> dict[TableName, Block]:
+    """Columns of the tables of another spectrograph; where there are several, stars take turns."""
+    blocks: dict[TableName, Block] = {}
+    turn = np.arange(len(found.rows)) % len(spectrum.products)
+    for k, product in enumerate(spectrum.products):
+        mine = np.flatnonzero(turn == k)
+        rows = found.rows[mine]
+        block: Block = {
+            "source_id": star.source_id[rows],
+            "ra": star.ra[rows],
+            "dec": star.dec[rows],
+            product.flux: found.flux[mine],
+            product.flux_error: found.error[mine],
+        }
+        if isinstance(spectrum.normalisation, CodeRule) and found.codes is not None:
+            block[spectrum.normalisation.code] = found.codes[mine]
+        blocks[product.table] = block
+    return blocks
+
+
+def looked_up(
+    release: ReleaseSpec, star: Stars, columns: Block, only: Mapping[str, NDArray[np.bool_]]
+) -> dict[TableName, Block]:
+    """Columns of the source table and of those joined to it.
+
+    Parameters
+    ----------
+    columns : dict of str to ndarray, shape (n,)
+        Of all stars, by canonical name.
+    only : mapping of str to ndarray of bool, shape (n,)
+        Which stars have what a column says, where not all do. A joined table has no row of a star
+        that has nothing of what stands in it.
+    """
+    blocks = {release.source_table: columns}
+    for table in release.joined_tables:
+        mine = [name for name in release.tables[table].columns if name in columns]
+        every = np.ones(len(star), dtype=bool)
+        wanted = [only.get(name, every) for name in mine if name not in _OF_ALL_TABLES]
+        rows = np.flatnonzero(np.any(wanted, axis=0)) if wanted else np.flatnonzero(every)
+        blocks[table] = {name: columns[name][rows] for name in ("source_id", *mine)}
+    return blocks
+
+
+def announcements(
+    release: ReleaseSpec, has: Mapping[TableName, NDArray[np.bool_]]
+) -> dict[str, tuple[NDArray[np.generic], NDArray[np.bool_]]]:
+    """Return column -> its values, and who has the spectra that it announces.
+
+    Parameters
+    ----------
+    has : mapping of str to ndarray of bool, shape (n,)
+        Which stars have a row in a table of spectra.
+    """
+    found: dict[str, tuple[NDArray[np.generic], NDArray[np.bool_]]] = {}
+    for spectrum in release.spectra.values():
+        for product in spectrum.products:
+            said = product.announced_by
+            if said is None:
+                continue
+            yes, no = said.values[0], _other_than(said.values)
+            who = has[product.table]
+            known = found.get(said.column)
+            values = np.where(who, yes, no if known is None else known[0])
+            found[said.column] = values, who if known is None else who | known[1]
+    return found
+
+
+def _other_than(values: Sequence[bool | float]) -> bool | float:
+    """Return a value of the same kind that is none of these."""
+    if isinstance(values[0], bool):
+        return not values[0]
+    return 0 if 0 not in values else max(values) + 1
 
 
 def xp_continuous(star: Stars, seen: Observed) -> Block:
@@ -131,13 +216,16 @@ def xp_continuous(star: Stars, seen: Observed) -> Block:
     return block
 
 
-def xp_sampled(star: Stars, seen: Observed) -> Block:
+def xp_sampled(star: Stars, seen: Observed, release: ReleaseSpec) -> Block:
     """Columns of the sampled XP spectra, made from the same coefficients."""
+    spectrum = gaia_xp(release)
+    products = () if spectrum is None else spectrum.products
+    product = next((one for one in products if one.holds == "samples"), None)
     rows = np.flatnonzero(seen.has_xp_sampled)
     spectra: SampledSpectra = xp.sampled(_rows(seen.bp, rows), _rows(seen.rp, rows))
     return _common(star, rows, "xp_sampled_mean_spectrum") | {
-        "flux": spectra.flux,
-        "flux_error": spectra.flux_error,
+        "flux" if product is None else product.flux: spectra.flux,
+        "flux_error" if product is None else product.flux_error: spectra.flux_error,
     }
 
 

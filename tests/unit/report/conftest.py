@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from catalog_builder.catalog.zarr_store import create_store, write_rows
-from catalog_builder.schema import LABELS, CatalogSchema
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.schema import CatalogSchema
 
 CHUNK_ROWS = 100
 
@@ -47,12 +48,12 @@ def make_rows(schema, take_label):
         for name in ("m_h", "alpha_m", "fe_h"):
             # Clipped: no star of chance beyond the grid of a figure.
             columns[name] = np.clip(rng.normal(0, 0.2, rows), -0.3, 0.5).astype("f4")
-        for name in LABELS:
+        for name in default_contract().labels.names:
             columns[f"e_{name}"] = rng.uniform(0.05, 0.1, rows).astype("f4")
         columns["flags"] = np.full(rows, flags["xp_used"].mask | flags["photometry_used"].mask)
         columns["flags"][columns["has_rvs"]] |= flags["rvs_used"].mask
         columns["quality_tier"] = (1 + star % 3).astype("u1")
-        for name in LABELS:
+        for name in default_contract().labels.names:
             take_label(columns, name, star % 10 == 9)
         return columns
 

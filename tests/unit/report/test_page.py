@@ -9,12 +9,14 @@ import pytest
 from catalog_builder.catalog import zarr_store
 from catalog_builder.catalog.open import open_catalog
 from catalog_builder.errors import CatalogueError, StoreError
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.report import maps, tables
 from catalog_builder.report import summary as summary_module
 from catalog_builder.report.page import make_report
-from catalog_builder.schema import LABELS
+from catalog_builder.report.quantities import Quantities
 
 ROWS = 1234
+SHOWN = Quantities(default_contract())
 
 
 class Page(HTMLParser):
@@ -170,10 +172,10 @@ def test_test_metrics_have_units_and_coverage(page):
 
 def test_metrics_may_be_flat_or_absent(make_record, schema):
     flat = make_record(20, metrics={"teff": {"robust_scatter": 80.0}, "m_h": None})
-    row = Page(tables.metrics(flat, schema)).row("Teff")
+    row = Page(tables.metrics(flat, schema, SHOWN)).row("Teff")
     assert row == ["Teff", "K", "–", "80", "–", "–", "–", "–"]
     absent = make_record(20, metrics={})
-    assert "no measures on test stars" in tables.metrics(absent, schema)
+    assert "no measures on test stars" in tables.metrics(absent, schema, SHOWN)
 
 
 def test_the_page_needs_no_other_file_and_no_script(page):
@@ -277,7 +279,7 @@ def nothing(make_rows, schema):
     for column in schema.columns:
         if column.nullable:
             columns[column.name][:] = np.nan
-    columns["flags"][:] = sum(schema.flags[f"{name}_not_available"].mask for name in LABELS)
+    columns["flags"][:] = sum(schema.flags[f"{name}_not_available"].mask for name in SHOWN)
     return columns
 
 

@@ -28,15 +28,16 @@ def _save(description, tmp_path):
 
 def test_grid_names_folders_and_frame_follow_the_description(description, tmp_path):
     description["name"] = "rehearsal"
-    description["rvs"]["grid"] = {"start": 846.0, "step": 0.025, "count": 961, "unit": "nm"}
-    description["rvs"]["frame"] = "barycentric"
+    rvs = description["spectra"]["rvs"]
+    rvs["grid"] = {"start": 846.0, "step": 0.025, "count": 961, "unit": "nm"}
+    rvs["frame"] = "barycentric"
     table = description["tables"]["rvs_mean_spectrum"]
     table |= {"stem": "MeanRvs_", "folders": ["gdr9/rvs"]}
     for column in ("flux", "flux_error"):
         table["columns"][column]["length"] = 961
     table["columns"]["flux"]["names"] = ["flux_norm"]
     del description["tables"]["xp_continuous_mean_spectrum"]
-    del description["xp"]["continuous"]
+    del description["spectra"]["xp"]["products"][0]
     description["driving_tables"].remove("xp_continuous_mean_spectrum")
     simulate(_save(description, tmp_path), 300, 0, tmp_path / "sky")
 
@@ -67,7 +68,7 @@ def test_grid_names_folders_and_frame_follow_the_description(description, tmp_pa
 
 
 def test_other_xp_spectra_are_refused(description, tmp_path):
-    description["xp"]["continuous"]["basis"] = "xp_dr9"
+    description["spectra"]["xp"]["products"][0]["basis"] = "xp_dr9"
     with pytest.raises(ConfigError, match="no others can be simulated"):
         simulate(_save(description, tmp_path), 300, 0, tmp_path / "sky")
 

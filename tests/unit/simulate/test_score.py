@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 
 from catalog_builder.errors import InputError
-from catalog_builder.schema import LABELS as LABEL_NAMES
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.schema import FlagSchema
 from catalog_builder.simulate.score import default_warning_bits, score, score_in_words
 
 WARNING = 1 << 20
+LABEL_NAMES = default_contract().labels.names
 
 
 def _truth(tmp_path, n=4000):

@@ -12,7 +12,7 @@ from astropy.table import Table
 from astropy_healpix import lonlat_to_healpix
 
 from catalog_builder.errors import ConfigError
-from catalog_builder.simulate import apogee
+from catalog_builder.simulate import label_file
 from catalog_builder.simulate.ecsv import md5
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import plan_sky, simulate, simulate_partition
@@ -109,7 +109,7 @@ def test_label_file_has_the_columns_and_ids_of_the_survey(sky):
     with fits.open(path) as hdus:
         hdus.verify("exception")
         rows = hdus[1].data
-        assert rows.dtype.names == apogee.DTYPE.names
+        assert rows.dtype.names == label_file.DTYPE.names
         assert len(rows) == summary.label_rows
         source_id = rows["GAIAEDR3_SOURCE_ID"].astype(np.int64)
         teff = rows["TEFF"].astype(np.float64)

@@ -61,7 +61,7 @@ def predict(phi: Float, constant_class: bool) -> Float:
     tables = instrument.load()
     shape = rvs.Broadening(np.exp(phi[:, 6]), np.maximum(phi[:, 7], 0.05), phi[:, 8])
     window = rvs.observe(model.rvs(labels), model.rvs_wavelength, shape)
-    window = observed._resample(window, model.rvs_wavelength, _SAMPLES)
+    window = rvs.resampled(window, model.rvs_wavelength, _SAMPLES)
     if constant_class:
         slope = observed._window_slope(model.sed_wavelength, flux)
         window *= 1.0 + slope[:, None] * _X
