@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import (
     Array,
     Axis,
@@ -37,7 +38,6 @@ from catalog_builder.report.quantities import (
     sigma_title,
 )
 from catalog_builder.report.summary import MAGNITUDE, NO_SPECTRUM, SIGNAL_TO_NOISE, Summary
-from catalog_builder.schema import CatalogSchema
 
 # A median of fewer stars says more about these stars than about the catalogue.
 MIN_STARS = 10

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.patheffects import withStroke
 
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import (
     Array,
     Axis,
@@ -31,7 +32,6 @@ from catalog_builder.report.pictures import (
 )
 from catalog_builder.report.quantities import axis_title
 from catalog_builder.report.summary import SKY_X, SKY_Y, Summary
-from catalog_builder.schema import CatalogSchema
 
 # Stars per occupied cell, on average, that a map should show.
 _WANTED = 2.0

@@ -9,8 +9,8 @@ from typing import Final
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.labels import Label, Role
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import Axis
-from catalog_builder.schema import CatalogSchema
 
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Bins of an axis divide by this, so that `histogram.merge_factor` may merge 2 or 5 of them.

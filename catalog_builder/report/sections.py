@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.origins import whose_metrics
 from catalog_builder.report import curves, diagrams, tables
@@ -12,7 +13,6 @@ from catalog_builder.report.html import Cell, Html, number, paragraph, percent, 
 from catalog_builder.report.pictures import report_style
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
-from catalog_builder.schema import CatalogSchema
 
 Record = Mapping[str, Any]
 
@@ -177,7 +177,7 @@ def _regular(summary: Summary, schema: CatalogSchema) -> str:
         return "stars = catalogue.isel(source=good.values)\n"
     bit = schema.flags[f"{first}_unlike_any_star"]
     return (
-        f"regular = (catalogue.flags & {bit.mask}) == 0  # bit {bit.name}\n"
+        f"regular = (catalogue.{bit.column} & {bit.mask}) == 0  # bit {bit.name}\n"
         "stars = catalogue.isel(source=(good & regular).values)\n"
     )
 

@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from catalog_builder.catalog.zarr_store import in_pieces, read_rows
 from catalog_builder.contract.inputs import PARALLAX
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.declared import (
-    contract_of_schema,
     flagged,
     range_digits,
     undeclared,
 )
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
 from catalog_builder.report.quantities import Quantities
-from catalog_builder.schema import CatalogSchema
 
 Block = Mapping[str, NDArray[Any]]
 
@@ -97,7 +96,7 @@ class Summary:
 
     def __init__(self, schema: CatalogSchema) -> None:
         self._schema = schema
-        self.shown = shown = Quantities(contract_of_schema(schema))
+        self.shown = shown = Quantities(schema.contract)
         self._inputs = inputs = shown.contract.inputs
         self.digit_names = (
             *shown,

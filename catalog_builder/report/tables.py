@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from catalog_builder.contract.inputs import PARALLAX
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.counts import Count, gaps_in_words
 from catalog_builder.report.histogram import quantiles
 from catalog_builder.report.html import (
@@ -21,7 +22,6 @@ from catalog_builder.report.html import (
 )
 from catalog_builder.report.quantities import Quantities, Quantity, difference_unit, unit
 from catalog_builder.report.summary import Summary
-from catalog_builder.schema import CatalogSchema
 
 #: Labels side by side in a table, and rows that a page shows at once.
 _LABELS_ABREAST: Final = 8

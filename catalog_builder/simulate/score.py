@@ -11,8 +11,8 @@ import polars as pl
 import xarray as xr
 from numpy.typing import NDArray
 
+from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.errors import InputError
-from catalog_builder.schema import FlagSchema
 
 #: Scatter above which numbers are shown without digits after the point.
 _LARGE: Final = 2.0
@@ -237,8 +237,7 @@ def warnings(flags: FlagSchema) -> tuple[str, ...]:
 
 def carries(catalogue: xr.Dataset, flags: FlagSchema, names: tuple[str, ...]) -> NDArray[np.bool_]:
     """Tell which rows of a catalogue have any of these bits; the one place that reads them."""
-    bits = sum(flags[name].mask for name in names)
-    return np.asarray((catalogue["flags"].values & bits) != 0)
+    return np.asarray(flags.test(catalogue, *names))
 
 
 def default_warning_bits() -> int:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from catalog_builder.catalog.zarr_store import create_store, write_rows
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.schema import CatalogSchema
 
 CHUNK_ROWS = 100
 
@@ -50,6 +50,7 @@ def make_rows(schema, take_label):
             columns[name] = np.clip(rng.normal(0, 0.2, rows), -0.3, 0.5).astype("f4")
         for name in default_contract().labels.names:
             columns[f"e_{name}"] = rng.uniform(0.05, 0.1, rows).astype("f4")
+        columns |= {name: np.zeros(rows, dtype=np.int64) for name in flags.columns}
         columns["flags"] = np.full(rows, flags["xp_used"].mask | flags["photometry_used"].mask)
         columns["flags"][columns["has_rvs"]] |= flags["rvs_used"].mask
         columns["quality_tier"] = (1 + star % 3).astype("u1")

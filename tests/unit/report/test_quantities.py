@@ -7,11 +7,11 @@ import pytest
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, known_labels
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.report.quantities import Quantities
 from catalog_builder.report.tables import metrics
 from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
-from catalog_builder.schema import CatalogSchema
 
 FIVE = default_contract().labels.names
 INPUTS = default_contract().inputs

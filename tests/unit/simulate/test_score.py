@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 import xarray as xr
 
+from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.errors import InputError
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.schema import FlagSchema
 from catalog_builder.simulate.score import default_warning_bits, score, score_in_words
 
 WARNING = 1 << 20
