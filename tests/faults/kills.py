@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -76,6 +77,8 @@ class Bench:
     root: Path
     seconds: dict[str, float] = field(default_factory=dict)
     settings: tuple[str, ...] = SETTINGS
+    #: What starts programs: `subprocess`, or what the tests beside put in its place.
+    programs: Any = subprocess
 
     @property
     def archive(self) -> Path:
@@ -96,12 +99,27 @@ class Bench:
             *("--cluster", cluster, *(("--workers", "2") if cluster == "local" else ())),
         ]
 
+    def finish(self, workdir: Path, cluster: str = "local") -> float:
+        """Run the command to its good end; return the seconds it took."""
+        begin = time.monotonic()
+        done = self.programs.run(
+            self.command(workdir, cluster),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"exit code {done.returncode}\n{done.stderr}")
+        return time.monotonic() - begin
+
 
 def make_bench(root: Path, stars: int = 600, settings: tuple[str, ...] = SETTINGS) -> Bench:
     """Simulate a sky and run over it undisturbed."""
     bench = Bench(root, settings=settings)
     simulate("dr3", stars, 7, bench.archive)
-    finish(bench.command(bench.reference))
+    bench.finish(bench.reference)
     for step, stages in STEPS.items():
         receipts = [
             receipt
@@ -112,17 +130,6 @@ def make_bench(root: Path, stars: int = 600, settings: tuple[str, ...] = SETTING
         # Two workers, and a first task that takes longer for its imports.
         bench.seconds[step] = sum(receipt.seconds for receipt in receipts) / 2
     return bench
-
-
-def finish(command: Sequence[str]) -> float:
-    """Run a command to its good end; return the seconds it took."""
-    begin = time.monotonic()
-    done = subprocess.run(
-        command, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    if done.returncode != 0:
-        raise RuntimeError(f"exit code {done.returncode}\n{done.stderr}")
-    return time.monotonic() - begin
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -141,10 +148,12 @@ def holding(stage: str, flag: Path) -> dict[str, str]:
 
 
 @contextmanager
-def started(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[subprocess.Popen]:
+def started(
+    bench: Bench, command: Sequence[str], log: Path, env: dict[str, str]
+) -> Iterator[subprocess.Popen]:
     """Start a process, and leave none of it and of its children behind."""
     with log.open("ab") as output:
-        process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+        process = bench.programs.Popen(command, env=env, stdout=output, stderr=output)
     family = [psutil.Process(process.pid)]
     try:
         yield process
@@ -156,7 +165,9 @@ def started(command: Sequence[str], log: Path, env: dict[str, str]) -> Iterator[
 
 
 @contextmanager
-def cluster(folder: Path, env: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen]]:
+def cluster(
+    bench: Bench, folder: Path, env: dict[str, str]
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """Start a scheduler and two workers as processes of their own; yield address and scheduler."""
     folder.mkdir(parents=True)
     file, dask = folder / "scheduler.json", (sys.executable, "-m", "dask")
@@ -164,9 +175,9 @@ def cluster(folder: Path, env: dict[str, str]) -> Iterator[tuple[str, subprocess
     scheduler += ["--no-dashboard", "--scheduler-file", str(file)]
     worker = [*dask, "worker", "--scheduler-file", str(file), "--nworkers", "2", "--nthreads", "1"]
     worker += ["--no-dashboard", "--local-directory", str(folder)]
-    with started(scheduler, folder / "scheduler.log", env) as process:
+    with started(bench, scheduler, folder / "scheduler.log", env) as process:
         _wait_for(lambda: _address(file))
-        with started(worker, folder / "worker.log", env):
+        with started(bench, worker, folder / "worker.log", env):
             yield _address(file), process
 
 
@@ -188,18 +199,18 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
     if kill.victim == "scheduler":
         folder = workdir.with_suffix(".cluster")
         with (
-            cluster(folder / "first", env) as (address, scheduler),
-            started(bench.command(workdir, address), log, env) as driver,
+            cluster(bench, folder / "first", env) as (address, scheduler),
+            started(bench, bench.command(workdir, address), log, env) as driver,
         ):
             moment = _await_moment(bench, kill, workdir, flag, driver)
             _kill(scheduler.pid)
             code = driver.wait(PATIENCE)
         _expect(code == CLUSTER_EXIT, f"the driver ended with {code}", log)
         read_status(workdir)
-        with cluster(folder / "second", environment()) as (address, _):
-            seconds = finish(bench.command(workdir, address))
+        with cluster(bench, folder / "second", environment()) as (address, _):
+            seconds = bench.finish(workdir, address)
     else:
-        with started(bench.command(workdir), log, env) as driver:
+        with started(bench, bench.command(workdir), log, env) as driver:
             moment = _await_moment(bench, kill, workdir, flag, driver)
             if kill.victim == "driver":
                 orphans = _children(driver.pid)
@@ -213,7 +224,7 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
                 code = driver.wait(PATIENCE)
                 _expect(code == 0, f"the driver ended with {code} without a worker", log)
         read_status(workdir)
-        seconds = finish(bench.command(workdir))
+        seconds = bench.finish(workdir)
     findings = differences(bench.reference, workdir)
     return {"moment": moment, "seconds": seconds, "findings": findings}
 
@@ -288,16 +299,17 @@ def _await_moment(
 def _worker_at_work(workdir: Path, driver: int, flag: Path) -> int:
     if flag.exists():
         return int(flag.read_text())
-    workers = {child.pid for child in _children(driver) if "spawn_main" in " ".join(_line(child))}
+    # Of the driver's processes only Dask's workers have threads.
+    workers = {child.pid for child in _children(driver) if _threads(child) > 1}
     marked = [mark.pid for mark in running(Workdir(workdir)) if mark.pid in workers]
     return (marked or sorted(workers))[0]
 
 
-def _line(process: psutil.Process) -> list[str]:
+def _threads(process: psutil.Process) -> int:
     try:
-        return list(process.cmdline())
+        return int(process.num_threads())
     except psutil.NoSuchProcess:
-        return []
+        return 0
 
 
 def _children(pid: int) -> list[psutil.Process]:

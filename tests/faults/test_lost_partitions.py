@@ -1,7 +1,6 @@
 """A partition whose files kill every worker that reads them: it stays in the books, and is said."""
 
 import json
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +60,10 @@ class Site:
             DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT="500ms",
             KILLERS=" ".join(files),
         )
-        return subprocess.run(
+        return self.bench.programs.run(
             [*command, *options],
             env=env,
-            capture_output=True,
-            text=True,
             timeout=PATIENCE,
-            check=False,
         )
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -30,7 +29,7 @@ def going_on(kills, bench, tmp_path):
     workdir, flag = tmp_path / "work", tmp_path / "held"
     kills.begin_at(bench.reference, workdir, "predict")
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
+        process = bench.programs.Popen(
             bench.command(workdir),
             env=kills.holding("predict", flag),
             stdout=log,
@@ -44,18 +43,14 @@ def going_on(kills, bench, tmp_path):
     process.wait()
 
 
-def ask(command, **options):
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
 def test_a_second_driver_is_refused_and_a_stopped_one_lets_go(kills, bench, going_on, tmp_path):
     workdir, process = going_on
-    second = ask(bench.command(workdir), env=kills.environment())
+    second = bench.programs.run(bench.command(workdir), env=kills.environment())
     assert second.returncode == 5
     assert f"is in use by process {process.pid} on" in second.stderr
     assert "Traceback" not in second.stderr
 
-    seen = json.loads(ask([*STATUS, str(workdir), "--json"]).stdout)
+    seen = json.loads(bench.programs.run([*STATUS, str(workdir), "--json"]).stdout)
     assert seen["driver"]["pid"] == process.pid
     predict = next(stage for stage in seen["stages"] if stage["stage"] == "predict")
     assert (predict["state"], predict["planned"]) == ("running", 6)
@@ -65,9 +60,9 @@ def test_a_second_driver_is_refused_and_a_stopped_one_lets_go(kills, bench, goin
     assert process.wait(PATIENCE) == 130
     assert "the same command goes on" in (tmp_path / "log").read_text()
     assert not (workdir / "driver.lock").exists()
-    assert "not running" in ask([*STATUS, str(workdir)]).stdout
+    assert "not running" in bench.programs.run([*STATUS, str(workdir)]).stdout
 
-    kills.finish(bench.command(workdir))
+    bench.finish(workdir)
     assert kills.differences(bench.reference, workdir) == []
 
 

@@ -34,9 +34,9 @@ print(json.dumps({{"digest": made.digest, "validation_loss": made.validation_los
 """
 
 
-def start(kills, training: Path, out: Path, *, hold_after: int = -1) -> subprocess.Popen:
+def start(bench, training: Path, out: Path, *, hold_after: int = -1) -> subprocess.Popen:
     command = [sys.executable, "-c", TRAIN, str(training), str(out), str(hold_after)]
-    return subprocess.Popen(command, env=kills.environment(), stdout=subprocess.PIPE, text=True)
+    return bench.programs.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def end(process: subprocess.Popen) -> list[dict]:
@@ -45,18 +45,18 @@ def end(process: subprocess.Popen) -> list[dict]:
     return [json.loads(line) for line in said.splitlines()]
 
 
-def test_a_killed_training_ends_at_the_same_loss_and_bytes(kills, bench, tmp_path):
+def test_a_killed_training_ends_at_the_same_loss_and_bytes(bench, tmp_path):
     (training,) = bench.reference.glob("training/*.zarr")
-    *undisturbed, expected = end(start(kills, training, tmp_path / "undisturbed"))
+    *undisturbed, expected = end(start(bench, training, tmp_path / "undisturbed"))
 
-    victim = start(kills, training, tmp_path / "killed", hold_after=KILLED_AFTER)
+    victim = start(bench, training, tmp_path / "killed", hold_after=KILLED_AFTER)
     seen = [json.loads(victim.stdout.readline()) for _ in range(KILLED_AFTER)]
     victim.kill()
     victim.communicate()
     assert seen == undisturbed[:KILLED_AFTER]
     assert not (tmp_path / "killed" / "member.safetensors").exists()
 
-    *resumed, made = end(start(kills, training, tmp_path / "killed"))
+    *resumed, made = end(start(bench, training, tmp_path / "killed"))
     assert resumed[0]["epoch"] == KILLED_AFTER + 1  # what has a checkpoint is not trained again
     assert resumed == undisturbed[-len(resumed) :]
     assert made == expected

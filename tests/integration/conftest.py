@@ -13,6 +13,7 @@ from catalog_builder.pipeline import STEPS, steps_of
 from catalog_builder.runs import run_steps
 from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
 from catalog_builder.simulate.sky import simulate
+from tests.warm import forked_workers
 
 #: Small and quick: what is learnt does not matter here, that it is carried through does.
 QUICK = (
@@ -24,6 +25,8 @@ QUICK = (
     "predict.batch_size=37",
     # It takes as long as the rest; test_marks looks at reports of whole runs.
     "publish.report=false",
+    # A third of a second for each run; `executed` has one saved.
+    "cluster.performance_report=false",
 )
 
 
@@ -57,9 +60,15 @@ def archive(tmp_path_factory):
 # of the tests of other folders: it lives no longer than the tests of this one.
 @pytest.fixture(scope="package")
 def site(archive):
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", env=WORKER_ENVIRONMENT
-    ) as cluster:
+    with (
+        forked_workers(),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            env=WORKER_ENVIRONMENT,
+        ) as cluster,
+    ):
         yield Site(archive, cluster.scheduler_address)
 
 
@@ -67,7 +76,14 @@ def site(archive):
 def executed(site, tmp_path_factory):
     """Run the steps one by one; return the workdir, and what was carried out in each step."""
     workdir = tmp_path_factory.mktemp("finished") / "work"
-    return workdir, {step: site.run(workdir, steps=(step,)) for step in STEPS}
+    steps = {
+        step: site.run(
+            workdir, f"cluster.performance_report={str(step == 'ingest').lower()}", steps=(step,)
+        )
+        for step in STEPS
+    }
+    assert len(list(workdir.glob("logs/performance-*.html"))) == 1
+    return workdir, steps
 
 
 @pytest.fixture(scope="package")

@@ -174,6 +174,8 @@ class Workbench:
             name,
             *("--archive", archive or self.archive.root),
             *("--workdir", self.workdir, "--cluster", self.cluster),
+            # Saving Dask's report would be a third of most commands; `sealed` has one saved.
+            *("--set", "cluster.performance_report=false"),
             *("--set", "ingest.max_rejected=1", *arguments),
         )
 

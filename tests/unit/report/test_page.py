@@ -363,29 +363,29 @@ MODEL = {
 }
 
 
-def test_a_simulated_catalogue_has_a_banner_on_top(report, make_rows):
+def test_a_simulated_catalogue_has_a_banner_on_top(report, nothing):
     marks = {"simulated": True, "partitions": 6, "simulated_partitions": 6}
-    page = report(make_rows(20), model=MODEL, **marks)
+    page = report(nothing, model=MODEL, **marks)
     assert "Simulated. Every star of this catalogue came from a simulation" in page.text
     assert page.text.index("Simulated.") < page.text.index("A small catalogue Edition")
     assert "in the layout of release dr3" in page.text
     assert "trained on stars that are not simulated" in page.text
 
 
-def test_a_model_of_simulated_stars_has_a_banner_too(report, make_rows):
+def test_a_model_of_simulated_stars_has_a_banner_too(report, nothing):
     marks = {"simulated": False, "partitions": 6, "simulated_partitions": 0}
-    page = report(make_rows(20), model=MODEL | {"simulated": True}, **marks)
+    page = report(nothing, model=MODEL | {"simulated": True}, **marks)
     assert "Simulated training stars. The model that made the labels" in page.text
     assert "made from release dr3" in page.text
 
 
-def test_other_catalogues_have_none(report, make_rows):
+def test_other_catalogues_have_none(report, nothing):
     marks = {"simulated": False, "partitions": 6, "simulated_partitions": 0}
-    assert "imulated." not in report(make_rows(20), model=MODEL, **marks).text
+    assert "imulated." not in report(nothing, model=MODEL, **marks).text
 
 
-def test_the_page_says_whose_test_stars_they_are(report, make_rows):
-    page = report(make_rows(20), model=MODEL, release_digest="e" * 32)
+def test_the_page_says_whose_test_stars_they_are(report, nothing):
+    page = report(nothing, model=MODEL, release_digest="e" * 32)
     assert f"not this run's: model {'m' * 12}, trained on 431 stars with labels of" in page.text
     assert ["Model: trained", "elsewhere"] in page.rows
     assert ["Model: digest of its archive", "a" * 32] in page.rows
@@ -394,7 +394,7 @@ def test_the_page_says_whose_test_stars_they_are(report, make_rows):
     assert ["Model: labels of its stars", "apogee-dr17"] in page.rows
 
 
-def test_a_model_of_the_same_run_is_not_called_given(report, make_rows):
-    own = report(make_rows(20), model=MODEL | {"trained_elsewhere": False, "stars": None})
+def test_a_model_of_the_same_run_is_not_called_given(report, nothing):
+    own = report(nothing, model=MODEL | {"trained_elsewhere": False, "stars": None})
     assert "Measured on test stars of this archive" in own.text
     assert ["Model: labelled stars", "not recorded"] in own.rows

@@ -20,6 +20,7 @@ from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
+from tests.warm import forked_workers
 
 # Workers cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
@@ -88,11 +89,18 @@ def bench(tmp_path):
     return Bench(tmp_path)
 
 
+@pytest.fixture
+def quick():
+    """Workers begin without their imports, a dozen of them in these tests."""
+    with forked_workers(("distributed.nanny", "catalog_builder.runtime.execution")):
+        yield
+
+
 def complete(driver, stage, bench, tasks):
     return [receipt.task for receipt in driver.complete(stage, bench.workdir, tasks)]
 
 
-def test_a_task_that_kills_its_worker_is_given_up_alone(bench, capsys):
+def test_a_task_that_kills_its_worker_is_given_up_alone(quick, bench, capsys):
     deeds = {"a": "good", "b": "die", "c": "good", "d": "good"}
     with bench.driver() as driver:
         assert complete(driver, EXPENDABLE, bench, bench.tasks(**deeds)) == ["a", "c", "d"]
@@ -113,7 +121,7 @@ def test_a_task_that_kills_its_worker_is_given_up_alone(bench, capsys):
         assert complete(driver, EXPENDABLE, bench, mended) == ["a", "b", "c", "d"]
 
 
-def test_quarantine_is_left_when_asked_for(bench):
+def test_quarantine_is_left_when_asked_for(quick, bench):
     with bench.driver(attempts=1) as driver:
         assert complete(driver, EXPENDABLE, bench, bench.tasks(a="wrong", b="good")) == ["b"]
         assert all_given_up(bench.workdir)[0].reason == "a is wrong. Mend it."
@@ -122,7 +130,7 @@ def test_quarantine_is_left_when_asked_for(bench):
     assert all_given_up(bench.workdir) == []
 
 
-def test_another_try_is_one_in_a_run(bench):
+def test_another_try_is_one_in_a_run(quick, bench):
     """What is planned anew, since something was damaged, does not have it all done again."""
     (bench.workdir.root / "lacks-a").touch()
     tasks = bench.tasks(a="good", b="good", c="wrong")
@@ -142,7 +150,7 @@ def test_a_task_that_eats_all_memory_is_given_up(bench):
     assert [record.task for record in all_given_up(bench.workdir)] == ["a"]
 
 
-def test_a_stage_that_needs_every_task_fails_when_the_others_are_done(bench):
+def test_a_stage_that_needs_every_task_fails_when_the_others_are_done(quick, bench):
     with bench.driver(attempts=1) as driver:
         tasks = bench.tasks(a="die", b="good")
         with pytest.raises(ClusterError, match=r"1 of 2 tasks failed, the others are done. a: it"):

@@ -11,6 +11,7 @@ from distributed import LocalCluster
 from distributed.security import Security
 
 from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.runtime.clusters import kubernetes
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.workdir import Workdir
@@ -75,7 +76,10 @@ def test_a_pod_without_certificates_is_refused(tmp_path):
         pass
 
 
-def test_a_scheduler_that_does_not_come_is_waited_for_and_named(tmp_path, certificates):
+def test_a_scheduler_that_does_not_come_is_waited_for_and_named(
+    tmp_path, certificates, monkeypatch
+):
+    monkeypatch.setattr(kubernetes, "ATTEMPT_SECONDS", 1.0)
     with (
         dask.config.set({"scheduler-address": "tls://127.0.0.1:1", **certificates}),
         pytest.raises(ClusterError, match=r"tls://127.0.0.1:1 within 3 s.*describe pod"),
