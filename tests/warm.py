@@ -12,12 +12,13 @@ Run as a program it is the waiting process: ``python warm.py SOCKET``.
 
 from __future__ import annotations
 
-import array
+import gc
 import json
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,9 +38,13 @@ MODULES = (
     *("catalog_builder.inference.predict", "catalog_builder.inference.worker_model"),
     *("catalog_builder.report.page", "distributed.nanny", "distributed.cli.dask_worker"),
     *("distributed.cli.dask_scheduler", "distributed.http.scheduler.info", "dask.cli"),
+    *("distributed.dashboard.scheduler", "astropy.io.votable.ucd", "astropy.table", "astropy.time"),
 )
 #: Threads that may be there when a process forks: they wait, and hold nothing.
-IDLE = {Path("/proc/self/comm").read_text().strip(), "jemalloc_bg_thd", "polars-ooc-clea"}
+IDLE = {"jemalloc_bg_thd", "polars-ooc-clea"}
+
+#: How a number travels.
+NUMBER = struct.Struct("q")
 
 
 class Process:
@@ -62,10 +67,7 @@ class Process:
 
     def _look(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._connection], [], [], timeout)[0]:
-            said = self._connection.recv(64)
-            if not said:
-                raise RuntimeError("the waiting process is gone")
-            self.returncode = int(said)
+            self.returncode = _receive(self._connection)
             self._connection.close()
         return self.returncode
 
@@ -93,15 +95,14 @@ class Warm:
         # Not in a test's own folder: the address of a socket has a hundred letters at most.
         self._folder = tempfile.TemporaryDirectory(prefix="warm-")
         self._address = str(Path(self._folder.name) / "socket")
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(self._address)
-        self._listener.listen()
-        self._process = subprocess.Popen(
-            [sys.executable, __file__, str(self._listener.fileno())],
-            env={**os.environ, **WORKER_ENVIRONMENT},
-            pass_fds=[self._listener.fileno()],
-        )
-        self._listener.close()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self._address)
+            listener.listen()
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(listener.fileno())],
+                env={**os.environ, **WORKER_ENVIRONMENT},
+                pass_fds=[listener.fileno()],
+            )
 
     def close(self) -> None:
         """End the waiting process; what was started from it has ended before."""
@@ -135,9 +136,9 @@ class Warm:
         content = json.dumps(request).encode()
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._address)
-        socket.send_fds(connection, [array.array("q", [len(content)]).tobytes()], streams)
+        socket.send_fds(connection, [NUMBER.pack(len(content))], streams)
         connection.sendall(content)
-        process = Process(connection, int(connection.recv(64)))
+        process = Process(connection, _receive(connection))
         if read is not None:
             os.close(stdout)
             process.stdout = os.fdopen(read)
@@ -193,6 +194,13 @@ def forked_workers(modules: Sequence[str] = MODULES) -> Iterator[None]:
             utils._forkserver_preload_set = before
 
 
+def _receive(connection: socket.socket) -> int:
+    said = connection.recv(NUMBER.size)
+    if not said:
+        raise RuntimeError("the waiting process is gone")
+    return int(NUMBER.unpack(said)[0])
+
+
 def _number(stream: Any, default: int) -> int:
     if stream is None:
         return default
@@ -219,12 +227,13 @@ def serve(listener: socket.socket) -> None:
                     break
                 # Nobody may wait for the end of a program any more.
                 with suppress(OSError), programs.pop(pid) as connection:
-                    connection.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+                    connection.sendall(NUMBER.pack(os.waitstatus_to_exitcode(status)))
         if listener in ready:
             connection, _ = listener.accept()
-            size, streams, _, _ = socket.recv_fds(connection, 8, 3)
+            packed, streams, _, _ = socket.recv_fds(connection, NUMBER.size, 3)
+            (size,) = NUMBER.unpack(packed)
             content = b""
-            while len(content) < array.array("q", size)[0]:
+            while len(content) < size:
                 content += connection.recv(1 << 16)
             pid = os.fork()
             if pid == 0:
@@ -236,7 +245,7 @@ def serve(listener: socket.socket) -> None:
             for stream in streams:
                 os.close(stream)
             programs[pid] = connection
-            connection.sendall(str(pid).encode())
+            connection.sendall(NUMBER.pack(pid))
 
 
 def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
@@ -328,7 +337,8 @@ if __name__ == "__main__":
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     for module in MODULES:
         importlib.import_module(module)
-    threads = {file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")}
-    if strange := threads - IDLE:
+    tasks = [task for task in Path("/proc/self/task").glob("*") if task.name != str(os.getpid())]
+    if strange := {(task / "comm").read_text().strip() for task in tasks} - IDLE:
         sys.exit(f"Importing {MODULES} starts the threads {strange}: it cannot be forked.")
+    gc.freeze()  # what is here stays, and its pages are shared: the collector need not touch them
     serve(socket.socket(fileno=int(sys.argv[1])))

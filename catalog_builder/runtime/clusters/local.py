@@ -100,6 +100,9 @@ class LocalMachine(Cluster):
         # what it has started would be out of reach.
         with signals.deferred():
             self._cluster = cluster = self._start_scheduler(security)
+            # A worker's own pages take bokeh, a third of a second and 18 MiB for each worker; the
+            # scheduler's show the workers too.
+            cluster.new_spec["options"]["dashboard"] = False
             client = self.stack.enter_context(Client(cluster))
         self.stack.enter_context(watch_for_workers(self, cluster.scheduler, client))
         for _ in range(settings.workers or available_cores()):
@@ -122,7 +125,7 @@ class LocalMachine(Cluster):
                 processes=True,
                 memory_limit=settings.memory_limit,
                 dashboard_address=settings.dashboard_address,
-                # A worker's own page shows code and data too: it stays on this machine as well.
+                # Where a worker answers whether it is well: on this machine only.
                 worker_dashboard_address="127.0.0.1:0",
                 host="127.0.0.1",
                 protocol="tcp://" if security is None else "tls://",

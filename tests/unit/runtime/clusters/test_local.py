@@ -45,6 +45,17 @@ def test_as_many_tasks_side_by_side_as_there_are_threads(cluster):
     assert places(cluster.client, Stage("s", 1, lambda context, task: None)) == 1
 
 
+def test_workers_have_no_pages_of_their_own(cluster):
+    """Those need bokeh: a third of a second and 18 MiB for each worker."""
+
+    def modules():
+        import sys
+
+        return {"bokeh", "distributed"} & set(sys.modules)
+
+    assert list(cluster.client.run(modules).values()) == [{"distributed"}]
+
+
 def test_workers_block_ctrl_c_from_their_first_moment(cluster):
     (worker,) = [
         child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())
