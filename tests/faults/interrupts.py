@@ -62,6 +62,7 @@ def interrupt(
     *,
     group: bool = True,
     again: float | None = None,
+    own: int = 0,
 ) -> Interruption:
     """Start a command in `folder`, signal it after `delay` seconds, and look at what is left.
 
@@ -79,6 +80,8 @@ def interrupt(
         Whether all processes get it, as from a terminal, or the first one only.
     again : float, optional
         Seconds after which it is sent once more.
+    own : int
+        Exit code with which the command ends by itself.
     """
     log = folder.with_suffix(".stderr")
     with log.open("wb") as stderr:
@@ -105,15 +108,15 @@ def interrupt(
     _, alive = psutil.wait_procs(family, timeout=5.0)
     found = Interruption(code, seconds, lines)
     if not over:
-        found.findings = list(_findings(found, folder, alive, log.read_text()))
+        found.findings = list(_findings(found, folder, alive, log.read_text(), own))
     for each in alive:
         each.kill()
     return found
 
 
-def _findings(found: Interruption, folder: Path, alive: list[psutil.Process], text: str):
+def _findings(found: Interruption, folder: Path, alive: list[psutil.Process], text: str, own: int):
     # A signal that comes when all is done finds nothing to interrupt.
-    if found.code not in (0, 130):
+    if found.code not in (own, 130):
         yield f"exit code {found.code}"
     said = text.count(WORDS)
     if found.code == 130 and said != 1:
