@@ -112,7 +112,7 @@ COARSE = GridSpec(start=846.01, step=0.05, count=480)
     ("name", "change", "words"),
     [
         ("rvs", {"model_grid": COARSE}, "grid of rvs is 480 samples from 846.01 in steps of 0.05"),
-        ("rvs", {"sig_to_noise": "other_snr"}, "sig_to_noise of rvs is other_snr here"),
+        ("rvs", {"sig_to_noise": "grvs_mag"}, "sig_to_noise of rvs is grvs_mag here"),
     ],
 )
 def test_a_spectrum_of_another_grid_or_s_n_is_refused_unless_it_is_not_used(
