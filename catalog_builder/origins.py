@@ -13,6 +13,7 @@ from typing import Any
 from catalog_builder import provenance
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import digest_json
+from catalog_builder.contract.contract import Contract
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.model.locate import refuse_no_model
 from catalog_builder.model.origin import (
@@ -22,6 +23,7 @@ from catalog_builder.model.origin import (
     differences,
     facts_of,
     read_origin,
+    refuse_other_inputs,
     refuse_other_meaning,
 )
 from catalog_builder.runtime.receipts import Receipt
@@ -41,6 +43,8 @@ class Model:
     metrics: dict[str, Any]
     #: What it was trained on.
     origin: ModelOrigin
+    #: What its labels and inputs are.
+    contract: Contract
     #: Whether it was trained elsewhere and given to this run.
     given: bool
 
@@ -59,7 +63,12 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
     estimator = Estimator.load(path)
     origin = read_origin(estimator.document.provenance, path)
     differing = differences(origin, release)
-    refuse_other_meaning(differing, path)
+    contract, trained = estimator.contract, estimator.document.trained_inputs
+    shared = [name for name in trained if name in release.inputs.names]
+    refuse_other_meaning(differing, path, shared)
+    refuse_other_inputs(contract.inputs, shared, release, path)
+    if absent := [name for name in trained if name not in shared]:
+        warn(f"this release has no {', '.join(absent)}: the model does without for every star")
     if differing:
         named = list(differing.values())
         more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
@@ -69,7 +78,8 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         warn(f"the model was trained on {of}, this archive is {release.name}")
     if origin.simulated:
         warn("the model was trained on simulated stars")
-    return Model(path, estimator.digest, estimator.document.metrics, origin, given=True)
+    metrics = estimator.document.metrics
+    return Model(path, estimator.digest, metrics, origin, contract, given=True)
 
 
 def of_same_stars(tasks: Sequence[Task], stars: Sequence[Receipt], *more: Receipt) -> list[Task]:

@@ -24,6 +24,7 @@ from catalog_builder.catalog import stage as publishing
 from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
+from catalog_builder.contract.contract import Contract
 from catalog_builder.errors import ConfigError
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
@@ -31,6 +32,7 @@ from catalog_builder.features.counts import Count, counts_of, gaps_in_words
 from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.limits import refuse_lost_predictions
+from catalog_builder.labels.agreed import contract_of
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
@@ -111,6 +113,13 @@ class Pipeline:
         return survey
 
     @functools.cached_property
+    def contract(self) -> Contract:
+        """Labels and inputs: a given model's, or those of the survey and the release."""
+        if self.config.model_path is not None:
+            return self.model.contract
+        return contract_of(self.release, self.survey)
+
+    @functools.cached_property
     def archive(self) -> str:
         """Path or URL of the archive."""
         if not self.config.archive:
@@ -164,7 +173,9 @@ class Pipeline:
     def training(self) -> Receipt:
         """Training set: labels, their matches in each partition, and one store of them all."""
         settings, features = self.config.training, self.features
-        context = teaching.TrainingContext(self.workdir, self.survey, settings, self.config.seed)
+        context = teaching.TrainingContext(
+            self.workdir, self.contract, self.survey, settings, self.config.seed
+        )
         step = functools.partial(self._step, "training-set")
         (labels,) = step(
             teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)
@@ -173,7 +184,7 @@ class Pipeline:
         plan = teaching.plan_match(self.partitions, features, labels, self.release)
         self.matches = step(teaching.MATCH, context, origins.of_same_stars(plan, features, labels))
         plan = teaching.plan_assemble(
-            features, self.matches, self.survey, settings, self.config.seed
+            features, self.matches, self.contract, self.survey, settings, self.config.seed
         )
         taken = [match for match in self.matches if match.rows_out]
         (training,) = step(teaching.ASSEMBLE, context, origins.of_any_stars(plan, [labels, *taken]))
@@ -188,6 +199,7 @@ class Pipeline:
         settings, training = self.config.model, self.training
         context = learning.TrainContext(
             self.workdir,
+            self.contract,
             settings,
             self.config.seed,
             self.config.training_device,
@@ -196,15 +208,18 @@ class Pipeline:
         step = functools.partial(self._step, "train")
         if "train" in self.wanted:
             refuse_large_training(self.config, training.rows_out, self.release.inputs)
-        plan = learning.plan_members(training, settings, self.config.seed)
+        plan = learning.plan_members(training, self.contract, settings, self.config.seed)
         members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
         for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):
             self.driver.events.warn(remark)
-        plan = learning.plan_assemble(training, members, settings, context.provenance)
+        plan = learning.plan_assemble(
+            training, members, self.contract, settings, context.provenance
+        )
         (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
         path = self.workdir.root / made.output
         origin = ModelOrigin.model_validate(context.provenance)
-        return Model(path, made.output_digest, made.notes["metrics"], origin, given=False)
+        metrics = made.notes["metrics"]
+        return Model(path, made.output_digest, metrics, origin, self.contract, given=False)
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -260,6 +275,7 @@ class Pipeline:
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
             _ = self.model
         elif "training-set" in self.wanted:
+            self.config.model.refuse_too_large(self.contract)
             _ = self.label_file
         if "publish" in self.wanted:
             formats_of(self.config.publish.formats, self.schema)

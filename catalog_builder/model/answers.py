@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -11,12 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder.model.arrays import LABELS, MODALITIES
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.network import HybridNet
 from catalog_builder.model.slices import SLICE, sliced, whole_slices
-
-_SPECTRA = ("rvs", "xp")
 
 
 class Contradictions(NamedTuple):
@@ -24,26 +21,26 @@ class Contradictions(NamedTuple):
 
     Attributes
     ----------
-    conflict : ndarray of float64, shape (n,)
-        Chi-square of the labels from RVS alone against those from XP alone; NaN where either is
-        absent.
+    conflicts : ndarray of float64, shape (n, p)
+        For each pair of spectra, chi-square of the labels from the one alone against those from
+        the other alone; NaN where either is absent.
     disagreement : ndarray of float64, shape (n,)
         Variance between the members over the variance that each gives, mean of the labels.
     """
 
-    conflict: NDArray[np.float64]
+    conflicts: NDArray[np.float64]
     disagreement: NDArray[np.float64]
 
 
 class Alone(NamedTuple):
-    """What each kind of spectra says alone, of n stars with both, on the scale of the network.
+    """What each of two spectra says alone, of n stars with both, on the scale of the network.
 
     Attributes
     ----------
     rows : Tensor
         int64, (n,), their places in the batch.
     means, covariances : Tensor
-        float64, (2, n, 5) and (2, n, 5, 5): RVS, XP.
+        float64, (2, n, l) and (2, n, l, l).
     """
 
     rows: Tensor
@@ -61,19 +58,19 @@ class Alone(NamedTuple):
         return chi_square
 
     def either(self, together: Tensor) -> Tensor:
-        """Return the covariance if one of the two spectra is wrong, nobody knows which.
+        """Return the covariance if one of the two spectra is wrong, and it is not known which.
 
         The truth is then about the answer of the one or of the other, in half of the cases each.
 
         Parameters
         ----------
         together : Tensor
-            (b, 5), what the same network says from all inputs.
+            (b, l), what the same network says from all inputs.
 
         Returns
         -------
         Tensor
-            (b, 5, 5), mean square about `together`; 0 where a star has not both.
+            (b, l, l), mean square about `together`; 0 where a star has not both.
         """
         apart = self.means - together[self.rows]
         about = torch.einsum("kni,knj->knij", apart, apart) + self.covariances
@@ -82,33 +79,73 @@ class Alone(NamedTuple):
         return either
 
 
-def alone(network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor) -> Alone:
-    """Return what RVS alone and XP alone say.
+class _Said(NamedTuple):
+    """What one spectrum says alone: (n, l), (n, l, l), and where each star of the batch is."""
+
+    mean: Tensor
+    covariance: Tensor
+    place: Tensor
+
+
+def alone(network: HybridNet, embedded: Mapping[str, Tensor], usable: Tensor) -> list[Alone]:
+    """Return what the spectra of each pair say alone, in the order of ``inputs.pairs``.
 
     Parameters
     ----------
     network : HybridNet
-        One member: its branches have done their part, only the trunk is run twice more.
+        One member: its branches have done their part, only the trunk is run again, once for each
+        spectrum.
     embedded : mapping of str to Tensor
         Of b stars, from `HybridNet.embed`.
     usable : Tensor
-        (b, 4) bool.
+        (b, i) bool.
     """
-    rows = torch.nonzero(usable[:, 0] & usable[:, 1])[:, 0]
-    if not len(rows):
-        empty = torch.empty(2, 0, len(LABELS), dtype=torch.float64, device=usable.device)
-        return Alone(rows, empty, empty[..., None].expand(-1, -1, -1, len(LABELS)))
+    inputs = network.contract.inputs
+    has = {name: usable[:, inputs.place(name)] for name in inputs.spectra}
+    several = torch.zeros(len(usable), dtype=torch.int64, device=usable.device)
+    for one in has.values():
+        several = several + one
+    said: dict[str, _Said] = {}
+    for name, one in has.items():
+        rows = torch.nonzero(one & (several > 1))[:, 0]
+        if len(rows):
+            said[name] = _ask(network, embedded[name], name, rows, len(usable))
+    found = []
+    for first, second in inputs.pairs:
+        rows = torch.nonzero(has[first] & has[second])[:, 0]
+        found.append(
+            _both(rows, [said[first], said[second]]) if len(rows) else _nothing(network, rows)
+        )
+    return found
+
+
+def _ask(network: HybridNet, embedded: Tensor, name: str, rows: Tensor, count: int) -> _Said:
     asked = whole_slices(rows)
-    size = SLICE if usable.device.type == "cpu" else None
-    means, covariances = [], []
-    for name in _SPECTRA:
-        shown = torch.tensor([other == name for other in MODALITIES], device=usable.device)
-        seen = shown.expand(len(asked), -1)
-        out = sliced(partial(_answer, network, name), size, embedded[name][asked], seen)
-        mean, cholesky = mean_and_cholesky(out[: len(rows)].double())
-        means.append(mean)
-        covariances.append(cholesky @ cholesky.mT)
-    return Alone(rows, torch.stack(means), torch.stack(covariances))
+    device = embedded.device
+    size = SLICE if device.type == "cpu" else None
+    names = network.contract.inputs.names
+    seen = torch.tensor([other == name for other in names], device=device)
+    seen = seen.expand(len(asked), -1)
+    out = sliced(partial(_answer, network, name), size, embedded[asked], seen)
+    mean, cholesky = mean_and_cholesky(out[: len(rows)].double(), len(network.contract.labels))
+    place = torch.zeros(count, dtype=torch.int64, device=device)
+    place[rows] = torch.arange(len(rows), device=device)
+    return _Said(mean, cholesky @ cholesky.mT, place)
+
+
+def _both(rows: Tensor, said: Sequence[_Said]) -> Alone:
+    places = [one.place[rows] for one in said]
+    return Alone(
+        rows,
+        torch.stack([one.mean[place] for one, place in zip(said, places, strict=True)]),
+        torch.stack([one.covariance[place] for one, place in zip(said, places, strict=True)]),
+    )
+
+
+def _nothing(network: HybridNet, rows: Tensor) -> Alone:
+    labels = len(network.contract.labels)
+    empty = torch.empty(2, 0, labels, dtype=torch.float64, device=rows.device)
+    return Alone(rows, empty, empty[..., None].expand(-1, -1, -1, labels))
 
 
 def _answer(network: HybridNet, name: str, embedded: Tensor, usable: Tensor) -> Tensor:
@@ -116,7 +153,7 @@ def _answer(network: HybridNet, name: str, embedded: Tensor, usable: Tensor) -> 
 
 
 def disagreement(aleatoric: Tensor, epistemic: Tensor, trained: Tensor) -> Tensor:
-    """Return the mean ratio (n,) of the variances between and within members, both (n, 5, 5)."""
+    """Return the mean ratio (n,) of the variances between and within members, both (n, l, l)."""
     within, between = (
         torch.diagonal(part, dim1=1, dim2=2)[:, trained] for part in (aleatoric, epistemic)
     )

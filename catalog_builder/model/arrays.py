@@ -1,4 +1,4 @@
-"""Labelled stars in memory, and the names that all of the model goes by."""
+"""Labelled stars in memory, and which inputs stars have."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder import schema
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.inputs import PARALLAX, Inputs
 from catalog_builder.errors import ModelError
 
 Block = Mapping[str, NDArray[np.generic]]
-
-LABELS = schema.LABELS
-MODALITIES = schema.MODALITIES
 
 
 class Split(IntEnum):
@@ -34,26 +32,29 @@ class TrainingArrays:
 
     Attributes
     ----------
+    contract : Contract
+        What labels and inputs are.
     block : mapping of str to numpy.ndarray
         The feature block, n stars.
     labels, label_error : numpy.ndarray
-        (n, 5), in the order of `LABELS` [K, log10(cm s-2), dex, dex, dex]; NaN where missing.
+        (n, l), in the order and the units of the contract's labels; NaN where missing.
     split : numpy.ndarray
         (n,) of `Split`.
     """
 
+    contract: Contract
     block: Block
     labels: NDArray[np.float32]
     label_error: NDArray[np.float32]
     split: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        stars = len(self.split)
+        expected = (len(self.split), len(self.contract.labels))
         shapes = {"labels": self.labels.shape, "label_error": self.label_error.shape}
         for name, shape in shapes.items():
-            if shape != (stars, len(LABELS)):
+            if shape != expected:
                 raise ModelError(
-                    f"training array {name} has shape {shape}, not {(stars, len(LABELS))}.",
+                    f"training array {name} has shape {shape}, not {expected}.",
                     "Build the training store again.",
                 )
 
@@ -67,6 +68,7 @@ class TrainingArrays:
     def take(self, rows: NDArray[np.intp]) -> TrainingArrays:
         """Return the stars of some rows."""
         return TrainingArrays(
+            contract=self.contract,
             block={name: values[rows] for name, values in self.block.items()},
             labels=self.labels[rows],
             label_error=self.label_error[rows],
@@ -88,9 +90,69 @@ class TrainingArrays:
         return digest.hexdigest()
 
 
-def presence(block: Block) -> NDArray[np.bool_]:
-    """Return which of `MODALITIES` each star has, (n, 4)."""
-    return np.stack([np.asarray(block[f"has_{name}"], dtype=bool) for name in MODALITIES], axis=1)
+def presence(block: Block, inputs: Inputs) -> NDArray[np.bool_]:
+    """Return which inputs each star has, (n, i); none where the block says nothing of one."""
+    stars = len(block["source_id"])
+    has = [
+        np.asarray(block.get(f"has_{name}", np.zeros(stars)), dtype=bool) for name in inputs.names
+    ]
+    return np.stack(has, axis=1) if has else np.zeros((stars, 0), dtype=bool)
+
+
+def completed(block: Block, inputs: Inputs) -> Block:
+    """Return a block that has every array of some inputs: those that it lacks are absent.
+
+    A model may know inputs that a release does not have, and be asked about its stars all the
+    same. An input counts as absent as a whole where any of its arrays is.
+    """
+    added: dict[str, NDArray[np.generic]] = {}
+    stars = len(block["source_id"])
+    for name, arrays in _arrays_of(inputs).items():
+        missing = {key: empty for key, empty in arrays.items() if key not in block}
+        added |= {
+            key: np.broadcast_to(empty, (stars, *empty.shape)) for key, empty in missing.items()
+        }
+        if missing or f"has_{name}" not in block:
+            added[f"has_{name}"] = np.zeros(stars, dtype=bool)
+    return {**block, **added} if added else block
+
+
+def _arrays_of(inputs: Inputs) -> dict[str, dict[str, NDArray[np.generic]]]:
+    """Return, by input, its arrays of features with what one star without it has there."""
+    nothing = np.array(np.nan, dtype=np.float32)
+    found: dict[str, dict[str, NDArray[np.generic]]] = {}
+    for name, spectrum in inputs.spectra.items():
+        flux = np.zeros(spectrum.samples, dtype=np.float32)
+        found[name] = {f"{name}_flux": flux, f"{name}_flux_error": flux}
+        if spectrum.kind == "lines":
+            found[name][f"{name}_mask"] = np.zeros(spectrum.samples, dtype=bool)
+            found[name][f"{name}_normalisation"] = np.array(0, dtype=np.uint8)
+    for name, bands in inputs.photometry.items():
+        found[name] = dict.fromkeys(bands.columns, nothing)
+    if inputs.parallax:
+        names = (PARALLAX, f"{PARALLAX}_corrected", f"{PARALLAX}_error")
+        found[PARALLAX] = dict.fromkeys(names, nothing)
+    return found
+
+
+def signal_to_noise(block: Block, name: str, inputs: Inputs) -> NDArray[np.float64]:
+    """Return the signal-to-noise ratio of a spectrum of lines, (n,).
+
+    That of its column where there is one; else the median of flux over error of its samples, NaN
+    for a star without the spectrum.
+    """
+    column = inputs.spectra[name].sig_to_noise
+    if column is not None and column in block:
+        return np.asarray(block[column], dtype=np.float64)
+    flux, error = (
+        np.asarray(block[f"{name}_{kind}"], dtype=np.float64) for kind in ("flux", "flux_error")
+    )
+    used = np.asarray(block[f"{name}_mask"], dtype=bool) & (error > 0)
+    ratio = np.where(used, flux / np.where(used, error, 1.0), np.nan)
+    found = np.full(len(flux), np.nan)
+    some = used.any(axis=1)
+    found[some] = np.nanmedian(ratio[some], axis=1)
+    return found
 
 
 def batches(block: Block, size: int) -> Iterator[Block]:

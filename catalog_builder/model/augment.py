@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Generator, Tensor
 
-from catalog_builder.model.inputs import MODALITIES, Stars
+from catalog_builder.model.inputs import Stars
 
 
 def add_noise(stars: Stars, share: float, factor: float, generator: Generator) -> Stars:
@@ -22,46 +22,57 @@ def add_noise(stars: Stars, share: float, factor: float, generator: Generator) -
     chosen = _uniform((len(stars), 1), stars, generator) < share
     k = _uniform((len(stars), 1), stars, generator) * factor * chosen
     growth = torch.sqrt(1.0 + k**2)
-    fluxes: dict[str, Tensor] = {}
-    for name in ("rvs", "xp"):
-        flux: Tensor = getattr(stars, f"{name}_flux")
-        error: Tensor = getattr(stars, f"{name}_flux_error")
-        if not flux.numel():
-            continue
+    noisy: dict[str, Tensor] = {}
+    for name in stars.with_samples():
+        flux, error = stars[f"{name}.flux"], stars[f"{name}.flux_error"]
         noise = torch.randn(flux.shape, generator=generator, device=flux.device)
-        fluxes |= {f"{name}_flux": flux + k * error * noise, f"{name}_flux_error": error * growth}
-    return replace(stars, **fluxes)
+        noisy |= {f"{name}.flux": flux + k * error * noise, f"{name}.flux_error": error * growth}
+    return stars.changed(noisy)
 
 
-def swap_rvs(stars: Stars, share: float, generator: Generator) -> Stars:
-    """Give a share of the stars the RVS spectrum of another star of nearly the same colour.
+def swap_spectra(stars: Stars, share: float, generator: Generator) -> Stars:
+    """Give a share of the stars the spectrum of lines of another star of nearly the same colour.
 
     Blends and mistaken identities are rare in a training set and not in an archive. A network that
     has met spectra that contradict the other inputs trusts them less where they do, and says so in
-    its sigma.
+    its sigma. Where there are several spectra of lines, each is another star's for itself.
     """
-    if share == 0.0 or not stars.rvs_flux.numel() or not stars.photometry.numel():
+    photometry = stars.inputs.magnitude_owner
+    if share == 0.0 or photometry is None or not stars[photometry].numel():
         return stars
-    order = torch.argsort(stars.photometry[:, 1])
+    # The first colour, if there is one; the magnitude stands before it.
+    like = stars[photometry][:, :2][:, -1]
+    order = torch.argsort(like)
     giver = torch.empty_like(order)
     giver[order] = order.roll(1)
-    both = stars.present[:, 0] & stars.present[giver, 0]
-    chosen = both & (_uniform((len(stars),), stars, generator) < share)
-    rows = torch.where(chosen, giver, torch.arange(len(stars), device=giver.device))
-    names = ("rvs_flux", "rvs_flux_error", "rvs_mask", "rvs_class")
-    return replace(stars, **{name: getattr(stars, name)[rows] for name in names})
+    own = torch.arange(len(stars), device=giver.device)
+    swapped: dict[str, Tensor] = {}
+    for name in _line_spectra(stars):
+        has = stars.has(name)
+        chosen = has & has[giver] & (_uniform((len(stars),), stars, generator) < share)
+        rows = torch.where(chosen, giver, own)
+        kinds = ("flux", "flux_error", "mask", "class")
+        swapped |= {f"{name}.{kind}": stars[f"{name}.{kind}"][rows] for kind in kinds}
+    return stars.changed(swapped)
 
 
 def untell_normalisation(stars: Stars, share: float, generator: Generator) -> Stars:
-    """Hide from a share of the stars which of the two normalisations their RVS spectrum has.
+    """Hide from a share of the stars which of the two normalisations a spectrum of lines has.
 
     A release that does not say, and spectra of other hands, are *unknown*: without this a network
     meets that for the first time when it is asked about them.
     """
-    if share == 0.0 or not stars.rvs_flux.numel():
+    if share == 0.0:
         return stars
-    told = _uniform((len(stars), 1), stars, generator) >= share
-    return replace(stars, rvs_class=stars.rvs_class * told)
+    classes: dict[str, Tensor] = {}
+    for name in _line_spectra(stars):
+        told = _uniform((len(stars), 1), stars, generator) >= share
+        classes[f"{name}.class"] = stars[f"{name}.class"] * told
+    return stars.changed(classes)
+
+
+def _line_spectra(stars: Stars) -> list[str]:
+    return [name for name in stars.with_samples() if name in stars.inputs.lines]
 
 
 def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: Generator) -> Stars:
@@ -72,7 +83,7 @@ def hide_inputs(stars: Stars, inputs: Collection[str], share: float, generator: 
     if share == 0.0:
         return stars
     usable = stars.present.clone()
-    for column in (i for i, name in enumerate(MODALITIES) if name not in inputs):
+    for column in (i for i, name in enumerate(stars.inputs.names) if name not in inputs):
         usable[:, column] = False
     chosen = _uniform((len(stars), 1), stars, generator) < share
     kept = usable & ((_uniform(usable.shape, stars, generator) < 0.5) | ~chosen)

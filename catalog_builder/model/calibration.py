@@ -5,8 +5,8 @@ of the inputs the stars of the validation and the calibration split are predicte
 inputs hidden, and two factors on the networks' sigma are fitted per label (`calibration_fit`): one
 that makes it hold 68.3 % of the networks' own errors, and one that makes 1.96 of it hold 95 %.
 Errors have longer tails than a Gaussian, so the two differ, by the same share for all stars of a
-subset. Each factor is a product of smooth curves in S/N (or XP noise, or G), the predicted Teff and
-metallicity, and sigma itself.
+subset. Each factor is a product of smooth curves in S/N (or the noise of a low-resolution spectrum,
+or the magnitude), the predicted temperature and metallicity, and sigma itself.
 
 Label surveys hold brighter stars than the archive. So each star is predicted twice: as it was
 observed, and with its spectra made noisier, as those of a fainter twin.
@@ -21,13 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from catalog_builder.model.inputs import LABELS, MODALITIES, Block
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.labels import Labels, Role
+from catalog_builder.model.arrays import Block, signal_to_noise
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 #: What a factor depends on, in the order of the columns of `coordinates`.
-COORDINATES = ("brightness", "teff", "metallicity", "sigma")
+COORDINATES = ("brightness", "temperature", "metallicity", "sigma")
 #: Key of the correction for subsets of the inputs that no calibration star has.
 ANY_INPUTS = "any"
 
@@ -93,38 +96,65 @@ class LabelFactors(BaseModel):
 Calibration = Mapping[str, tuple[LabelFactors, ...]]
 
 
-def inputs_key(used: NDArray[np.bool_]) -> str:
-    """Return the name of one subset of the inputs, (4,), in a calibration."""
-    return "+".join(name for name, has in zip(MODALITIES, used, strict=True) if has)
+def inputs_key(used: NDArray[np.bool_], inputs: Inputs) -> str:
+    """Return the name of one subset of the inputs, (i,), in a calibration."""
+    return "+".join(name for name, has in zip(inputs.names, used, strict=True) if has)
 
 
-def coordinates(block: Block, mean: Array, sigma: Array, used: Bools) -> Array:
-    """Return what the factors of each label depend on, (5, n, 4), in the order of `COORDINATES`.
+def coordinates(block: Block, mean: Array, sigma: Array, used: Bools, contract: Contract) -> Array:
+    """Return what the factors of each label depend on, (l, n, 4), in the order of `COORDINATES`.
 
     Parameters
     ----------
     block : mapping of str to numpy.ndarray
         Feature block of n stars.
     mean, sigma : numpy.ndarray
-        (n, 5) predicted labels, and sigma before calibration in the labels' units.
+        (n, l) predicted labels, and sigma before calibration in the labels' units.
     used : numpy.ndarray
-        (n, 4) bool. Brightness is log10(S/N) where the RVS spectrum was used, else log10 of the
-        XP spectrum's relative noise where that was used, else G.
+        (n, i) bool. Brightness is told by the first spectrum that was used: log10(S/N) of one of
+        lines, log10 of the relative noise of one of low resolution; else it is the magnitude.
+    contract : Contract
+        What labels and inputs are. Without a label of temperature or metallicity that coordinate
+        is NaN.
     """
-    snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
-    xp_noise = np.asarray(block["xp_flux_error"], dtype=np.float64).mean(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        log_snr, log_noise = np.log10(np.where(snr > 0, snr, np.nan)), np.log10(xp_noise)
         log_sigma = np.log(sigma)
-    brightness = np.where(used[:, 1], log_noise, np.asarray(block["phot_g_mean_mag"], np.float64))
-    brightness = np.where(used[:, 0], log_snr, brightness)
-    m_h, fe_h = mean[:, LABELS.index("m_h")], mean[:, LABELS.index("fe_h")]
-    shared = np.stack([brightness, mean[:, 0], np.where(np.isfinite(m_h), m_h, fe_h)], axis=1)
+    labels = contract.labels
+    places = [
+        _brightness(block, used, contract.inputs),
+        _first_finite(mean, labels, "temperature"),
+        _first_finite(mean, labels, "metallicity"),
+    ]
+    shared = np.stack(places, axis=1)
     each = [np.column_stack([shared, column]) for column in log_sigma.T]
     return np.where(np.isfinite(each), each, np.nan)
 
 
-def fainter_twins(block: Block, noise_factor: float) -> Block:
+def _brightness(block: Block, used: Bools, inputs: Inputs) -> Array:
+    brightness = np.full(len(used), np.nan)
+    if inputs.magnitude is not None:
+        brightness = np.asarray(block[inputs.magnitude], np.float64)
+    # From the last to the first, which counts.
+    for name, spectrum in reversed(inputs.spectra.items()):
+        if spectrum.kind == "lines":
+            snr = signal_to_noise(block, name, inputs)
+            told = np.where(snr > 0, snr, np.nan)
+        else:
+            told = np.asarray(block[f"{name}_flux_error"], dtype=np.float64).mean(axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            brightness = np.where(used[:, inputs.place(name)], np.log10(told), brightness)
+    return brightness
+
+
+def _first_finite(mean: Array, labels: Labels, role: Role) -> Array:
+    """Return the first label of a role that each star has, (n,), NaN without."""
+    found = np.full(len(mean), np.nan)
+    for place, _ in labels.with_role(role):
+        found = np.where(np.isfinite(found), found, mean[:, place])
+    return found
+
+
+def fainter_twins(block: Block, noise_factor: float, inputs: Inputs) -> Block:
     """Return the stars with the spectra of fainter twins; always the same for the same stars.
 
     A star's noise gains k times its flux errors, k uniform in 0..noise_factor, as fit stars do in
@@ -135,34 +165,39 @@ def fainter_twins(block: Block, noise_factor: float) -> Block:
     k = rng.uniform(0.0, noise_factor, (stars, 1))
     growth = np.sqrt(1.0 + k**2)
     twins = dict(block)
-    for name in ("rvs", "xp"):
+    for name, spectrum in inputs.spectra.items():
         error = np.asarray(block[f"{name}_flux_error"], dtype=np.float32)
         noise = rng.standard_normal(error.shape, dtype=np.float32)
         noise *= error * k.astype(np.float32)
         noise += np.asarray(block[f"{name}_flux"], dtype=np.float32)
         twins[f"{name}_flux"] = noise
         twins[f"{name}_flux_error"] = error * growth.astype(np.float32)
-    snr = np.asarray(block["rvs_spec_sig_to_noise"], dtype=np.float64)
-    twins["rvs_spec_sig_to_noise"] = snr / growth[:, 0]
+        if spectrum.sig_to_noise is not None and spectrum.sig_to_noise in block:
+            snr = np.asarray(block[spectrum.sig_to_noise], dtype=np.float64)
+            twins[spectrum.sig_to_noise] = snr / growth[:, 0]
     return twins
 
 
-def factors(calibration: Calibration, used: Bools, places: Array) -> tuple[Array, Array]:
-    """Return the factors on sigma and on 1.96 sigma, (n, 5) each.
+def factors(
+    calibration: Calibration, used: Bools, places: Array, inputs: Inputs
+) -> tuple[Array, Array]:
+    """Return the factors on sigma and on 1.96 sigma, (n, l) each.
 
     Parameters
     ----------
     calibration : mapping of str to tuple of LabelFactors
         Of a model document.
     used : numpy.ndarray
-        (n, 4) bool, inputs used.
+        (n, i) bool, inputs used.
     places : numpy.ndarray
-        (5, n, 4), from `coordinates`.
+        (l, n, 4), from `coordinates`.
+    inputs : Inputs
+        What the columns of `used` are.
     """
-    on_sigma, on_interval = np.ones((2, len(used), len(LABELS)))
+    on_sigma, on_interval = np.ones((2, len(used), len(places)))
     for subset in np.unique(used, axis=0):
         rows = (used == subset).all(axis=1)
-        of_subset = calibration.get(inputs_key(subset)) or calibration.get(ANY_INPUTS, ())
+        of_subset = calibration.get(inputs_key(subset, inputs)) or calibration.get(ANY_INPUTS, ())
         for column, label in enumerate(of_subset):
             on_sigma[rows, column] = label.sigma(places[column][rows])
             on_interval[rows, column] = label.interval95(places[column][rows])

@@ -18,7 +18,7 @@ from torch.optim import AdamW
 from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import ModelError
 from catalog_builder.model.files import COPY_AGAIN, read_whole
-from catalog_builder.model.settings import MOST_WEIGHTS, ModelSettings
+from catalog_builder.model.settings import MOST_WEIGHTS
 from catalog_builder.runtime.workdir import write_atomically
 
 #: Names and shapes of some hundred tensors take 10 kB.
@@ -172,16 +172,14 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_tensors(path, checkpoint.tensors, sealed)
 
 
-def read_checkpoint(
-    path: Path, settings: ModelSettings, network: nn.Module, optimiser: AdamW
-) -> Checkpoint | None:
+def read_checkpoint(path: Path, network: nn.Module, optimiser: AdamW) -> Checkpoint | None:
     """Return what `write_checkpoint` wrote; None if it is damaged, in one bit or altogether.
 
     Version 0.1.0 wrote no digest: its tensors need only be finite and fit the network, so that
     hours of training go on.
     """
     # Weights, their average, the best of it, and two moments of the optimiser.
-    most = 4 * 6 * settings.weights
+    most = 4 * 6 * sum(values.numel() for values in network.state_dict().values())
     try:
         tensors, document = read_tensors(path, most, head=_CHECKPOINT_HEAD)
         given = document.pop(_SUM, None)

@@ -6,28 +6,27 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.labels import Labels
 from catalog_builder.documents import DocumentError, parse_json
 from catalog_builder.errors import ModelError
-from catalog_builder.model.calibration import ANY_INPUTS, LabelFactors, inputs_key
+from catalog_builder.model.calibration import ANY_INPUTS, LabelFactors
 from catalog_builder.model.files import COPY_AGAIN, read_whole
+from catalog_builder.model.layout3 import LAYOUT_3, from_layout_3
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.scaling import Scaling
 from catalog_builder.model.settings import ModelSettings
-from catalog_builder.schema import LABELS, MODALITIES
 
 SELECTION_FILE: Final = "selection.safetensors"
-FORMAT = "catalog-builder model, layout 3"
-#: Settings that came after the layout, as models have them that do not name them.
-_NOT_YET = {"untold_share": 0.0}
-#: Bytes of a document: with the most regimes and knots that settings allow it has some 2 MB.
-_LIMIT = 8 << 20
+FORMAT: Final = "catalog-builder model, layout 4"
+#: Bytes of a document: one of five labels and four inputs with the most regimes and knots that
+#: settings allow has some 2 MB.
+_LIMIT = 32 << 20
 _RETRAIN = "Train the model again with this version of the program."
 #: What is read of the measures of a label.
 _MOST, _MOST_STARS = 1e300, 2**53
@@ -65,16 +64,18 @@ class ModelDocument(BaseModel):
     ----------
     settings : ModelSettings
         Hyper-parameters; they fix the shapes of the weights.
-    labels, trained_labels : tuple of str
-        Order of the labels, and those that enough fit stars had. The others are never predicted.
+    contract : Contract
+        Its labels, in their order, and its inputs: all that is needed to use it.
+    trained_labels : tuple of str
+        Labels that enough fit stars had. The others are never predicted.
     trained_inputs : tuple of str
         Inputs that any fit star had. The others are ignored in prediction.
     label_stars : dict of str to int
         Fit stars per label.
     label_range : dict of str to (float, float)
         Least and greatest value of each trained label among the fit stars.
-    g_range, parallax_range : (float, float), optional
-        The same of G [mag] and of the corrected parallax [mas].
+    magnitude_range, parallax_range : (float, float), optional
+        The same of the magnitude [mag] and of the corrected parallax [mas].
     scaling : dict
         `Scaling.to_json`.
     calibration : dict
@@ -97,12 +98,12 @@ class ModelDocument(BaseModel):
 
     format: str = FORMAT
     settings: ModelSettings
-    labels: tuple[str, ...]
+    contract: Contract
     trained_labels: tuple[str, ...]
     trained_inputs: tuple[str, ...]
     label_stars: dict[str, Stars]
     label_range: dict[str, Range]
-    g_range: Range | None
+    magnitude_range: Range | None
     parallax_range: Range | None
     scaling: dict[str, list[float]]
     calibration: dict[str, tuple[LabelFactors, ...]]
@@ -113,14 +114,6 @@ class ModelDocument(BaseModel):
     weights: tuple[Weights, ...]
     selection: Weights
     digest: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_what_is_newer(cls, content: Any) -> Any:
-        """Say of an older model that it was trained without what came later."""
-        if isinstance(content, dict) and isinstance(content.get("settings"), dict):
-            return {**content, "settings": {**_NOT_YET, **content["settings"]}}
-        return content
 
     def content_digest(self) -> str:
         """Return the SHA-256 of everything but the digest itself, as hexadecimal digits."""
@@ -143,7 +136,7 @@ def read_document(path: Path) -> ModelDocument:
     file = path / MODEL_JSON
     content = _read(file)
     try:
-        document = ModelDocument.model_validate(content)
+        document = ModelDocument.model_validate(_upgraded(content))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -164,10 +157,18 @@ def read_document(path: Path) -> ModelDocument:
     for problem in _problems(document):
         raise ModelError(f"{file} is not a model of this program: {problem}.", _RETRAIN)
     try:
-        Scaling.from_json(document.scaling)
+        document.settings.refuse_too_large(document.contract)
+        Scaling.from_json(document.scaling, document.contract)
     except ModelError as error:
         raise ModelError(f"{file}: {error.problem}", _RETRAIN) from error
     return document
+
+
+def _upgraded(content: Any) -> Any:
+    """Return a document as one of this layout; what is of neither is left for its check."""
+    if isinstance(content, dict) and content.get("format") == LAYOUT_3:
+        return {**from_layout_3(content), "format": FORMAT}
+    return content
 
 
 def _read(file: Path) -> Any:
@@ -201,20 +202,22 @@ def _not_finite(value: Any, key: str = "") -> Iterator[str]:
 
 def _problems(document: ModelDocument) -> Iterator[str]:
     """Yield what no training of this program writes, though every value is of its type."""
-    if document.labels != LABELS:
-        yield f"labels are {_some(document.labels)}, not {LABELS}"
+    labels, inputs = document.contract.labels, document.contract.inputs
     for key, names, known in (
-        ("trained_labels", document.trained_labels, LABELS),
-        ("trained_inputs", document.trained_inputs, MODALITIES),
+        ("trained_labels", document.trained_labels, labels.names),
+        ("trained_inputs", document.trained_inputs, inputs.names),
     ):
         if not names or names != tuple(name for name in known if name in names):
-            yield f"{key} are {_some(names)}: none, one twice, or others than {known} in this order"
-    if set(document.label_stars) != set(LABELS):
-        yield f"label_stars is of {_some(document.label_stars)}, not of {LABELS}"
+            yield (
+                f"{key} are {_some(names)}: none, one twice, or others than {_some(known)} in this"
+                " order"
+            )
+    if set(document.label_stars) != set(labels.names):
+        yield f"label_stars is of {_some(document.label_stars)}, not of {_some(labels.names)}"
     if set(document.label_range) != set(document.trained_labels):
         yield f"label_range is of {_some(document.label_range)}, not of the trained_labels"
     yield from _calibration_problems(document)
-    yield from _metric_problems(document.metrics)
+    yield from _metric_problems(document.metrics, labels)
     members = len(document.weights)
     if not 1 <= members <= document.settings.members:
         yield f"weights: {members} members of {document.settings.members} (settings.members)"
@@ -228,17 +231,23 @@ def _problems(document: ModelDocument) -> Iterator[str]:
 
 
 def _calibration_problems(document: ModelDocument) -> Iterator[str]:
-    usable = [(name in document.trained_inputs, False) for name in MODALITIES]
-    subsets = {inputs_key(np.array(used)) for used in product(*usable)} - {""}
-    unknown = set(document.calibration) - subsets - {ANY_INPUTS}
+    labels = len(document.contract.labels)
+    known = [name for name in document.contract.inputs.names if name in document.trained_inputs]
+    unknown = [key for key in document.calibration if key != ANY_INPUTS and not _is_of(key, known)]
     if unknown or ANY_INPUTS not in document.calibration:
         yield f"calibration lacks {ANY_INPUTS!r}, or has the unknown {_some(unknown)}"
-    for key, labels in document.calibration.items():
-        if len(labels) != len(LABELS):
-            yield f"calibration.{key} is not calibrated for {len(LABELS)} labels"
+    for key, factors in document.calibration.items():
+        if len(factors) != labels:
+            yield f"calibration.{key} is not calibrated for {labels} labels"
 
 
-def _metric_problems(metrics: dict[str, Any]) -> Iterator[str]:
+def _is_of(key: str, known: list[str]) -> bool:
+    """Tell whether a key names some of the inputs, in their order."""
+    names = set(key.split("+"))
+    return key == "+".join(name for name in known if name in names)
+
+
+def _metric_problems(metrics: dict[str, Any], declared: Labels) -> Iterator[str]:
     """Yield what the closing lines and the report could not show."""
     if "as_observed" not in metrics:
         yield "metrics are not given of the stars as_observed"
@@ -249,7 +258,7 @@ def _metric_problems(metrics: dict[str, Any]) -> Iterator[str]:
         regimes = measured["by_regime"]
         groups = [measured["all"], *regimes.values()] if isinstance(regimes, dict) else [None]
         for labels in groups:
-            if not isinstance(labels, dict) or not set(labels) <= set(LABELS):
+            if not isinstance(labels, dict) or not set(labels) <= set(declared.names):
                 yield f"metrics.{view} holds something else than labels"
                 return
             if any(not _is_measured(measures) for measures in labels.values()):

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +14,7 @@ from torch import Tensor
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.answers import Contradictions
-from catalog_builder.model.calibration import (
-    ANY_INPUTS,
-    LabelFactors,
-    coordinates,
-    fainter_twins,
-    inputs_key,
-)
-from catalog_builder.model.calibration_fit import fit_label_factors
+from catalog_builder.model.calibrate import Tell, calibrate, hide
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.document import (
     SELECTION_FILE,
@@ -32,21 +23,19 @@ from catalog_builder.model.document import (
     member_file,
     read_document,
 )
-from catalog_builder.model.estimator import Estimator, Prediction, build_network
+from catalog_builder.model.estimator import Estimator, build_network
 from catalog_builder.model.files import file_digest
 from catalog_builder.model.fit import LOG, WEIGHTS
 from catalog_builder.model.inputs import (
-    LABELS,
-    MODALITIES,
     Block,
     Scaling,
     Split,
     TrainingArrays,
-    presence,
 )
 from catalog_builder.model.limits import fit_selection
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.metrics import label_metrics, metrics_by_regime, regimes
+from catalog_builder.model.prediction import Prediction
 from catalog_builder.model.sample import label_stars, trainable, trained_names
 from catalog_builder.model.selection import Selection
 from catalog_builder.model.settings import ModelSettings
@@ -54,9 +43,6 @@ from catalog_builder.runtime.workdir import write_atomically
 
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 
-Array = NDArray[np.float64]
-#: Told which share of the work is done.
-Tell = Callable[[float], None]
 #: Shares of the time that the tests of a prediction (and reading) and then the calibration take;
 #: measuring and writing take the rest. Of 22 191 stars: 2.5, 3.2 and 1.1 s of processor time, of
 #: 928 simulated ones 2.2, 2.7 and 0.5 s.
@@ -104,49 +90,16 @@ def assemble(
         another model.
     """
     say = tell or _to_nobody
-    inputs, trained = trainable(data, settings)
-    training_digest = data.digest()
-    expected = {
-        "data": training_digest,
-        "scaling": scaling.digest(),
-        "settings": settings.training(),
-        "inputs": list(inputs),
-    }
     files = [member / WEIGHTS for member in members]
-    tensors = [_member_weights(file, settings, expected) for file in files]
-    fit = data.subset(Split.FIT)
-    draft = ModelDocument(
-        settings=settings,
-        labels=LABELS,
-        trained_labels=tuple(trained_names(trained)),
-        trained_inputs=inputs,
-        label_stars=dict(zip(LABELS, label_stars(data).tolist(), strict=True)),
-        label_range={
-            name: limits
-            for name, column in zip(LABELS, fit.labels.T, strict=True)
-            if name in trained_names(trained) and (limits := _range(column))
-        },
-        g_range=_range(fit.block["phot_g_mean_mag"]),
-        parallax_range=_range(fit.block["parallax_corrected"]),
-        scaling=scaling.to_json(),
-        calibration={},
-        training_digest=training_digest,
-        source_id_digest=_digest_of_ids(fit.block),
-        metrics={},
-        provenance=provenance,
-        weights=tuple(
-            Weights(file=member_file(number), sha256=file_digest(file))
-            for number, file in enumerate(files)
-        ),
-        selection=Weights(file=SELECTION_FILE, sha256=""),
-    )
+    draft = _draft(files, data, scaling, settings, provenance)
+    tensors = [_member_weights(file, draft, scaling) for file in files]
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
     selection = _select(Estimator(networks, draft), data)
     say(_SELECT)
     kept_back = data.subset(Split.VALIDATION, Split.CALIBRATION)
-    calibration = _calibrate(
+    calibration = calibrate(
         Estimator(networks, draft), kept_back, lambda share: say(_SELECT + _CALIBRATE * share)
     )
     calibrated = draft.model_copy(update={"calibration": calibration})
@@ -159,6 +112,45 @@ def assemble(
     return document.digest
 
 
+def _draft(
+    files: Sequence[Path],
+    data: TrainingArrays,
+    scaling: Scaling,
+    settings: ModelSettings,
+    provenance: dict[str, Any],
+) -> ModelDocument:
+    """Return what can be said of a model before it is calibrated."""
+    inputs, trained = trainable(data, settings)
+    labels, known = data.contract.labels, data.contract.inputs
+    names = trained_names(labels, trained)
+    fit = data.subset(Split.FIT)
+    return ModelDocument(
+        settings=settings,
+        contract=data.contract,
+        trained_labels=tuple(names),
+        trained_inputs=inputs,
+        label_stars=dict(zip(labels.names, label_stars(data).tolist(), strict=True)),
+        label_range={
+            name: limits
+            for name, column in zip(labels.names, fit.labels.T, strict=True)
+            if name in names and (limits := _range(column))
+        },
+        magnitude_range=None if known.magnitude is None else _range(fit.block[known.magnitude]),
+        parallax_range=_range(fit.block["parallax_corrected"]) if known.parallax else None,
+        scaling=scaling.to_json(),
+        calibration={},
+        training_digest=data.digest(),
+        source_id_digest=_digest_of_ids(fit.block),
+        metrics={},
+        provenance=provenance,
+        weights=tuple(
+            Weights(file=member_file(number), sha256=file_digest(file))
+            for number, file in enumerate(files)
+        ),
+        selection=Weights(file=SELECTION_FILE, sha256=""),
+    )
+
+
 def _to_nobody(share: float) -> None:
     del share
 
@@ -168,10 +160,15 @@ def read_metrics(path: Path) -> dict[str, Any]:
     return read_document(path).metrics
 
 
-def _member_weights(
-    file: Path, settings: ModelSettings, expected: Mapping[str, Any]
-) -> dict[str, Tensor]:
-    tensors, document = read_tensors(file, 4 * settings.weights)
+def _member_weights(file: Path, draft: ModelDocument, scaling: Scaling) -> dict[str, Tensor]:
+    settings = draft.settings
+    tensors, document = read_tensors(file, 4 * settings.weights(draft.contract))
+    expected = {
+        "data": draft.training_digest,
+        "scaling": scaling.digest(),
+        "settings": settings.training(),
+        "inputs": list(draft.trained_inputs),
+    }
     identity = document.get("identity", {})
     differing = [name for name, value in expected.items() if identity.get(name) != value]
     if differing:
@@ -180,89 +177,6 @@ def _member_weights(
             "Train all members on one training store with one set of settings.",
         )
     return tensors
-
-
-def _calibrate(
-    estimator: Estimator, data: TrainingArrays, tell: Tell
-) -> dict[str, tuple[LabelFactors, ...]]:
-    """Return the factors on sigma of every subset of the inputs that these stars have."""
-    if not len(data):
-        raise ModelError(
-            "The training sample has no validation or calibration stars.",
-            "Use a larger training sample or other split shares.",
-        )
-    settings = estimator.document.settings
-    twins = replace(data, block=fainter_twins(data.block, settings.noise_factor))
-    subsets = list(_subsets(data, estimator))
-    done, work = 0, sum(rows.size for _, rows in subsets)
-    seen, fitted = [], {}
-    for shown, rows in subsets:
-        both = [_Seen.of(estimator, stars.take(rows), shown) for stars in (data, twins)]
-        seen.append(_Seen.together(both))
-        fitted[inputs_key(seen[-1].used[0])] = seen[-1].fit(settings.min_regime_stars)
-        done += rows.size
-        tell(done / work)
-    # Shared factors serve the subsets of the inputs that no calibration star has.
-    return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(settings.min_regime_stars)}
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """Calibration stars as predicted from one subset of their inputs, before calibration."""
-
-    residual: Array
-    sigma: Array
-    label_error: Array
-    places: Array
-    used: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, estimator: Estimator, data: TrainingArrays, shown: NDArray[np.bool_]) -> Self:
-        block = _hide(data.block, ~shown)
-        predicted = estimator.predict(block, estimator.document.settings.validation_batch_size)
-        return cls(
-            residual=predicted.mean - data.labels,
-            sigma=predicted.sigma,
-            label_error=data.label_error.astype(np.float64),
-            places=coordinates(block, predicted.mean, predicted.sigma, predicted.inputs_used),
-            used=predicted.inputs_used,
-        )
-
-    @classmethod
-    def together(cls, parts: Sequence[Self]) -> Self:
-        return cls(
-            residual=np.concatenate([part.residual for part in parts]),
-            sigma=np.concatenate([part.sigma for part in parts]),
-            label_error=np.concatenate([part.label_error for part in parts]),
-            places=np.concatenate([part.places for part in parts], axis=1),
-            used=np.concatenate([part.used for part in parts]),
-        )
-
-    def fit(self, least: int) -> tuple[LabelFactors, ...]:
-        return tuple(
-            fit_label_factors(
-                self.residual[:, column],
-                self.sigma[:, column],
-                self.label_error[:, column],
-                self.places[column],
-                least,
-            )
-            for column in range(len(LABELS))
-        )
-
-
-def _subsets(
-    data: TrainingArrays, estimator: Estimator
-) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.intp]]]:
-    """Yield each subset of the inputs, (4,) bool, with the rows of the stars that have it."""
-    usable = np.array([name in estimator.document.trained_inputs for name in MODALITIES])
-    has = presence(data.block) & usable
-    for choice in product((True, False), repeat=int(usable.sum())):
-        shown = np.zeros(len(MODALITIES), dtype=bool)
-        shown[usable] = choice
-        rows = np.flatnonzero(has[:, shown].all(axis=1))
-        if shown.any() and rows.size:
-            yield shown, rows
 
 
 def _select(estimator: Estimator, data: TrainingArrays) -> Selection:
@@ -276,16 +190,16 @@ def _select(estimator: Estimator, data: TrainingArrays) -> Selection:
 
 def _measure(estimator: Estimator, data: TrainingArrays) -> dict[str, Any]:
     """Return the metrics of the test stars, as observed and without each of their inputs."""
-    settings = estimator.document.settings
+    settings, contract = estimator.document.settings, estimator.contract
     labels, errors = data.labels.astype(np.float64), data.label_error.astype(np.float64)
     metrics: dict[str, Any] = {}
     for view, block in _views(data.block, estimator).items():
         prediction = estimator.predict(block, settings.validation_batch_size)
         known = (prediction.mean, prediction.sigma, prediction.interval95, labels, errors)
-        regime = regimes(block, prediction.inputs_used[:, 0], settings)
+        regime = regimes(block, prediction.inputs_used, settings, contract.inputs)
         metrics[view] = {
-            "all": label_metrics(*known),
-            "by_regime": metrics_by_regime(*known, regime, settings=settings),
+            "all": label_metrics(*known, declared=contract.labels),
+            "by_regime": metrics_by_regime(*known, regime, settings=settings, contract=contract),
         }
     return metrics
 
@@ -293,20 +207,16 @@ def _measure(estimator: Estimator, data: TrainingArrays) -> dict[str, Any]:
 def _views(block: Block, estimator: Estimator) -> dict[str, Block]:
     """Return the stars as observed, and without each input of those that the model uses.
 
-    Most stars of a survey have no RVS spectrum while labelled ones often do: such views measure
-    what those stars get.
+    Most stars of a survey lack a spectrum that labelled ones often have: such views measure what
+    those stars get.
     """
     views: dict[str, Block] = {"as_observed": block}
-    inputs = estimator.document.trained_inputs
-    for name in inputs if len(inputs) > 1 else ():
-        views[f"without_{name}"] = _hide(block, np.array([name == other for other in MODALITIES]))
+    known, trained = estimator.contract.inputs, estimator.document.trained_inputs
+    for name in trained if len(trained) > 1 else ():
+        views[f"without_{name}"] = hide(
+            block, known, np.array([name == one for one in known.names])
+        )
     return views
-
-
-def _hide(block: Block, hidden: NDArray[np.bool_]) -> Block:
-    """Return the stars without the inputs marked in `hidden`, (4,)."""
-    gone = [f"has_{name}" for name, away in zip(MODALITIES, hidden, strict=True) if away]
-    return {**block, **{name: np.zeros_like(block[name]) for name in gone}}
 
 
 def _write(document: ModelDocument, members: Sequence[Path], selection: bytes, out: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,67 +11,37 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder.model.answers import Contradictions, alone, believed, disagreement
-from catalog_builder.model.arrays import batches
+from catalog_builder.contract.contract import Contract
+from catalog_builder.model.answers import Alone, Contradictions, alone, believed, disagreement
+from catalog_builder.model.arrays import batches, completed
 from catalog_builder.model.calibration import coordinates, factors
 from catalog_builder.model.checkpoint import check_tensors, read_tensors
 from catalog_builder.model.document import ModelDocument, read_document
 from catalog_builder.model.fit import torch_threads
-from catalog_builder.model.inputs import LABELS, MODALITIES, Block, Scaling, Stars, network_columns
+from catalog_builder.model.inputs import Block, Scaling, Stars, logarithmic, network_columns
 from catalog_builder.model.loss import mean_and_cholesky
 from catalog_builder.model.metrics import GAUSSIAN_95
 from catalog_builder.model.network import HybridNet
 from catalog_builder.model.packed import pack
-from catalog_builder.model.selection import DISTANCES, Selection
+from catalog_builder.model.prediction import Prediction, no_prediction
+from catalog_builder.model.selection import Selection, Strangeness
 from catalog_builder.model.slices import SLICE, whole_slices
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Labels of n stars, in the order of `LABELS`; NaN where a label is not given.
-
-    A star whose inputs or weights overflow has values that are not finite among its trained labels
-    though it has inputs: that is no answer.
+class Mixture(NamedTuple):
+    """The members' answers together, on the scale of the network, and against each other.
 
     Attributes
     ----------
-    mean : numpy.ndarray
-        (n, 5) [K, log10(cm s-2), dex, dex, dex].
-    sigma : numpy.ndarray
-        (n, 5), standard deviation about the truth, calibrated.
-    sigma_aleatoric, sigma_epistemic : numpy.ndarray
-        (n, 5), the part that the data leave open, and the part on which the members disagree, or
-        RVS and XP where their conflict is beyond the limit. Their squares add up to that of
-        `sigma`.
-    interval95 : numpy.ndarray
-        (n, 5), half width of the interval that holds the truth in 95 % of cases, calibrated by
-        itself: errors have longer tails than a Gaussian's.
-    correlation : numpy.ndarray
-        (n, 5, 5), of the labels' errors.
-    inputs_used : numpy.ndarray
-        (n, 4) bool, in the order of `MODALITIES`.
-    distances : numpy.ndarray
-        (n, 6), how unlike the training stars, in the order of `selection.DISTANCES`; above 1 is
-        beyond the limit, NaN is not tested.
-    map_position : numpy.ndarray
-        (n, 2), on the map of the RVS training spectra, -1 to 1; NaN without an RVS spectrum.
+    mean : ndarray of float64, shape (n, l)
+    aleatoric, epistemic : ndarray of float64, shape (n, l, l)
+    used : ndarray of bool, shape (n, i)
+    either : ndarray of float64, shape (p, n, l, l)
+        For each pair of spectra, the covariance if one of the two is wrong.
+    contradictions : Contradictions
     """
-
-    mean: Array
-    sigma: Array
-    sigma_aleatoric: Array
-    sigma_epistemic: Array
-    interval95: Array
-    correlation: Array
-    inputs_used: NDArray[np.bool_]
-    distances: Array
-    map_position: Array
-
-
-class Mixture(NamedTuple):
-    """The members' answers together, on the scale of the network, and against each other."""
 
     mean: Array
     aleatoric: Array
@@ -107,11 +76,14 @@ class Estimator:
         device: str = "cpu",
     ) -> None:
         self.networks = [pack(network.to(device).eval()) for network in networks]
-        self._scaling = Scaling.from_json(document.scaling)
-        self._untrained = np.array([name not in document.trained_labels for name in LABELS])
-        known = [LABELS.index(name) for name in document.trained_labels]
+        self.contract: Contract = document.contract
+        labels = self.contract.labels
+        self._scaling = Scaling.from_json(document.scaling, self.contract)
+        self._untrained = np.array([name not in document.trained_labels for name in labels.names])
+        known = [labels.place(name) for name in document.trained_labels]
         self._trained = torch.tensor(known, device=device)
-        self._selection = selection or Selection()
+        self._logarithms = logarithmic(labels)
+        self._selection = selection or Selection(self.contract.inputs)
         self._device = device
         self.document = document
 
@@ -125,7 +97,7 @@ class Estimator:
             If anything in it is missing, was changed, or does not fit this program.
         """
         document = read_document(path)
-        most = 4 * document.settings.weights
+        most = 4 * document.settings.weights(document.contract)
         networks = []
         for weights in document.weights:
             file = path / weights.file
@@ -134,6 +106,7 @@ class Estimator:
         tests = document.selection
         selection = Selection.load(
             path / tests.file,
+            document.contract.inputs,
             device,
             most_landmarks=document.settings.map_stars,
             sha256=tests.sha256,
@@ -151,9 +124,14 @@ class Estimator:
         return self.document.label_range
 
     @property
+    def magnitude_range(self) -> tuple[float, float] | None:
+        """Least and greatest magnitude of the fit stars, in the first band, mag."""
+        return self.document.magnitude_range
+
+    @property
     def g_range(self) -> tuple[float, float] | None:
-        """Least and greatest G of the fit stars, mag."""
-        return self.document.g_range
+        """The same, for those who ask for it by this name."""
+        return self.document.magnitude_range
 
     @property
     def parallax_range(self) -> tuple[float, float] | None:
@@ -169,7 +147,9 @@ class Estimator:
         Parameters
         ----------
         block : mapping of str to numpy.ndarray
-            Feature block of n stars; any of their inputs may be absent.
+            Feature block of n stars; any of their inputs may be absent. An input of the model
+            whose arrays the block does not have is absent for all; what the model does not know
+            is not looked at.
         batch_size : int
             Stars per forward pass.
 
@@ -178,11 +158,12 @@ class Estimator:
         ModelError
             If an input that is said to be present is not finite.
         """
+        block = completed(block, self.contract.inputs)
         # A star whose inputs or answer overflow gets what is not finite, and no warning.
         with np.errstate(all="ignore"):
             parts = [self._predict_batch(part) for part in self._cut(block, batch_size)]
         if not parts:
-            return _nothing()
+            return no_prediction(self.contract)
         names = Prediction.__dataclass_fields__
         return Prediction(
             **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
@@ -190,6 +171,7 @@ class Estimator:
 
     def contradictions(self, block: Block, batch_size: int) -> Contradictions:
         """Return what the networks say against each other about a feature block's stars."""
+        block = completed(block, self.contract.inputs)
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             parts = [
                 self._mixture(self._stars(part)).contradictions
@@ -204,33 +186,34 @@ class Estimator:
             yield from [part] if whole else batches(part, SLICE)
 
     def _stars(self, block: Block) -> Stars:
-        inputs = self.document.trained_inputs
-        return Stars.from_block(block, self._device, inputs, may_overflow=True)
+        wanted = self.document.trained_inputs
+        return Stars.from_block(
+            block, self.contract.inputs, self._device, wanted, may_overflow=True
+        )
 
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
-            mean, aleatoric, epistemic, used, either, contradictions = self._mixture(stars)
-            strangeness = self._selection.judge(stars, contradictions)
-        # Back from scaled labels to physical ones; to first order d(Teff) = Teff d(ln Teff).
-        unit = np.broadcast_to(self._scaling.labels_std, mean.shape).copy()
-        mean = mean * unit + self._scaling.labels_mean
-        mean[:, 0] = np.exp(mean[:, 0])
-        unit[:, 0] *= mean[:, 0]
+            mixture = self._mixture(stars)
+            strangeness = self._selection.judge(stars, mixture.contradictions)
+        used = mixture.used
+        mean, unit = self._physical(mixture.mean)
         unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
         mean[unknown] = np.nan
-        covariance = aleatoric + epistemic
+        covariance = mixture.aleatoric + mixture.epistemic
         variance = np.diagonal(covariance, axis1=1, axis2=2)
         deviation = np.sqrt(variance)
-        places = coordinates(block, mean, deviation * unit, used)
-        on_sigma, on_interval = factors(self.document.calibration, used, places)
-        variances = (np.diagonal(part, axis1=1, axis2=2) for part in (aleatoric, epistemic))
+        places = coordinates(block, mean, deviation * unit, used, self.contract)
+        on_sigma, on_interval = factors(
+            self.document.calibration, used, places, self.contract.inputs
+        )
+        parts = (mixture.aleatoric, mixture.epistemic)
+        variances = (np.diagonal(part, axis1=1, axis2=2) for part in parts)
         from_data, from_members = (np.sqrt(part) * unit * on_sigma for part in variances)
         interval95 = GAUSSIAN_95 * deviation * unit * on_interval
         # Contradictions come after the calibration: it has seen next to none, and would take back
         # what they add.
-        weight = believed(strangeness.conflict)[:, None, None]
-        covariance = (1.0 - weight) * covariance + weight * either
+        covariance = _contradicted(covariance, mixture.either, strangeness)
         mixed = np.diagonal(covariance, axis1=1, axis2=2)
         contradicted = np.sqrt(np.maximum(mixed - variance, 0.0)) * unit
         from_members = np.hypot(from_members, contradicted)
@@ -252,6 +235,16 @@ class Estimator:
             map_position=strangeness.position,
         )
 
+    def _physical(self, scaled: Array) -> tuple[Array, Array]:
+        """Return labels in their units, and the size of a unit of the network's there, (n, l)."""
+        unit = np.broadcast_to(self._scaling.labels_std, scaled.shape).copy()
+        mean = scaled * unit + self._scaling.labels_mean
+        for place in self._logarithms:
+            # To first order d(Teff) = Teff d(ln Teff).
+            mean[:, place] = np.exp(mean[:, place])
+            unit[:, place] *= mean[:, place]
+        return mean, unit
+
     def _mixture(self, stars: Stars) -> Mixture:
         means: list[Tensor] = []
         covariances: list[Tensor] = []
@@ -262,13 +255,14 @@ class Estimator:
         used = self.networks[0].usable(stars.present)
         for number, network in enumerate(self.networks):
             embedded = network.embed(columns, used)
-            mean, cholesky = mean_and_cholesky(network.answer(embedded, used).double())
+            answer = network.answer(embedded, used).double()
+            mean, cholesky = mean_and_cholesky(answer, len(self.contract.labels))
             means.append(mean)
             covariances.append(cholesky @ cholesky.mT)
             if number == 0:
                 # One member tells a contradiction, and all would cost a tenth of the time.
                 by_spectra = alone(network, embedded, used)
-                either = by_spectra.either(mean)
+                either = [pair.either(mean) for pair in by_spectra]
         stacked = torch.stack(means)
         mean = stacked.mean(dim=0)
         deviation = stacked - mean
@@ -285,26 +279,42 @@ class Estimator:
             of_stars(aleatoric),
             of_stars(epistemic),
             of_stars(used),
-            of_stars(either),
-            Contradictions(
-                of_stars(by_spectra.conflict(len(used), self._trained)), of_stars(ratio)
-            ),
+            _stack([of_stars(one) for one in either], aleatoric[:count].shape),
+            Contradictions(self._conflicts(by_spectra, len(used))[:count], of_stars(ratio)),
         )
+
+    def _conflicts(self, pairs: Sequence[Alone], count: int) -> Array:
+        found = [pair.conflict(count, self._trained) for pair in pairs]
+        return _stack([np.asarray(one.cpu()) for one in found], (count,)).T
+
+
+def _stack(arrays: Sequence[Array], shape: Sequence[int]) -> Array:
+    """Return arrays of one shape as one array; there may be none."""
+    return np.stack(arrays) if arrays else np.empty((0, *shape))
+
+
+def _contradicted(covariance: Array, either: Array, strangeness: Strangeness) -> Array:
+    """Return the covariance, (n, l, l), mixed with that of stars of which one spectrum is wrong.
+
+    Where several pairs of spectra contradict each other it is believed of the pair with the largest
+    conflict over its limit: a wrong spectrum is in conflict with all right ones, and one of them
+    says where the truth is.
+    """
+    conflicts = strangeness.conflicts
+    if not conflicts.shape[1]:
+        return covariance
+    stars, worst = np.arange(len(conflicts)), conflicts.argmax(axis=1)
+    weight = believed(conflicts[stars, worst])[:, None, None]
+    return np.asarray((1.0 - weight) * covariance + weight * either[worst, stars])
 
 
 def build_network(file: Path, tensors: dict[str, Tensor], document: ModelDocument) -> HybridNet:
     """Build a member from its weights; raises ModelError where they do not fit the settings."""
     with torch.device("meta"):
-        wanted = HybridNet(document.settings, document.trained_inputs).state_dict()
+        wanted = HybridNet(
+            document.settings, document.contract, document.trained_inputs
+        ).state_dict()
     check_tensors(file, tensors, wanted)
-    network = HybridNet(document.settings, document.trained_inputs)
+    network = HybridNet(document.settings, document.contract, document.trained_inputs)
     network.load_state_dict(tensors)
     return network
-
-
-def _nothing() -> Prediction:
-    row = np.empty((0, len(LABELS)))
-    square = np.empty((0, len(LABELS), len(LABELS)))
-    used = np.empty((0, len(MODALITIES)), dtype=bool)
-    strangeness = np.empty((0, len(DISTANCES))), np.empty((0, 2))
-    return Prediction(row, row, row, row, row, square, used, *strangeness)

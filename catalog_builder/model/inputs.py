@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catalog_builder.contract.inputs import PARALLAX, BandsInput, Inputs
+from catalog_builder.contract.labels import Labels
 from catalog_builder.errors import ModelError
-from catalog_builder.features.rvs import CONSTANT, PSEUDO_CONTINUUM
-from catalog_builder.model.arrays import (
-    LABELS,
-    MODALITIES,
-    Block,
-    Split,
-    TrainingArrays,
-    presence,
-)
-from catalog_builder.model.scaling import WIDTHS, FloatArray, Scaling
+from catalog_builder.features.lines import CONSTANT, PSEUDO_CONTINUUM
+from catalog_builder.model.arrays import Block, Split, TrainingArrays, completed, presence
+from catalog_builder.model.scaling import FloatArray, Scaling
+from catalog_builder.model.shapes import tables_of
 
 __all__ = [
-    "LABELS",
-    "MODALITIES",
-    "WIDTHS",
     "Block",
     "Scaling",
     "Split",
@@ -34,58 +27,70 @@ __all__ = [
     "asinh",
     "design_features",
     "design_labels",
+    "logarithmic",
     "network_columns",
     "presence",
 ]
 
-# XP flux is of order 1 after division by its flux scale. asinh is linear below the softening,
-# where noise dominates, and logarithmic above, where extinction and temperature act as factors.
-_XP_SOFTENING = 0.1
-# Depth of a typical absorption line: RVS samples much noisier than this tell nothing by themselves.
-_RVS_DEPTH = 0.2
-_RVS_NOISE = 0.02
+# Low-resolution flux is of order 1 after division by its flux scale. asinh is linear below the
+# softening, where noise dominates, and logarithmic above, where extinction and temperature act as
+# factors.
+_SOFTENING = 0.1
+# Depth of a typical absorption line: samples much noisier than this tell nothing by themselves.
+_DEPTH = 0.2
+_NOISE = 0.02
 # Relative errors below this say the same: models, not photons, are the limit of such a star.
 _SMALLEST_NOISE = 1e-4
 
 
+def logarithmic(labels: Labels) -> NDArray[np.intp]:
+    """Return the places of the labels that are learnt as logarithms."""
+    learnt = [place for place, label in enumerate(labels) if label.learnt_as == "logarithm"]
+    return np.array(learnt, dtype=np.intp)
+
+
 def design_labels(
-    labels: FloatArray, label_error: FloatArray
+    values: FloatArray, value_error: FloatArray, labels: Labels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return labels and errors as the network learns them: ln Teff in place of Teff.
+    """Return labels and errors, (n, l), as the network learns them: ln Teff in place of Teff.
 
     Relative errors of Teff are alike from 3 000 to 20 000 K where absolute ones are not. To first
     order the error of ln Teff is the relative error of Teff.
     """
-    values, errors = labels.astype(np.float64), label_error.astype(np.float64)
-    errors[:, 0] /= values[:, 0]
-    values[:, 0] = np.log(values[:, 0])
-    return values, errors
+    learnt, errors = values.astype(np.float64), value_error.astype(np.float64)
+    for place in logarithmic(labels):
+        errors[:, place] /= learnt[:, place]
+        learnt[:, place] = np.log(learnt[:, place])
+    return learnt, errors
 
 
 @dataclass(frozen=True)
 class Stars:
     """A batch of stars as tensors on one device: measured quantities, nothing scaled yet.
 
-    Absent quantities are 0 and `present` (n, 4), in the order of `MODALITIES`, says so.
+    Attributes
+    ----------
+    inputs : Inputs
+        What there may be.
+    tensors : dict of str to Tensor
+        Of a spectrum ``<name>.flux`` and ``<name>.flux_error``, of one of lines also
+        ``<name>.mask`` and ``<name>.class``, (n, 2), which of the two normalisations it has; and
+        each of `tables_of` by its name. Absent quantities are 0.
+    present : Tensor
+        (n, i) bool, in the order of ``inputs.names``.
     """
 
-    rvs_flux: Tensor
-    rvs_flux_error: Tensor
-    rvs_mask: Tensor
-    rvs_class: Tensor
-    xp_flux: Tensor
-    xp_flux_error: Tensor
-    photometry: Tensor
-    parallax: Tensor
-    luminosity: Tensor
+    inputs: Inputs
+    tensors: Mapping[str, Tensor]
     present: Tensor
 
     @classmethod
     def from_block(
         cls,
         block: Block,
+        inputs: Inputs,
         device: str = "cpu",
-        spectra: Collection[str] = ("rvs", "xp"),
+        spectra: Collection[str] | None = None,
         *,
         may_overflow: bool = False,
     ) -> Stars:
@@ -94,11 +99,13 @@ class Stars:
         Parameters
         ----------
         block : mapping of str to numpy.ndarray
-            Feature block of n stars.
+            Feature block of n stars; inputs that it does not have are absent.
+        inputs : Inputs
+            What to take of it.
         device : str
             Where torch computes.
-        spectra : collection of str
-            Spectra that are wanted.
+        spectra : collection of str, optional
+            Spectra that are wanted; all where not given.
         may_overflow : bool
             Whether what is computed of finite measurements may be infinite, the colour of
             magnitudes of 1e38, say: such a star gets no answer, and its batch is none the worse.
@@ -108,75 +115,124 @@ class Stars:
         ModelError
             If an input is said to be present and is not finite, naming the first such star.
         """
-        has = presence(block)
-        rvs, xp, photometry, parallax = has.T
-        columns = {
-            "photometry": (_photometry(block), photometry),
-            "parallax": (_parallax(block), parallax),
-            "luminosity": (_luminosity(block), photometry & parallax),
-        }
-        if may_overflow:
-            for name, measured in (("photometry", _magnitudes), ("parallax", _distance)):
-                owner = columns[name][1]
-                _check_finite(name, measured(block)[owner], block["source_id"][owner])
-        for name, owner in (("rvs", rvs), ("xp", xp)):
-            for column in (f"{name}_flux", f"{name}_flux_error"):
-                columns[column] = (_samples(block[column], name in spectra), owner)
+        block = completed(block, inputs)
+        has = presence(block, inputs)
+        wanted = inputs.spectra if spectra is None else spectra
         tensors: dict[str, Tensor] = {}
-        for name, (values, owner) in columns.items():
-            if not may_overflow or name.startswith(("rvs", "xp")):
-                _check_finite(name, values[owner], block["source_id"][owner])
+        for name, values, owner, measured in _quantities(block, inputs, has, wanted):
+            checked = measured if may_overflow else values
+            _check_finite(name, checked[owner], block["source_id"][owner])
             values[~owner] = 0.0
             tensors[name] = torch.from_numpy(values)
-        classes = np.asarray(block["rvs_normalisation"])
-        told = np.stack([classes == PSEUDO_CONTINUUM, classes == CONSTANT], axis=1) & rvs[:, None]
-        tensors["rvs_class"] = torch.from_numpy(told.astype(np.float32))
-        mask = block["rvs_mask"] if "rvs" in spectra else block["rvs_mask"][:, :0]
-        tensors["rvs_mask"] = torch.from_numpy(np.asarray(mask, dtype=bool) & rvs[:, None])
-        tensors["present"] = torch.from_numpy(has)
-        return cls(**{name: tensor.to(device) for name, tensor in tensors.items()})
+        for name in inputs.lines:
+            owner = has[:, inputs.place(name)]
+            classes = np.asarray(block[f"{name}_normalisation"])
+            told = np.stack([classes == PSEUDO_CONTINUUM, classes == CONSTANT], axis=1)
+            tensors[f"{name}.class"] = torch.from_numpy((told & owner[:, None]).astype(np.float32))
+            mask = np.asarray(block[f"{name}_mask"], dtype=bool)
+            mask = mask if name in wanted else mask[:, :0]
+            tensors[f"{name}.mask"] = torch.from_numpy(mask & owner[:, None])
+        placed = {name: tensor.to(device) for name, tensor in tensors.items()}
+        return cls(inputs, placed, torch.from_numpy(has).to(device))
 
     def __len__(self) -> int:
         return len(self.present)
 
+    def __getitem__(self, name: str) -> Tensor:
+        """Return one of the tensors."""
+        return self.tensors[name]
+
     def take(self, rows: Tensor | slice) -> Stars:
         """Return some of the stars."""
-        return Stars(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        tensors = {name: tensor[rows] for name, tensor in self.tensors.items()}
+        return Stars(self.inputs, tensors, self.present[rows])
+
+    def changed(self, tensors: Mapping[str, Tensor]) -> Stars:
+        """Return the stars with some of the tensors replaced."""
+        return replace(self, tensors={**self.tensors, **tensors})
+
+    def has(self, name: str) -> Tensor:
+        """Return which stars have an input, (n,) bool."""
+        return self.present[:, self.inputs.place(name)]
+
+    def with_samples(self) -> Iterator[str]:
+        """Yield the names of the spectra that are not left out, in order."""
+        return (name for name in self.inputs.spectra if self[f"{name}.flux"].numel())
 
 
-def design_features(block: Block) -> dict[str, NDArray[np.float32]]:
+_Quantity = tuple[str, NDArray[np.float32], NDArray[np.bool_], NDArray[np.floating]]
+
+
+def _quantities(
+    block: Block, inputs: Inputs, has: NDArray[np.bool_], wanted: Collection[str]
+) -> Iterator[_Quantity]:
+    """Yield what a star may have: its name, values, who has it, and what it is computed of."""
+    for name, owners in tables_of(inputs).items():
+        owner = np.logical_and.reduce([has[:, inputs.place(each)] for each in owners])
+        if name in inputs.photometry:
+            bands = inputs.photometry[name]
+            measured: NDArray[np.floating] = _magnitudes(block, bands)
+            yield name, _photometry(measured, bands), owner, measured
+        elif name == PARALLAX:
+            yield name, _parallax(block), owner, np.stack(_corrected_parallax(block), axis=1)
+        elif inputs.magnitude is not None:
+            # What it is made of was looked at already.
+            nothing = np.zeros((len(owner), 1))
+            yield name, _luminosity(block, inputs.magnitude), owner, nothing
+    for name in inputs.spectra:
+        owner = has[:, inputs.place(name)]
+        for kind in ("flux", "flux_error"):
+            values = _samples(block[f"{name}_{kind}"], name in wanted)
+            yield f"{name}.{kind}", values, owner, values
+
+
+def design_features(block: Block, inputs: Inputs) -> dict[str, NDArray[np.float32]]:
     """Return the unscaled inputs of the network on which the scaling is computed.
 
     Returns
     -------
     dict of str to numpy.ndarray
-        ``xp`` (n, 344): asinh of the normalised flux over 0.1, and the logarithm of the relative
-        noise. ``photometry`` (n, 3): G, BP-RP, G-RP [mag]. ``parallax`` (n, 3): asinh(parallax /
-        mas), asinh(parallax / error), log10(error / mas). ``luminosity`` (n, 2): asinh of
-        parallax x 10^(G/5 - 2) = 10^(M_G/5), free of the pole of 1/parallax, and of its error.
-        Rows without the input are NaN, so that they stay out of means and deviations. RVS
-        spectra are normalised already and are not standardised.
+        For a spectrum of low resolution (n, samples + 1): asinh of the normalised flux over 0.1,
+        and the logarithm of the relative noise. For a group of magnitudes: the first of them and
+        the colours [mag]. ``parallax`` (n, 3): asinh(parallax / mas), asinh(parallax / error),
+        log10(error / mas). ``luminosity`` (n, 2): asinh of parallax x 10^(m/5 - 2) = 10^(M/5), free
+        of the pole of 1/parallax, and of its error. Rows without the input are NaN, so that they
+        stay out of means and deviations. Spectra of lines are normalised already and are not
+        standardised.
     """
-    stars = Stars.from_block(block, spectra=("xp",))
-    has = stars.present
-    tensors = {
-        "xp": torch.where(has[:, 1:2], xp_columns(stars), torch.nan),
-        "photometry": torch.where(has[:, 2:3], stars.photometry, torch.nan),
-        "parallax": torch.where(has[:, 3:4], stars.parallax, torch.nan),
-        "luminosity": torch.where(has[:, 2:3] & has[:, 3:4], stars.luminosity, torch.nan),
+    stars = Stars.from_block(block, inputs, spectra=tuple(inputs.low_resolution))
+    tensors: dict[str, tuple[Tensor, tuple[str, ...]]] = {
+        name: (flux_columns(stars, name), (name,)) for name in inputs.low_resolution
     }
-    return {name: tensor.numpy() for name, tensor in tensors.items()}
+    tensors |= {name: (stars[name], owners) for name, owners in tables_of(inputs).items()}
+    return {
+        name: torch.where(shown(stars.present, inputs, owners), values, torch.nan).numpy()
+        for name, (values, owners) in tensors.items()
+    }
+
+
+def shown(usable: Tensor, inputs: Inputs, owners: Collection[str]) -> Tensor:
+    """Return which stars have all of some inputs, (n, 1), of what is `usable` (n, i)."""
+    first, *others = (inputs.place(name) for name in owners)
+    found = usable[:, first : first + 1]
+    for place in others:
+        found = found & usable[:, place : place + 1]
+    return found
 
 
 def network_columns(stars: Stars, scaling: Scaling, inputs: Collection[str]) -> dict[str, Tensor]:
     """Return the scaled columns that a network built for these inputs reads."""
     columns: dict[str, Tensor] = {}
-    if "rvs" in inputs:
-        columns |= {"rvs": rvs_channels(stars), "rvs_class": stars.rvs_class}
-    if "xp" in inputs:
-        columns["xp"] = scaling.standardise("xp", xp_columns(stars))
-    for name in ("photometry", "parallax", "luminosity"):
-        columns[name] = scaling.standardise(name, getattr(stars, name))
+    for name, spectrum in stars.inputs.spectra.items():
+        if name not in inputs:
+            continue
+        if spectrum.kind == "lines":
+            columns[name] = line_channels(stars, name)
+            columns[f"{name}.class"] = stars[f"{name}.class"]
+        else:
+            columns[name] = scaling.standardise(name, flux_columns(stars, name))
+    for name in tables_of(stars.inputs):
+        columns[name] = scaling.standardise(name, stars[name])
     return columns
 
 
@@ -191,22 +247,22 @@ def asinh(values: Tensor) -> Tensor:
     return torch.log1p(size + beyond).copysign(values)
 
 
-def xp_columns(stars: Stars) -> Tensor:
-    """Return the XP input (n, 344): softened logarithmic flux and the relative noise."""
-    flux = asinh(stars.xp_flux / _XP_SOFTENING)
-    size = stars.xp_flux.abs().mean(dim=1, keepdim=True).clamp_min(_SMALLEST_NOISE)
-    noise = stars.xp_flux_error.mean(dim=1, keepdim=True) / size
+def flux_columns(stars: Stars, name: str) -> Tensor:
+    """Return a spectrum of low resolution: softened logarithmic flux and the relative noise."""
+    flux = asinh(stars[f"{name}.flux"] / _SOFTENING)
+    size = stars[f"{name}.flux"].abs().mean(dim=1, keepdim=True).clamp_min(_SMALLEST_NOISE)
+    noise = stars[f"{name}.flux_error"].mean(dim=1, keepdim=True) / size
     return torch.cat([flux, torch.log10(noise + _SMALLEST_NOISE)], dim=1)
 
 
-def rvs_channels(stars: Stars) -> Tensor:
-    """Return the RVS input (n, 2, 800): depth of the spectrum, and trust in each sample.
+def line_channels(stars: Stars, name: str) -> Tensor:
+    """Return a spectrum of lines, (n, 2, samples): its depth, and the trust in each sample.
 
     Trust is 1 for a perfect sample, falls as its error passes 0.02, and is 0 where masked.
     """
-    mask = stars.rvs_mask.to(torch.float32)
-    depth = (stars.rvs_flux - 1.0) / _RVS_DEPTH * mask
-    trust = mask * _RVS_NOISE / torch.sqrt(_RVS_NOISE**2 + stars.rvs_flux_error**2)
+    mask = stars[f"{name}.mask"].to(torch.float32)
+    depth = (stars[f"{name}.flux"] - 1.0) / _DEPTH * mask
+    trust = mask * _NOISE / torch.sqrt(_NOISE**2 + stars[f"{name}.flux_error"] ** 2)
     return torch.stack([depth, trust], dim=1)
 
 
@@ -214,19 +270,15 @@ def _samples(values: NDArray[np.generic], asked_for: bool) -> NDArray[np.float32
     return np.array(values if asked_for else values[:, :0], dtype=np.float32)
 
 
-def _magnitudes(block: Block) -> NDArray[np.float32]:
-    bands = [np.float32(block[f"phot_{band}_mean_mag"]) for band in ("g", "bp", "rp")]
-    return np.stack(bands, axis=1)
+def _magnitudes(block: Block, bands: BandsInput) -> NDArray[np.float32]:
+    return np.stack([np.float32(block[column]) for column in bands.columns], axis=1)
 
 
-def _distance(block: Block) -> NDArray[np.float64]:
-    return np.stack(_corrected_parallax(block), axis=1)
-
-
-def _photometry(block: Block) -> NDArray[np.float32]:
-    g, bp, rp = _magnitudes(block).T
+def _photometry(magnitudes: NDArray[np.float32], bands: BandsInput) -> NDArray[np.float32]:
+    of_band = dict(zip(bands.bands, magnitudes.T, strict=True))
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.stack([g, bp - rp, g - rp], axis=1)
+        colours = [of_band[one] - of_band[other] for one, other in bands.colours]
+    return np.stack([magnitudes[:, 0], *colours], axis=1)
 
 
 def _corrected_parallax(block: Block) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -244,10 +296,10 @@ def _parallax(block: Block) -> NDArray[np.float32]:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _luminosity(block: Block) -> NDArray[np.float32]:
+def _luminosity(block: Block, magnitude: str) -> NDArray[np.float32]:
     parallax, error = _corrected_parallax(block)
     with np.errstate(invalid="ignore", over="ignore"):
-        factor = 10.0 ** (np.asarray(block["phot_g_mean_mag"], dtype=np.float64) / 5.0 - 2.0)
+        factor = 10.0 ** (np.asarray(block[magnitude], dtype=np.float64) / 5.0 - 2.0)
         columns = [np.arcsinh(parallax * factor), np.arcsinh(error * factor)]
     return np.stack(columns, axis=1).astype(np.float32)
 
@@ -256,7 +308,7 @@ def _check_finite(name: str, values: FloatArray, ids: NDArray[np.generic]) -> No
     bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
         raise ModelError(
-            f"{name} of source_id {ids[bad[0]]} is not finite though the star is said to have it "
-            f"({bad.size} such stars in the block).",
+            f"{name.replace('.', '_')} of source_id {ids[bad[0]]} is not finite though the star is"
+            f" said to have it ({bad.size} such stars in the block).",
             "Ingest the partition again; where a value is missing its has_ column must be false.",
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from catalog_builder.model.answers import Contradictions
 from catalog_builder.model.arrays import batches
@@ -16,20 +16,12 @@ from catalog_builder.model.inputs import Block, Split, Stars, TrainingArrays
 from catalog_builder.model.latent import Spectra, SpectrumModel
 from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import matched_filters
-from catalog_builder.model.selection import (
-    SPECTRA,
-    WITHOUT_RVS,
-    Place,
-    Selection,
-    Statistic,
-    spectra_of,
-)
+from catalog_builder.model.selection import Place, Selection, Statistic, spectra_of
+from catalog_builder.model.selection_check import LEADING, blind_names
 from catalog_builder.model.settings import ModelSettings
 
-# Components of each input, and the leading ones in which near training stars are looked for: the
-# faint ones hold details in which nobody is near anybody.
-_COMPONENTS = {"rvs": 40, "xp": 20}
-_LEADING = {"rvs": 8, "xp": 8}
+# Components of each kind of spectra at most.
+_COMPONENTS = {"lines": 40, "low_resolution": 20}
 # Training spectra that the components are fitted to, at most: more would only cost memory.
 _FIT_STARS = 12_000
 # Spectra per component, and stars per gauge, below which there is no test.
@@ -54,28 +46,13 @@ def fit_selection(
     settings : ModelSettings
         Rate of ordinary stars beyond each limit, and number of landmarks.
     """
-    places: dict[str, Place] = {}
-    filters: dict[str, Tensor] = {}
-    for name in SPECTRA:
-        spectra = _training_spectra(data, name)
-        count = min(_COMPONENTS[name], len(spectra.flux) // _STARS_PER_COMPONENT)
-        if count < _LEADING[name]:
-            continue
-        model, components = SpectrumModel.fit(spectra, count)
-        if components.shape[1] < _DRAWN:
-            continue
-        chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
-        landmarks = components[chosen[: settings.map_stars], : _LEADING[name]].contiguous()
-        places[name] = Place(model, landmarks)
-        if name == "rvs":
-            filters = matched_filters(model, components, _SEED)
-    chart = SpectrumMap.fit(places["rvs"].landmarks, _SEED) if "rvs" in places else None
-    draft = Selection(places, filters, chart)
+    draft = _spaces(data, settings)
     held = data.subset(Split.VALIDATION, Split.CALIBRATION).block
-    hidden = {**held, "has_rvs": np.zeros_like(held["has_rvs"])}
-    seen = _statistics(draft, held, answers, settings.validation_batch_size)
-    blind = _statistics(draft, hidden, answers, settings.validation_batch_size)
-    seen |= {name: blind[name] for name in (WITHOUT_RVS,) if name in blind}
+    seen: dict[str, Statistic] = {}
+    for gone, gauge in blind_names(data.contract.inputs):
+        hidden = {f"has_{name}": np.zeros_like(held[f"has_{name}"]) for name in gone}
+        found = _statistics(draft, {**held, **hidden}, answers, settings.validation_batch_size)
+        seen |= found if not gone else {gauge: found[gauge]} if gauge in found else {}
     gauges = {
         name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
         for name, statistic in seen.items()
@@ -84,12 +61,34 @@ def fit_selection(
     return replace(draft, gauges=gauges)
 
 
+def _spaces(data: TrainingArrays, settings: ModelSettings) -> Selection:
+    """Return the spaces, filters and maps of all spectra of which there are enough."""
+    inputs = data.contract.inputs
+    draft = Selection(inputs)
+    for name, spectrum in inputs.spectra.items():
+        spectra = _training_spectra(data, name)
+        most = min(_COMPONENTS[spectrum.kind], spectrum.samples)
+        count = min(most, len(spectra.flux) // _STARS_PER_COMPONENT)
+        if count < LEADING:
+            continue
+        model, components = SpectrumModel.fit(spectra, count)
+        if components.shape[1] < _DRAWN:
+            continue
+        chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
+        landmarks = components[chosen[: settings.map_stars], :LEADING].contiguous()
+        draft.places[name] = Place(model, landmarks)
+        if spectrum.kind == "lines":
+            draft.filters[name] = matched_filters(model, spectrum.grid, components, _SEED)
+            draft.maps[name] = SpectrumMap.fit(landmarks, _SEED)
+    return draft
+
+
 def _training_spectra(data: TrainingArrays, name: str) -> Spectra:
     rows = np.flatnonzero((data.split == Split.FIT) & data.block[f"has_{name}"])
     if len(rows) > _FIT_STARS:
         rows = rows[np.linspace(0, len(rows) - 1, _FIT_STARS).astype(np.int64)]
     block = {key: values[rows] for key, values in data.block.items()}
-    return spectra_of(Stars.from_block(block, spectra=(name,)), name)
+    return spectra_of(Stars.from_block(block, data.contract.inputs, spectra=(name,)), name)
 
 
 def _statistics(
@@ -97,7 +96,7 @@ def _statistics(
 ) -> dict[str, Statistic]:
     """Return the raw statistics of a block's stars, a batch at a time; rows count in each batch."""
     parts = [
-        draft.measure(Stars.from_block(part), answers(part)).statistics
+        draft.measure(Stars.from_block(part, draft.inputs), answers(part)).statistics
         for part in batches(block, size)
     ]
     names = parts[0] if parts else ()

@@ -9,28 +9,34 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from catalog_builder.model.inputs import LABELS
-
-_N = len(LABELS)
 # A scatter of 1 % of a label's spread in the sample is finer than any label; it keeps the
 # covariance away from singular.
 _SMALLEST_SCATTER = 0.01
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
-def mean_and_cholesky(output: Tensor) -> tuple[Tensor, Tensor]:
-    """Split network output (b, 20) into label means (b, 5) and a lower factor (b, 5, 5)."""
-    mean, diagonal, below = output[:, :_N], output[:, _N : 2 * _N], output[:, 2 * _N :]
+def mean_and_cholesky(output: Tensor, labels: int) -> tuple[Tensor, Tensor]:
+    """Split network output into means of l labels, (b, l), and a lower factor, (b, l, l).
+
+    Parameters
+    ----------
+    output : Tensor
+        (b, l + l (l + 1) / 2), from the network.
+    labels : int
+        l.
+    """
+    mean, diagonal = output[:, :labels], output[:, labels : 2 * labels]
+    below = output[:, 2 * labels :]
     cholesky = torch.diag_embed(functional.softplus(diagonal) + _SMALLEST_SCATTER)
-    rows, columns = _lower(output.device)
+    rows, columns = _lower(labels, output.device)
     cholesky[:, rows, columns] = below
     return mean, cholesky
 
 
 @functools.cache
-def _lower(device: torch.device) -> Tensor:
+def _lower(labels: int, device: torch.device) -> Tensor:
     """Return rows and columns of the elements below the diagonal, copied to a device once."""
-    return torch.tril_indices(_N, _N, -1, device=device)
+    return torch.tril_indices(labels, labels, -1, device=device)
 
 
 def negative_log_likelihood(
@@ -51,19 +57,19 @@ def negative_log_likelihood(
     Parameters
     ----------
     output : Tensor
-        (b, 20), from the network.
+        (b, l + l (l + 1) / 2), from the network.
     labels, label_error : Tensor
-        (b, 5), scaled; any finite value where not known.
+        (b, l), scaled; any finite value where not known.
     known : Tensor
-        (b, 5) bool.
+        (b, l) bool.
     freedom : float, optional
         Degrees of freedom, > 2, of a Student t of this covariance; a Gaussian without.
     """
     # Double precision: a covariance of tight, strongly correlated labels is singular in single.
-    mean, cholesky = mean_and_cholesky(output.double())
+    mean, cholesky = mean_and_cholesky(output.double(), labels.shape[1])
     covariance = cholesky @ cholesky.mT + torch.diag_embed(label_error.double() ** 2)
     both = known[:, :, None] & known[:, None, :]
-    identity = torch.eye(_N, dtype=torch.float64, device=output.device)
+    identity = torch.eye(labels.shape[1], dtype=torch.float64, device=output.device)
     # Unchecked: what is not finite shows in the loss, and a check would stall a GPU every step.
     factor = torch.linalg.cholesky_ex(torch.where(both, covariance, identity)).L
     residual = torch.where(known, labels - mean, 0.0)
@@ -85,8 +91,8 @@ def negative_log_likelihood(
 
 
 def label_losses(output: Tensor, labels: Tensor, label_error: Tensor, known: Tensor) -> Tensor:
-    """Return -ln p of each known label by itself, (b, 5), and NaN elsewhere; for the log."""
-    mean, cholesky = mean_and_cholesky(output)
+    """Return -ln p of each known label by itself, (b, l), and NaN elsewhere; for the log."""
+    mean, cholesky = mean_and_cholesky(output, labels.shape[1])
     variance = (cholesky**2).sum(dim=2) + label_error**2
     loss = 0.5 * (torch.log(variance) + (labels - mean) ** 2 / variance + _LOG_2PI)
     return torch.where(known, loss, torch.nan)

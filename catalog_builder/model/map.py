@@ -1,4 +1,4 @@
-"""A map of the RVS training spectra in two dimensions (t-SNE), on which new stars are placed.
+"""A map of training spectra in two dimensions (t-SNE), on which new stars are placed.
 
 van der Maaten & Hinton 2008, J. Mach. Learn. Res. 9, 2579; computed with openTSNE (Policar et al.
 2024, J. Stat. Softw. 109, 3). A t-SNE map keeps neighbours together and says nothing by its axes or

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.model.inputs import LABELS, Block
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.labels import Labels
+from catalog_builder.model.arrays import Block, signal_to_noise
 from catalog_builder.model.settings import ModelSettings
 
 Array = NDArray[np.float64]
@@ -18,27 +21,46 @@ GAUSSIAN_95 = 1.959963984540054
 MAD_TO_SIGMA = 1.482602218505602
 
 
-def regime_names(settings: ModelSettings) -> list[str]:
-    """Return the names of the calibration regimes, in the order of `regimes`."""
-    rvs = _bin_names("rvs_spec_sig_to_noise", settings.rvs_snr_edges)
-    bright = _bin_names("phot_g_mean_mag", settings.g_edges)
-    return [*(f"with RVS, {name}" for name in rvs), *(f"without RVS, {name}" for name in bright)]
+def regime_names(settings: ModelSettings, inputs: Inputs) -> list[str]:
+    """Return the names of the regimes, in the order of `regimes`."""
+    bright = _bin_names(inputs.magnitude or "magnitude", settings.magnitude_edges)
+    line = next(iter(inputs.lines), None)
+    if line is None:
+        return bright
+    quantity = inputs.spectra[line].sig_to_noise or f"{line}_sig_to_noise"
+    snr, title = _bin_names(quantity, settings.snr_edges), inputs.title(line)
+    return [
+        *(f"with {title}, {name}" for name in snr),
+        *(f"without {title}, {name}" for name in bright),
+    ]
 
 
 def regimes(
-    block: Block, used_rvs: NDArray[np.bool_], settings: ModelSettings
+    block: Block, used: NDArray[np.bool_], settings: ModelSettings, inputs: Inputs
 ) -> NDArray[np.int64]:
-    """Return each star's calibration regime, (n,): by RVS S/N, or by G where RVS was not used.
+    """Return each star's regime, (n,), from what was `used` (n, i).
 
-    Stars whose S/N or G is not known belong to the last bin of their kind, *unknown*.
+    By the S/N of the first spectrum of lines, or by the magnitude where it was not used. Stars
+    whose S/N or magnitude is not known belong to the last bin of their kind, *unknown*.
     """
-    snr = _bins(block["rvs_spec_sig_to_noise"], settings.rvs_snr_edges)
-    bright = _bins(block["phot_g_mean_mag"], settings.g_edges)
-    return np.where(used_rvs, snr, len(settings.rvs_snr_edges) + 2 + bright)
+    unknown = np.full(len(used), np.nan)
+    magnitude = unknown if inputs.magnitude is None else block[inputs.magnitude]
+    bright = _bins(magnitude, settings.magnitude_edges)
+    line = next(iter(inputs.lines), None)
+    if line is None:
+        return bright
+    snr = _bins(signal_to_noise(block, line, inputs), settings.snr_edges)
+    return np.where(used[:, inputs.place(line)], snr, len(settings.snr_edges) + 2 + bright)
 
 
 def label_metrics(
-    mean: Array, sigma: Array, interval95: Array, labels: Array, label_error: Array
+    mean: Array,
+    sigma: Array,
+    interval95: Array,
+    labels: Array,
+    label_error: Array,
+    *,
+    declared: Labels,
 ) -> dict[str, dict[str, float | int]]:
     """Return how predictions compare with labels, per label.
 
@@ -51,7 +73,7 @@ def label_metrics(
         the 95 % interval widened by 1.96 e_label in quadrature. Units are those of the labels.
     """
     metrics: dict[str, dict[str, float | int]] = {}
-    for column, name in enumerate(LABELS):
+    for column, name in enumerate(declared.names):
         difference = mean[:, column] - labels[:, column]
         known = np.isfinite(difference)
         if not known.any():
@@ -80,10 +102,11 @@ def metrics_by_regime(
     regime: NDArray[np.int64],
     *,
     settings: ModelSettings,
+    contract: Contract,
 ) -> dict[str, Any]:
     """Return `label_metrics` of each regime that has stars, by its name."""
     result = {}
-    for number, name in enumerate(regime_names(settings)):
+    for number, name in enumerate(regime_names(settings, contract.inputs)):
         stars = regime == number
         if stars.any():
             result[name] = label_metrics(
@@ -92,6 +115,7 @@ def metrics_by_regime(
                 interval95[stars],
                 labels[stars],
                 label_error[stars],
+                declared=contract.labels,
             )
     return result
 
@@ -103,6 +127,8 @@ def _bins(values: NDArray[np.generic], edges: tuple[float, ...]) -> NDArray[np.i
 
 
 def _bin_names(quantity: str, edges: tuple[float, ...]) -> list[str]:
+    if not edges:
+        return [f"{quantity} known", f"{quantity} unknown"]
     inner = [f"{edges[i]:g} <= {quantity} < {edges[i + 1]:g}" for i in range(len(edges) - 1)]
     outer = (f"{quantity} < {edges[0]:g}", f"{quantity} >= {edges[-1]:g}")
     return [outer[0], *inner, outer[1], f"{quantity} unknown"]

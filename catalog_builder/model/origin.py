@@ -6,7 +6,7 @@ The document may come from anybody, so what it says of itself is bounded text; a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,14 +14,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import digest_json
+from catalog_builder.contract.grids import GridSpec
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.errors import ModelError
+from catalog_builder.model.layout3 import fact_of_today
 
 #: Digits of a digest that a person is shown.
 SHORT: Final = 12
 #: Characters of a value that is recorded as it is.
 _SHORT_ENOUGH: Final = 80
-#: Facts of a release that say what the numbers of its spectra mean: the program changes neither.
-_MEANING: Final = ("spectra.rvs.medium", "spectra.rvs.frame")
+#: Facts of a spectrum that say what its numbers mean, by how they are spoken of.
+_MEANING: Final = ("medium", "frame")
 #: Parts of a description that say what a spectrum is; their facts are recorded one by one.
 _IN_FULL: Final = ("spectra", "parallax_zero_point")
 
@@ -134,26 +137,103 @@ def differences(origin: ModelOrigin, release: ReleaseSpec) -> dict[str, str]:
     if origin.release_digest == description_digest(release) or origin.release_facts is None:
         return {}
     here, there = facts_of(release), origin.release_facts
+    keys = {*here, *there}
+    named = {fact_of_today(key): value for key, value in there.items()}
+    if named.keys() != there.keys():
+        # Version 0.1 recorded less, and other things under other names: what both have is compared.
+        there = named
+        keys = {*here} & {*there}
     return {
         key: f"{key} is {here.get(key, 'absent')} here, {there.get(key, 'absent')} for the model"
-        for key in sorted({*here, *there})
+        for key in sorted(keys)
         if here.get(key) != there.get(key)
     }
 
 
-def refuse_other_meaning(differing: Mapping[str, str], model: Path) -> None:
+def refuse_other_meaning(
+    differing: Mapping[str, str], model: Path, spectra: Collection[str]
+) -> None:
     """Refuse a model whose spectra were something else than those of the archive.
+
+    Parameters
+    ----------
+    differing : mapping of str to str
+        From `differences`.
+    model : Path
+        The model directory.
+    spectra : collection of str
+        Names of those that it was trained on, and the archive has.
 
     Raises
     ------
     ModelError
         If wavelengths refer to another medium or another frame.
     """
-    if wrong := [differing[key] for key in _MEANING if key in differing]:
+    facts = [f"spectra.{name}.{fact}" for name in spectra for fact in _MEANING]
+    wrong = [differing[key] for key in facts if key in differing]
+    if wrong:
         raise ModelError(
             f"The model {model} was trained on other spectra: {'; '.join(wrong)}.",
             "Take a model that was trained on this release, or correct the description.",
         )
+
+
+def refuse_other_inputs(
+    inputs: Inputs, shared: Collection[str], release: ReleaseSpec, model: Path
+) -> None:
+    """Refuse a model whose inputs of the same names are other ones in this release.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Those that the model knows.
+    shared : collection of str
+        Names of those that it was trained on, and the archive has. The others are absent for every
+        star, which every model can bear.
+    release : ReleaseSpec
+        Of the archive.
+    model : Path
+        The model directory.
+
+    Raises
+    ------
+    ModelError
+        If a spectrum is of another kind or on another grid, or magnitudes are of other columns.
+    """
+    if wrong := [each for name in shared for each in _other(name, inputs, release.inputs)]:
+        raise ModelError(
+            f"The model {model} was trained on other inputs: {'; '.join(wrong)}.",
+            "Take a model that was trained on this release, or correct the description.",
+        )
+
+
+def _other(name: str, there: Inputs, here: Inputs) -> Iterator[str]:
+    """Yield in what an input that both have is another one."""
+    facts: dict[str, tuple[object, object]]
+    if name in here.spectra and name in there.spectra:
+        one, other = here.spectra[name], there.spectra[name]
+        facts = {
+            "kind": (one.kind, other.kind),
+            "grid": (_grid_in_words(one.grid), _grid_in_words(other.grid)),
+            "sig_to_noise": (one.sig_to_noise, other.sig_to_noise),
+        }
+    elif name in here.photometry and name in there.photometry:
+        columns = {band: each.column for band, each in here.photometry[name].bands.items()}
+        facts = {
+            band: (columns.get(band, "absent"), each.column)
+            for band, each in there.photometry[name].bands.items()
+        }
+    else:
+        spectra = (name in here.spectra, name in there.spectra)
+        groups = (name in here.photometry, name in there.photometry)
+        facts = {"whether it is a spectrum": spectra, "whether it is photometry": groups}
+    for fact, (mine, its) in facts.items():
+        if mine != its:
+            yield f"{fact} of {name} is {mine} here, {its} for the model"
+
+
+def _grid_in_words(grid: GridSpec) -> str:
+    return f"{grid.count} samples from {grid.start:.10g} in steps of {grid.step:.10g} {grid.unit}"
 
 
 def _flat(prefix: str, content: object) -> dict[str, str]:

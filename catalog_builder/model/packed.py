@@ -11,15 +11,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from catalog_builder.model.network import (
+from catalog_builder.model.layers import (
     FlatConvolution,
     FlatLinear,
-    HybridNet,
-    RvsBranch,
     SiluLinear,
     Whitening,
     squash,
 )
+from catalog_builder.model.network import HybridNet, LineBranch
 from catalog_builder.model.slices import SLICE
 
 _NEEDED = (
@@ -52,7 +51,7 @@ def pack(network: HybridNet) -> HybridNet:
         return network
     with torch.no_grad():
         for parent in list(network.modules()):
-            if isinstance(parent, RvsBranch):
+            if isinstance(parent, LineBranch):
                 parent.slice = SLICE
             for name, layer in parent.named_children():
                 packed = _packed(layer)

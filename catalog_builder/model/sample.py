@@ -11,11 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catalog_builder.contract.labels import Labels
 from catalog_builder.errors import ModelError
-from catalog_builder.features.xp import N_SAMPLES
 from catalog_builder.model.inputs import (
-    LABELS,
-    MODALITIES,
     Block,
     Scaling,
     Split,
@@ -40,6 +38,10 @@ class _Chosen(Mapping[str, NDArray[np.generic]]):
     def __getitem__(self, name: str) -> NDArray[np.generic]:
         return self._block[name][self._rows]
 
+    def __contains__(self, name: object) -> bool:
+        # A mapping's own would copy the array to find out.
+        return name in self._block
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._block)
 
@@ -56,9 +58,9 @@ class Sample:
     stars : Stars
         n stars.
     labels, label_error : Tensor
-        (n, 5), scaled; 0 where not known.
+        (n, l), scaled; 0 where not known.
     known : Tensor
-        (n, 5) bool: the labels to learn from.
+        (n, l) bool: the labels to learn from.
     """
 
     stars: Stars
@@ -76,15 +78,17 @@ class Sample:
         device: str,
         inputs: Collection[str],
     ) -> Self:
-        """Build the sample of a split; `trained` (5,) says which labels are used."""
+        """Build the sample of a split; `trained` (l,) says which labels are used."""
         rows = np.flatnonzero(data.split == split)
-        labels, errors = design_labels(data.labels[rows], data.label_error[rows])
+        labels, errors = design_labels(
+            data.labels[rows], data.label_error[rows], data.contract.labels
+        )
         known = np.isfinite(labels) & trained
         scaled = (labels - scaling.labels_mean) / scaling.labels_std
         # A label without an error is taken at its word.
         scaled_error = np.nan_to_num(errors / scaling.labels_std)
         return cls(
-            stars=Stars.from_block(_Chosen(data.block, rows), device, inputs),
+            stars=Stars.from_block(_Chosen(data.block, rows), data.contract.inputs, device, inputs),
             labels=torch.from_numpy(np.where(known, scaled, 0.0)).float().to(device),
             label_error=torch.from_numpy(np.where(known, scaled_error, 0.0)).float().to(device),
             known=torch.from_numpy(known).to(device),
@@ -97,7 +101,7 @@ class Sample:
 def trainable(
     data: TrainingArrays, settings: ModelSettings
 ) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
-    """Return the inputs that any fit star has, and which labels enough fit stars have, (5,).
+    """Return the inputs that any fit star has, and which labels enough fit stars have, (l,).
 
     Raises
     ------
@@ -111,8 +115,10 @@ def trainable(
                 "Use a larger training sample or other split shares.",
             )
     fit = data.split == Split.FIT
-    has = presence(data.block)[fit].any(axis=0)
-    inputs = tuple(name for name, any_star in zip(MODALITIES, has, strict=True) if any_star)
+    known_inputs = data.contract.inputs
+    has = presence(data.block, known_inputs)[fit].any(axis=0)
+    names = zip(known_inputs.names, has, strict=True)
+    inputs = tuple(name for name, any_star in names if any_star)
     if not inputs:
         raise ModelError(
             "No fit star has any input.",
@@ -128,22 +134,23 @@ def trainable(
 
 
 def label_stars(data: TrainingArrays) -> NDArray[np.int64]:
-    """Return how many fit stars have each label, (5,)."""
+    """Return how many fit stars have each label, (l,)."""
     counts: NDArray[np.int64] = np.isfinite(data.labels[data.split == Split.FIT]).sum(axis=0)
     return counts
 
 
-def trained_names(known: NDArray[np.bool_]) -> list[str]:
-    """Return the names of the labels marked in `known` (5,)."""
-    return [name for name, trained in zip(LABELS, known, strict=True) if trained]
+def trained_names(labels: Labels, known: NDArray[np.bool_]) -> list[str]:
+    """Return the names of the labels marked in `known` (l,)."""
+    return [name for name, trained in zip(labels.names, known, strict=True) if trained]
 
 
 def spectra_for_whitening(name: str, stars: Stars, scaling: Scaling) -> Iterator[Tensor]:
-    """Yield the spectra as the branch `name` (``rvs`` or ``xp``) sees them, (n, samples) each."""
-    rows = torch.nonzero(stars.present[:, MODALITIES.index(name)])[:, 0]
+    """Yield spectra as their branch, `name`, sees them, (n, samples) each."""
+    spectrum = stars.inputs.spectra[name]
+    rows = torch.nonzero(stars.has(name))[:, 0]
     for some in torch.split(rows, _BATCH):
         columns = network_columns(stars.take(some), scaling, (name,))[name]
-        yield columns[:, 0] if name == "rvs" else columns[:, :N_SAMPLES]
+        yield columns[:, 0] if spectrum.kind == "lines" else columns[:, : spectrum.samples]
 
 
 def principal_axes(batches: Callable[[], Iterable[Tensor]], count: int) -> tuple[Tensor, Tensor]:

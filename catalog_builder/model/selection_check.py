@@ -9,14 +9,16 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from catalog_builder.contract.distances import DISAGREEMENT, conflict_name
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.errors import ModelError
-from catalog_builder.features.rvs import N_PIXELS
-from catalog_builder.features.xp import N_SAMPLES
 from catalog_builder.model.checkpoint import check_tensors
 from catalog_builder.model.gauge import BINS
-from catalog_builder.model.residual import DIRECTIONS, STATISTICS
+from catalog_builder.model.residual import DIRECTIONS, PLAIN, filters_on
 
-_SAMPLES: Final = {"rvs": N_PIXELS, "xp": N_SAMPLES}
+#: Leading components in which near training stars are looked for: the faint ones hold details in
+#: which nobody is near anybody.
+LEADING: Final = 8
 # The nearest of three groups of landmarks are looked for.
 _LEAST_LANDMARKS = 3
 
@@ -26,7 +28,17 @@ _POSITIVE: Final = ("shape", "deviations", "spacing", "width", "limit")
 Shapes = dict[str, tuple[int, ...]]
 
 
-def check_selection(path: Path, tensors: Mapping[str, Tensor], most_landmarks: int) -> None:
+def folder_of(inputs: Inputs, kind: str, name: str) -> str:
+    """Return below which name the arrays of a spectrum of lines are, ``filters`` or ``map``.
+
+    Those of the first have no name of their own: a model of layout 3 had one.
+    """
+    return kind if name == next(iter(inputs.lines)) else f"{kind}/{name}"
+
+
+def check_selection(
+    path: Path, tensors: Mapping[str, Tensor], inputs: Inputs, most_landmarks: int
+) -> None:
     """Compare the arrays of a selection with what `Selection.to_bytes` writes.
 
     Parameters
@@ -35,6 +47,8 @@ def check_selection(path: Path, tensors: Mapping[str, Tensor], most_landmarks: i
         The file, for the message.
     tensors : mapping of str to Tensor
         What it holds.
+    inputs : Inputs
+        What spectra there are.
     most_landmarks : int
         Training stars that may mark out a space.
 
@@ -46,18 +60,24 @@ def check_selection(path: Path, tensors: Mapping[str, Tensor], most_landmarks: i
     """
     places = {name.split("/")[1] for name in tensors if name.startswith("places/")}
     shapes: Shapes = {}
-    for name in sorted(places & set(_SAMPLES)):
-        shapes |= _place(tensors, name, most_landmarks)
-    if "rvs" in places:
-        shapes |= {f"filters/{name}": (N_PIXELS, count) for name, count in DIRECTIONS.items()}
-        landmarks = shapes["places/rvs/landmarks"][0]
-        shapes |= {"map/position": (landmarks, 2), "map/spacing": (landmarks,)}
+    for name, spectrum in inputs.spectra.items():
+        if name not in places:
+            continue
+        shapes |= _place(tensors, name, spectrum.samples, most_landmarks)
+        if spectrum.kind == "lines":
+            filters, chart = (folder_of(inputs, kind, name) for kind in ("filters", "map"))
+            landmarks = shapes[f"places/{name}/landmarks"][0]
+            shapes |= {
+                f"{filters}/{each}": (spectrum.samples, DIRECTIONS[each])
+                for each in filters_on(spectrum.grid)
+            }
+            shapes |= {f"{chart}/position": (landmarks, 2), f"{chart}/spacing": (landmarks,)}
     expected = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
     gauges = {name: values for name, values in tensors.items() if name.startswith("gauges/")}
     check_tensors(path, {k: v for k, v in tensors.items() if k not in gauges}, expected)
     measured = {
         name: torch.empty(shape, dtype=torch.float64, device="meta")
-        for name, shape in _gauges(gauges, shapes).items()
+        for name, shape in _gauges(gauges, inputs, shapes).items()
     }
     check_tensors(path, gauges, measured)
     for problem in _impossible(tensors):
@@ -67,8 +87,8 @@ def check_selection(path: Path, tensors: Mapping[str, Tensor], most_landmarks: i
         )
 
 
-def _place(tensors: Mapping[str, Tensor], name: str, most: int) -> Shapes:
-    start, samples = f"places/{name}", _SAMPLES[name]
+def _place(tensors: Mapping[str, Tensor], name: str, samples: int, most: int) -> Shapes:
+    start = f"places/{name}"
     components = _size(tensors, f"{start}/axes", 1, 1, samples)
     landmarks = _size(tensors, f"{start}/landmarks", 0, _LEAST_LANDMARKS, most)
     leading = _size(tensors, f"{start}/landmarks", 1, 1, components)
@@ -82,17 +102,31 @@ def _place(tensors: Mapping[str, Tensor], name: str, most: int) -> Shapes:
     }
 
 
-def _gauges(tensors: Mapping[str, Tensor], shapes: Shapes) -> Shapes:
+def blind_names(inputs: Inputs) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the gauges of the members' disagreement, each with the spectra that a star is without.
+
+    A star's disagreement is ordinary or not at the noise of the first spectrum that it has.
+    """
+    names = tuple(inputs.spectra)
+    for count in range(len(names)):
+        gone = names[:count]
+        yield gone, f"{DISAGREEMENT}_without_{'_'.join(gone)}" if gone else DISAGREEMENT
+
+
+def _gauges(tensors: Mapping[str, Tensor], inputs: Inputs, shapes: Shapes) -> Shapes:
     """Return the shapes of the gauges there are; those of other names are one too many."""
-    statistics = {"input_conflict": 1, "member_disagreement": 1}
-    statistics["member_disagreement_without_rvs"] = 1
-    for name, own in (("rvs", 1), ("xp", 2)):
-        if f"places/{name}/axes" in shapes:
-            components = shapes[f"places/{name}/axes"][1]
-            leading = shapes[f"places/{name}/landmarks"][1]
-            statistics[f"{name}_distance"] = own + (components > leading)
-    if "places/rvs/axes" in shapes:
-        statistics |= {"rvs_misfit": len(STATISTICS), "rvs_map_distance": 2}
+    statistics = {conflict_name(*pair): 1 for pair in inputs.pairs}
+    statistics |= {name: 1 for _, name in blind_names(inputs)}
+    for name, spectrum in inputs.spectra.items():
+        if f"places/{name}/axes" not in shapes:
+            continue
+        components = shapes[f"places/{name}/axes"][1]
+        leading = shapes[f"places/{name}/landmarks"][1]
+        lines = spectrum.kind == "lines"
+        statistics[f"{name}_distance"] = (1 if lines else 2) + (components > leading)
+        if lines:
+            statistics[f"{name}_misfit"] = PLAIN + len(filters_on(spectrum.grid))
+            statistics[f"{name}_map_distance"] = 2
     found: Shapes = {}
     for name in {name.split("/")[1] for name in tensors if name.startswith("gauges/")}:
         if name in statistics:

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.inputs import SpectrumInput
+from catalog_builder.errors import ModelError
+from catalog_builder.model.shapes import (
+    FLUX_KERNELS,
+    FLUX_STRIDES,
+    LINE_KERNELS,
+    LINE_STRIDES,
+    samples_left,
+    table_width,
+    tables_of,
+)
 
 #: Weights of all members together, 4 bytes each: an ensemble of the defaults has 4 million.
 MOST_WEIGHTS: Final = 250_000_000
 #: Training stars that may mark out a space of spectra.
 MOST_LANDMARKS: Final = 100_000
-# Widths of inputs and outputs, in the order in which `ModelSettings.weights` meets them. They are
-# spelt here because settings are read where torch is not: a test compares with the network.
-_RVS, _XP, _INPUTS, _OUTPUTS = 800, 343, 4, 20
-_TABLES: Final = (3, 3, 2)
+#: What settings were called when there were two spectra, each with its own.
+RENAMED: Final = {
+    "rvs_components": "line_components",
+    "rvs_channels": "line_channels",
+    "xp_components": "flux_components",
+    "xp_filters": "flux_filters",
+    "rvs_snr_edges": "snr_edges",
+    "g_edges": "magnitude_edges",
+}
 
 Filters = Annotated[int, Field(ge=1, le=1024)]
 #: Borders between regimes.
@@ -78,17 +96,27 @@ class ModelSettings(BaseModel):
         256, ge=8, le=4096, description="Units of the trunk and of every branch's output."
     )
     depth: int = Field(3, ge=1, le=64, description="Residual blocks of the trunk.")
-    xp_components: int = Field(
-        80, ge=1, le=343, description="Principal components of the XP spectra, whitened."
+    flux_components: int = Field(
+        80,
+        ge=1,
+        le=4096,
+        description="Principal components of each kind of low-resolution spectra, whitened; of one "
+        "with fewer samples as many as these.",
     )
-    xp_filters: Filters = Field(
-        16, description="Filters of the first of the three convolutions over the XP spectra."
+    flux_filters: Filters = Field(
+        16,
+        description="Filters of the first of three convolutions over a low-resolution spectrum.",
     )
-    rvs_components: int = Field(
-        60, ge=1, le=800, description="Principal components of the RVS spectra, whitened."
+    line_components: int = Field(
+        60,
+        ge=1,
+        le=4096,
+        description="Principal components of each kind of spectra of lines, whitened; of one with "
+        "fewer samples as many as these.",
     )
-    rvs_channels: tuple[Filters, Filters, Filters, Filters] = Field(
-        (16, 32, 32, 32), description="Filters of the four strided convolutions over the RVS."
+    line_channels: tuple[Filters, Filters, Filters, Filters] = Field(
+        (16, 32, 32, 32),
+        description="Filters of the four strided convolutions over a spectrum of lines.",
     )
     dropout: float = Field(0.05, ge=0, lt=1, description="Share of trunk units left out per step.")
     modality_dropout: float = Field(
@@ -101,14 +129,15 @@ class ModelSettings(BaseModel):
         0.02,
         ge=0,
         le=1,
-        description="Share of fit stars that show another star's RVS spectrum in a step: sigma "
-        "learns to grow where inputs contradict each other.",
+        description="Share of fit stars that show another star's spectrum of lines in a step: "
+        "sigma learns to grow where inputs contradict each other.",
     )
     untold_share: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="Share of fit stars in a step whose RVS normalisation the network is not told.",
+        description="Share of fit stars in a step of whose spectrum of lines the network is not "
+        "told the normalisation.",
     )
     noise_share: float = Field(
         0.5, ge=0, le=1, description="Share of fit stars whose spectra get extra noise in a step."
@@ -139,13 +168,15 @@ class ModelSettings(BaseModel):
         description="Calibration stars per knot of the curves that scale sigma; with fewer than "
         "twice as many for a subset of the inputs it is scaled by one number.",
     )
-    rvs_snr_edges: Edges = Field(
+    snr_edges: Edges = Field(
         (15.0, 25.0, 50.0, 100.0),
-        description="RVS S/N that separate the regimes in which test stars with RVS are measured.",
+        description="S/N that separate the regimes in which test stars with the first spectrum of "
+        "lines are measured.",
     )
-    g_edges: Edges = Field(
+    magnitude_edges: Edges = Field(
         (11.0, 13.0, 14.0, 15.0, 16.0, 17.0),
-        description="G magnitudes that separate the regimes of test stars without RVS.",
+        description="Magnitudes, in the first band, that separate the regimes of test stars "
+        "without it.",
     )
 
     false_flag_rate: float = Field(
@@ -153,7 +184,7 @@ class ModelSettings(BaseModel):
         gt=0,
         lt=0.5,
         description="Share of ordinary stars that each test of strangeness may flag; beyond the "
-        "limit of `rvs_xp_conflict` sigma grows as well.",
+        "limit of a conflict of two spectra sigma grows as well.",
     )
     map_stars: int = Field(
         3000,
@@ -162,31 +193,73 @@ class ModelSettings(BaseModel):
         description="Training stars that mark out the space of each kind of spectra at most.",
     )
 
-    @property
-    def weights(self) -> int:
-        """Numbers that one network with all inputs has: weights, offsets, whitening axes."""
-        width, filters, channels = self.width, self.xp_filters, (2, *self.rvs_channels)
-        rvs = _RVS * (1 + self.rvs_components) + width * (self.rvs_components + 1)
-        kernels = zip(channels, channels[1:], (9, 7, 5, 5), strict=False)
-        rvs += sum(out * (given * size + 1) for given, out, size in kernels)
-        # Halved four times by the strides, 50 of the 800 samples are left; of the 343 of XP, 15.
-        rvs += width * (50 * channels[-1] + 1) + width * (2 + 1)
-        xp = _XP * (1 + self.xp_components) + width * (self.xp_components + 1) + 2 * width
-        xp += filters * 12 + 2 * filters * (7 * filters + 1) + 2 * filters * (10 * filters + 1)
-        xp += width * (30 * filters + 1)
-        tables = sum(width * (columns + 1) for columns in (*_TABLES, _INPUTS))
+    def components(self, spectrum: SpectrumInput) -> int:
+        """Return how many principal components of a spectrum a network sees."""
+        wanted = self.line_components if spectrum.kind == "lines" else self.flux_components
+        return min(wanted, spectrum.samples)
+
+    def weights(self, contract: Contract) -> int:
+        """Return how many numbers one network with all inputs has: weights, offsets, axes."""
+        width, inputs = self.width, contract.inputs
+        total = sum(
+            self._line_weights(spectrum)
+            if spectrum.kind == "lines"
+            else self._flux_weights(spectrum)
+            for spectrum in inputs.spectra.values()
+        )
+        columns = [len(inputs.names), *(table_width(inputs, name) for name in tables_of(inputs))]
+        total += sum(width * (count + 1) for count in columns)
         block = 2 * width + 2 * width * (width + 1)
-        return rvs + xp + tables + self.depth * block + 2 * width + _OUTPUTS * (width + 1)
+        return total + self.depth * block + 2 * width + contract.outputs * (width + 1)
+
+    def _whitened(self, spectrum: SpectrumInput) -> int:
+        components = self.components(spectrum)
+        return spectrum.samples * (1 + components) + self.width * (components + 1)
+
+    def _line_weights(self, spectrum: SpectrumInput) -> int:
+        channels = (2, *self.line_channels)
+        kernels = zip(channels, channels[1:], LINE_KERNELS, strict=False)
+        convolutions = sum(out * (given * size + 1) for given, out, size in kernels)
+        left = samples_left(spectrum.samples, LINE_STRIDES)
+        out = self.width * (left * channels[-1] + 1) + self.width * (2 + 1)
+        return self._whitened(spectrum) + convolutions + out
+
+    def _flux_weights(self, spectrum: SpectrumInput) -> int:
+        channels = (1, self.flux_filters, 2 * self.flux_filters, 2 * self.flux_filters)
+        kernels = zip(channels, channels[1:], FLUX_KERNELS, strict=False)
+        convolutions = sum(out * (given * size + 1) for given, out, size in kernels)
+        left = samples_left(spectrum.samples, FLUX_STRIDES)
+        out = self.width * (left * channels[-1] + 1) + 2 * self.width
+        return self._whitened(spectrum) + convolutions + out
+
+    def refuse_too_large(self, contract: Contract) -> None:
+        """Refuse networks that no memory holds, before one is built.
+
+        Raises
+        ------
+        ModelError
+            If all members together have more than `MOST_WEIGHTS` numbers.
+        """
+        together = self.members * self.weights(contract)
+        if together > MOST_WEIGHTS:
+            raise ModelError(
+                f"The networks would have {together} weights together, at most {MOST_WEIGHTS} are"
+                " allowed: lower members, width, depth or the numbers of filters and components.",
+                "They are settings of the model.",
+            )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_what_was_renamed(cls, content: Any) -> Any:
+        old = [name for name in RENAMED if isinstance(content, dict) and name in content]
+        if old:
+            meant = ", ".join(f"{RENAMED[name]} for {name}" for name in old)
+            raise ValueError(f"settings have new names: write {meant}")
+        return content
 
     @model_validator(mode="after")
-    def _fits_in_memory(self) -> Self:
-        together = self.members * self.weights
-        if together > MOST_WEIGHTS:
-            raise ValueError(
-                f"the networks would have {together} weights together, at most {MOST_WEIGHTS} are"
-                " allowed: lower members, width, depth or the numbers of filters"
-            )
-        for name in ("rvs_snr_edges", "g_edges"):
+    def _edges_rise(self) -> Self:
+        for name in ("snr_edges", "magnitude_edges"):
             edges = list(getattr(self, name))
             if edges != sorted(set(edges)):
                 raise ValueError(f"{name} must rise from one to the next")
@@ -194,6 +267,6 @@ class ModelSettings(BaseModel):
 
     def training(self) -> dict[str, object]:
         """Return, as JSON types, the settings that the weights of a member depend on."""
-        others = {"members", "min_regime_stars", "rvs_snr_edges", "g_edges"}
+        others = {"members", "min_regime_stars", "snr_edges", "magnitude_edges"}
         others |= {"false_flag_rate", "map_stars"}
         return self.model_dump(mode="json", exclude=others)

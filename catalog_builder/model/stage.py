@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.config import digest_json
+from catalog_builder.contract.contract import Contract
 from catalog_builder.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.model.shapes import learnt_from
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.running import tell, told
@@ -30,6 +32,7 @@ class TrainContext:
     """What all train tasks share."""
 
     workdir: Workdir
+    contract: Contract
     settings: ModelSettings
     seed: int
     device: str
@@ -67,7 +70,7 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root
-    data, scaling = load_training(root / task.payload["training"])
+    data, scaling = load_training(root / task.payload["training"], context.contract)
     out = _folder(context, task)
     device = _device(context.device)
     result = fit_member(
@@ -100,7 +103,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root
-    data, scaling = load_training(root / task.payload["training"])
+    data, scaling = load_training(root / task.payload["training"], context.contract)
     out = context.workdir.new_output("models", "model", suffix="")
     members = [root / member for member in task.payload["members"]]
     digest = assemble(
@@ -121,16 +124,19 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=5, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=16, work=_assemble, part=_assembled, keeps_previous=True)
+MEMBER = Stage("train", version=6, work=_train_member, part=_epochs, prefers="GPU")
+ASSEMBLE = Stage("model", version=17, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 
 
-def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[Task]:
+def plan_members(
+    training: Receipt, contract: Contract, settings: ModelSettings, seed: int
+) -> list[Task]:
     """Return a task for each member of the ensemble."""
     shared = {
         "version": MEMBER.version,
+        "contract": learnt_from(contract),
         "training": training.output_digest,
         "settings": settings.training(),
         "seed": seed,
@@ -150,6 +156,7 @@ def plan_members(training: Receipt, settings: ModelSettings, seed: int) -> list[
 def plan_assemble(
     training: Receipt,
     members: Sequence[Receipt],
+    contract: Contract,
     settings: ModelSettings,
     provenance: Mapping[str, Any],
 ) -> list[Task]:
@@ -158,6 +165,7 @@ def plan_assemble(
         "version": ASSEMBLE.version,
         "training": training.output_digest,
         "members": [member.output_digest for member in members],
+        "contract": contract.model_dump(mode="json"),
         "settings": settings.model_dump(mode="json"),
         "provenance": dict(provenance),
     }

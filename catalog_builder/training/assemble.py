@@ -10,6 +10,7 @@ import numpy as np
 import zarr
 
 from catalog_builder.config import TrainingSettings, digest_json
+from catalog_builder.contract.contract import Contract
 from catalog_builder.errors import InputError
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.model.inputs import Split
@@ -42,7 +43,11 @@ class TrainingSet:
 
 
 def assemble_training(
-    partitions: Sequence[Matched], seed: int, settings: TrainingSettings, out: Path
+    partitions: Sequence[Matched],
+    contract: Contract,
+    seed: int,
+    settings: TrainingSettings,
+    out: Path,
 ) -> TrainingSet:
     """Concatenate the labelled stars of all partitions, split them, and fit the scaling.
 
@@ -50,6 +55,8 @@ def assemble_training(
     ----------
     partitions : sequence of Matched
         In HEALPix order.
+    contract : Contract
+        What labels and inputs are.
     seed : int
         Seed of the split.
     settings : TrainingSettings
@@ -71,7 +78,7 @@ def assemble_training(
             " loosen its cuts in schemas/labels, or predict with a model trained elsewhere"
             " (--model).",
         )
-    writer = TrainingWriter(out, sum(counts), settings.chunk_rows)
+    writer = TrainingWriter(out, sum(counts), settings.chunk_rows, contract)
     split_counts = dict.fromkeys(Split, 0)
     for chunk in plan_chunks(counts, settings.chunk_rows):
         pieces = [
@@ -86,7 +93,7 @@ def assemble_training(
     _check_counts(split_counts)
     named = {split.name.lower(): count for split, count in split_counts.items()}
     digests = writer.finish({"split_counts": named, "survey": settings.survey, "seed": seed})
-    scaling = fit_scaling(out, settings.chunk_rows).to_json()
+    scaling = fit_scaling(out, settings.chunk_rows, contract).to_json()
     write_scaling(out, scaling)
     return TrainingSet(sum(counts), named, digest_json({"arrays": digests, "scaling": scaling}))
 

@@ -10,7 +10,9 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.config import TrainingSettings, digest_json
+from catalog_builder.contract.contract import Contract
 from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.model.shapes import learnt_from
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
@@ -24,6 +26,7 @@ class TrainingContext:
     """What all tasks of the training-set stages share."""
 
     workdir: Workdir
+    contract: Contract
     survey: LabelSurvey
     settings: TrainingSettings
     seed: int
@@ -79,7 +82,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
         Matched(root / features, root / matches, rows)
         for features, matches, rows in task.payload["partitions"]
     ]
-    made = assemble_training(partitions, context.seed, context.settings, out)
+    made = assemble_training(partitions, context.contract, context.seed, context.settings, out)
     return Outcome(
         rows_in=made.rows,
         rows_out=made.rows,
@@ -134,6 +137,7 @@ def plan_match(
 def plan_assemble(
     features: Sequence[Receipt],
     matches: Sequence[Receipt],
+    contract: Contract,
     survey: LabelSurvey,
     settings: TrainingSettings,
     seed: int,
@@ -144,6 +148,8 @@ def plan_assemble(
         "matches": [match.output_digest for match in matches],
         # A match holds row numbers: what lies in those rows matters as much.
         "features": [receipt.output_digest for receipt in features],
+        # The scaling is of labels and inputs as they are learnt.
+        "contract": learnt_from(contract),
         "settings": settings.model_dump(mode="json"),
         "seed": seed,
     }

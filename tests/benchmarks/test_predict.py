@@ -23,6 +23,7 @@ from torch.nn import functional
 from catalog_builder.config import RunConfig
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.inference.predict import catalogue_columns, predict_partition
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.estimator import Estimator, build_network
 from catalog_builder.model.inputs import Block, Scaling, Stars, network_columns, presence
@@ -61,7 +62,7 @@ def block(features: Path) -> Block:
     """Return stars with all inputs, some of them more than once."""
     store = FeatureStore(features)
     whole = store.read(slice(0, len(store)))
-    rows = np.resize(np.flatnonzero(presence(whole).all(axis=1)), STARS)
+    rows = np.resize(np.flatnonzero(presence(whole, default_contract().inputs).all(axis=1)), STARS)
     return {name: values[rows] for name, values in whole.items()}
 
 
@@ -100,13 +101,13 @@ def onnx_runtime(network: HybridNet, columns: Mapping[str, Tensor]) -> Callable[
     """Return a call that runs the network in ONNX Runtime, batch by batch."""
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
-    names = [name.replace("_", "") for name in columns]
+    names = [name.replace(".", "") for name in columns]
     torch.onnx.register_custom_op_symbolic("aten::asinh", lambda g, x: g.op("Asinh", x), 9)
     file = io.BytesIO()
     # The runtime has an asinh of its own.
     with (
         warnings.catch_warnings(),
-        mock.patch("catalog_builder.model.network.asinh", torch.asinh),
+        mock.patch("catalog_builder.model.layers.asinh", torch.asinh),
     ):
         # The exporter of TorchScript is called old; the new one needs a compiler of its own.
         warnings.simplefilter("ignore")
@@ -135,8 +136,8 @@ def onnx_runtime(network: HybridNet, columns: Mapping[str, Tensor]) -> Callable[
 def test_network(bench: Bench, model: Path, block: Block) -> None:
     document = Estimator.load(model).document
     file = model / document.weights[0].file
-    scaling = Scaling.from_json(document.scaling)
-    stars = Stars.from_block(block)
+    scaling = Scaling.from_json(document.scaling, document.contract)
+    stars = Stars.from_block(block, document.contract.inputs)
     columns = network_columns(stars, scaling, document.trained_inputs)
     plain = build_network(file, read_tensors(file)[0], document).eval()
     network = Estimator.load(model).networks[0]

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch.optim import AdamW
 
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import MODALITIES, Split, TrainingArrays, network_columns
+from catalog_builder.model.inputs import Split, TrainingArrays, network_columns
 from catalog_builder.model.loss import negative_log_likelihood
 from catalog_builder.model.network import HybridNet
 from catalog_builder.model.sample import Sample, trainable
@@ -22,12 +23,14 @@ from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.store import load_training
 from tests.benchmarks.measure import Bench, Run
 
+MODALITIES = default_contract().inputs.names
+
 STARS = 4096
 
 
 def test_training(bench: Bench, workdir: Path, tmp_path: Path) -> None:
     (store,) = (workdir / "training").glob("*.zarr")
-    arrays, scaling = load_training(store)
+    arrays, scaling = load_training(store, default_contract())
     data = enlarge(arrays, STARS)
     # Two epochs: the first makes what it needs ready, the second is timed.
     settings = ModelSettings(epochs=2, min_label_stars=50)
@@ -44,7 +47,7 @@ def test_training(bench: Bench, workdir: Path, tmp_path: Path) -> None:
         )  # fmt: skip
         return moments[1] - moments[0]
 
-    network = HybridNet(settings, inputs)
+    network = HybridNet(settings, data.contract, inputs)
     network.initialise(torch.Generator().manual_seed(0))
     optimiser = AdamW(network.parameters(), fused=True)
     columns = network_columns(sample.stars, scaling, inputs)

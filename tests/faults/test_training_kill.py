@@ -9,13 +9,14 @@ EPOCHS = 6
 KILLED_AFTER = 3
 #: Small and quick: what is learnt does not matter here.
 SETTINGS = {
-    **{"epochs": EPOCHS, "min_label_stars": 50, "width": 32, "depth": 1, "xp_components": 8},
-    **{"rvs_components": 8, "xp_filters": 2, "rvs_channels": (2, 2, 4, 4)},
+    **{"epochs": EPOCHS, "min_label_stars": 50, "width": 32, "depth": 1, "flux_components": 8},
+    **{"line_components": 8, "flux_filters": 2, "line_channels": (2, 2, 4, 4)},
 }
 
 TRAIN = f"""
 import json, sys, time
 from pathlib import Path
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.fit import fit_member
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.store import load_training
@@ -25,7 +26,7 @@ def tell(row):
     if row["epoch"] == int(sys.argv[3]):
         time.sleep(600)  # to be killed
 
-data, scaling = load_training(Path(sys.argv[1]))
+data, scaling = load_training(Path(sys.argv[1]), default_contract())
 made = fit_member(
     data, scaling, ModelSettings(**{SETTINGS}), member=0, seed=1, out=Path(sys.argv[2]),
     on_epoch=tell,

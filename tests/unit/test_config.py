@@ -32,6 +32,8 @@ def test_every_setting_has_its_sentence():
     [
         ("ingest.block_row=3", r"ingest\.block_row: unknown setting \(allowed here: .*block_rows"),
         ("models.members=3", r"models: unknown setting"),
+        ("model.rvs_components=5", r"model: .*new names: write line_components for rvs_components"),
+        ("model.g_edges=[1]", r"model: .*write magnitude_edges for g_edges"),
         ("model.members=0", r"model\.members: .*greater than or equal to 1"),
         ("training.test=0.9", r"training: .*must leave some stars to fit"),
         ("version=../up", r"version: .*pattern"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog_builder.archive.release import load_release
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.origins import (
     Model,
@@ -29,7 +30,7 @@ def receipts(*marks):
 def catalogue(*marks, learnt, given=True, **origin):
     """Return what is recorded of a catalogue of such partitions and of such a model."""
     known = ModelOrigin(release="dr3", survey="apogee-dr17", simulated=learnt, **origin)
-    model = Model(Path("m"), "0123456789abcdef", {}, known, given)
+    model = Model(Path("m"), "0123456789abcdef", {}, known, default_contract(), given)
     return origin_of_catalogue(load_release("dr3"), receipts(*marks), model)
 
 

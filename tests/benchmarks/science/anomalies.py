@@ -14,13 +14,17 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from catalog_builder.model.selection import DISTANCES
-from catalog_builder.schema import LABELS, FlagSchema
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.schema import FlagSchema
 from catalog_builder.simulate.truth import ANOMALIES, OUTSIDE_LABELS
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science import misfit
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS, without_nan
+
+LABELS = default_contract().labels.names
+DISTANCES = distances_of(default_contract().inputs)
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

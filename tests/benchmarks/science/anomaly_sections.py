@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.simulate.truth import ANOMALIES
 from tests.benchmarks.science import figures as drawing
 from tests.benchmarks.science.anomalies import FITTED, LEAST_EXCESS
 from tests.benchmarks.science.markdown import NAMES, number, table
+
+LABELS = default_contract().labels.names
 
 _LABEL_NAMES = tuple(NAMES[label] for label in LABELS)
 

@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.simulate.score import default_warning_bits
 from tests.benchmarks.science.measures import arrays, bins_of, compare
 from tests.benchmarks.science.views import VIEWS
+
+LABELS = default_contract().labels.names
 
 #: Views whose coverage is measured bin by bin: one input hidden.
 _ONE_HIDDEN = tuple(name for name, hidden in VIEWS.items() if len(hidden) == 1)

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from catalog_builder.features.rvs import N_PIXELS, WAVELENGTHS
 from catalog_builder.features.store import Block
 from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator, Prediction
-from catalog_builder.model.inputs import LABELS
 from catalog_builder.schema import CatalogSchema
 from catalog_builder.simulate.score import default_warning_bits
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.views import hide
+
+LABELS = default_contract().labels.names
 
 Float = NDArray[np.float64]
 

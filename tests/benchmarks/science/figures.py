@@ -8,8 +8,10 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science.evidence import LINES
+
+LABELS = default_contract().labels.names
 
 mpl.use("Agg")
 

@@ -21,10 +21,11 @@ from catalog_builder.config import digest_json
 from catalog_builder.errors import InputError
 from catalog_builder.features.rvs import UNKNOWN, WAVELENGTHS
 from catalog_builder.features.store import Block
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import LABELS, Scaling, Split, TrainingArrays
+from catalog_builder.model.inputs import Scaling, Split, TrainingArrays
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.split import uniform_hash
@@ -33,6 +34,8 @@ from tests.benchmarks.science import real
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.measures import MAD_TO_SIGMA
 from tests.benchmarks.science.views import hide
+
+LABELS = default_contract().labels.names
 
 Float = NDArray[np.float64]
 
@@ -63,7 +66,7 @@ def measure(context: Context) -> dict[str, Any]:
     settings = read_document(context.run.model).settings.model_copy(
         update={"members": _MEMBERS, "epochs": _EPOCHS, "untold_share": 0.0}
     )
-    data, scaling = load_training(context.run.training_store())
+    data, scaling = load_training(context.run.training_store(), default_contract())
     data = _some(data)
     data = replace(data, block=hide(data.block, _OTHERS))
     half = replace(data, block=_untold(data.block))

@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
+
+LABELS = default_contract().labels.names
+
 
 Array = NDArray[np.float64]
 Bool = NDArray[np.bool_]

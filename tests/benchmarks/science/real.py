@@ -18,8 +18,9 @@ from catalog_builder.features import parallax
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import SPECTRA, Block
 from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator
-from catalog_builder.model.inputs import LABELS, Split
+from catalog_builder.model.inputs import Split
 from catalog_builder.schema import CatalogSchema
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
@@ -28,6 +29,8 @@ from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.peers.methods import perceptron
 from tests.benchmarks.science.sky import RunOfModel
 from tests.benchmarks.science.views import log_opening
+
+LABELS = default_contract().labels.names
 
 Float = NDArray[np.float64]
 
@@ -52,7 +55,7 @@ def split(context: Context) -> dict[str, Any]:
     if context.real_workdir is None:
         raise InputError("No run on the real archive is given.", "Name it with --real-workdir.")
     run = RunOfModel.open(context.real_workdir)
-    data, _ = load_training(run.training_store())
+    data, _ = load_training(run.training_store(), default_contract())
     log_opening(context.out, run.digest, {"split": "test", "archive": "real"})
     test = data.subset(Split.TEST)
     estimator = Estimator.load(run.model)

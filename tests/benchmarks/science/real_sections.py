@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science.markdown import NAMES, misses, number, shares, signed, table
+
+LABELS = default_contract().labels.names
 
 
 def stars(result: dict[str, Any], figures: Path) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science.markdown import NAMES, number, table
+
+LABELS = default_contract().labels.names
 
 _LIMIT_WORDS = """\
 The exact Bayesian posterior of test stars like the training ones: the simulation's emulator, its

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science import anomaly_sections, real_sections, reference_sections
 from tests.benchmarks.science import figures as drawing
 from tests.benchmarks.science.markdown import NAMES, misses, number, shares, signed, table
+
+LABELS = default_contract().labels.names
 
 _VIEW_WORDS = {
     "all": "all four",

@@ -6,8 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from catalog_builder.model.selection import DISTANCES
-from catalog_builder.schema import LABELS, FlagSchema
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.schema import FlagSchema
 from tests.benchmarks.science.anomalies import (
     Stars,
     classes,
@@ -17,6 +18,9 @@ from tests.benchmarks.science.anomalies import (
     strong,
     tiers,
 )
+
+LABELS = default_contract().labels.names
+DISTANCES = distances_of(default_contract().inputs)
 
 
 def invent(stars: int = 2000) -> Stars:

@@ -8,7 +8,7 @@ import pytest
 
 from catalog_builder.errors import InputError
 from catalog_builder.features.rvs import WAVELENGTHS
-from catalog_builder.model.inputs import MODALITIES
+from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science import evidence, flaws
 from tests.benchmarks.science.limit.part import alpha_boundary, groups
 from tests.benchmarks.science.limit.population import alpha_mean
@@ -18,6 +18,8 @@ from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.real import empty_block
 from tests.benchmarks.science.sky import RunOfModel
 from tests.benchmarks.science.views import hide
+
+MODALITIES = default_contract().inputs.names
 
 
 def _block(stars: int):

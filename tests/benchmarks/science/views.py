@@ -12,13 +12,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from catalog_builder.contract.distances import distances_of
 from catalog_builder.features.store import Block
 from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator
-from catalog_builder.model.inputs import LABELS, MODALITIES
-from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import CatalogSchema
 from tests.benchmarks.science.sky import RunOfModel, TestSky
+
+LABELS = default_contract().labels.names
+MODALITIES = default_contract().inputs.names
+DISTANCES = distances_of(default_contract().inputs)
 
 #: Name of a view -> the inputs that it hides.
 VIEWS: dict[str, tuple[str, ...]] = {

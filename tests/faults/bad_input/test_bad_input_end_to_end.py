@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from catalog_builder import cli
 from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.contract.labels import Labels
 from catalog_builder.model.document import read_document
 from catalog_builder.simulate.sky import simulate
 
@@ -133,11 +134,12 @@ def other_features(model):
 
 def other_grid(model):
     settings = read_document(model).settings
-    edit(model, settings=settings.model_copy(update={"xp_components": 7}))
+    edit(model, settings=settings.model_copy(update={"flux_components": 7}))
 
 
 def other_labels(model):
-    edit(model, labels=("teff", "logg", "vsini"))
+    contract = read_document(model).contract
+    edit(model, contract=contract.model_copy(update={"labels": Labels(contract.labels[:3])}))
 
 
 def truncated_weights(model):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.fit import fit_member
 from catalog_builder.model.inputs import (
     Scaling,
@@ -20,43 +22,53 @@ from catalog_builder.model.inputs import (
 from catalog_builder.model.settings import ModelSettings
 
 
-def invent_sky(stars: int, seed: int = 0, *, rvs: bool = True) -> TrainingArrays:
+def invent_sky(
+    stars: int, seed: int = 0, *, rvs: bool = True, contract: Contract | None = None
+) -> TrainingArrays:
+    """Return stars with every input of a contract; without one, of the default."""
+    contract = contract or default_contract()
+    inputs, count = contract.inputs, len(contract.labels)
     rng = np.random.default_rng(seed)
-    latent = rng.normal(size=(stars, 5))
-    labels = latent * [600.0, 1.0, 0.3, 0.1, 0.3] + [5200.0, 3.0, -0.2, 0.1, -0.2]
-    label_error = np.abs(rng.normal(size=(stars, 5))) * [20.0, 0.05, 0.02, 0.01, 0.02]
+    latent = rng.normal(size=(stars, count))
+    # Of the first five labels, and of any more.
+    spread = np.array([600.0, 1.0, 0.3, 0.1, 0.3, *[0.2] * count])[:count]
+    centre = np.array([5200.0, 3.0, -0.2, 0.1, -0.2, *[0.1] * count])[:count]
+    errors = np.array([20.0, 0.05, 0.02, 0.01, 0.02, *[0.02] * count])[:count]
+    labels = latent * spread + centre
+    label_error = np.abs(rng.normal(size=(stars, count))) * errors
 
     def spectra(samples: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
-        response = np.random.default_rng(samples).normal(size=(5, samples)) * 0.05
+        response = np.random.default_rng(samples).normal(size=(count, samples)) * 0.05
         error = np.full((stars, samples), noise)
         return 1.0 + latent @ response + rng.normal(size=(stars, samples)) * error, error
 
-    xp, xp_error = spectra(343, 0.02)
-    rvs_flux, rvs_error = spectra(800, 0.05)
+    block: dict[str, np.ndarray] = {"source_id": np.arange(stars, dtype=np.int64) + 10_000}
+    for name, spectrum in [*inputs.low_resolution.items(), *inputs.lines.items()]:
+        flux, error = spectra(spectrum.samples, 0.05 if spectrum.kind == "lines" else 0.02)
+        block[f"{name}_flux"] = flux.astype(np.float32)
+        block[f"{name}_flux_error"] = error.astype(np.float32)
     g = 12.0 + rng.normal(size=stars)
-    block = {
-        "source_id": np.arange(stars, dtype=np.int64) + 10_000,
-        "rvs_flux": rvs_flux.astype(np.float32),
-        "rvs_flux_error": rvs_error.astype(np.float32),
-        "rvs_mask": np.ones((stars, 800), dtype=bool),
-        "rvs_normalisation": rng.integers(1, 3, stars).astype(np.uint8),
-        "xp_flux": xp.astype(np.float32),
-        "xp_flux_error": xp_error.astype(np.float32),
-        "phot_g_mean_mag": g.astype(np.float32),
-        "phot_bp_mean_mag": (g + 0.5 - 0.1 * latent[:, 0]).astype(np.float32),
-        "phot_rp_mean_mag": (g - 0.5 + 0.1 * latent[:, 0]).astype(np.float32),
+    colour = 0.5 - 0.1 * latent[:, 0]
+    for group in inputs.photometry.values():
+        for band, column in zip(range(len(group.columns)), group.columns, strict=True):
+            block[column] = (g + colour * (0.0, 1.0, -1.0)[band]).astype(np.float32)
+    for name, spectrum in inputs.lines.items():
+        block[f"{name}_mask"] = np.ones((stars, spectrum.samples), dtype=bool)
+        block[f"{name}_normalisation"] = rng.integers(1, 3, stars).astype(np.uint8)
+        if spectrum.sig_to_noise is not None:
+            snr = 20.0 if rvs else np.nan
+            block[spectrum.sig_to_noise] = np.full(stars, snr, dtype=np.float32)
+    block |= {
         "parallax": np.exp(latent[:, 1]),
         "parallax_corrected": np.exp(latent[:, 1]) + 0.03,
         "parallax_error": np.full(stars, 0.05, dtype=np.float32),
-        "has_rvs": np.full(stars, rvs),
-        "has_xp": np.ones(stars, dtype=bool),
-        "has_photometry": np.ones(stars, dtype=bool),
-        "has_parallax": np.ones(stars, dtype=bool),
-        "rvs_spec_sig_to_noise": np.full(stars, 20.0 if rvs else np.nan, dtype=np.float32),
     }
-    observed = labels + rng.normal(size=(stars, 5)) * label_error
+    for name in inputs.names:
+        block[f"has_{name}"] = np.full(stars, rvs if name == "rvs" else True)
+    observed = labels + rng.normal(size=(stars, count)) * label_error
     shares = [0.6, 0.15, 0.15, 0.1]
     return TrainingArrays(
+        contract=contract,
         block=block,
         labels=observed.astype(np.float32),
         label_error=label_error.astype(np.float32),
@@ -66,8 +78,8 @@ def invent_sky(stars: int, seed: int = 0, *, rvs: bool = True) -> TrainingArrays
 
 def scale(data: TrainingArrays) -> Scaling:
     fit = data.subset(Split.FIT)
-    labels, _ = design_labels(fit.labels, fit.label_error)
-    columns = {**design_features(fit.block), "labels": labels}
+    labels, _ = design_labels(fit.labels, fit.label_error, data.contract.labels)
+    columns = {**design_features(fit.block, data.contract.inputs), "labels": labels}
     with warnings.catch_warnings():
         # A label or an input that no star has is a column of NaN.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -75,7 +87,7 @@ def scale(data: TrainingArrays) -> Scaling:
             name: (np.nanmean(values, axis=0), np.nanstd(values, axis=0))
             for name, values in columns.items()
         }
-    return Scaling.from_statistics(statistics)
+    return Scaling.from_statistics(statistics, data.contract)
 
 
 @pytest.fixture(scope="session")
@@ -97,10 +109,10 @@ def settings() -> ModelSettings:
         batch_size=64,
         width=32,
         depth=1,
-        xp_components=8,
-        rvs_components=8,
-        xp_filters=2,
-        rvs_channels=(2, 2, 4, 4),
+        flux_components=8,
+        line_components=8,
+        flux_filters=2,
+        line_channels=(2, 2, 4, 4),
         min_label_stars=100,
         min_regime_stars=20,
         validation_batch_size=128,
@@ -130,3 +142,8 @@ def members(
         fit_member(sky, scaling, settings, member=member, seed=1, out=folder / str(member)).path
         for member in range(settings.members)
     ]
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return default_contract()

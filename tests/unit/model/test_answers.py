@@ -5,15 +5,16 @@ import pytest
 import torch
 
 from catalog_builder.model.answers import Alone, believed
-from catalog_builder.model.arrays import LABELS
+
+LABELS = 5
 
 
 @pytest.fixture
 def alone() -> Alone:
     """The second of three stars has both spectra; they differ by 4 in its first label."""
-    means = torch.zeros(2, 1, len(LABELS), dtype=torch.float64)
+    means = torch.zeros(2, 1, LABELS, dtype=torch.float64)
     means[1, 0, 0] = 4.0
-    covariances = torch.eye(len(LABELS), dtype=torch.float64).expand(2, 1, -1, -1)
+    covariances = torch.eye(LABELS, dtype=torch.float64).expand(2, 1, -1, -1)
     return Alone(torch.tensor([1]), means, covariances)
 
 
@@ -24,13 +25,13 @@ def test_conflict_is_the_chi_square_of_the_difference(alone):
 
 
 def test_either_spectrum_may_be_right(alone):
-    together = torch.zeros(3, len(LABELS), dtype=torch.float64)
+    together = torch.zeros(3, LABELS, dtype=torch.float64)
     together[1, 0] = 3.0
     rng = np.random.default_rng(1)
     truth = np.where(rng.random(200_000) < 0.5, 0.0, 4.0) + rng.normal(size=200_000)
     either = alone.either(together).numpy()
     assert either[1, 0, 0] == pytest.approx(np.mean((truth - 3.0) ** 2), rel=0.02)
-    np.testing.assert_allclose(either[1, 1:, 1:], np.eye(len(LABELS) - 1))
+    np.testing.assert_allclose(either[1, 1:, 1:], np.eye(LABELS - 1))
     assert not either[[0, 2]].any()
 
 

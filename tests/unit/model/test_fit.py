@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from safetensors.torch import save
 
 from catalog_builder.errors import ModelError
 from catalog_builder.model.checkpoint import read_tensors, write_tensors
-from catalog_builder.model.fit import CHECKPOINT, LOG, WEIGHTS, fit_member, learning_rate
-from catalog_builder.model.inputs import Split, TrainingArrays
+from catalog_builder.model.fit import CHECKPOINT, LOG, WEIGHTS, fit_member
+from catalog_builder.model.inputs import Split
+from catalog_builder.model.loop import learning_rate
 
 
 class ProcessEndError(Exception):
@@ -65,7 +67,7 @@ def test_a_checkpoint_of_another_training_is_refused(members, sky, scaling, sett
 
 
 def test_more_members_or_other_regimes_need_no_new_training(settings):
-    other = settings.model_copy(update={"members": 7, "g_edges": (12.0,)})
+    other = settings.model_copy(update={"members": 7, "magnitude_edges": (12.0,)})
     assert other.training() == settings.training()
 
 
@@ -178,7 +180,7 @@ def test_the_log_has_a_row_per_epoch_and_the_loss_falls(members, settings):
 def test_training_stops_when_validation_no_longer_improves(sky, scaling, settings, tmp_path):
     # Labels without any relation to the spectra: there is nothing to learn.
     shuffled = np.random.default_rng(0).permutation(len(sky))
-    noise = TrainingArrays(sky.block, sky.labels[shuffled], sky.label_error[shuffled], sky.split)
+    noise = replace(sky, labels=sky.labels[shuffled], label_error=sky.label_error[shuffled])
     eager = settings.model_copy(update={"patience": 2, "epochs": 60, "learning_rate": 1e-2})
     result = fit_member(noise, scaling, eager, member=0, seed=1, out=tmp_path)
     assert result.epochs == result.best_epoch + 2 < 60
@@ -192,12 +194,12 @@ def test_without_fit_stars_or_inputs_or_labels_there_is_no_training(
             fit_member(data, scaling, settings, member=0, seed=1, out=tmp_path)
 
     all_test = np.full_like(sky.split, Split.TEST)
-    refuse(TrainingArrays(sky.block, sky.labels, sky.label_error, all_test), "no fit stars")
+    refuse(replace(sky, split=all_test), "no fit stars")
     nothing = {f"has_{name}": np.zeros(len(sky), bool) for name in ("rvs", "xp", "photometry")}
     blind = {**sky.block, **nothing, "has_parallax": np.zeros(len(sky), bool)}
-    refuse(TrainingArrays(blind, sky.labels, sky.label_error, sky.split), "any input")
+    refuse(replace(sky, block=blind), "any input")
     unknown = np.full_like(sky.labels, np.nan)
-    refuse(TrainingArrays(sky.block, unknown, unknown, sky.split), "No label is known for 100")
+    refuse(replace(sky, labels=unknown, label_error=unknown), "No label is known for 100")
 
 
 def test_a_training_that_runs_away_says_so(sky, scaling, settings, tmp_path):

@@ -26,7 +26,7 @@ def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
 def direct(batch, density) -> np.ndarray:
     """Return -ln of a density of the known labels alone, each star by itself."""
     output, labels, error, known = batch
-    mean, cholesky = (part.double().numpy() for part in mean_and_cholesky(output))
+    mean, cholesky = (part.double().numpy() for part in mean_and_cholesky(output, 5))
     result = []
     for i in range(len(known)):
         rows = np.flatnonzero(known[i].numpy())

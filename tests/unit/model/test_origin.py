@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from catalog_builder.archive.release import load_release
+from catalog_builder.contract.grids import GridSpec
 from catalog_builder.errors import ModelError
 from catalog_builder.model.origin import (
     description_digest,
     differences,
     facts_of,
     read_origin,
+    refuse_other_inputs,
     refuse_other_meaning,
 )
 
@@ -34,9 +36,10 @@ def origin_in(release):
     )
 
 
-def changed(release, part, **values):
-    """Return a description that differs in these values of a part."""
-    return release.model_copy(update={part: getattr(release, part).model_copy(update=values)})
+def changed(release, name, **values):
+    """Return a description that differs in these values of a spectrum."""
+    spectra = {**release.spectra, name: release.spectra[name].model_copy(update=values)}
+    return release.model_copy(update={"spectra": spectra})
 
 
 def test_the_same_description_has_no_differences(dr3):
@@ -44,18 +47,21 @@ def test_the_same_description_has_no_differences(dr3):
 
 
 def test_a_difference_is_named_with_both_values(dr3):
-    rule = dr3.rvs.normalisation.model_copy(update={"threshold": 11.5})
+    rule = dr3.spectra["rvs"].normalisation.model_copy(update={"threshold": 11.5})
     found = differences(origin_in(dr3), changed(dr3, "rvs", normalisation=rule))
-    assert list(found.values()) == ["rvs.normalisation.threshold is 11.5 here, 12.0 for the model"]
-    refuse_other_meaning(found, MODEL)
+    assert list(found.values()) == [
+        "spectra.rvs.normalisation.threshold is 11.5 here, 12.0 for the model"
+    ]
+    refuse_other_meaning(found, MODEL, ("rvs", "xp"))
 
 
 def test_any_part_of_a_description_counts(dr3):
     text = dr3.text.model_copy(update={"null_tokens": ("",)})
     found = differences(origin_in(dr3), dr3.model_copy(update={"text": text}))
     assert list(found) == ["text"]
-    without = differences(origin_in(dr3), dr3.model_copy(update={"rvs": None}))
-    assert without["rvs.frame"] == "rvs.frame is absent here, rest for the model"
+    bare = dr3.model_copy(update={"spectra": {"xp": dr3.spectra["xp"]}})
+    without = differences(origin_in(dr3), bare)["spectra.rvs.frame"]
+    assert without == "spectra.rvs.frame is absent here, rest for the model"
 
 
 @pytest.mark.parametrize("change", [{"frame": "barycentric"}, {"medium": "air"}])
@@ -64,7 +70,75 @@ def test_spectra_of_another_meaning_are_refused(dr3, change):
     with pytest.raises(
         ModelError, match=rf"rvs\.{next(iter(change))} is .* here, .* for the model"
     ):
-        refuse_other_meaning(found, MODEL)
+        refuse_other_meaning(found, MODEL, ("rvs", "xp"))
+
+
+def recorded_by_0_1(release):
+    """Return the facts of a description as version 0.1 recorded them, under its keys."""
+    facts = facts_of(release)
+    found = {key: value for key, value in facts.items() if not key.startswith("spectra.")}
+    del found["joined_tables"], found["photometry"], found["parallax"]
+    for key, value in facts.items():
+        if key.startswith("spectra.rvs.") and not key.startswith("spectra.rvs.model_grid"):
+            found[key.removeprefix("spectra.")] = value
+    found |= {
+        key.replace("spectra.xp.grid", "xp.sampled_grid"): value
+        for key, value in facts.items()
+        if key.startswith("spectra.xp.grid")
+    }
+    return {**found, "xp.continuous.basis": "xp_dr3"}
+
+
+def test_facts_that_0_1_recorded_are_compared_with_todays(dr3):
+    origin = read_origin(
+        {"release_digest": "another", "release_facts": recorded_by_0_1(dr3)}, MODEL
+    )
+    assert differences(origin, dr3) == {}
+    grid = dr3.spectra["xp"].grid.model_copy(update={"step": 3.0})
+    found = differences(origin, changed(dr3, "xp", grid=grid))
+    assert list(found.values()) == ["spectra.xp.grid.step is 3.0 here, 2.0 for the model"]
+    refuse_other_meaning(found, MODEL, ("rvs", "xp"))
+    in_air = differences(origin, changed(dr3, "rvs", medium="air"))
+    with pytest.raises(ModelError, match=r"spectra\.rvs\.medium is air here, vacuum for the model"):
+        refuse_other_meaning(in_air, MODEL, ("rvs", "xp"))
+    # It was trained without this spectrum, or the archive has none.
+    refuse_other_meaning(in_air, MODEL, ("xp",))
+
+
+COARSE = GridSpec(start=846.01, step=0.05, count=480)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("rvs", {"model_grid": COARSE}, "grid of rvs is 480 samples from 846.01 in steps of 0.05"),
+        ("rvs", {"sig_to_noise": "grvs_mag"}, "sig_to_noise of rvs is grvs_mag here"),
+    ],
+)
+def test_a_spectrum_of_another_grid_or_s_n_is_refused_unless_it_is_not_used(
+    name, change, words, dr3
+):
+    inputs, other = dr3.inputs, changed(dr3, name, **change)
+    refuse_other_inputs(inputs, inputs.names, dr3, MODEL)
+    refuse_other_inputs(inputs, ("xp", "photometry"), other, MODEL)
+    with pytest.raises(ModelError, match=words):
+        refuse_other_inputs(inputs, inputs.names, other, MODEL)
+
+
+def test_inputs_of_another_kind_and_magnitudes_of_other_columns_are_refused(dr3):
+    inputs = dr3.inputs
+    swapped = dr3.model_copy(update={"spectra": {"rvs": dr3.spectra["xp"]}})
+    with pytest.raises(ModelError, match="kind of rvs is low_resolution here, lines for the model"):
+        refuse_other_inputs(inputs, ("rvs",), swapped, MODEL)
+    group = dr3.photometry["photometry"]
+    bands = {**group.bands, "g": group.bands["g"].model_copy(update={"column": "g_mag"})}
+    other = group.model_copy(update={"bands": bands})
+    moved = dr3.model_copy(update={"photometry": {"photometry": other}})
+    with pytest.raises(ModelError, match="g of photometry is g_mag here, phot_g_mean_mag for"):
+        refuse_other_inputs(inputs, ("photometry",), moved, MODEL)
+    as_photometry = dr3.model_copy(update={"spectra": {}, "photometry": {"rvs": group}})
+    with pytest.raises(ModelError, match="whether it is a spectrum of rvs is False here"):
+        refuse_other_inputs(inputs, ("rvs",), as_photometry, MODEL)
 
 
 def test_a_model_of_0_1_0_says_what_it_does_not_record(dr3):

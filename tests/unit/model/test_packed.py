@@ -4,17 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from catalog_builder.model.inputs import MODALITIES, Stars, network_columns
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.model.inputs import Stars, network_columns
 from catalog_builder.model.network import HybridNet
 from catalog_builder.model.packed import can_pack, pack
 from catalog_builder.model.settings import ModelSettings
+
+CONTRACT = default_contract()
+MODALITIES = CONTRACT.inputs.names
 
 pytestmark = pytest.mark.skipif(not can_pack(), reason="torch has no oneDNN here")
 
 
 def pair(settings: ModelSettings, inputs) -> tuple[HybridNet, HybridNet]:
     generator = torch.Generator().manual_seed(7)
-    plain, packed = HybridNet(settings, inputs).eval(), HybridNet(settings, inputs).eval()
+    plain, packed = (HybridNet(settings, CONTRACT, inputs).eval() for _ in range(2))
     plain.initialise(generator)
     for tensor in plain.state_dict().values():
         tensor.add_(torch.randn(tensor.shape, generator=generator), alpha=0.05)
@@ -26,7 +30,7 @@ def pair(settings: ModelSettings, inputs) -> tuple[HybridNet, HybridNet]:
 @pytest.mark.parametrize("large", [False, True])
 def test_a_packed_network_answers_as_the_plain_one(inputs, large, sky, scaling, settings):
     plain, packed = pair(ModelSettings() if large else settings, inputs)
-    stars = Stars.from_block(sky.block).take(slice(0, 100))
+    stars = Stars.from_block(sky.block, CONTRACT.inputs).take(slice(0, 100))
     columns = network_columns(stars, scaling, inputs)
     present = torch.rand(100, 4, generator=torch.Generator().manual_seed(8)) < 0.7
     with torch.no_grad():
@@ -45,7 +49,7 @@ def test_packing_leaves_no_layer_as_it_was_and_may_be_repeated(settings):
 
 def test_packed_answers_are_the_same_bits_every_time(sky, scaling, settings):
     _, packed = pair(settings, MODALITIES)
-    stars = Stars.from_block(sky.block).take(slice(0, 64))
+    stars = Stars.from_block(sky.block, CONTRACT.inputs).take(slice(0, 64))
     columns = network_columns(stars, scaling, MODALITIES)
     with torch.no_grad():
         first = packed(columns, stars.present).numpy()

@@ -24,7 +24,7 @@ def test_axes_of_spectra_with_fewer_components_than_asked_for_stay_finite():
 
 def test_only_stars_with_the_spectrum_shape_its_axes(sky, scaling):
     has = np.arange(len(sky)) % 2 == 0
-    stars = Stars.from_block({**sky.block, "has_rvs": has, "has_xp": ~has})
+    stars = Stars.from_block({**sky.block, "has_rvs": has, "has_xp": ~has}, sky.contract.inputs)
     for name, expected in (("rvs", (has.sum(), 800)), ("xp", ((~has).sum(), 343))):
         assert torch.cat([*spectra_for_whitening(name, stars, scaling)]).shape == expected
 
@@ -38,4 +38,4 @@ def test_missing_and_untrained_labels_are_not_known(sky, scaling):
     np.testing.assert_array_equal(sample.known.numpy(), expected)
     for values in (sample.labels, sample.label_error):
         assert torch.isfinite(values).all()
-    assert sample.stars.rvs_flux.shape == (len(data), 0)
+    assert sample.stars["rvs.flux"].shape == (len(data), 0)

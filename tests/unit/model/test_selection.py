@@ -3,8 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.selection import DISTANCES, Selection
+from catalog_builder.model.selection import Selection
+
+INPUTS = default_contract().inputs
+DISTANCES = distances_of(INPUTS)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +111,7 @@ def test_absent_inputs_are_not_tested(estimator, make_sky):
 
 
 def test_what_is_saved_is_what_is_read(model, tmp_path):
-    selection = Selection.load(model / "selection.safetensors")
+    selection = Selection.load(model / "selection.safetensors", INPUTS)
     assert selection.to_bytes() == (model / "selection.safetensors").read_bytes()
 
 
@@ -118,7 +123,7 @@ def test_too_few_stars_make_no_test(members, make_sky, scaling, settings):
 
     def answers(block):
         stars = len(block["source_id"])
-        return Contradictions(np.ones(stars), np.ones(stars))
+        return Contradictions(np.ones((stars, 1)), np.ones(stars))
 
     selection = fit_selection(answers, data, settings)
     assert not selection.places

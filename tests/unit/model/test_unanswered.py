@@ -12,12 +12,13 @@ from catalog_builder.errors import ModelError
 from catalog_builder.features.store import SPECTRA, FeatureWriter
 from catalog_builder.inference.predict import catalogue_columns, predict_partition, unanswered
 from catalog_builder.inference.rows import read_failed, read_rows
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.inputs import MODALITIES
 from catalog_builder.model.packed import PackedLinear
 from catalog_builder.schema import CatalogSchema
 
 SCHEMA = CatalogSchema.load()
+MODALITIES = default_contract().inputs.names
 STARS, BATCH = 300, 100
 BIG = np.finfo(np.float32).max
 

@@ -13,7 +13,9 @@ from catalog_builder.errors import InputError, ModelError, StoreError
 from catalog_builder.features import rvs, xp
 from catalog_builder.features.store import FeatureStore, FeatureWriter
 from catalog_builder.inference.rows import RowWriter, read_rows
-from catalog_builder.model.inputs import WIDTHS, Scaling
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.model.inputs import Scaling
+from catalog_builder.model.shapes import widths_of
 from catalog_builder.runtime import damage
 from catalog_builder.runtime.damage import DamagedStoreError, Need, all_damage
 from catalog_builder.runtime.driver import Driver
@@ -62,18 +64,19 @@ def write_labels(out):
 
 def write_training(out):
     rng = np.random.default_rng(4)
-    writer = TrainingWriter(out, ROWS, 10)
+    writer = TrainingWriter(out, ROWS, 10, default_contract())
     block = {name: rng.random((ROWS, 5), np.float32) for name in ("labels", "label_error")}
     block |= {"split": np.zeros(ROWS, np.uint8), "source_id": np.arange(ROWS)}
     writer.write(0, {**block, "parallax": rng.random(ROWS)})
     writer.finish({})
-    widths = {**WIDTHS, "labels": 5}
-    scaling = Scaling.from_statistics({n: (np.zeros(w), np.ones(w)) for n, w in widths.items()})
+    widths = widths_of(default_contract())
+    flat = {name: (np.zeros(width), np.ones(width)) for name, width in widths.items()}
+    scaling = Scaling.from_statistics(flat, default_contract())
     write_scaling(out, scaling.to_json())
 
 
 def training_of(path):
-    arrays, scaling = load_training(path)
+    arrays, scaling = load_training(path, default_contract())
     return {**arrays.block, "labels": arrays.labels, "scaling": str(scaling.to_json())}
 
 

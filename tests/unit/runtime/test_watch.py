@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from catalog_builder.config import load_config
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.stage import ASSEMBLE, MEMBER, TrainContext
 from catalog_builder.runtime import events as events_module
 from catalog_builder.runtime import watch as watch_module
@@ -145,7 +146,7 @@ def training(run):
     """A member that is trained: its context, its task, and a function that ends an epoch."""
     workdir, _ = run
     settings = load_config(None, ["model.epochs=10", "model.patience=4"], {}).model
-    context = TrainContext(workdir, settings, 1, "cpu", {})
+    context = TrainContext(workdir, default_contract(), settings, 1, "cpu", {})
     task = Task("train", "member-00", "0123456789abcdef")
     log = workdir.models / "members" / "member-00-0123456789ab" / "training.jsonl"
     log.parent.mkdir(parents=True)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from catalog_builder.config import TrainingSettings
 from catalog_builder.errors import InputError
 from catalog_builder.features.store import FeatureWriter
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.training.assemble import Matched, assemble_training
 from catalog_builder.training.match import match_partition, write_arrays
 
@@ -62,6 +63,8 @@ def test_a_training_set_without_a_star_is_refused(tmp_path):
     match_partition(stored, write_labels(tmp_path / "labels", [1]), 10, 29, tmp_path / "out")
     nothing = Matched(stored, tmp_path / "out", 0)
     with pytest.raises(InputError, match="None of the label survey's stars") as refusal:
-        assemble_training([nothing], 0, TrainingSettings(), tmp_path / "training")
+        assemble_training(
+            [nothing], default_contract(), 0, TrainingSettings(), tmp_path / "training"
+        )
     assert "--labels" in refusal.value.way_out
     assert not (tmp_path / "training").exists()

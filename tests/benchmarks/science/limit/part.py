@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from scipy.stats import kstest
 
 from catalog_builder.config import digest_json
-from catalog_builder.model.inputs import LABELS
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import forward, posterior
 from tests.benchmarks.science.limit.forward import Data
 from tests.benchmarks.science.limit.stars import measured
 from tests.benchmarks.science.measures import bootstrap
+
+LABELS = default_contract().labels.names
 
 Float = NDArray[np.float64]
 

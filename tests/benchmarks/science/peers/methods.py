@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from catalog_builder.features.store import Block
-from catalog_builder.model.inputs import LABELS, Split, TrainingArrays
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.model.inputs import Split, TrainingArrays
 from tests.benchmarks.science.peers.design import (
     RVS_COMPONENTS,
     Design,
     filled_spectra,
     has_column,
 )
+
+LABELS = default_contract().labels.names
 
 Float = NDArray[np.float32]
 Predictor = Callable[[Block], NDArray[np.float64]]

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog_builder.model.inputs import LABELS, Split
+from catalog_builder.labels.agreed import default_contract
+from catalog_builder.model.inputs import Split
 from catalog_builder.runtime.workdir import write_json
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
@@ -19,6 +20,8 @@ from tests.benchmarks.science.limit import part as limit
 from tests.benchmarks.science.measures import MAD_TO_SIGMA, SN_BINS, bin_name
 from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.peers.methods import PEERS, Predictor
+
+LABELS = default_contract().labels.names
 
 #: Raised when a peer changes: those kept in the output folder are then trained anew.
 VERSION = 3
@@ -49,7 +52,7 @@ def _peer(context: Context, stars: pl.DataFrame, name: str) -> tuple[pl.DataFram
     key = f"{VERSION}-{context.run.training_store().name}"
     file = context.out / f"peer-{name.replace(' ', '-')}-{key}.parquet"
     if not file.is_file():
-        data, _ = load_training(context.run.training_store())
+        data, _ = load_training(context.run.training_store(), default_contract())
         design = Design.fit(data.subset(Split.FIT).block)
         began, cpu = time.monotonic(), time.process_time()
         peer = PEERS[name](design, data)
