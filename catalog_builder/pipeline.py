@@ -89,7 +89,6 @@ class Pipeline:
         self.config, self.driver, self.wanted = config, driver, frozenset(wanted)
         self.workdir = driver.workdir
         self.release: ReleaseSpec = load_release(config.release)
-        self.schema = CatalogSchema.load()
         self.seconds: dict[str, float] = {}
         #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
@@ -118,6 +117,11 @@ class Pipeline:
         if self.config.model_path is not None:
             return self.model.contract
         return contract_of(self.release, self.survey)
+
+    @functools.cached_property
+    def schema(self) -> CatalogSchema:
+        """Columns and bits of the catalogue."""
+        return CatalogSchema.of(self.contract)
 
     @functools.cached_property
     def archive(self) -> str:
