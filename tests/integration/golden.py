@@ -111,7 +111,7 @@ def _packed(output: Path) -> Mapping[str, list[str]]:
 
 
 def _describe(parts: list[NDArray[Any]]) -> list[Any]:
-    """Return type, shape of a row, numbers, and of the finite ones count, mean, deviation, order."""
+    """Return type, shape, and of the finite numbers how many, mean, deviation and order."""
     shape = [sum(len(part) for part in parts), *parts[0].shape[1:]] if parts[0].ndim else []
     values = np.concatenate([np.ravel(part) for part in parts])
     known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(values.size, bool)
