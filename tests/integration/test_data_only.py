@@ -1,7 +1,7 @@
 """Another label, another spectrum, other bands, another table: descriptions alone, to the end.
 
-Each test takes a copy of the program, changes YAML in it, and runs the command of a user there. What
-was changed is what git says: not a line of Python.
+Each test takes a copy of the program, changes YAML in it, and runs the command of a user there.
+What was changed is what git says: not a line of Python.
 """
 
 import json
@@ -137,7 +137,10 @@ def test_without_iron(copy, tmp_path):
 def with_a_third_spectrum(release) -> None:
     release["spectra"]["blue"] = {
         "kind": "lines", "title": "Blue", "products": [
-            {"table": "blue_spectrum", "announced_by": {"column": "blue_code", "table": "tmass", "values": [1, 2]}}
+            {
+                "table": "blue_spectrum",
+                "announced_by": {"column": "blue_code", "table": "tmass", "values": [1, 2]},
+            }
         ],
         "grid": {"start": 8480.0, "step": 0.4, "count": 501, "unit": "Angstrom"},
         "medium": "air", "frame": "rest", "resolution": 7500,
