@@ -28,7 +28,7 @@ from catalog_builder.features.store import FeatureStore
 from catalog_builder.flags.bits import flag_words
 from catalog_builder.inference.rows import read_failed, read_rows
 from catalog_builder.inference.stage import PREDICTION_FAILED
-from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.agreed import contract_of, default_schema
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.runtime.plans import read_plan
@@ -139,7 +139,7 @@ def _schema_of_run(config: RunConfig, release: ReleaseSpec) -> CatalogSchema:
         return CatalogSchema.of(Contract.model_validate(content["contract"]))
     except (ConfigError, OSError, DocumentError, ValidationError, LookupError, TypeError):
         # The description or the model is gone, or is of before models said.
-        return CatalogSchema.load()
+        return default_schema()
 
 
 def _partition_of(workdir: Workdir, pixel: int) -> str | None:

@@ -25,6 +25,7 @@ from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.config import RunConfig, digest_json
 from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import ConfigError
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
@@ -43,7 +44,6 @@ from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Stage, Task
-from catalog_builder.schema import CatalogSchema
 from catalog_builder.training import stage as teaching
 
 #: The steps in order, each also a command, and what it makes: a property of the pipeline.

@@ -11,6 +11,7 @@ from typing import Any
 from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.config import RunConfig
+from catalog_builder.contract.labels import Labels
 from catalog_builder.features.counts import gaps_in_words
 from catalog_builder.origins import Model, heading, simulated_in_words, whose_metrics
 from catalog_builder.pipeline import Pipeline
@@ -30,8 +31,6 @@ from catalog_builder.simulate.demo import (
     simulated,
     simulated_already,
 )
-
-LABEL_UNITS = {"teff": " K", "logg": "", "m_h": "", "alpha_m": "", "fe_h": ""}
 
 
 def run_steps(
@@ -153,7 +152,7 @@ def _marks(pipeline: Pipeline) -> list[str]:
 def _metrics_of(model: Model) -> list[str]:
     return [
         whose_metrics(model.digest, model.origin, given=model.given),
-        *metric_lines(model.metrics),
+        *metric_lines(model.metrics, model.contract.labels),
     ]
 
 
@@ -171,19 +170,20 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     ]
 
 
-def metric_lines(metrics: Mapping[str, Any]) -> list[str]:
+def metric_lines(metrics: Mapping[str, Any], labels: Labels) -> list[str]:
     """Return the test metrics of a model as a small table."""
     rows = metrics["as_observed"]["all"]
     lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   in 95 %"]
-    for label, unit in LABEL_UNITS.items():
-        values = rows.get(label) or {}
+    for label in labels:
+        values = rows.get(label.name) or {}
         stars = int(values.get("stars", 0))
         if not stars:
-            lines.append(f"             {label:<8} {stars:>7}   not predicted")
+            lines.append(f"             {label.name:<8} {stars:>7}   not predicted")
             continue
-        digits = 0 if label == "teff" else 3
+        digits, unit = label.decimals, "" if label.in_dex else f" {label.unit}"
         lines.append(
-            f"             {label:<8} {stars:>7} {values['robust_scatter']:>9.{digits}f}{unit:<2}"
+            f"             {label.name:<8} {stars:>7}"
+            f" {values['robust_scatter']:>9.{digits}f}{unit:<2}"
             f" {values['bias']:>+8.{digits}f} {100 * values['coverage_68']:>13.1f} %"
             f" {100 * values['coverage_95']:>7.1f} %"
         )

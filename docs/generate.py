@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from catalog_builder.config import RunConfig, to_yaml
-from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.labels.agreed import default_schema
 
 HERE = Path(__file__).parent
 
@@ -32,7 +32,7 @@ def schema() -> str:
         "What `catalog-builder describe` prints, from `schemas/catalog.yaml` and\n"
         "`schemas/flags.yaml`, for the labels of APOGEE and the inputs of Gaia DR3. `describe\n"
         "CATALOGUE` prints those of a catalogue; `--survey` and `--release` take others.\n\n"
-        f"```text\n{CatalogSchema.load().describe().rstrip()}\n```\n"
+        f"```text\n{default_schema().describe().rstrip()}\n```\n"
     )
 
 

@@ -9,7 +9,6 @@ from pydantic import Field, HttpUrl, model_validator
 from catalog_builder.archive.spectra import (
     Announcement,
     LineSpectrum,
-    LowResolutionSpectrum,
     Reading,
     Spectrum,
     scalars_of,
@@ -122,19 +121,6 @@ class ReleaseParts(Description):
             photometry=self.photometry,
             parallax=self.parallax,
         )
-
-    # Until all that asks for one of the two by name loops over `spectra`.
-    @property
-    def rvs(self) -> LineSpectrum | None:
-        """The RVS spectra."""
-        found = self.spectra.get("rvs")
-        return found if isinstance(found, LineSpectrum) else None
-
-    @property
-    def xp(self) -> LowResolutionSpectrum | None:
-        """The XP spectra."""
-        found = self.spectra.get("xp")
-        return found if isinstance(found, LowResolutionSpectrum) else None
 
     @property
     def looked_up(self) -> tuple[TableName, ...]:

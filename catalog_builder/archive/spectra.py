@@ -274,16 +274,6 @@ class LowResolutionSpectrum(_Published):
     flux_unit: UnitText
     scale_window: tuple[float, float]
 
-    @property
-    def sampled_grid(self) -> GridSpec:
-        """Its grid."""
-        return self.grid
-
-    @property
-    def continuous(self) -> Product | None:
-        """The product with coefficients."""
-        return next((one for one in self.products if one.holds == "coefficients"), None)
-
     def as_input(self, sig_to_noise: str | None) -> SpectrumInput:
         """Return what a network sees of it, with the column of the features that has its S/N."""
         return SpectrumInput(

@@ -12,6 +12,7 @@ from catalog_builder.catalog.layout import SCHEMA_FILE, STORE_NAME, find_catalog
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.documents import DocumentError, parse_json, read_document
 from catalog_builder.errors import CatalogueError
+from catalog_builder.labels.agreed import default_contract, default_schema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -87,7 +88,7 @@ def schema_of(path: str | Path) -> CatalogSchema:
     CatalogueError
         If there is no sealed catalogue.
     """
-    return schema_in(_store(Path(path)).parent) or CatalogSchema.load()
+    return schema_in(_store(Path(path)).parent) or default_schema()
 
 
 def schema_in(folder: Path) -> CatalogSchema | None:
@@ -98,7 +99,7 @@ def schema_in(folder: Path) -> CatalogSchema | None:
     except (OSError, DocumentError, ValidationError):
         return None
     says_all = schema.said_contract is not None or any(bit.doubts for bit in schema.flags.bits)
-    return schema if says_all else None
+    return schema.or_else(default_contract()) if says_all else None
 
 
 def _store(path: Path) -> Path:

@@ -19,6 +19,7 @@ from catalog_builder.catalog.exports.fits import DAMAGE, EXTENSION, quiet
 from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
 from catalog_builder.contract.schema import CatalogSchema, is_in_dex
 from catalog_builder.errors import CatalogueError
+from catalog_builder.labels.agreed import default_schema
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,7 +65,7 @@ def open_table(
     """
     path = Path(path)
     if path.is_file() and path.suffix == ".fits":
-        dataset, schema = _from_fits(path), schema_in(path.parent) or CatalogSchema.load()
+        dataset, schema = _from_fits(path), schema_in(path.parent) or default_schema()
     else:
         dataset, schema = open_catalog(path), schema_of(path)
     derived = [c.name for c in schema.all_columns if c.derived and c.name not in dataset]

@@ -33,6 +33,7 @@ from catalog_builder.catalog.validate_rows import check_rows
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.documents import parse_json, read_document
 from catalog_builder.errors import CatalogueError, ConfigError
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
@@ -119,13 +120,13 @@ def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> Cata
         schema = CatalogSchema.model_validate(text)
     except ValidationError as error:
         log.add(SCHEMA_FILE, explain(error))
-        return CatalogSchema.load()
+        return default_schema()
     except (OSError, ValueError) as error:
         log.add(SCHEMA_FILE, f"cannot be read: {error}")
-        return CatalogSchema.load()
+        return default_schema()
     if record and (record.schema_digest, record.schema_version) != (schema.digest, schema.version):
         log.add(SCHEMA_FILE, f"is not the schema that {RELEASE_FILE} names")
-    return schema
+    return schema.or_else(default_contract())
 
 
 def _check_files(

@@ -175,13 +175,6 @@ class FlagSchema(Description):
             tiers = [_tier(tier, bits, contract, filler) for tier in templates.tiers]
             return validated(cls, {"version": templates.version, "bits": bits, "tiers": tiers})
 
-    @classmethod
-    def load(cls, path: Path | None = None) -> FlagSchema:
-        """Return the bits of the default contract; raise ConfigError if the file is wrong."""
-        from catalog_builder.labels.agreed import default_contract
-
-        return cls.of(default_contract(), path)
-
     @property
     def active(self) -> tuple[FlagBit, ...]:
         """Bits that are computed."""

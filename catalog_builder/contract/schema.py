@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 from pydantic import (
     Field,
+    PrivateAttr,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
@@ -82,6 +83,7 @@ class CatalogSchema(Description):
     all_columns: tuple[Column, ...] = Field(alias="columns")
     flags: FlagSchema
     said_contract: Contract | None = Field(None, alias="contract")
+    _fallback: Contract | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _order(self) -> Self:
@@ -128,19 +130,28 @@ class CatalogSchema(Description):
             content = {"version": templates.version, "columns": columns}
             return validated(cls, {**content, "flags": bits, "contract": contract})
 
-    @classmethod
-    def load(cls, path: Path | None = None, flags: Path | None = None) -> CatalogSchema:
-        """Return the columns and bits of the default contract; see `of`."""
-        from catalog_builder.labels.agreed import default_contract
-
-        return cls.of(default_contract(), path, flags)
+    def or_else(self, contract: Contract) -> CatalogSchema:
+        """Return the schema with a contract to go by where it says none itself."""
+        filled = self.model_copy()
+        filled._fallback = contract
+        return filled
 
     @property
     def contract(self) -> Contract:
-        """What the catalogue is about; the default contract where it does not say."""
-        from catalog_builder.labels.agreed import default_contract
+        """What the catalogue is about.
 
-        return self.said_contract or default_contract()
+        Raises
+        ------
+        ConfigError
+            If it does not say, and nobody did in its stead (`or_else`).
+        """
+        found = self.said_contract or self._fallback
+        if found is None:
+            raise ConfigError(
+                "the schema does not say its labels and inputs.",
+                "It is of version 0.1: read it with catalog_builder.open_catalog.",
+            )
+        return found
 
     @property
     def labels(self) -> Labels:

@@ -40,16 +40,6 @@ Block = dict[str, Array]
 #: Arrays of each spectrum, by names: dtype and samples.
 Arrays = Mapping[str, Mapping[str, tuple[str, int]]]
 
-#: Those of the default contract, until nobody asks for them here.
-SPECTRA: Final[dict[str, dict[str, tuple[str, int]]]] = {
-    "rvs": {
-        "rvs_flux": ("float32", 800),
-        "rvs_flux_error": ("float32", 800),
-        "rvs_mask": ("bool", 800),
-    },
-    "xp": {"xp_flux": ("float32", 343), "xp_flux_error": ("float32", 343)},
-}
-
 #: Chunks of spectra in one file.
 SHARD_CHUNKS: Final = 4
 
@@ -99,14 +89,14 @@ class FeatureWriter:
         Folder of the new store.
     chunk_rows : int
         Spectra of a chunk.
-    inputs : Inputs, optional
-        Which spectra there may be; by default those of `SPECTRA`.
+    inputs : Inputs
+        Which spectra there may be.
     """
 
-    def __init__(self, path: Path, chunk_rows: int, inputs: Inputs | None = None) -> None:
+    def __init__(self, path: Path, chunk_rows: int, inputs: Inputs) -> None:
         path.mkdir(parents=True)
         self._path = path
-        self._arrays: Arrays = SPECTRA if inputs is None else arrays_of(inputs)
+        self._arrays = arrays_of(inputs)
         self._spectra = {
             spectrum: {
                 name: RowsWriter(

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.flags import MASK, WORD_BITS, FlagBit, FlagSchema
+from catalog_builder.contract.flags import WORD_BITS, FlagBit, FlagSchema
 from catalog_builder.contract.places import digits_of
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.predicates import PREDICATES, FlagContext, Predicate
-from catalog_builder.labels.agreed import default_contract
 
 #: Masks by the name of their column.
 Masks = Mapping[str, NDArray[np.int64]]
@@ -68,7 +67,7 @@ def flag_words(values: Mapping[str, Any], schema: FlagSchema) -> list[str]:
 
 
 def training_range_string(
-    columns: Masks | NDArray[np.int64], schema: FlagSchema, contract: Contract | None = None
+    columns: Masks, schema: FlagSchema, contract: Contract
 ) -> NDArray[np.bytes_]:
     """Return a digit for each label, the magnitude and the parallax, per star.
 
@@ -88,10 +87,7 @@ def training_range_string(
     -------
     ndarray of bytes, shape (n,)
     """
-    # Until all callers give all masks, and the contract.
-    if isinstance(columns, np.ndarray):
-        columns = {MASK: columns}
-    about = digits_of(contract or default_contract())
+    about = digits_of(contract)
     stars = len(columns[schema.columns[0]])
     digits = np.full((stars, len(about)), ord("0"), dtype=np.uint8)
     for position, digit in enumerate(about):

@@ -7,6 +7,7 @@ from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 
 #: What is meant where nobody says: documentation, and products that do not tell.
@@ -29,3 +30,15 @@ def default_contract() -> Contract:
         If one of the two descriptions is wrong.
     """
     return contract_of(load_release(DEFAULT_RELEASE), load_survey(DEFAULT_SURVEY))
+
+
+@functools.cache
+def default_schema() -> CatalogSchema:
+    """Return columns and bits of `default_contract`.
+
+    Raises
+    ------
+    ConfigError
+        If a description is wrong.
+    """
+    return CatalogSchema.of(default_contract())

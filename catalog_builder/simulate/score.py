@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.errors import InputError
+from catalog_builder.labels.agreed import default_schema
 
 #: Scatter above which numbers are shown without digits after the point.
 _LARGE: Final = 2.0
@@ -136,7 +137,7 @@ def score(
         If the truth lacks a column.
     """
     true, names = read_truth(truth), labels_in(catalogue)
-    declared = FlagSchema.load() if flags is None else flags
+    declared = default_schema().flags if flags is None else flags
     if lacking := sorted({"source_id", "anomaly", *names} - set(true.columns)):
         raise InputError(
             f"The truth lacks the columns {lacking}.",
@@ -242,7 +243,7 @@ def carries(catalogue: xr.Dataset, flags: FlagSchema, names: tuple[str, ...]) ->
 
 def default_warning_bits() -> int:
     """Return the bits of `warnings` that today's catalogues have in the column ``flags``."""
-    schema = FlagSchema.load()
+    schema = default_schema().flags
     return sum(schema[name].mask for name in warnings(schema))
 
 

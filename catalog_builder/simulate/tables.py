@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum
 from catalog_builder.archive.tables import TableName
-from catalog_builder.features.xp import SampledSpectra
+from catalog_builder.features.low_resolution import SampledSpectra
 from catalog_builder.simulate import instrument, xp
 from catalog_builder.simulate.galaxy import ecliptic_latitude, radial_velocity
 from catalog_builder.simulate.lines import Lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.features.xp import SampledSpectra, sample_continuous
+from catalog_builder.features.low_resolution import SampledSpectra, sample_coefficients
 from catalog_builder.simulate import instrument
 
 Float = NDArray[np.float64]
@@ -83,6 +83,8 @@ def coefficients(
 
 def sampled(bp: BandCoefficients, rp: BandCoefficients) -> SampledSpectra:
     """Sample both bands on the archive's grid, errors from the full covariance."""
-    return sample_continuous(
-        (bp.values, bp.errors, bp.correlations), (rp.values, rp.errors, rp.correlations), BASIS
-    )
+    bands = {
+        name: (band.values, band.errors, band.correlations)
+        for name, band in (("bp", bp), ("rp", rp))
+    }
+    return sample_coefficients(bands, BASIS)

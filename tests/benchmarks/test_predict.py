@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from catalog_builder.config import RunConfig
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.inference.predict import catalogue_columns, predict_partition
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.estimator import Estimator, build_network
 from catalog_builder.model.inputs import Block, Scaling, Stars, network_columns, presence
 from catalog_builder.model.network import HybridNet
-from catalog_builder.schema import CatalogSchema
 from tests.benchmarks.measure import Bench, Figure, Run, timed
 
 #: What the estimator must reach on one core of a processor with AVX-512, in stars per second.
@@ -250,4 +250,4 @@ def test_stage(
 
 @pytest.fixture(scope="module")
 def schema() -> CatalogSchema:
-    return CatalogSchema.load()
+    return default_schema()

@@ -20,6 +20,7 @@ from catalog_builder.config import IngestSettings, PredictSettings
 from catalog_builder.features import stage as ingesting
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.worker_model import ModelPlugin
+from catalog_builder.labels.agreed import default_schema
 from catalog_builder.model.estimator import Estimator
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -27,7 +28,6 @@ from catalog_builder.runtime.execution import execute
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Stage, Task, run_task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
-from catalog_builder.schema import CatalogSchema
 from tests.benchmarks.measure import Bench, Run
 from tests.benchmarks.scale import repeat_archive
 
@@ -120,7 +120,7 @@ def test_ingest_by_two(bench: Bench, pair: Pair, tmp_path: Path) -> None:
 
 def test_predict_by_two(bench: Bench, pair: Pair, workdir: Path) -> None:
     (model,) = (workdir / "models").glob("model-*")
-    digest, schema, settings = Estimator.load(model).digest, CatalogSchema.load(), PredictSettings()
+    digest, schema, settings = Estimator.load(model).digest, default_schema(), PredictSettings()
     place = pair.context.workdir
     context = predicting.PredictContext(place, model, digest, schema, settings)
     tasks = predicting.plan(pair.features, digest, schema, settings)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from catalog_builder.contract.distances import distances_of
-from catalog_builder.labels.agreed import default_contract
-from catalog_builder.schema import FlagSchema
+from catalog_builder.contract.flags import FlagSchema
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.simulate.truth import ANOMALIES, OUTSIDE_LABELS
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science import misfit
@@ -119,7 +119,7 @@ def measure(context: Context) -> dict[str, Any]:
         "strong": without_nan(strong(stars, excess)),
         "ordinary_excess": _share(excess[(stars.anomaly == "") & ~np.isnan(excess)] > LEAST_EXCESS),
         "single_tests": without_nan(single_tests(stars)),
-        "tiers": without_nan(tiers(stars, FlagSchema.load())),
+        "tiers": without_nan(tiers(stars, default_schema().flags)),
         "rejection": without_nan(rejection(stars)),
     }
 

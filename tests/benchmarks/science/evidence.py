@@ -12,18 +12,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog_builder.features.rvs import N_PIXELS, WAVELENGTHS
 from catalog_builder.features.store import Block
 from catalog_builder.inference.predict import catalogue_columns
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator, Prediction
-from catalog_builder.schema import CatalogSchema
 from catalog_builder.simulate.score import default_warning_bits
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.views import hide
 
 LABELS = default_contract().labels.names
+WAVELENGTHS = default_contract().inputs.spectra["rvs"].grid.nanometres()
 
 Float = NDArray[np.float64]
 
@@ -72,7 +71,7 @@ def _block(context: Context, stars: pl.DataFrame) -> Block:
 def _gradients(context: Context, estimator: Estimator, stars: pl.DataFrame) -> dict[str, Any]:
     """Change windows of the spectra one after the other, up and down."""
     block = _block(context, stars)
-    starts = np.arange(0, N_PIXELS, _WINDOW)
+    starts = np.arange(0, len(WAVELENGTHS), _WINDOW)
     found = np.empty((len(starts), len(LABELS)))
     for row, start in zip(found, starts, strict=True):
         moved = []
@@ -149,7 +148,7 @@ def _warnings(
     block: Block, found: Prediction, estimator: Estimator
 ) -> tuple[NDArray[np.bool_], dict[str, float]]:
     """Return which stars carry a warning, and the share of stars per warning bit."""
-    schema = CatalogSchema.load()
+    schema = default_schema()
     flags = catalogue_columns(block, found, estimator, schema)["flags"]
     bits = default_warning_bits()
     warned = (flags & bits) != 0

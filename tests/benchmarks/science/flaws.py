@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import load_release
 from catalog_builder.config import digest_json
 from catalog_builder.errors import InputError
-from catalog_builder.features.rvs import UNKNOWN, WAVELENGTHS
+from catalog_builder.features.lines import UNKNOWN
 from catalog_builder.features.store import Block
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import read_document
@@ -47,6 +47,7 @@ _CHOICE_SEED = 1041
 _OTHERS = ("xp", "photometry", "parallax")
 _CALCIUM = np.array([850.036, 854.444, 866.452])  # vacuum nm
 _BLEND = 850.42
+WAVELENGTHS = default_contract().inputs.spectra["rvs"].grid.nanometres()
 _X = (WAVELENGTHS - 858.0) / 12.0
 #: Raised when the flaws or the training change: networks that are kept are then trained anew.
 _VERSION = 3

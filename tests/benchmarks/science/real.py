@@ -18,10 +18,9 @@ from catalog_builder.features import parallax
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import SPECTRA, Block
 from catalog_builder.inference.predict import catalogue_columns
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator
 from catalog_builder.model.inputs import Split
-from catalog_builder.schema import CatalogSchema
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.measures import MAD_TO_SIGMA, judge, wilson
@@ -126,7 +125,7 @@ def empty_block(source_id: NDArray[np.int64]) -> Block:
     block: Block = {"source_id": source_id, "ra": np.zeros(n), "dec": np.zeros(n)}
     for arrays in SPECTRA.values():
         block |= {name: np.zeros((n, width), kind) for name, (kind, width) in arrays.items()}
-    for column in CatalogSchema.load().columns:
+    for column in default_schema().columns:
         floating = column.numpy_dtype.kind == "f"
         block[column.name] = np.full(n, np.nan if floating else 0, column.numpy_dtype)
     block |= {"source_id": source_id, "rvs_normalisation": np.zeros(n, np.uint8)}
@@ -160,7 +159,7 @@ def _rvs_stars(archive: Path, release: ReleaseSpec) -> Block:
 
 
 def _predictions(estimator: Estimator, block: Block) -> list[dict[str, Any]]:
-    schema = CatalogSchema.load()
+    schema = default_schema()
     found = estimator.predict(block, len(block["source_id"]))
     flags = catalogue_columns(block, found, estimator, schema)["flags"]
     rows = []
@@ -202,7 +201,7 @@ def _benchmark(estimator: Estimator, release: ReleaseSpec, file: Path) -> dict[s
     bands = block["phot_g_mean_mag"] + block["phot_bp_mean_mag"] + block["phot_rp_mean_mag"]
     block["has_photometry"] = np.isfinite(bands)
     block["has_parallax"] = np.isfinite(block["parallax"]) & (block["parallax_error"] > 0)
-    schema = CatalogSchema.load()
+    schema = default_schema()
     found = estimator.predict(block, len(rows))
     flags = catalogue_columns(block, found, estimator, schema)["flags"]
     counts = {bit.name: int(np.sum((flags & bit.mask) != 0)) for bit in schema.flags.active}

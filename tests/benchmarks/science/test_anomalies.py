@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from catalog_builder.contract.distances import distances_of
-from catalog_builder.labels.agreed import default_contract
-from catalog_builder.schema import FlagSchema
+from catalog_builder.labels.agreed import default_contract, default_schema
 from tests.benchmarks.science.anomalies import (
     Stars,
     classes,
@@ -71,7 +70,7 @@ def test_each_test_alone():
 
 def test_tiers_and_rejection_follow_the_errors():
     stars = invent()
-    gold, _, care = tiers(stars, FlagSchema.load())
+    gold, _, care = tiers(stars, default_schema().flags)
     assert (gold["spoilt"], care["spoilt"]) == (0.0, 1.0)
     assert care["teff"] > 4 * gold["teff"]
     curve = rejection(stars)

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from catalog_builder.errors import InputError
-from catalog_builder.features.rvs import WAVELENGTHS
 from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science import evidence, flaws
 from tests.benchmarks.science.limit.part import alpha_boundary, groups
@@ -20,6 +19,7 @@ from tests.benchmarks.science.sky import RunOfModel
 from tests.benchmarks.science.views import hide
 
 MODALITIES = default_contract().inputs.names
+WAVELENGTHS = default_contract().inputs.spectra["rvs"].grid.nanometres()
 
 
 def _block(stars: int):

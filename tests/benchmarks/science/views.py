@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import Block
 from catalog_builder.inference.predict import catalogue_columns
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator
-from catalog_builder.schema import CatalogSchema
 from tests.benchmarks.science.sky import RunOfModel, TestSky
 
 LABELS = default_contract().labels.names
@@ -70,7 +70,7 @@ def predictions(sky: TestSky, run: RunOfModel, out: Path) -> pl.DataFrame:
 
 def _predict(sky: TestSky, run: RunOfModel, file: Path) -> None:
     estimator = Estimator.load(run.model)
-    schema = CatalogSchema.load()
+    schema = default_schema()
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     writer: pq.ParquetWriter | None = None

@@ -9,7 +9,8 @@ from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
 from catalog_builder.catalog.layout import STORE_NAME, building_dir
 from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.zarr_store import create_store, write_rows
-from catalog_builder.contract.schema import CatalogSchema, label_columns
+from catalog_builder.contract.schema import label_columns
+from catalog_builder.labels.agreed import default_schema
 
 ROWS = 23
 CHUNK_ROWS = 10
@@ -17,7 +18,7 @@ CHUNK_ROWS = 10
 
 @pytest.fixture(scope="session")
 def full_schema():
-    return CatalogSchema.load()
+    return default_schema()
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from catalog_builder.catalog.digest import column_digest, store_digests
-from catalog_builder.schema import CatalogSchema
+from catalog_builder.labels.agreed import default_schema
 
-SCHEMA = CatalogSchema.load()
+SCHEMA = default_schema()
 TEFF = SCHEMA["teff"]
 
 

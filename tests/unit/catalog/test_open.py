@@ -14,7 +14,9 @@ from catalog_builder.catalog.layout import building_dir
 from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.errors import CatalogueError
-from catalog_builder.schema import LABELS, FlagSchema
+from catalog_builder.labels.agreed import default_contract, default_schema
+
+LABELS = default_contract().labels.names
 
 HARMS = {
     "missing": (lambda path: path.unlink(), "is missing"),
@@ -145,7 +147,7 @@ def test_the_columns_of_a_label_are_known(full_schema):
 
 
 def test_a_tier_above_the_last_has_no_flag_that_casts_doubt():
-    flags = FlagSchema.load()
+    flags = default_schema().flags
     doubtful = {bit.name for bit in flags.bits if bit.doubts}
     assert len(doubtful) == 11
     for tier in flags.tiers[:-1]:

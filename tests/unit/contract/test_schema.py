@@ -15,9 +15,10 @@ from catalog_builder.catalog.diff import diff
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.errors import ConfigError
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.resources import schemas_dir
 
-SCHEMA = CatalogSchema.load()
+SCHEMA = default_schema()
 LABELS = SCHEMA.labels.names
 RELEASED = Path(__file__).with_name("released-1.1.json")
 
@@ -141,7 +142,7 @@ def test_a_wrong_declaration_is_refused_and_named(tmp_path, key, value, named):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # astropy suggests other units as a warning
         with pytest.raises(ConfigError) as caught:
-            CatalogSchema.load(path)
+            CatalogSchema.of(default_contract(), path)
     assert named in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -157,7 +158,7 @@ def test_a_wrong_declaration_is_refused_and_named(tmp_path, key, value, named):
 def test_a_wrong_template_is_refused(tmp_path, change, said):
     path = rewritten(tmp_path, lambda content: content["columns"][3].update(change))
     with pytest.raises(ConfigError, match=said):
-        CatalogSchema.load(path)
+        CatalogSchema.of(default_contract(), path)
 
 
 @pytest.mark.parametrize("text", ["", "- a list", "version: [", "version: '1.0'"])
@@ -165,7 +166,7 @@ def test_a_file_that_is_no_schema_is_a_config_error(tmp_path, text):
     path = tmp_path / "flags.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"flags\.yaml"):
-        FlagSchema.load(path)
+        FlagSchema.of(default_contract(), path)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,7 @@ def test_a_wrong_bit_is_refused(tmp_path, key, value):
         plain.update({key: value})
 
     with pytest.raises(ConfigError, match=r"flags\.yaml"):
-        FlagSchema.load(rewritten(tmp_path, change, "flags.yaml"))
+        FlagSchema.of(default_contract(), rewritten(tmp_path, change, "flags.yaml"))
 
 
 def test_unknown_names_are_answered_with_the_way_out():
@@ -197,9 +198,9 @@ def test_description_in_words_names_everything():
 
 
 def test_the_digest_follows_the_content(tmp_path):
-    assert CatalogSchema.load().digest == SCHEMA.digest
+    assert default_schema().digest == SCHEMA.digest
     path = rewritten(tmp_path, lambda c: c["columns"][0].update(description="Number."))
-    assert CatalogSchema.load(path).digest != SCHEMA.digest
+    assert CatalogSchema.of(default_contract(), path).digest != SCHEMA.digest
 
 
 def test_a_schema_survives_json():

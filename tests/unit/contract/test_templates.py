@@ -9,10 +9,10 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.contract.places import digits_of, in_words, listed, with_article
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from tests.contracts import FIVE, FOUR, SIX, THIRTY, THREE_SPECTRA, with_labels
 
-TODAY = CatalogSchema.load()
+TODAY = default_schema()
 
 
 def test_a_sixth_label_adds_columns_and_leaves_the_others_as_they_are():

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.selection import DISTANCES
-from catalog_builder.schema import LABELS, FlagSchema
 
-SCHEMA = FlagSchema.load()
+LABELS = default_contract().labels.names
+
+SCHEMA = default_schema().flags
 CONTRACT = default_contract()
 NAN = np.nan
 

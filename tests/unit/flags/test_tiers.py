@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.tiers import quality_tier
-from catalog_builder.schema import LABELS, FlagSchema
+from catalog_builder.labels.agreed import default_contract, default_schema
 
-SCHEMA = FlagSchema.load()
+LABELS = default_contract().labels.names
+
+SCHEMA = default_schema().flags
 GOLD, SILVER = SCHEMA.tiers[:2]
 SPECTRA = SCHEMA["rvs_used"].mask | SCHEMA["xp_used"].mask
 SMALL = {label: GOLD.largest_sigma[label] for label in LABELS}
@@ -66,4 +69,4 @@ def test_wrong_declarations_are_refused(change, said, tmp_path):
     path = tmp_path / "flags.yaml"
     path.write_text(text.replace(change, replacement))
     with pytest.raises(ConfigError, match=said):
-        FlagSchema.load(path)
+        FlagSchema.of(default_contract(), path)

@@ -13,7 +13,7 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.schema import CatalogSchema, label_columns
 from catalog_builder.errors import ConfigError
 from catalog_builder.inference.predict import catalogue_columns
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Prediction
 from tests.contracts import FOUR, SIX, THIRTY, THREE_SPECTRA
 
@@ -76,7 +76,7 @@ def drawn(schema):
 
 def test_columns_of_the_released_contract_are_what_they_were():
     """The number is that of the program before columns followed from a contract."""
-    schema = CatalogSchema.load()
+    schema = default_schema()
     columns = catalogue_columns(*drawn(schema), Ranges(), schema)
     content = b"".join(
         name.encode() + np.ascontiguousarray(values).tobytes() for name, values in columns.items()

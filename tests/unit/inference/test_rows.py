@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from catalog_builder.inference import rows
 from catalog_builder.inference.rows import RowWriter, read_rows
-from catalog_builder.schema import CatalogSchema
+from catalog_builder.labels.agreed import default_schema
 
-SCHEMA = CatalogSchema.load()
+SCHEMA = default_schema()
 
 
 def columns(start, stop):

@@ -4,7 +4,7 @@ from catalog_builder.config import PredictSettings
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.inference.stage import plan
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.runtime.receipts import Receipt
 from tests.contracts import SIX
 
@@ -39,7 +39,7 @@ def teff_with(**changes):
 
 def test_another_range_of_a_figure_makes_no_rows_anew():
     drawn = teff_with(range=(1000.0, 9000.0), html="T")
-    assert CatalogSchema.of(drawn).digest != CatalogSchema.load().digest
+    assert CatalogSchema.of(drawn).digest != default_schema().digest
     assert key_of(drawn) == key_of(default_contract())
 
 

@@ -4,9 +4,11 @@ import pytest
 import yaml
 
 from catalog_builder.errors import ConfigError
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.resources import schemas_dir
-from catalog_builder.schema import LABELS as LABEL_NAMES
+
+LABEL_NAMES = default_contract().labels.names
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from catalog_builder.errors import ModelError
-from catalog_builder.features.store import SPECTRA, FeatureWriter
+from catalog_builder.features.store import FeatureWriter, arrays_of
 from catalog_builder.inference.predict import catalogue_columns, predict_partition, unanswered
 from catalog_builder.inference.rows import read_failed, read_rows
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.packed import PackedLinear
-from catalog_builder.schema import CatalogSchema
 
-SCHEMA = CatalogSchema.load()
+SCHEMA = default_schema()
 MODALITIES = default_contract().inputs.names
+ARRAYS = arrays_of(default_contract().inputs)
 STARS, BATCH = 300, 100
 BIG = np.finfo(np.float32).max
 
@@ -46,12 +46,12 @@ def block(sky):
 
 
 def write(block, path):
-    writer = FeatureWriter(path, 64)
-    for kind, arrays in SPECTRA.items():
+    writer = FeatureWriter(path, 64, default_contract().inputs)
+    for kind, arrays in ARRAYS.items():
         writer.append(kind, {name: block[name] for name in arrays})
-    spectra = {name for arrays in SPECTRA.values() for name in arrays}
+    spectra = {name for arrays in ARRAYS.values() for name in arrays}
     sources = {name: values for name, values in block.items() if name not in spectra}
-    for kind in SPECTRA:
+    for kind in ARRAYS:
         rows = np.arange(STARS, dtype=np.int32)
         sources[f"{kind}_row"] = np.where(block[f"has_{kind}"], rows, -1).astype(np.int32)
     writer.finish(sources, {})

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from catalog_builder.catalog.zarr_store import create_store, write_rows
-from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 
 CHUNK_ROWS = 100
 
 
 @pytest.fixture(scope="session")
 def schema():
-    return CatalogSchema.load()
+    return default_schema()
 
 
 @pytest.fixture(scope="session")

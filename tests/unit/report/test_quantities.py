@@ -7,8 +7,7 @@ import pytest
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, known_labels
-from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.report.quantities import Quantities
 from catalog_builder.report.tables import metrics
 from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
@@ -58,7 +57,7 @@ def test_views_are_named_by_the_titles_of_inputs(make_record):
     measured = {"all": {"teff": {"stars": 5, "robust_scatter": 50.0}}}
     views = ("as_observed", *(f"without_{name}" for name in INPUTS.names), "without_luck")
     record = make_record(20, metrics=dict.fromkeys(views, measured))
-    words = metrics(record, CatalogSchema.load(), shown())
+    words = metrics(record, default_schema(), shown())
     for title in ("with their RVS spectra withheld", "with their XP spectra withheld",
                   "with their photometry withheld", "with their parallaxes withheld",
                   "with all inputs they have", "without_luck"):  # fmt: skip
@@ -69,7 +68,7 @@ def test_many_labels_make_several_tables_of_regimes(make_record):
     names = (*FIVE, *(name for name in known_labels() if name.endswith("_fe")))
     regimes = {"bright": {name: {"stars": 5, "robust_scatter": 0.1} for name in names}}
     record = make_record(20, metrics={"as_observed": {"by_regime": regimes}})
-    schema = CatalogSchema.load()
+    schema = default_schema()
     columns = (*schema.columns, *(schema["fe_h"].model_copy(update={"name": n}) for n in names[5:]))
     words = metrics(record, schema.model_copy(update={"all_columns": columns}), shown(names))
     heads = [row for row in words.split("<thead>") if "Regime" in row]

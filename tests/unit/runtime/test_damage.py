@@ -10,10 +10,9 @@ import pytest
 
 from catalog_builder.config import load_config
 from catalog_builder.errors import InputError, ModelError, StoreError
-from catalog_builder.features import rvs, xp
 from catalog_builder.features.store import FeatureStore, FeatureWriter
 from catalog_builder.inference.rows import RowWriter, read_rows
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.inputs import Scaling
 from catalog_builder.model.shapes import widths_of
 from catalog_builder.runtime import damage
@@ -23,23 +22,23 @@ from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.receipts import TaskState
 from catalog_builder.runtime.tasks import Failure, Outcome, Stage, Task, review, run_task
 from catalog_builder.runtime.workdir import Workdir
-from catalog_builder.schema import CatalogSchema
 from catalog_builder.training.match import LabelStore, write_arrays
 from catalog_builder.training.store import TrainingWriter, load_training, write_scaling
 
-SCHEMA = CatalogSchema.load()
+SCHEMA = default_schema()
+INPUTS = default_contract().inputs
 ROWS = 30
 MADE = Task("make", "a", "k")
 
 
 def write_features(out):
     rng = np.random.default_rng(1)
-    writer = FeatureWriter(out, 8)
-    flux = rng.random((ROWS, rvs.N_PIXELS), np.float32)
+    writer = FeatureWriter(out, 8, INPUTS)
+    flux = rng.random((ROWS, INPUTS.spectra["rvs"].samples), np.float32)
     writer.append(
         "rvs", {"rvs_flux": flux, "rvs_flux_error": flux, "rvs_mask": np.ones(flux.shape, bool)}
     )
-    flux = rng.random((ROWS, xp.N_SAMPLES), np.float32)
+    flux = rng.random((ROWS, INPUTS.spectra["xp"].samples), np.float32)
     writer.append("xp", {"xp_flux": flux, "xp_flux_error": flux})
     rows = np.arange(ROWS, dtype=np.int32)
     writer.finish(

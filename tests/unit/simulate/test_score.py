@@ -7,9 +7,8 @@ import polars as pl
 import pytest
 import xarray as xr
 
-from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.errors import InputError
-from catalog_builder.labels.agreed import default_contract
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.simulate.score import default_warning_bits, score, score_in_words
 
 WARNING = 1 << 20
@@ -113,7 +112,7 @@ def test_tiers_are_scored_where_there_are_any(tmp_path):
 
 def test_default_bits_are_warnings_and_not_what_was_used():
     bits = default_warning_bits()
-    schema = FlagSchema.load()
+    schema = default_schema().flags
     assert bits & schema["not_predicted"].mask
     assert not bits & schema["rvs_used"].mask
     assert not bits & schema["rvs_low_snr"].mask

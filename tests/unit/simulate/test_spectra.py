@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catalog_builder.features.xp import sample_continuous
+from catalog_builder.features.low_resolution import sample_coefficients
 from catalog_builder.simulate import emulator, instrument, line_profiles, photometry, rvs, xp
 
 SUN = np.array([[5772.0, 4.44, 0.0, 0.0]])
@@ -152,7 +152,9 @@ def test_every_correlation_matrix_is_positive_definite():
 def test_sampled_errors_come_from_the_same_function_as_in_the_pipeline():
     rng = np.random.default_rng(0)
     bp, rp = (xp.coefficients(rng, _solar_flux(), np.ones(1), band) for band in instrument.BANDS)
-    again = sample_continuous(
-        (bp.values, bp.errors, bp.correlations), (rp.values, rp.errors, rp.correlations), "xp_dr3"
-    )
+    bands = {
+        name: (band.values, band.errors, band.correlations)
+        for name, band in (("bp", bp), ("rp", rp))
+    }
+    again = sample_coefficients(bands, "xp_dr3")
     np.testing.assert_array_equal(xp.sampled(bp, rp).flux_error, again.flux_error)

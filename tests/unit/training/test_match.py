@@ -17,7 +17,9 @@ from catalog_builder.training.match import match_partition, write_arrays
 def write_features(path, ids):
     rows = np.full(len(ids), -1, np.int32)
     sources = {"source_id": np.array(ids, np.int64), "rvs_row": rows, "xp_row": rows}
-    FeatureWriter(path, 8).finish(sources, {"source_id": np.empty(0, np.int64)})
+    FeatureWriter(path, 8, default_contract().inputs).finish(
+        sources, {"source_id": np.empty(0, np.int64)}
+    )
     return path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
-from catalog_builder.features.rvs import CONSTANT, DETECTOR_PIXEL
+from catalog_builder.features.lines import CONSTANT
 from catalog_builder.simulate import emulator, instrument, observed, photometry, rvs
 
 Float = NDArray[np.float64]
@@ -194,7 +194,7 @@ class Noise:
 @functools.lru_cache(maxsize=64)
 def _bands(size: int) -> Float:
     """Correlation of the noise of model pixels, upper banded form: the simulator's own kernel."""
-    offsets = np.arange(-3, 4) * rvs.SAMPLE_STEP / DETECTOR_PIXEL
+    offsets = np.arange(-3, 4) * rvs.SAMPLE_STEP / rvs.DETECTOR_PIXEL
     kernel = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
     lags = np.correlate(kernel, kernel, mode="full")[len(kernel) - 1 :]
