@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog_builder.contract.distances import distances_of
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.selection import DISTANCES
 from catalog_builder.schema import LABELS, FlagSchema
 
 SCHEMA = FlagSchema.load()
 CONTRACT = default_contract()
+DISTANCES = distances_of(CONTRACT.inputs)
 NAN = np.nan
 
 
