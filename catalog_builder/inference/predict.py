@@ -23,6 +23,7 @@ from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.flags.tiers import quality_tier
 from catalog_builder.inference.rows import RowWriter
+from catalog_builder.model.arrays import completed
 from catalog_builder.model.ensemble import Estimator, Prediction
 
 Columns = dict[str, NDArray[Any]]
@@ -70,7 +71,7 @@ def predict_partition(
     labelled = dict.fromkeys(schema.labels.names, 0)
     rows = max(1, READ_ROWS // batch_size) * batch_size
     for start in range(0, len(store), rows):
-        block = store.read(slice(start, start + rows))
+        block = dict(completed(store.read(slice(start, start + rows)), estimator.contract.inputs))
         prediction = estimator.predict(block, batch_size)
         columns = catalogue_columns(block, prediction, estimator, schema)
         failed = unanswered(columns, prediction, estimator)
@@ -167,7 +168,7 @@ def _judged(
         inputs_used=prediction.inputs_used,
         features=made,
         label_range=estimator.label_range,
-        magnitude_range=estimator.g_range,
+        magnitude_range=estimator.magnitude_range,
         parallax_range=estimator.parallax_range,
         distances={name: made[name] for name in distances_of(contract.inputs)},
     )

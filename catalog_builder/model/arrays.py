@@ -114,6 +114,9 @@ def completed(block: Block, inputs: Inputs) -> Block:
         }
         if missing or f"has_{name}" not in block:
             added[f"has_{name}"] = np.zeros(stars, dtype=bool)
+            spectrum = inputs.spectra.get(name)
+            if spectrum is not None and spectrum.sig_to_noise not in {None, *block}:
+                added[str(spectrum.sig_to_noise)] = np.full(stars, np.nan, dtype=np.float32)
     return {**block, **added} if added else block
 
 

@@ -129,11 +129,6 @@ class Estimator:
         return self.document.magnitude_range
 
     @property
-    def g_range(self) -> tuple[float, float] | None:
-        """The same, for those who ask for it by this name."""
-        return self.document.magnitude_range
-
-    @property
     def parallax_range(self) -> tuple[float, float] | None:
         """Least and greatest corrected parallax of the fit stars, mas."""
         return self.document.parallax_range

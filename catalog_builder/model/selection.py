@@ -19,7 +19,6 @@ from catalog_builder.model.checkpoint import group, read_tensors, tensor_bytes
 from catalog_builder.model.gauge import Gauge
 from catalog_builder.model.inputs import Stars
 from catalog_builder.model.latent import Nearest, Placed, Spectra, SpectrumModel, nearest
-from catalog_builder.model.layout3 import contract_of_layout_3
 from catalog_builder.model.map import SpectrumMap
 from catalog_builder.model.residual import residual_statistics
 from catalog_builder.model.selection_check import (
@@ -31,9 +30,6 @@ from catalog_builder.model.selection_check import (
 from catalog_builder.model.settings import MOST_LANDMARKS
 
 Array = NDArray[np.float64]
-
-# Until those who ask for the names take them from a model's inputs.
-DISTANCES = distances_of(contract_of_layout_3().inputs)
 
 # A distance beyond every limit, and finite in each type of numbers.
 _FARTHEST = 1e30

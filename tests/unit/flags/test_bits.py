@@ -7,16 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog_builder.contract.distances import distances_of
 from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.model.selection import DISTANCES
 
 LABELS = default_contract().labels.names
 
 SCHEMA = default_schema().flags
 CONTRACT = default_contract()
+DISTANCES = distances_of(CONTRACT.inputs)
 NAN = np.nan
 
 

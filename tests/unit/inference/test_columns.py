@@ -29,7 +29,7 @@ class Ranges:
     """What is asked of a model here: the limits of its training stars."""
 
     label_range: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(RANGES))
-    g_range: tuple[float, float] | None = (8.0, 16.0)
+    magnitude_range: tuple[float, float] | None = (8.0, 16.0)
     parallax_range: tuple[float, float] | None = (0.05, 0.9)
 
 

@@ -383,8 +383,10 @@ def test_a_block_is_completed_with_what_is_absent(make_sky):
     assert not found["has_near_infrared"].any()
     assert found["blue_flux"].shape == (8, 400)
     # One array that is not there, and the input is not.
-    del block["rvs_mask"]
-    assert not completed(block, INPUTS)["has_rvs"].any()
+    del block["rvs_mask"], block["rvs_spec_sig_to_noise"]
+    found = completed(block, INPUTS)
+    assert not found["has_rvs"].any()
+    assert np.isnan(found["rvs_spec_sig_to_noise"]).all()
 
 
 def hostile(model: Path, folder: Path, **changes: object) -> Path:
