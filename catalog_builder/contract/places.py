@@ -10,17 +10,10 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.distances import conflict_name
 from catalog_builder.contract.inputs import PARALLAX, Band, Inputs, SpectrumInput
 from catalog_builder.contract.labels import Label
+from catalog_builder.contract.words import listed, with_article
 
 #: What stands for a place in braces: text, or a number.
 Places = Mapping[str, str | float]
-
-_NUMBERS: Final = (
-    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
-    *("eleven", "twelve"),
-)
-#: Letters whose names begin with a vowel.
-_SPELT_WITH_AN: Final = frozenset("AEFHILMNORSX")
-_LONGEST_SPELT: Final = 3
 
 
 class Thing(NamedTuple):
@@ -67,16 +60,6 @@ class Colour(NamedTuple):
     other: tuple[str, Band]
 
 
-def in_words(number: int) -> str:
-    """Return a number in words, or in digits if it is a large one."""
-    return _NUMBERS[number] if number < len(_NUMBERS) else str(number)
-
-
-def listed(names: list[str], last: str = "and") -> str:
-    """Return names as a sentence lists them: ``G, BP and RP``."""
-    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
 def digits_of(contract: Contract) -> tuple[Digit, ...]:
     """Return what the digits of the training-range string are about, in order."""
     digits = [
@@ -105,14 +88,6 @@ def colours_of(inputs: Inputs) -> Iterator[Colour]:
         for one, other in group.colours[:1]:
             bands = group.bands
             yield Colour(f"{one}_{other}", (one, bands[one]), (other, bands[other]))
-
-
-def with_article(title: str) -> str:
-    """Return a title with its article: ``an RVS``, ``a blue``; short capitals are spelt."""
-    word = title.split(maxsplit=1)[0]
-    spelt = word.isupper() and len(word) <= _LONGEST_SPELT
-    vowel = word[0] in _SPELT_WITH_AN if spelt else word[0].upper() in "AEIOU"
-    return f"{'an' if vowel else 'a'} {title}"
 
 
 def _label(label: Label, place: str = "label") -> Places:

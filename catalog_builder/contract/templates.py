@@ -17,7 +17,8 @@ from pydantic import Field, ValidationError
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.description import Description
-from catalog_builder.contract.places import THINGS, Places, Thing, in_words, listed
+from catalog_builder.contract.places import THINGS, Places, Thing
+from catalog_builder.contract.words import in_words, listed
 from catalog_builder.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=Description)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.words import with_article
 from catalog_builder.report import curves, maps
 from catalog_builder.report.html import Cell, Html, number, paragraph, text
 from catalog_builder.report.pictures import Picture
 from catalog_builder.report.summary import NO_SPECTRUM, Summary
-from catalog_builder.report.words import a_spectrum, beyond, spelled, stars, with_article
+from catalog_builder.report.words import a_spectrum, beyond, spelled, stars
 
 # Width in inches of a figure that fills the page, so that letters have one size in all of them.
 _PAGE_WIDTH: Final = 10.2

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.origins import whose_metrics
 from catalog_builder.report import curves, diagrams, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.pictures import report_style
 from catalog_builder.report.summary import Summary
-from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
+from catalog_builder.report.words import a_spectrum, numbers
 
 Record = Mapping[str, Any]
 
@@ -118,7 +119,7 @@ def _whose(record: Record) -> str:
 
 
 def _flags(summary: Summary, schema: CatalogSchema) -> str:
-    digits = spelled_small(len(summary.digit_names))
+    digits = in_words(len(summary.digit_names))
     words = paragraph(
         "Labels are reliable inside the training sample only. The string ",
         Html("<code>training_range</code>"),
@@ -184,7 +185,7 @@ def _regular(summary: Summary, schema: CatalogSchema) -> str:
 
 def _all_labels(summary: Summary) -> str:
     count = len(summary.shown)
-    return "the label" if count == 1 else f"all {spelled_small(count)} labels"
+    return "the label" if count == 1 else f"all {in_words(count)} labels"
 
 
 def _columns(summary: Summary, schema: CatalogSchema) -> str:

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Final
 
+from catalog_builder.contract.words import listed, with_article
 from catalog_builder.report.html import number, text
-
-_SMALL: Final = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-    "eleven", "twelve",
-)  # fmt: skip
-#: Letters whose names begin with a vowel.
-_WITH_AN: Final = frozenset("AEFHILMNORSX")
-
-
-def spelled_small(count: int) -> str:
-    """Return a number, up to twelve as a word."""
-    return _SMALL[count] if 0 <= count < len(_SMALL) else f"{count}"
 
 
 def spelled(count: int) -> str:
@@ -36,23 +24,9 @@ def beyond(count: int) -> str:
     return f" Beyond the grid and not shown: {spelled(count)}." if count else ""
 
 
-def with_article(title: str) -> str:
-    """Return a name with its article: an acronym is spelt, another word is spoken."""
-    first = title[:1]
-    spoken = title[:2].upper() != title[:2]
-    return (
-        f"an {title}" if (first in "AEIOUaeiou" if spoken else first in _WITH_AN) else f"a {title}"
-    )
-
-
 def a_spectrum(title: str) -> str:
     """Return "an RVS spectrum" for ``RVS``."""
     return f"{with_article(title)} spectrum"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return "a, b and c"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def numbers(found: Sequence[int]) -> str:

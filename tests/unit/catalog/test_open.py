@@ -164,7 +164,7 @@ def without_doubts(schema):
 def test_a_catalogue_from_before_keeps_its_digests_and_can_be_cleaned(
     tmp_path, full_schema, write_store, facts
 ):
-    old = without_doubts(full_schema)
+    old = without_doubts(full_schema).or_else(default_contract())
     content = old.model_dump(mode="json", by_alias=True)
     assert "contract" not in content
     assert all("doubts" not in bit for bit in content["flags"]["bits"])

@@ -7,8 +7,9 @@ import pytest
 
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagSchema
-from catalog_builder.contract.places import digits_of, in_words, listed, with_article
+from catalog_builder.contract.places import digits_of
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.words import in_words, listed, with_article
 from catalog_builder.labels.agreed import default_contract, default_schema
 from tests.contracts import FIVE, FOUR, SIX, THIRTY, THREE_SPECTRA, with_labels
 

@@ -7,10 +7,11 @@ import pytest
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, known_labels
+from catalog_builder.contract.words import in_words, listed
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.report.quantities import Quantities
 from catalog_builder.report.tables import metrics
-from catalog_builder.report.words import a_spectrum, listed, numbers, spelled_small
+from catalog_builder.report.words import a_spectrum, numbers
 
 FIVE = default_contract().labels.names
 INPUTS = default_contract().inputs
@@ -81,7 +82,7 @@ def test_numbers_and_lists_in_words():
     assert numbers([1, 2, 5, 7, 8, 9]) == "1, 2, 5 and 7 to 9"
     assert listed(["a"]) == "a"
     assert listed(["a", "b", "c"]) == "a, b and c"
-    assert (spelled_small(5), spelled_small(40)) == ("five", "40")
+    assert (in_words(5), in_words(40)) == ("five", "40")
     assert [a_spectrum(t).split()[0] for t in ("RVS", "XP", "UVES", "GIRAFFE", "optical")] == [
         "an", "an", "a", "a", "an",
     ]  # fmt: skip
