@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from catalog_builder.ground.about import DISTRIBUTION, __version__
+
 # Importing `typing` takes longer than the rest of what is done before Ctrl-C is in hand.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,9 +12,6 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.table import open_table
 
-__version__ = "0.1.0"
-#: What `pip install` knows this package by: `catalog-builder` is somebody else's there.
-DISTRIBUTION = "gaia-catalog-builder"
 __all__ = ["DISTRIBUTION", "__version__", "open_catalog", "open_table"]
 
 

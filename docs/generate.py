@@ -8,8 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from catalog_builder.config import RunConfig, to_yaml
 from catalog_builder.labels.agreed import default_schema
+from catalog_builder.run.config import RunConfig, to_yaml
 
 HERE = Path(__file__).parent
 

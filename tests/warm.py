@@ -32,9 +32,17 @@ from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
 
 #: What drivers and workers import sooner or later.
 MODULES = (
-    *("catalog_builder.cli.program", "catalog_builder.runs", "catalog_builder.catalog.validate"),
-    *("catalog_builder.training.assemble", "catalog_builder.training.scaling"),
-    *("catalog_builder.model.fit", "catalog_builder.model.ensemble", "catalog_builder.model.map"),
+    *(
+        "catalog_builder.cli.program",
+        "catalog_builder.run.runs",
+        "catalog_builder.catalog.validate",
+    ),
+    *("catalog_builder.training.assemble", "catalog_builder.training.fit_scaling"),
+    *(
+        "catalog_builder.model.fit.member",
+        "catalog_builder.model.ensemble",
+        "catalog_builder.model.select.map",
+    ),
     *("catalog_builder.inference.predict", "catalog_builder.inference.worker_model"),
     *("catalog_builder.report.page", "distributed.nanny", "distributed.cli.dask_worker"),
     *("distributed.cli.dask_scheduler", "distributed.http.scheduler.info", "dask.cli"),

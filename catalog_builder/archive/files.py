@@ -14,7 +14,7 @@ from typing import Any
 from catalog_builder.archive.signs import name_foreign
 from catalog_builder.archive.storage import filesystem_of, find_out, is_local, open_bytes
 from catalog_builder.archive.tables import ChecksumRule
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 _HASH_CHUNK = 1 << 20
 _HEAD_BYTES = 1 << 12

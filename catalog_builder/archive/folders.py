@@ -17,7 +17,7 @@ from catalog_builder.archive.storage import (
     why_no_folder,
 )
 from catalog_builder.archive.tables import TableName, TableSpec
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 
 @dataclass(frozen=True)

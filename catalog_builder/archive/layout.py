@@ -18,7 +18,7 @@ from catalog_builder.archive.folders import TableFolder, find_table
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.storage import filesystem_of, find_out, is_local
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.ground.errors import ConfigError, InputError
 
 __all__ = [
     "FileRef",

@@ -16,7 +16,7 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.content import look_at
 from catalog_builder.archive.readers.guard import unforeseen_as_damage
 from catalog_builder.archive.storage import errors_as_os_errors, filesystem_of, open_bytes
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 #: Keyword of FITS headers, key of ECSV's ``meta`` and of Parquet's metadata.
 KEYWORD: Final = "SIMULATD"

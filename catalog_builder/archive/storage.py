@@ -22,8 +22,8 @@ from typing import Any, BinaryIO
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from catalog_builder import DISTRIBUTION
-from catalog_builder.errors import CatalogBuilderError, InputError
+from catalog_builder.ground.about import DISTRIBUTION
+from catalog_builder.ground.errors import CatalogBuilderError, InputError
 
 #: What a protocol needs: `[name]` is an extra of this program, all else a package.
 _NEEDED = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from catalog_builder.catalog.layout import SCHEMA_FILE
 from catalog_builder.contract.flags import any_of
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 if TYPE_CHECKING:
     import xarray as xr

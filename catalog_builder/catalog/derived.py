@@ -8,8 +8,8 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import training_range_string
+from catalog_builder.ground.errors import ConfigError
 
 Rows = Mapping[str, NDArray[Any]]
 

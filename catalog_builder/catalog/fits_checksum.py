@@ -1,6 +1,6 @@
 """FITS checksums of a file that is written and read as a stream.
 
-See `catalog_builder.archive.readers.fits_sum` for what is summed.
+See `catalog_builder.archive.readers.fits.sums` for what is summed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 
 from astropy.io import fits
 
-from catalog_builder.archive.readers.fits_sum import ALL_ONES, add_words, sum_bytes
+from catalog_builder.archive.readers.fits.sums import ALL_ONES, add_words, sum_bytes
 
 FITS_BLOCK: Final = 2880
 _PUNCTUATION: Final = frozenset(b":;<=>?@[\\]^_`")

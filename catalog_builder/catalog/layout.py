@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 RELEASE_FILE: Final = "RELEASE.json"
 MANIFEST_FILE: Final = "SHA256SUMS"

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.layout import SCHEMA_FILE, STORE_NAME, find_catalogue, is_building
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.documents import DocumentError, parse_json, read_document
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_contract, default_schema
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
     """
     import xarray as xr
 
-    from catalog_builder.whole_store import DAMAGE, CatalogueStore
+    from catalog_builder.stores.whole_store import DAMAGE, CatalogueStore
 
     store = _store(Path(path))
     try:

@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.catalog.layout import RELEASE_FILE
-from catalog_builder.documents import DocumentError, parse_json, read_document
-from catalog_builder.errors import CatalogueError
 from catalog_builder.features.counts import Count
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.errors import CatalogueError
 
 # What `seal` finds out by itself; the rest is told to it.
 SEALED_FIELDS: Final = frozenset(

@@ -18,7 +18,7 @@ from catalog_builder.catalog.dex import DexQuantity
 from catalog_builder.catalog.exports.fits import DAMAGE, EXTENSION, quiet
 from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
 from catalog_builder.contract.schema import CatalogSchema, is_in_dex
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_schema
 
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from catalog_builder.catalog.layout import (
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
 from catalog_builder.catalog.validate_rows import check_rows
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.documents import parse_json, read_document
-from catalog_builder.errors import CatalogueError, ConfigError
+from catalog_builder.ground.documents import parse_json, read_document
+from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.whole_store import CatalogueStore
+from catalog_builder.stores.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
 _OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, "."})

@@ -18,8 +18,8 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
 from catalog_builder.contract.schema import CatalogSchema, Column
-from catalog_builder.errors import StoreError
-from catalog_builder.whole_store import EVERY_CHUNK, CatalogueStore
+from catalog_builder.ground.errors import StoreError
+from catalog_builder.stores.whole_store import EVERY_CHUNK, CatalogueStore
 
 DIMENSION: Final = "source"
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catalog_builder import __version__
+from catalog_builder.ground.about import __version__
 
 app = typer.Typer(
     name="catalog-builder",

@@ -22,8 +22,8 @@ from catalog_builder.cli.options import (
     Ranges,
     Workers,
 )
-from catalog_builder.config import load_config
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime.workdir import remove_tree
 
 
@@ -106,7 +106,7 @@ def fetch(
     """Bring an archive to disk: resumed, verified, only the tables and ranges asked for."""
     from dask.utils import format_bytes
 
-    from catalog_builder.archive.fetch.driver import fetch_archive, plan_fetch
+    from catalog_builder.fetch.driver import fetch_archive, plan_fetch
     from catalog_builder.labels.survey import load_survey
     from catalog_builder.runtime.events import Events
     from catalog_builder.runtime.signals import termination_as_interrupt

@@ -21,8 +21,8 @@ from catalog_builder.cli.options import (
 @app.command()
 def status(workdir: WorkdirPath = None, as_json: AsJson = False) -> None:
     """Say how far a run is: tasks and rows per step, rejects, failures, catalogues."""
-    from catalog_builder.runtime.status import read_status
-    from catalog_builder.runtime.status_text import in_words
+    from catalog_builder.looking.status import read_status
+    from catalog_builder.looking.status_text import in_words
 
     found = read_status(workdir or Path("catalog-workdir"))
     typer.echo(found.to_json() if as_json else in_words(found))
@@ -34,7 +34,7 @@ def validate(
 ) -> None:
     """Check a sealed catalogue: schema, digests, exports against zarr, order, accounting."""
     from catalog_builder.catalog.validate import validate_catalog
-    from catalog_builder.errors import CatalogueError
+    from catalog_builder.ground.errors import CatalogueError
 
     typer.echo(f"Reading {path} ...", err=True)
     findings = validate_catalog(path)
@@ -53,7 +53,7 @@ def explain(
     source_id: Annotated[int, typer.Argument(help="Gaia source id.")], workdir: WorkdirPath = None
 ) -> None:
     """Say everything that is known of one source: files, rejects, features, labels, flags."""
-    from catalog_builder.explain import explain as explain_source
+    from catalog_builder.looking.explain import explain as explain_source
 
     typer.echo(explain_source(workdir or Path("catalog-workdir"), source_id))
 
@@ -115,7 +115,7 @@ def describe(
     from catalog_builder.archive.release import load_release
     from catalog_builder.catalog.open import schema_of
     from catalog_builder.contract.schema import CatalogSchema
-    from catalog_builder.errors import ConfigError
+    from catalog_builder.ground.errors import ConfigError
     from catalog_builder.labels.agreed import DEFAULT_RELEASE, DEFAULT_SURVEY, contract_of
     from catalog_builder.labels.survey import load_survey
 
@@ -140,8 +140,8 @@ def doctor(
     tls: Tls = None,
 ) -> None:
     """Say what works here: versions, cores, devices, memory, disk, cluster."""
-    from catalog_builder.config import load_config
-    from catalog_builder.doctor import examine
+    from catalog_builder.looking.doctor import examine
+    from catalog_builder.run.config import load_config
     from catalog_builder.runtime.signals import termination_as_interrupt
 
     options = {

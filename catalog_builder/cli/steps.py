@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import typer
 
-from catalog_builder import __version__
 from catalog_builder.cli.app import app
 from catalog_builder.cli.options import (
     AcceptLost,
@@ -30,8 +29,9 @@ from catalog_builder.cli.options import (
     WorkdirPath,
     Workers,
 )
-from catalog_builder.config import RunConfig, load_config, to_yaml
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.about import __version__
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.run.config import RunConfig, load_config, to_yaml
 
 _HELP = {
     "run": "Do all steps, from the archive to a sealed catalogue.",
@@ -103,7 +103,7 @@ for _name, _help in _HELP.items():
 
 def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
     # Imported here, and below: torch and Dask take seconds, and --help should not.
-    from catalog_builder.pipeline import steps_of
+    from catalog_builder.run.pipeline import steps_of
 
     steps = steps_of(config)
     if name != "run":
@@ -124,7 +124,7 @@ def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
 
 def _no_such_step(until: str, steps: Sequence[str]) -> ConfigError:
     """Say which step was meant: `status` also shows the stages that steps consist of."""
-    from catalog_builder.pipeline import STAGES
+    from catalog_builder.run.pipeline import STAGES
 
     listed = f"Steps: {', '.join(steps)}."
     for step, stages in STAGES.items():
@@ -151,7 +151,7 @@ def _run(
     *,
     retry_quarantined: bool,
 ) -> None:
-    from catalog_builder.runs import plan_in_words, run_steps
+    from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:
         typer.echo(plan_in_words(config, wanted, retry_quarantined=retry_quarantined))

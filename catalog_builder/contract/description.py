@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from catalog_builder.documents import DocumentError, parse_yaml, read_document
-from catalog_builder.errors import ConfigError
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.documents import DocumentError, parse_yaml, read_document
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 
 
 class Description(BaseModel):

@@ -12,8 +12,8 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.description import Description, load_description
 from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.templates import Entry, Filler, Words, named_as, validated
-from catalog_builder.errors import ConfigError
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 
 #: Name of the first mask; further ones are ``flags_2`` and so on.
 MASK: Final = "flags"

@@ -44,8 +44,8 @@ from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, refuse_twice
 from catalog_builder.contract.places import Thing
 from catalog_builder.contract.templates import Filler, Words, named_as, validated
-from catalog_builder.errors import ConfigError
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 
 __all__ = ["CatalogSchema", "Column", "correlation_column", "is_in_dex", "label_columns"]
 

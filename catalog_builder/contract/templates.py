@@ -19,7 +19,7 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.places import THINGS, Places, Thing
 from catalog_builder.contract.words import in_words, listed
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound=Description)
 

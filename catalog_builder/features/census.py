@@ -17,12 +17,12 @@ import numpy as np
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.tables import TableName
-from catalog_builder.config import digest_json
-from catalog_builder.errors import InputError
 from catalog_builder.features.counts import how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import read_ids
 from catalog_builder.features.stage import IngestContext, went_without
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task

@@ -24,11 +24,11 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import Reading
 from catalog_builder.archive.tables import TableName
-from catalog_builder.config import IngestSettings
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.sources import SpectraOfSources, complete_sources, look_up
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import FeatureWriter

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features.counts import counts_of, unknown_in_words
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.receipts import Receipt
 
 _LOOK = (

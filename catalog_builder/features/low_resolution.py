@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.contract.grids import GridSpec
-from catalog_builder.errors import ConfigError
 from catalog_builder.features.kernels import add_variance, error_products, scale_rows
+from catalog_builder.ground.errors import ConfigError
 
 #: Coefficients (n, k), their errors (n, k) and correlations (n, k(k-1)/2) of one band.
 Coefficients = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float32]]

@@ -14,9 +14,9 @@ from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features.ledger import Ledger
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.ground.errors import InputError
 
 
 class NotCheckedError(Exception):

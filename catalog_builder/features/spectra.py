@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, LowResolutionSpectrum, Reading
-from catalog_builder.config import IngestSettings
 from catalog_builder.features import lines, low_resolution
+from catalog_builder.features.settings import IngestSettings
 
 Columns = Mapping[str, NDArray[Any]]
 Bools = NDArray[np.bool_]

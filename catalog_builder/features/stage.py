@@ -10,9 +10,10 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LowResolutionSpectrum
-from catalog_builder.config import IngestSettings, digest_json
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.low_resolution import refuse_other_basis
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.ground.digests import digest_json
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree

@@ -32,8 +32,8 @@ import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.contract.inputs import Inputs
-from catalog_builder.features.shards import RowsWriter, write_columns, write_group
-from catalog_builder.whole_store import WholeStore, named
+from catalog_builder.stores.shards import RowsWriter, write_columns, write_group
+from catalog_builder.stores.whole_store import WholeStore, named
 
 Array = NDArray[Any]
 Block = dict[str, Array]

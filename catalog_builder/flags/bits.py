@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.flags import WORD_BITS, FlagBit, FlagSchema
 from catalog_builder.contract.places import digits_of
-from catalog_builder.errors import ConfigError
 from catalog_builder.flags.predicates import PREDICATES, FlagContext, Predicate
+from catalog_builder.ground.errors import ConfigError
 
 #: Masks by the name of their column.
 Masks = Mapping[str, NDArray[np.int64]]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 
 Bools = NDArray[np.bool_]
 Range = tuple[float, float]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.errors import ClusterError, ModelError
+from catalog_builder.ground.errors import ClusterError, ModelError
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
 
 

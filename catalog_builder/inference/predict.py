@@ -17,14 +17,14 @@ from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.places import colours_of
 from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
-from catalog_builder.errors import ConfigError
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.flags.tiers import quality_tier
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference.rows import RowWriter
-from catalog_builder.model.arrays import completed
 from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.training.arrays import completed
 
 Columns = dict[str, NDArray[Any]]
 

@@ -17,9 +17,9 @@ import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import ArrayDigest
-from catalog_builder.whole_store import EVERY_CHUNK, WholeStore, named
+from catalog_builder.stores.shards import COMPRESSORS
+from catalog_builder.stores.whole_store import EVERY_CHUNK, WholeStore, named
 
 #: Rows per chunk: a multiple of every sensible batch size, so that batches fill whole chunks.
 CHUNK_ROWS = 65_536

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from catalog_builder.config import PredictSettings, digest_json
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.inference.settings import PredictSettings
 from catalog_builder.model.stage import ASSEMBLE as ENSEMBLE
 from catalog_builder.model.stage import ENSEMBLE_TASK
 from catalog_builder.runtime.damage import Need

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from distributed import Worker, WorkerPlugin
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 
 if TYPE_CHECKING:
     from catalog_builder.model.ensemble import Estimator

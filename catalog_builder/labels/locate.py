@@ -12,7 +12,7 @@ from catalog_builder.archive.storage import (
     find_out,
     why_no_file,
 )
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.survey import LabelSurvey
 
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import inexact_key
 from catalog_builder.archive.readers.content import refuse_other_than_fits
-from catalog_builder.archive.readers.fits_table import FitsTable, open_fits_table
+from catalog_builder.archive.readers.fits.table import FitsTable, open_fits_table
 from catalog_builder.archive.readers.guard import guarded
 from catalog_builder.archive.readers.typed import RawColumn
 from catalog_builder.contract.units import same_unit
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.survey import Cut, LabelSurvey, RangeTest
 
 #: Reasons beside the survey's own cuts.

@@ -15,8 +15,8 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import AdamW
 
-from catalog_builder.documents import DocumentError, parse_json
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.documents import DocumentError, parse_json
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.files import COPY_AGAIN, read_whole
 from catalog_builder.model.settings import MOST_WEIGHTS
 from catalog_builder.runtime.workdir import write_atomically

@@ -13,14 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.labels import Labels
-from catalog_builder.documents import DocumentError, parse_json
-from catalog_builder.errors import ModelError
-from catalog_builder.model.calibration import ANY_INPUTS, LabelFactors
+from catalog_builder.ground.documents import DocumentError, parse_json
+from catalog_builder.ground.errors import ModelError
+from catalog_builder.model.calibrate.factors import ANY_INPUTS, LabelFactors
 from catalog_builder.model.files import COPY_AGAIN, read_whole
 from catalog_builder.model.layout3 import LAYOUT_3, from_layout_3
 from catalog_builder.model.locate import MODEL_JSON
-from catalog_builder.model.scaling import Scaling
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.training.scaling import Scaling
 
 SELECTION_FILE: Final = "selection.safetensors"
 FORMAT: Final = "catalog-builder model, layout 4"

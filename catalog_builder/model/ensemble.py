@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catalog_builder.errors import ModelError
-from catalog_builder.model.answers import Contradictions
-from catalog_builder.model.calibrate import Tell, calibrate, hide
+from catalog_builder.ground.errors import ModelError
+from catalog_builder.model.calibrate.metrics import label_metrics, metrics_by_regime, regimes
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.document import (
     SELECTION_FILE,
@@ -25,21 +24,22 @@ from catalog_builder.model.document import (
 )
 from catalog_builder.model.estimator import Estimator, build_network
 from catalog_builder.model.files import file_digest
-from catalog_builder.model.fit import LOG, WEIGHTS
-from catalog_builder.model.inputs import (
+from catalog_builder.model.fit.member import LOG, WEIGHTS
+from catalog_builder.model.fit.sample import label_stars, trainable, trained_names
+from catalog_builder.model.kept_back import Tell, calibrate, hide
+from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.net.answers import Contradictions
+from catalog_builder.model.prediction import Prediction
+from catalog_builder.model.select.fit import fit_selection
+from catalog_builder.model.select.selection import Selection
+from catalog_builder.model.settings import ModelSettings
+from catalog_builder.runtime.workdir import write_atomically
+from catalog_builder.training.design import (
     Block,
     Scaling,
     Split,
     TrainingArrays,
 )
-from catalog_builder.model.limits import fit_selection
-from catalog_builder.model.locate import MODEL_JSON
-from catalog_builder.model.metrics import label_metrics, metrics_by_regime, regimes
-from catalog_builder.model.prediction import Prediction
-from catalog_builder.model.sample import label_stars, trainable, trained_names
-from catalog_builder.model.selection import Selection
-from catalog_builder.model.settings import ModelSettings
-from catalog_builder.runtime.workdir import write_atomically
 
 __all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
 

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.model.answers import Alone, Contradictions, alone, believed, disagreement
-from catalog_builder.model.arrays import batches, completed
-from catalog_builder.model.calibration import coordinates, factors
+from catalog_builder.model.calibrate.factors import coordinates, factors
+from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 from catalog_builder.model.checkpoint import check_tensors, read_tensors
 from catalog_builder.model.document import ModelDocument, read_document
-from catalog_builder.model.fit import torch_threads
-from catalog_builder.model.inputs import Block, Scaling, Stars, logarithmic, network_columns
-from catalog_builder.model.loss import mean_and_cholesky
-from catalog_builder.model.metrics import GAUSSIAN_95
-from catalog_builder.model.network import HybridNet
-from catalog_builder.model.packed import pack
+from catalog_builder.model.fit.member import torch_threads
+from catalog_builder.model.net.answers import Alone, Contradictions, alone, believed, disagreement
+from catalog_builder.model.net.loss import mean_and_cholesky
+from catalog_builder.model.net.network import HybridNet
+from catalog_builder.model.net.packed import pack
+from catalog_builder.model.net.slices import SLICE, whole_slices
 from catalog_builder.model.prediction import Prediction, no_prediction
-from catalog_builder.model.selection import Selection, Strangeness
-from catalog_builder.model.slices import SLICE, whole_slices
+from catalog_builder.model.select.selection import Selection, Strangeness
+from catalog_builder.training.arrays import batches, completed
+from catalog_builder.training.design import Block, Scaling, Stars, logarithmic, network_columns
 
 Array = NDArray[np.float64]
 

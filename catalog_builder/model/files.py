@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 
 COPY_AGAIN: Final = "Copy the model directory again from where it was made, or train again."
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 
 #: The document of a model directory. Here, and not beside what reads it, which imports torch.
 MODEL_JSON = "model.json"

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.config import digest_json
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Inputs
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.layout3 import fact_of_today
 
 #: Digits of a digest that a person is shown.

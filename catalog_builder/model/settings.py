@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import SpectrumInput
-from catalog_builder.errors import ModelError
-from catalog_builder.model.shapes import (
+from catalog_builder.ground.errors import ModelError
+from catalog_builder.training.shapes import (
     FLUX_KERNELS,
     FLUX_STRIDES,
     LINE_KERNELS,

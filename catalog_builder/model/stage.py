@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.config import digest_json
 from catalog_builder.contract.contract import Contract
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
-from catalog_builder.model.shapes import learnt_from
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.running import tell, told
 from catalog_builder.runtime.tasks import Outcome, Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.training.shapes import learnt_from
 
 #: A member's log, one line for each epoch (``model.fit`` writes it, and takes seconds to import).
 LOG = "training.jsonl"
@@ -66,7 +66,7 @@ def _assembled(context: TrainContext, task: Task) -> Part | None:
 
 
 def _train_member(context: TrainContext, task: Task) -> Outcome:
-    from catalog_builder.model.fit import fit_member
+    from catalog_builder.model.fit.member import fit_member
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from catalog_builder.catalog.origins import heading, record_in_words
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import CatalogueError
-from catalog_builder.origins import heading, record_in_words
+from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.report import sections
 from catalog_builder.report.html import text
 from catalog_builder.report.summary import Summary, summarise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from catalog_builder.catalog.origins import whose_metrics
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.origins import whose_metrics
 from catalog_builder.report import curves, diagrams, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.pictures import report_style

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self
 
-from catalog_builder.errors import (
+from catalog_builder.ground.errors import (
     CatalogBuilderError,
     ClusterError,
     ConfigError,

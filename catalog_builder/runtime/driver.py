@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from distributed import Client, WorkerPlugin
 
-from catalog_builder.config import RunConfig
-from catalog_builder.errors import CatalogBuilderError, ClusterError, StoreError
+from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, StoreError
 from catalog_builder.runtime import quarantine, running
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.damage import (
     Damage,
     DamagedStoreError,
@@ -34,6 +34,18 @@ from catalog_builder.runtime.watch import StageWatch
 from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinished
 
 
+class DriverSettings(Protocol):
+    """What a driver has to know of a run's settings."""
+
+    @property
+    def cluster(self) -> ClusterSettings:
+        """Where workers are from."""
+
+    @property
+    def device(self) -> str:
+        """Where training runs; no GPU is asked for where it is the CPU."""
+
+
 class Driver:
     """Carries out the tasks that have no valid receipt.
 
@@ -47,7 +59,7 @@ class Driver:
 
     def __init__(
         self,
-        config: RunConfig,
+        config: DriverSettings,
         workdir: Workdir,
         events: Events,
         *,

@@ -27,7 +27,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.ground.errors import CatalogBuilderError
 from catalog_builder.runtime.estimate import duration
 from catalog_builder.runtime.redaction import redact, redact_credentials, redact_json
 

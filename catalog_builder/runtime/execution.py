@@ -13,7 +13,7 @@ import dask.bag
 from distributed import Client, as_completed, futures_of
 from distributed.client import FutureCancelledError
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.lock import token_of
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Failure, Stage, Task, run_task

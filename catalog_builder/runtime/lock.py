@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.errors import StoreError
+from catalog_builder.ground.errors import StoreError
 from catalog_builder.runtime.identity import describe_self, is_alive
 from catalog_builder.runtime.signals import at_the_end
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distributed import Client, performance_report
 
-from catalog_builder.errors import CatalogBuilderError, ClusterError
+from catalog_builder.ground.errors import CatalogBuilderError, ClusterError
 from catalog_builder.runtime.redaction import redact
 from catalog_builder.runtime.workdir import write_atomically
 

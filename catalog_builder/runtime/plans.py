@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir, write_atomically
 

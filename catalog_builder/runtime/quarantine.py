@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.redaction import redact
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir, write_json

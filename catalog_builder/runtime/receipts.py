@@ -18,8 +18,8 @@ from typing import Any, Final
 import google_crc32c
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from catalog_builder.config import digest_json
-from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.workdir import write_json
 
 #: The pattern of a task that wrote all of its output.

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.identity import describe_self, is_alive
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from distributed import KilledWorker
 
-from catalog_builder.config import digest_json
-from catalog_builder.errors import CatalogBuilderError, InputError, StoreError
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.damage import Need, blame_damage, refuse_damaged
 from catalog_builder.runtime.lock import token_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.errors import StoreError
+from catalog_builder.ground.errors import StoreError
 
 
 @dataclass(frozen=True)

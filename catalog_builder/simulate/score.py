@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from catalog_builder.contract.flags import FlagSchema
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.agreed import default_schema
 
 #: Scatter above which numbers are shown without digits after the point.

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
-from catalog_builder.errors import ConfigError, StoreError
+from catalog_builder.ground.errors import ConfigError, StoreError
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.simulate import census, layout, published
-from catalog_builder.simulate.chemistry import check_labels
-from catalog_builder.simulate.label_file import file_of, write_fits
-from catalog_builder.simulate.partition import (
+from catalog_builder.simulate.population import census
+from catalog_builder.simulate.population.chemistry import check_labels
+from catalog_builder.simulate.writing import layout, published
+from catalog_builder.simulate.writing.label_file import file_of, write_fits
+from catalog_builder.simulate.writing.partition import (
     PartitionPlan,
     PartitionReceipt,
     labels_path,

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import zarr
 
-from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.contract.contract import Contract
-from catalog_builder.errors import InputError
 from catalog_builder.features.store import Block, FeatureStore
-from catalog_builder.model.inputs import Split
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.chunks import plan_chunks
-from catalog_builder.training.scaling import fit_scaling
+from catalog_builder.stores.whole_store import WholeStore, named
+from catalog_builder.training.design import Split
+from catalog_builder.training.fit_scaling import fit_scaling
+from catalog_builder.training.settings import TrainingSettings
 from catalog_builder.training.split import split_of
 from catalog_builder.training.store import TrainingWriter, write_scaling
-from catalog_builder.whole_store import WholeStore, named
 
 #: A zero-dimensional need of every model: fewer stars in a split cannot fit or calibrate anything.
 MIN_STARS = {Split.FIT: 100, Split.VALIDATION: 10, Split.CALIBRATION: 10, Split.TEST: 10}

@@ -10,9 +10,9 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import ArrayDigest, FeatureStore
-from catalog_builder.whole_store import EVERY_CHUNK, WholeStore, named
+from catalog_builder.stores.shards import COMPRESSORS
+from catalog_builder.stores.whole_store import EVERY_CHUNK, WholeStore, named
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.config import TrainingSettings
-from catalog_builder.model.inputs import Split
+from catalog_builder.training.design import Split
+from catalog_builder.training.settings import TrainingSettings
 
 
 def split_of(
@@ -30,7 +30,7 @@ def split_of(
     Returns
     -------
     ndarray of uint8, shape (n,)
-        Values of :class:`~catalog_builder.model.inputs.Split`.
+        Values of :class:`~catalog_builder.training.design.Split`.
     """
     draw = uniform_hash(source_id, seed)
     edges = np.cumsum([settings.test, settings.calibration, settings.validation])

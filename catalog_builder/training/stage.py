@@ -9,16 +9,17 @@ from catalog_builder.archive.files import FileRef, refuse_if_changed
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.config import TrainingSettings, digest_json
 from catalog_builder.contract.contract import Contract
+from catalog_builder.ground.digests import digest_json
 from catalog_builder.labels.survey import LabelSurvey
-from catalog_builder.model.shapes import learnt_from
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training.labels import collect_labels
 from catalog_builder.training.match import match_partition, write_arrays
+from catalog_builder.training.settings import TrainingSettings
+from catalog_builder.training.shapes import learnt_from
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import SpectrumInput
-from catalog_builder.errors import StoreError
-from catalog_builder.features.shards import COMPRESSORS
 from catalog_builder.features.store import ArrayDigest, Block
-from catalog_builder.model.inputs import Scaling, TrainingArrays
-from catalog_builder.whole_store import DAMAGE, EVERY_CHUNK, WholeStore, named
+from catalog_builder.ground.errors import StoreError
+from catalog_builder.stores.shards import COMPRESSORS
+from catalog_builder.stores.whole_store import DAMAGE, EVERY_CHUNK, WholeStore, named
+from catalog_builder.training.design import Scaling, TrainingArrays
 
 #: Units and words of arrays that every training store has.
 _DESCRIPTIONS: Final = {

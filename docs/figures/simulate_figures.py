@@ -23,8 +23,11 @@ import matplotlib.ticker
 from astropy.io import fits
 from scipy.optimize import minimize
 
-from catalog_builder.simulate import build_response, emulator, instrument, rvs
-from catalog_builder.simulate.build_instrument import read_coefficients
+from catalog_builder.builds import response as build_response
+from catalog_builder.builds.instrument import read_coefficients
+from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments import rvs
 from catalog_builder.simulate.score import read_truth
 
 LABEL_FILE = "apogee/allStar-dr17-synspec_rev1.fits"

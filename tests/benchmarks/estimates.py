@@ -20,8 +20,9 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from catalog_builder.config import load_config
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.stage import LOG, MEMBER, TrainContext
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime import watch as watch_module
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.receipts import Receipt
@@ -92,7 +93,9 @@ def replay(trace: dict[str, Any], places: int = 2) -> Said:
         ExitStack() as marks,
     ):
         workdir = Workdir(Path(folder))
-        context = TrainContext(workdir, load_config(None, [], {}).model, 1, "cpu", {})
+        context = TrainContext(
+            workdir, default_contract(), load_config(None, [], {}).model, 1, "cpu", {}
+        )
         for name, steps in trace.get("before", {}).items():
             _log(workdir, name, steps)
         events, meter = Events(workdir.logs, verbosity=-1), mock.Mock()

@@ -29,7 +29,7 @@ from isal import igzip
 
 from catalog_builder.archive.layout import Partition, list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.simulate.layout import file_name, range_name, table_folder
+from catalog_builder.simulate.writing.layout import file_name, range_name, table_folder
 
 TABLES = ("xp_sampled_mean_spectrum", "gaia_source")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import RunConfig
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.model.estimator import Estimator
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from tests.benchmarks.measure import Bench, Figure
 from tests.benchmarks.scale import repeat_archive

@@ -24,8 +24,8 @@ from catalog_builder.archive.layout import Partition, list_partitions
 from catalog_builder.archive.readers import read_blocks
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
-from catalog_builder.config import IngestSettings
 from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.settings import IngestSettings
 from tests.benchmarks.measure import Bench, Run
 
 #: astropy is given this many rows: it needs half a millisecond for each.

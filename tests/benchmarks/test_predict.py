@@ -20,15 +20,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from catalog_builder.config import RunConfig
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.inference.predict import catalogue_columns, predict_partition
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.estimator import Estimator, build_network
-from catalog_builder.model.inputs import Block, Scaling, Stars, network_columns, presence
-from catalog_builder.model.network import HybridNet
+from catalog_builder.model.net.network import HybridNet
+from catalog_builder.run.config import RunConfig
+from catalog_builder.training.design import Block, Scaling, Stars, network_columns, presence
 from tests.benchmarks.measure import Bench, Figure, Run, timed
 
 #: What the estimator must reach on one core of a processor with AVX-512, in stars per second.
@@ -107,7 +107,7 @@ def onnx_runtime(network: HybridNet, columns: Mapping[str, Tensor]) -> Callable[
     # The runtime has an asinh of its own.
     with (
         warnings.catch_warnings(),
-        mock.patch("catalog_builder.model.layers.asinh", torch.asinh),
+        mock.patch("catalog_builder.model.net.layers.asinh", torch.asinh),
     ):
         # The exporter of TorchScript is called old; the new one needs a compiler of its own.
         warnings.simplefilter("ignore")

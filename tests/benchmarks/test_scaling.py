@@ -16,9 +16,10 @@ from distributed import Client
 
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import IngestSettings, PredictSettings
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.inference import stage as predicting
+from catalog_builder.inference.settings import PredictSettings
 from catalog_builder.inference.worker_model import ModelPlugin
 from catalog_builder.labels.agreed import default_schema
 from catalog_builder.model.estimator import Estimator

@@ -17,14 +17,14 @@ import pytest
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
-from catalog_builder.config import RunConfig
 from catalog_builder.features.stage import plan
+from catalog_builder.looking.status import read_status
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
-from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
-from catalog_builder.simulate.layout import file_name, range_name, table_folder
+from catalog_builder.simulate.writing.layout import file_name, range_name, table_folder
 from tests.benchmarks.measure import Bench, Figure
 
 #: Milliseconds of driver and scheduler for a partition, and seconds of planning, that are allowed.

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from catalog_builder.simulate import emulator
+from catalog_builder.simulate.grid import emulator
 from catalog_builder.simulate.sky import simulate
 
 

@@ -14,12 +14,12 @@ import torch
 from torch.optim import AdamW
 
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import Split, TrainingArrays, network_columns
-from catalog_builder.model.loss import negative_log_likelihood
-from catalog_builder.model.network import HybridNet
-from catalog_builder.model.sample import Sample, trainable
+from catalog_builder.model.fit.member import fit_member
+from catalog_builder.model.fit.sample import Sample, trainable
+from catalog_builder.model.net.loss import negative_log_likelihood
+from catalog_builder.model.net.network import HybridNet
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.training.design import Split, TrainingArrays, network_columns
 from catalog_builder.training.store import load_training
 from tests.benchmarks.measure import Bench, Run
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.config import load_config
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir

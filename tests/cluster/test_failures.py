@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from tests.cluster.conftest import settings
 
 

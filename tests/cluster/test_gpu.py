@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from catalog_builder.config import load_config
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.model.stage import _device
+from catalog_builder.run.config import load_config
 from tests.cluster.conftest import settings
 
 

@@ -3,7 +3,7 @@
 import json
 from contextlib import closing
 
-from catalog_builder.config import RunConfig
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.quarantine import all_given_up

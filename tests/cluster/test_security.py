@@ -7,8 +7,8 @@ import urllib.request
 import psutil
 import pytest
 
-from catalog_builder.config import load_config
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.tls import run_certificates
 from catalog_builder.runtime.workdir import Workdir

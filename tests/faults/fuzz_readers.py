@@ -31,7 +31,7 @@ import numpy as np
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import UnforeseenDamageError, read_blocks
 from catalog_builder.archive.release import load_release
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "real-dr3"
 

@@ -25,9 +25,9 @@ from typing import Any
 import psutil
 
 from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.looking.status import read_status
 from catalog_builder.runtime.receipts import is_intact, read_receipt
 from catalog_builder.runtime.running import running
-from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.simulate.sky import simulate
 

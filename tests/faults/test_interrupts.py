@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from catalog_builder.runtime.status import read_status
+from catalog_builder.looking.status import read_status
 
 #: Seconds after the start, and whom a signal reaches; `interrupts.py` tries twenty.
 MOMENTS = [

@@ -17,7 +17,7 @@ TRAIN = f"""
 import json, sys, time
 from pathlib import Path
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.fit import fit_member
+from catalog_builder.model.fit.member import fit_member
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.store import load_training
 

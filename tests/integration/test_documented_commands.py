@@ -14,7 +14,7 @@ import typer
 
 from catalog_builder import cli, open_catalog
 from catalog_builder.cli.program import app  # with its commands
-from catalog_builder.config import load_config
+from catalog_builder.run.config import load_config
 from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK
 from tests.integration.documented import Command, all_commands, commands_of, python_blocks

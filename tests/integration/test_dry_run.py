@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from catalog_builder.config import load_config
-from catalog_builder.pipeline import steps_of
-from catalog_builder.runs import plan_in_words
+from catalog_builder.run.config import load_config
+from catalog_builder.run.pipeline import steps_of
+from catalog_builder.run.runs import plan_in_words
 from catalog_builder.runtime.quarantine import give_up
 from catalog_builder.runtime.receipts import read_receipt, write_receipt
 from catalog_builder.runtime.tasks import Task

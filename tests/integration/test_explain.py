@@ -10,9 +10,9 @@ import pytest
 
 from catalog_builder import cli, open_catalog
 from catalog_builder.archive.release import load_release
-from catalog_builder.errors import InputError, StoreError
-from catalog_builder.explain import explain
 from catalog_builder.features.store import FeatureStore
+from catalog_builder.ground.errors import InputError, StoreError
+from catalog_builder.looking.explain import explain
 from catalog_builder.runtime.cleaning import find_surplus, remove
 from catalog_builder.runtime.plans import read_plan
 from catalog_builder.runtime.quarantine import give_up

@@ -13,11 +13,11 @@ from astropy.table import Table
 from catalog_builder import open_catalog
 from catalog_builder.archive.release import load_release
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.config import load_config
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.resources import schemas_dir
-from catalog_builder.runs import run_steps
+from catalog_builder.run.config import load_config
+from catalog_builder.run.runs import run_steps
 from catalog_builder.simulate.score import score
 from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK, model_of, sealed

@@ -12,7 +12,7 @@ from astropy.io import fits
 
 from catalog_builder import open_catalog
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.errors import StoreError
+from catalog_builder.ground.errors import StoreError
 from tests.integration.conftest import columns_of, model_of, sealed
 
 

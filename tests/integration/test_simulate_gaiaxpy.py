@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from catalog_builder.simulate import emulator, observed, photometry, stars
+from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.instruments import observed, photometry
+from catalog_builder.simulate.population import stars
+from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import simulate
-from catalog_builder.simulate.truth import Stars
 
 
 @pytest.mark.filterwarnings("ignore")

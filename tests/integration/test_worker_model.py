@@ -6,7 +6,7 @@ import shutil
 import pytest
 from distributed import Client, LocalCluster
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.worker_model import ModelPlugin, worker_model
 from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
 from tests.integration.conftest import model_of

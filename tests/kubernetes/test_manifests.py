@@ -14,8 +14,8 @@ from distributed.security import Security
 pytest.importorskip("dask_kubernetes", reason="not installed: make test-kubernetes")
 pytest.importorskip("kubernetes_validate", reason="not installed: make test-kubernetes")
 
-from catalog_builder.config import load_config
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT, WORKER_MEMORY
 from tests.kubernetes.manifests import OVERLAYS, pods, problems, render
 

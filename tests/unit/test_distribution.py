@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from catalog_builder import DISTRIBUTION, __version__
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.runtime.clusters import registry
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.workdir import Workdir

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.config import RunConfig, load_config
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.run.config import RunConfig, load_config
 from catalog_builder.runtime.clusters.batch_settings import SlurmSettings, seconds_of
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.workdir import Workdir

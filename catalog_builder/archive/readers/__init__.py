@@ -79,17 +79,17 @@ def _read_blocks(
     if content.format == "text":
         # Imported here, for it brings the compiler with it.
         from catalog_builder.archive.readers.stream import read_pieces
-        from catalog_builder.archive.readers.text import TextReader
+        from catalog_builder.archive.readers.text.reader import TextReader
 
         pieces = read_pieces(file.url, check_first=check_first)
         yield from TextReader(
             file.url, pieces, table, spec, wanted, release.text, block_rows
         ).blocks()
     elif content.format == "fits":
-        from catalog_builder.archive.readers.fits import read_fits
+        from catalog_builder.archive.readers.fits.reader import read_fits
 
         yield from read_fits(file, table, spec, wanted, block_rows)
     else:
-        from catalog_builder.archive.readers.parquet import read_parquet
+        from catalog_builder.archive.readers.parquet.reader import read_parquet
 
         yield from read_parquet(file, table, spec, wanted, block_rows)

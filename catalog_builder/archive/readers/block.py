@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.rejects import RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec
 from catalog_builder.contract.units import same_unit
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 
 class DamagedFileError(InputError):

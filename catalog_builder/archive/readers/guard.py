@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from catalog_builder.archive.readers.block import DamagedFileError
-from catalog_builder.errors import CatalogBuilderError
+from catalog_builder.ground.errors import CatalogBuilderError
 
 Item = TypeVar("Item")
 _PACKAGE = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from catalog_builder.archive.readers.block import (
 )
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from catalog_builder.catalog.layout import OWN_NAMES
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

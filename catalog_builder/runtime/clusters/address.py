@@ -9,7 +9,7 @@ from distributed import Client
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.clusters.tls import client_security

@@ -19,7 +19,7 @@ from typing import Any
 from dask.utils import parse_bytes
 from distributed import Client
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters import leftovers
 from catalog_builder.runtime.clusters.batch_settings import BatchSettings
 from catalog_builder.runtime.clusters.checks import check_batch

@@ -5,25 +5,45 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
-from catalog_builder.errors import CatalogBuilderError, ConfigError
+from catalog_builder.ground.errors import CatalogBuilderError, ConfigError
+from catalog_builder.runtime.clusters.batch_settings import BatchSettings
 from catalog_builder.runtime.clusters.protocol import Finding
+from catalog_builder.runtime.clusters.queues import BatchQueue
+from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.clusters.tls import local_security, security_of
-
-if TYPE_CHECKING:
-    from catalog_builder.runtime.clusters.batch import BatchCluster
+from catalog_builder.runtime.workdir import Workdir
 
 #: File systems that other machines cannot see.
 _OWN = frozenset({"btrfs", "ext2", "ext3", "ext4", "overlay", "ramfs", "tmpfs", "xfs", "zfs"})
 
 
-def check_batch(cluster: BatchCluster) -> list[Finding]:
+class BatchJobs(Protocol):
+    """The cluster that is looked at: what a batch system's jobs are to be."""
+
+    settings: ClusterSettings
+    batch: BatchSettings
+    queue: BatchQueue
+    workdir: Workdir
+    folder: Path
+
+    def memory_of_job(self) -> int:
+        """Return the bytes that a job may use."""
+
+    def find_queues(self) -> Iterator[str]:
+        """Say which queues jobs go to."""
+
+    def test_jobs(self) -> Iterator[str]:
+        """Say whether the batch system would take the jobs."""
+
+
+def check_batch(cluster: BatchJobs) -> list[Finding]:
     """Look at commands, jobs, memory, network, folders and certificates."""
-    looks: list[Callable[[BatchCluster], Iterator[str]]] = [
+    looks: list[Callable[[BatchJobs], Iterator[str]]] = [
         _commands,
         _memory,
         _network,
@@ -41,12 +61,12 @@ def check_batch(cluster: BatchCluster) -> list[Finding]:
     return findings
 
 
-def _commands(cluster: BatchCluster) -> Iterator[str]:
+def _commands(cluster: BatchJobs) -> Iterator[str]:
     cluster.queue.require()
     yield f"{cluster.settings.kind}: {', '.join(cluster.queue.commands)} are there"
 
 
-def _memory(cluster: BatchCluster) -> Iterator[str]:
+def _memory(cluster: BatchJobs) -> Iterator[str]:
     job, worker = cluster.memory_of_job(), parse_bytes(cluster.settings.memory_limit)
     if job <= worker:
         raise ConfigError(
@@ -57,7 +77,7 @@ def _memory(cluster: BatchCluster) -> Iterator[str]:
     yield f"{format_bytes(job)} for a job, {format_bytes(worker)} of them for its worker"
 
 
-def _network(cluster: BatchCluster) -> Iterator[str]:
+def _network(cluster: BatchJobs) -> Iterator[str]:
     interface = cluster.batch.interface
     if interface is None:
         yield "the scheduler listens where the default route is (set `interface` for another)"
@@ -70,7 +90,7 @@ def _network(cluster: BatchCluster) -> Iterator[str]:
     yield f"the scheduler listens on {interface}"
 
 
-def _folders(cluster: BatchCluster) -> Iterator[str]:
+def _folders(cluster: BatchJobs) -> Iterator[str]:
     python = Path(cluster.batch.python or sys.executable)
     for name, path in (
         ("workdir", cluster.workdir.root),
@@ -91,7 +111,7 @@ def _file_system(path: Path) -> str:
     return "an unknown file system"
 
 
-def _certificates(cluster: BatchCluster) -> Iterator[str]:
+def _certificates(cluster: BatchJobs) -> Iterator[str]:
     tls = cluster.settings.tls
     if isinstance(tls, Path):
         security_of(tls)
@@ -101,9 +121,9 @@ def _certificates(cluster: BatchCluster) -> Iterator[str]:
     yield "certificates are made for each run, for their owner's eyes only"
 
 
-def _queues(cluster: BatchCluster) -> Iterator[str]:
+def _queues(cluster: BatchJobs) -> Iterator[str]:
     yield from cluster.find_queues()
 
 
-def _jobs(cluster: BatchCluster) -> Iterator[str]:
+def _jobs(cluster: BatchJobs) -> Iterator[str]:
     yield from cluster.test_jobs()

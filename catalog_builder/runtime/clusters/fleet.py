@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.clusters.batch_settings import BatchSettings
 from catalog_builder.runtime.clusters.queues import (
     COMPLETED,

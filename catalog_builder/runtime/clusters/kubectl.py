@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters.tls import CA_FILE, CERTIFICATE_FILE, KEY_FILE
 
 #: A cluster that does not answer is one that cannot be used: doctor does not wait for ever.

@@ -17,7 +17,7 @@ from distributed.comm.core import FatalCommClosedError
 from distributed.security import Security
 from distributed.utils import silence_logging_cmgr
 
-from catalog_builder.errors import CatalogBuilderError, ClusterError, ConfigError
+from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, ConfigError
 from catalog_builder.runtime.clusters import kubectl
 from catalog_builder.runtime.clusters.protocol import Cluster, Finding
 from catalog_builder.runtime.clusters.tls import security_of

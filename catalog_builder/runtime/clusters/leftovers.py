@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.documents import DocumentError, parse_json, read_document
+from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.runtime.clusters.pbs_queue import PbsQueue
 from catalog_builder.runtime.clusters.queues import BatchQueue, SilentError
 from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue

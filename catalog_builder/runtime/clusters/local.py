@@ -11,7 +11,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime import signals
 from catalog_builder.runtime.clusters import worker_setup
 from catalog_builder.runtime.clusters.presence import watch_for_workers

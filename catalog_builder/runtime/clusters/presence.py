@@ -14,7 +14,7 @@ from typing import Any
 
 from distributed import Client, Scheduler, SchedulerPlugin
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.clusters.protocol import Cluster
 
 #: Without a worker for so long, a cluster is given up. A process starts within seconds, on a

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from distributed import Client, Future
 
-from catalog_builder.errors import CatalogBuilderError, ClusterError
+from catalog_builder.ground.errors import CatalogBuilderError, ClusterError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 
 #: A batch system that does not answer for so long is taken for absent, this time.
 COMMAND_SECONDS = 60

@@ -6,8 +6,8 @@ import difflib
 import importlib
 import re
 
-from catalog_builder import DISTRIBUTION
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.about import DISTRIBUTION
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.events import Events

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distributed import Client
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters.over_tls import OverTls, worker_environment
 from catalog_builder.runtime.clusters.presence import watch_for_workers
 from catalog_builder.runtime.clusters.protocol import Finding

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from distributed.security import Security
 
-from catalog_builder import DISTRIBUTION
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.about import DISTRIBUTION
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 
 CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.pem", "cert.pem", "key.pem"

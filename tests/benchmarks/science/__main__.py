@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from catalog_builder.config import digest_json
+from catalog_builder.ground.digests import digest_json
 from catalog_builder.runtime.workdir import write_json
 from tests.benchmarks.science import anomalies, coverage, document, evidence, flaws, galaxy, real
 from tests.benchmarks.science.context import Context

@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.simulate.truth import ANOMALIES, OUTSIDE_LABELS
+from catalog_builder.simulate.population.truth import ANOMALIES, OUTSIDE_LABELS
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science import misfit
 from tests.benchmarks.science.context import Context

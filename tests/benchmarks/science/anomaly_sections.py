@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.simulate.truth import ANOMALIES
+from catalog_builder.simulate.population.truth import ANOMALIES
 from tests.benchmarks.science import figures as drawing
 from tests.benchmarks.science.anomalies import FITTED, LEAST_EXCESS
 from tests.benchmarks.science.markdown import NAMES, number, table

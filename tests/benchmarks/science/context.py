@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from catalog_builder.model.document import read_document
-from catalog_builder.model.inputs import Split
+from catalog_builder.training.design import Split
 from tests.benchmarks.science.sky import RunOfModel, TestSky
 from tests.benchmarks.science.views import predictions
 

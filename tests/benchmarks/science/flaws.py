@@ -17,17 +17,17 @@ import polars as pl
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import digest_json
-from catalog_builder.errors import InputError
 from catalog_builder.features.lines import UNKNOWN
 from catalog_builder.features.store import Block
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import Scaling, Split, TrainingArrays
+from catalog_builder.model.fit.member import fit_member
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.training.design import Scaling, Split, TrainingArrays
 from catalog_builder.training.split import uniform_hash
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science import real

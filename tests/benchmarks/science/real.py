@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.readers import read_blocks
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features import parallax
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import SPECTRA, Block
+from catalog_builder.ground.errors import InputError
 from catalog_builder.inference.predict import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator
-from catalog_builder.model.inputs import Split
+from catalog_builder.training.design import Split
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.measures import MAD_TO_SIGMA, judge, wilson

@@ -15,13 +15,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from catalog_builder.config import RunConfig, load_config
-from catalog_builder.errors import InputError
 from catalog_builder.features.store import Block, FeatureStore
-from catalog_builder.runs import run_steps
-from catalog_builder.simulate import apogee
+from catalog_builder.ground.errors import InputError
+from catalog_builder.run.config import RunConfig, load_config
+from catalog_builder.run.runs import run_steps
+from catalog_builder.simulate.population.truth import LABEL_LIMITS
 from catalog_builder.simulate.score import read_truth
-from catalog_builder.simulate.truth import LABEL_LIMITS
+from catalog_builder.simulate.writing import apogee
 from catalog_builder.training.split import uniform_hash
 
 #: Rows in memory at a time.

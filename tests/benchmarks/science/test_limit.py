@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from catalog_builder.simulate import instrument, rvs
+from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments import rvs
 from tests.benchmarks.science.limit import forward, population, posterior, proposal
 from tests.benchmarks.science.limit.forward import BP, MAGNITUDES, RP, RVS, Data, Noise
 

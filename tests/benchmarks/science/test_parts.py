@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science import evidence, flaws
 from tests.benchmarks.science.limit.part import alpha_boundary, groups

@@ -20,8 +20,8 @@ from distributed import LocalCluster
 from catalog_builder import cli
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import IngestSettings
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.simulate.sky import simulate

@@ -8,7 +8,7 @@ import time
 import pytest
 import yaml
 
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.resources import schemas_dir
 
 GAIA = "gaia_source"
 RVS = "rvs_mean_spectrum"
@@ -132,9 +132,9 @@ def test_a_whole_table_that_differs_from_its_checksums(bench):
 def ingest_and_change(bench, change):
     """Plan, change a file, then do the tasks: what a task finds is not what was planned."""
     from catalog_builder.archive.layout import list_partitions
-    from catalog_builder.config import IngestSettings
-    from catalog_builder.errors import InputError
     from catalog_builder.features import stage as ingesting
+    from catalog_builder.features.settings import IngestSettings
+    from catalog_builder.ground.errors import InputError
     from catalog_builder.runtime.tasks import run_task
     from catalog_builder.runtime.workdir import Workdir
 

@@ -7,14 +7,14 @@ import pytest
 import yaml
 from astropy.io import fits
 
-from catalog_builder.config import TrainingSettings
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.resources import schemas_dir
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training import stage as teaching
+from catalog_builder.training.settings import TrainingSettings
 
 
 @pytest.fixture

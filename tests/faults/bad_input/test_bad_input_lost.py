@@ -5,9 +5,10 @@ import shutil
 import pytest
 
 from catalog_builder.archive.layout import list_partitions
-from catalog_builder.config import IngestSettings, RunConfig
 from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.tasks import run_task

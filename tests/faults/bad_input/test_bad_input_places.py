@@ -11,9 +11,9 @@ from astropy.io import fits
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.readers import read_blocks
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features import stage as ingesting
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 

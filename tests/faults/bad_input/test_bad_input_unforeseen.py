@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from catalog_builder.archive.readers import text
-from catalog_builder.errors import InputError
+from catalog_builder.archive.readers.text import reader as text
 from catalog_builder.features import stage as ingesting
+from catalog_builder.ground.errors import InputError
 
 GAIA, RVS = "gaia_source", "rvs_mean_spectrum"
 

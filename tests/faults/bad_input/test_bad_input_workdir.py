@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zarr
 
-from catalog_builder.errors import StoreError
 from catalog_builder.features.store import FeatureStore
+from catalog_builder.ground.errors import StoreError
 
 
 def same_as_clean(bench, books):

@@ -18,9 +18,9 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from catalog_builder.archive.fetch.driver import FetchReport, fetch_archive
-from catalog_builder.archive.fetch.settings import FetchSettings
 from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.fetch.driver import FetchReport, fetch_archive
+from catalog_builder.fetch.settings import FetchSettings
 
 #: Answers a request for a file in its own way; None leaves it to the well-behaved answer.
 Fault = Callable[["Handler", bytes], None]

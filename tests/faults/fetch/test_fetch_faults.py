@@ -12,7 +12,7 @@ import pytest
 
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.errors import ConfigError, InputError, ResourceError, StoreError
+from catalog_builder.ground.errors import ConfigError, InputError, ResourceError, StoreError
 
 
 def test_an_archive_comes_whole_and_is_not_fetched_twice(

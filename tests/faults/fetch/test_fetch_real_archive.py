@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from catalog_builder.archive.fetch.settings import FetchSettings
+from catalog_builder.fetch.settings import FetchSettings
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 
 ARCHIVE = Path(__file__).parents[4] / "shared/data/real-dr3"
@@ -27,8 +27,8 @@ import socket
 import sys
 from pathlib import Path
 import urllib3
-from catalog_builder.archive.fetch.driver import fetch_archive
-from catalog_builder.archive.fetch.settings import FetchSettings
+from catalog_builder.fetch.driver import fetch_archive
+from catalog_builder.fetch.settings import FetchSettings
 from catalog_builder.archive.release import load_release
 
 # What the system holds for a slow reader is not the program's to lose: kept small.

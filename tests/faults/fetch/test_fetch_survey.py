@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.ground.errors import ConfigError, InputError
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 
 KEY = "sas/allStar.fits"

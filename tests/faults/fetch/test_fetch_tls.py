@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 pytest.importorskip("cryptography", reason="makes the certificates of these tests")
 

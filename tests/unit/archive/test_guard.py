@@ -7,15 +7,11 @@ import pyarrow as pa
 import pytest
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.readers import (
-    DamagedFileError,
-    UnforeseenDamageError,
-    read_blocks,
-    text,
-)
+from catalog_builder.archive.readers import DamagedFileError, UnforeseenDamageError, read_blocks
 from catalog_builder.archive.readers.guard import guarded, unforeseen_as_damage
+from catalog_builder.archive.readers.text import reader as text
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 UNFORESEEN = [
     ValueError("v"), OverflowError("o"), ZeroDivisionError("z"), KeyError("k"), IndexError("i"),

@@ -11,7 +11,8 @@ import pytest
 from astropy.io import fits
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.readers import DamagedFileError, inflate, parquet_pages, read_blocks
+from catalog_builder.archive.readers import DamagedFileError, inflate, read_blocks
+from catalog_builder.archive.readers.parquet import pages as parquet_pages
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.labels.read import read_labels
 from catalog_builder.labels.survey import load_survey

@@ -8,7 +8,7 @@ import pytest
 from catalog_builder.archive.files import checksum_matches
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.errors import ConfigError, InputError
+from catalog_builder.ground.errors import ConfigError, InputError
 
 
 @pytest.fixture

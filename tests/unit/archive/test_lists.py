@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from catalog_builder.archive.readers import lists
-from catalog_builder.archive.readers.numbers import pack_tokens
-from catalog_builder.archive.readers.words import PADDING
+from catalog_builder.archive.readers.text import lists
+from catalog_builder.archive.readers.text.numbers import pack_tokens
+from catalog_builder.archive.readers.text.words import PADDING
 
 TOKENS = pack_tokens(("null", "nan"))
 NULLS = TOKENS.ctypes.data

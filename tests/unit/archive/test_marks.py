@@ -18,8 +18,8 @@ from astropy.table import Table
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.marks import KEYWORD, MARK_FILE, is_marked, is_marked_archive
 from catalog_builder.archive.readers import read_blocks
-from catalog_builder.errors import InputError
-from catalog_builder.simulate.ecsv import Column, TableWriter
+from catalog_builder.ground.errors import InputError
+from catalog_builder.simulate.writing.ecsv import Column, TableWriter
 
 
 def marked(path):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from catalog_builder.archive.readers import numbers
-from catalog_builder.archive.readers.words import PADDING
+from catalog_builder.archive.readers.text import numbers
+from catalog_builder.archive.readers.text.words import PADDING
 
 TOKENS = numbers.pack_tokens(("", "null", "nan"))
 NULLS = TOKENS.ctypes.data

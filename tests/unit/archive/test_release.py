@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from catalog_builder.archive.release import load_release
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 
 
 def _set(content, path, value):

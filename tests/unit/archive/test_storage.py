@@ -19,7 +19,7 @@ from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.readers import DamagedFileError, read_blocks
 from catalog_builder.archive.storage import open_bytes
 from catalog_builder.archive.tables import ChecksumRule
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 RVS = "rvs_mean_spectrum"
 ROW = '{},"[1,2,3,4]","[1,2,3,4]"\n'
@@ -301,7 +301,7 @@ import json, sys
 for package in ("aiohttp", "s3fs", "gcsfs", "adlfs", "paramiko", "huggingface_hub"):
     sys.modules[package] = None  # as if it were not installed
 from catalog_builder.archive.storage import check_address
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 said = {}
 for url in sys.argv[1:]:
     try:

@@ -14,7 +14,7 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import DamagedFileError, read_blocks
 from catalog_builder.archive.readers.block import Block
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.errors import CatalogBuilderError, InputError
+from catalog_builder.ground.errors import CatalogBuilderError, InputError
 
 HEADER = "source_id,flux,flux_error,weight,n\n"
 GOOD = '5,"[1,2,3,4]","[0.1,0.2,0.3,0.4]","[7,8]",3\n'

@@ -11,9 +11,9 @@ from astropy.io import fits
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import DamagedFileError, UnforeseenDamageError, read_blocks
-from catalog_builder.archive.readers.fits_table import open_fits_table
+from catalog_builder.archive.readers.fits.table import open_fits_table
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 
 RVS = "rvs_mean_spectrum"
 FLUX = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -7,10 +7,10 @@ import pytest
 
 from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
 from catalog_builder.catalog.layout import STORE_NAME, building_dir
-from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.contract.schema import label_columns
 from catalog_builder.labels.agreed import default_schema
+from catalog_builder.publish.seal import seal
 
 ROWS = 23
 CHUNK_ROWS = 10

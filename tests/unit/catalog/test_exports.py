@@ -8,13 +8,14 @@ import yaml
 from catalog_builder.catalog import exports
 from catalog_builder.catalog.exports import format_of, formats_of, known_formats
 from catalog_builder.catalog.release_json import read_release
-from catalog_builder.catalog.seal import seal
-from catalog_builder.catalog.stage import CHUNKS, SEAL, Edition, PublishContext, prepare_store
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.config import PublishSettings, load_config
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference.rows import RowWriter
+from catalog_builder.publish.seal import seal
+from catalog_builder.publish.settings import PublishSettings
+from catalog_builder.publish.stage import CHUNKS, SEAL, Edition, PublishContext, prepare_store
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime.tasks import Task
 from catalog_builder.runtime.workdir import Workdir
 from tests.contracts import FIVE, THIRTY, with_labels

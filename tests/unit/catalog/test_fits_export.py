@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from catalog_builder.catalog.exports.fits import export_fits
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 CARDS = [("VERSION", "v1", "version of the catalogue"), ("NSTARS", 23, "")]
 

@@ -11,10 +11,10 @@ from catalog_builder import open_catalog
 from catalog_builder.catalog.diff import diff
 from catalog_builder.catalog.exports.fits import export_fits
 from catalog_builder.catalog.layout import building_dir
-from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_contract, default_schema
+from catalog_builder.publish.seal import seal
 
 LABELS = default_contract().labels.names
 

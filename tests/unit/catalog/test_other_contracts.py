@@ -10,12 +10,12 @@ from catalog_builder import open_catalog, open_table
 from catalog_builder.catalog.exports.fits import export_fits
 from catalog_builder.catalog.layout import building_dir
 from catalog_builder.catalog.open import schema_of
-from catalog_builder.catalog.seal import seal
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.cli.program import app  # with its commands
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_schema
+from catalog_builder.publish.seal import seal
 from tests.contracts import FOUR, SIX, THIRTY, THREE_SPECTRA
 
 ROWS = 23

@@ -6,7 +6,7 @@ import pytest
 
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.catalog.release_json import Accounting, make_record, read_release
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 SEALED = {"schema_version": "1.0", "schema_digest": "s", "columns": {"ra": "r"}, "manifest": "m"}
 

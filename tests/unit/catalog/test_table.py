@@ -9,7 +9,7 @@ from astropy.table import QTable, vstack
 
 from catalog_builder import open_table
 from catalog_builder.catalog.dex import DexQuantity
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 
 @pytest.fixture(scope="module", params=["folder", "zarr", "fits"])
@@ -132,7 +132,7 @@ def test_only_the_chosen_columns_are_read(sealed):
 
 @pytest.mark.parametrize("name", ["", "catalog.fits"])
 def test_a_clean_table_has_nulls_where_a_flag_is(build, facts, schema, name):
-    from catalog_builder.catalog.seal import seal
+    from catalog_builder.publish.seal import seal
 
     flags = np.full(23, 15, dtype=np.int64)
     missing = np.arange(23) % 5 == 0

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from catalog_builder.catalog.finding import Finding, FindingLog, unequal
 from catalog_builder.catalog.release_json import ReleaseRecord, read_release
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError
 
 
 def flip(path, place):

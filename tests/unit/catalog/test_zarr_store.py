@@ -16,7 +16,7 @@ from catalog_builder.catalog.zarr_store import (
     row_count,
     write_rows,
 )
-from catalog_builder.errors import CatalogueError, StoreError
+from catalog_builder.ground.errors import CatalogueError, StoreError
 
 
 def test_xarray_reads_what_was_written(tmp_path, full_schema, write_store):

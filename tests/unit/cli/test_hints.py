@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from catalog_builder.pipeline import STAGES, STEPS
-from catalog_builder.runtime.status import ORDER
+from catalog_builder.looking.status import ORDER
+from catalog_builder.run.pipeline import STAGES, STEPS
 
 SKY = (
     "gdr3/gaia_source/GaiaSource_000000-786431.csv.gz",

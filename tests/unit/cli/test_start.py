@@ -6,7 +6,7 @@ import sys
 
 def test_a_run_begins_without_torch_and_matplotlib():
     program = (
-        "import sys, catalog_builder.cli.program, catalog_builder.runs;"
+        "import sys, catalog_builder.cli.program, catalog_builder.run.runs;"
         "print([name for name in ('torch', 'matplotlib', 'openTSNE') if name in sys.modules])"
     )
     said = subprocess.run(

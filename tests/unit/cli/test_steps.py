@@ -7,8 +7,8 @@ import pytest
 
 from catalog_builder import cli
 from catalog_builder.cli.steps import _wanted
-from catalog_builder.config import RunConfig
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.run.config import RunConfig
 
 
 def test_a_run_stops_after_the_step_it_is_told():

@@ -14,9 +14,9 @@ from astropy.io.votable.ucd import check_ucd
 from catalog_builder.catalog.diff import diff
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.resources import schemas_dir
 
 SCHEMA = default_schema()
 LABELS = SCHEMA.labels.names

@@ -19,10 +19,10 @@ import yaml
 
 from catalog_builder.archive.layout import Partition, list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.config import IngestSettings
 from catalog_builder.features.ingest import IngestResult, ingest_partition
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.store import FeatureStore
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.resources import schemas_dir
 
 RANGE = "000000-000009"
 PAGE = Path(__file__).parents[3] / "docs" / "releases.md"

@@ -10,10 +10,10 @@ import pytest
 from pydantic import BaseModel
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import ConfigError, InputError
 from catalog_builder.features.census import CENSUS, COUNT, plan_census, plan_counts
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.stage import IngestContext, plan
+from catalog_builder.ground.errors import ConfigError, InputError
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 from tests.unit.features.conftest import PAGE, listed, lists

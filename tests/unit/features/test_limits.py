@@ -2,9 +2,9 @@
 
 import pytest
 
-from catalog_builder.config import IngestSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features.limits import refuse_bad_input
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.receipts import Receipt
 
 

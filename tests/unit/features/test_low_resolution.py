@@ -5,7 +5,6 @@ import pytest
 
 from catalog_builder.archive.release import load_release
 from catalog_builder.archive.spectra import LowResolutionSpectrum
-from catalog_builder.errors import ConfigError
 from catalog_builder.features import low_resolution
 from catalog_builder.features.low_resolution import (
     SampledSpectra,
@@ -13,6 +12,7 @@ from catalog_builder.features.low_resolution import (
     sample_coefficients,
     scale_spectra,
 )
+from catalog_builder.ground.errors import ConfigError
 
 XP = load_release("dr3").spectra["xp"]
 WAVELENGTHS = XP.grid.wavelengths()

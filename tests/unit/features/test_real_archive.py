@@ -7,8 +7,8 @@ import pytest
 
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.config import IngestSettings
 from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.store import FeatureStore
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "real-dr3"

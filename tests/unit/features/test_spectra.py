@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import IngestSettings
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.spectra import convert
 
 RELEASE = load_release("dr3")

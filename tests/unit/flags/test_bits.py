@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog_builder.contract.distances import distances_of
-from catalog_builder.errors import ConfigError
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.labels.agreed import default_contract, default_schema
 
 LABELS = default_contract().labels.names

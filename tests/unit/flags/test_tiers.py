@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from catalog_builder.contract.flags import FlagSchema
-from catalog_builder.errors import ConfigError
 from catalog_builder.flags.tiers import quality_tier
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.labels.agreed import default_contract, default_schema
 
 LABELS = default_contract().labels.names
@@ -61,7 +61,7 @@ def test_a_star_without_labels_has_no_tier():
     ],
 )
 def test_wrong_declarations_are_refused(change, said, tmp_path):
-    from catalog_builder.resources import schemas_dir
+    from catalog_builder.ground.resources import schemas_dir
 
     text = (schemas_dir() / "flags.yaml").read_text()
     wrong = {"      - {for": "      - no_such_bit", "  - tier:": "  - tier: 5"}

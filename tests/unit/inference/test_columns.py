@@ -11,7 +11,7 @@ import pytest
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.schema import CatalogSchema, label_columns
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference.predict import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Prediction

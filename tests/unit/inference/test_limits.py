@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.errors import ClusterError, ModelError
+from catalog_builder.ground.errors import ClusterError, ModelError
 from catalog_builder.inference.limits import refuse_lost_predictions
 
 

@@ -1,8 +1,8 @@
 """The plan of predictions: what makes a partition's rows anew."""
 
-from catalog_builder.config import PredictSettings
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.inference.settings import PredictSettings
 from catalog_builder.inference.stage import plan
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.runtime.receipts import Receipt

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from catalog_builder.archive.files import refuse_if_changed
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.read import read_labels
 from catalog_builder.labels.survey import load_survey

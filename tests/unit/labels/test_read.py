@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import DamagedFileError, UnforeseenDamageError
-from catalog_builder.archive.readers.fits_table import FitsTable
-from catalog_builder.errors import InputError
+from catalog_builder.archive.readers.fits.table import FitsTable
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.read import read_labels, resolve_duplicates
 from catalog_builder.labels.survey import load_survey
 

@@ -3,10 +3,10 @@ import copy
 import pytest
 import yaml
 
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.resources import schemas_dir
 
 LABEL_NAMES = default_contract().labels.names
 

@@ -11,15 +11,15 @@ import pytest
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import (
+from catalog_builder.model.fit.member import fit_member
+from catalog_builder.model.settings import ModelSettings
+from catalog_builder.training.design import (
     Scaling,
     Split,
     TrainingArrays,
     design_features,
     design_labels,
 )
-from catalog_builder.model.settings import ModelSettings
 
 
 def invent_sky(

@@ -17,20 +17,20 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Band, BandsInput, Inputs, SpectrumInput
 from catalog_builder.contract.labels import Labels, known_labels
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.arrays import completed, signal_to_noise
-from catalog_builder.model.augment import swap_spectra, untell_normalisation
-from catalog_builder.model.calibrate import near_ends
-from catalog_builder.model.calibration import coordinates
+from catalog_builder.model.calibrate.factors import coordinates
+from catalog_builder.model.calibrate.metrics import regime_names, regimes
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import Stars, design_labels
-from catalog_builder.model.metrics import regime_names, regimes
-from catalog_builder.model.network import HybridNet, LineBranch, LowResolutionBranch
-from catalog_builder.model.residual import filters_on
+from catalog_builder.model.fit.augment import swap_spectra, untell_normalisation
+from catalog_builder.model.fit.member import fit_member
+from catalog_builder.model.kept_back import near_ends
+from catalog_builder.model.net.network import HybridNet, LineBranch, LowResolutionBranch
+from catalog_builder.model.select.residual import filters_on
 from catalog_builder.model.settings import MOST_WEIGHTS, ModelSettings
-from catalog_builder.model.shapes import learnt_from
+from catalog_builder.training.arrays import completed, signal_to_noise
+from catalog_builder.training.design import Stars, design_labels
+from catalog_builder.training.shapes import learnt_from
 
 TODAY = default_contract()
 LABELS, INPUTS = TODAY.labels, TODAY.inputs

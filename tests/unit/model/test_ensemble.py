@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble, read_metrics
-from catalog_builder.model.fit import fit_member
-from catalog_builder.model.inputs import Split
-from catalog_builder.model.packed import PackedLinear, can_pack
-from catalog_builder.model.slices import SLICE
+from catalog_builder.model.fit.member import fit_member
+from catalog_builder.model.net.packed import PackedLinear, can_pack
+from catalog_builder.model.net.slices import SLICE
+from catalog_builder.training.design import Split
 
 CONTRACT = default_contract()
 LABELS, MODALITIES = CONTRACT.labels.names, CONTRACT.inputs.names

@@ -17,12 +17,12 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.worker_model import worker_model
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.network import HybridNet
-from catalog_builder.model.selection import Selection
+from catalog_builder.model.net.network import HybridNet
+from catalog_builder.model.select.selection import Selection
 from catalog_builder.model.settings import MOST_WEIGHTS, ModelSettings
 
 #: Seconds in which a refusal comes; a few tenths by itself.

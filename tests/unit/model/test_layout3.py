@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import FORMAT
 from catalog_builder.model.ensemble import Estimator, assemble

@@ -6,7 +6,7 @@ import pytest
 
 from catalog_builder.archive.release import load_release
 from catalog_builder.contract.grids import GridSpec
-from catalog_builder.errors import ModelError
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.origin import (
     description_digest,
     differences,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from catalog_builder.errors import ModelError
 from catalog_builder.features.store import FeatureWriter, arrays_of
+from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.predict import catalogue_columns, predict_partition, unanswered
 from catalog_builder.inference.rows import read_failed, read_rows
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator, assemble
-from catalog_builder.model.packed import PackedLinear
+from catalog_builder.model.net.packed import PackedLinear
 
 SCHEMA = default_schema()
 MODALITIES = default_contract().inputs.names

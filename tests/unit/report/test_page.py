@@ -8,7 +8,7 @@ import pytest
 
 from catalog_builder.catalog import zarr_store
 from catalog_builder.catalog.open import open_catalog
-from catalog_builder.errors import CatalogueError, StoreError
+from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.report import maps, tables
 from catalog_builder.report import summary as summary_module

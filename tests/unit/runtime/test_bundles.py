@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime import execution
 from catalog_builder.runtime.execution import execute
 from catalog_builder.runtime.receipts import Receipt

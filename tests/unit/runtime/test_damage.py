@@ -8,13 +8,11 @@ import shutil
 import numpy as np
 import pytest
 
-from catalog_builder.config import load_config
-from catalog_builder.errors import InputError, ModelError, StoreError
 from catalog_builder.features.store import FeatureStore, FeatureWriter
+from catalog_builder.ground.errors import InputError, ModelError, StoreError
 from catalog_builder.inference.rows import RowWriter, read_rows
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.model.inputs import Scaling
-from catalog_builder.model.shapes import widths_of
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime import damage
 from catalog_builder.runtime.damage import DamagedStoreError, Need, all_damage
 from catalog_builder.runtime.driver import Driver
@@ -22,7 +20,9 @@ from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.receipts import TaskState
 from catalog_builder.runtime.tasks import Failure, Outcome, Stage, Task, review, run_task
 from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.training.design import Scaling
 from catalog_builder.training.match import LabelStore, write_arrays
+from catalog_builder.training.shapes import widths_of
 from catalog_builder.training.store import TrainingWriter, load_training, write_scaling
 
 SCHEMA = default_schema()

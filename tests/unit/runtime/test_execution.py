@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from catalog_builder.errors import StoreError
+from catalog_builder.ground.errors import StoreError
 from catalog_builder.runtime.lock import driver_lock, token_of
 from catalog_builder.runtime.receipts import read_receipt
 from catalog_builder.runtime.running import mark, running

@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from catalog_builder.errors import StoreError
+from catalog_builder.ground.errors import StoreError
 from catalog_builder.runtime import lock as lock_module
 from catalog_builder.runtime.identity import describe_self
 from catalog_builder.runtime.lock import driver_lock, holder

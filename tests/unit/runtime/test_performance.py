@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.errors import ClusterError, InputError
+from catalog_builder.ground.errors import ClusterError, InputError
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.performance import saved_report

@@ -12,12 +12,12 @@ from pathlib import Path
 import cloudpickle
 import pytest
 
-from catalog_builder.config import RunConfig
-from catalog_builder.errors import ClusterError, InputError
+from catalog_builder.ground.errors import ClusterError, InputError
+from catalog_builder.looking.status import read_status
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.quarantine import all_given_up
-from catalog_builder.runtime.status import read_status
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from tests.warm import forked_workers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.quarantine import all_given_up, give_up
 from catalog_builder.runtime.receipts import read_receipt

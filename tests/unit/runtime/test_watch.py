@@ -7,9 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from catalog_builder.config import load_config
 from catalog_builder.labels.agreed import default_contract
+from catalog_builder.looking.status import read_status
+from catalog_builder.looking.status_text import in_words
 from catalog_builder.model.stage import ASSEMBLE, MEMBER, TrainContext
+from catalog_builder.run.config import load_config
 from catalog_builder.runtime import events as events_module
 from catalog_builder.runtime import watch as watch_module
 from catalog_builder.runtime.events import Events, _Lines
@@ -17,8 +19,6 @@ from catalog_builder.runtime.lock import driver_lock
 from catalog_builder.runtime.plans import write_plan
 from catalog_builder.runtime.receipts import Receipt, write_receipt
 from catalog_builder.runtime.running import mark, tell
-from catalog_builder.runtime.status import read_status
-from catalog_builder.runtime.status_text import in_words
 from catalog_builder.runtime.tasks import Stage, Task
 from catalog_builder.runtime.watch import StageWatch, read_progress
 from catalog_builder.runtime.workdir import Workdir

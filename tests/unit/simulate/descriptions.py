@@ -6,7 +6,7 @@ import copy
 
 import yaml
 
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.resources import schemas_dir
 
 GRID = {"start": 8480.0, "step": 0.5, "count": 401, "unit": "Angstrom"}
 J_H_KS = {

@@ -13,9 +13,10 @@ from astropy.table import Table
 from catalog_builder.archive.marks import KEYWORD
 from catalog_builder.archive.release import load_release
 from catalog_builder.contract.grids import to_vacuum
-from catalog_builder.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.simulate import emulator, infrared
+from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.instruments import infrared
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import plan_sky, simulate
 from tests.unit.simulate.descriptions import (

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import yaml
 
-from catalog_builder.errors import ConfigError
-from catalog_builder.resources import schemas_dir
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import simulate
 

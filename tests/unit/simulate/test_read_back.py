@@ -7,8 +7,8 @@ import pytest
 
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
-from catalog_builder.config import IngestSettings
 from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import simulate

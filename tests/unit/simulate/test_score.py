@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import xarray as xr
 
-from catalog_builder.errors import InputError
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.simulate.score import default_warning_bits, score, score_in_words
 

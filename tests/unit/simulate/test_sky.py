@@ -11,12 +11,12 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy_healpix import lonlat_to_healpix
 
-from catalog_builder.errors import ConfigError
-from catalog_builder.simulate import label_file
-from catalog_builder.simulate.ecsv import md5
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.simulate.population.truth import ANOMALIES, LABEL_LIMITS
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.sky import plan_sky, simulate, simulate_partition
-from catalog_builder.simulate.truth import ANOMALIES, LABEL_LIMITS
+from catalog_builder.simulate.writing import label_file
+from catalog_builder.simulate.writing.ecsv import md5
 
 TABLES = {
     "gaia_source": "gdr3/gaia_source",

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from catalog_builder.features.low_resolution import sample_coefficients
-from catalog_builder.simulate import emulator, instrument, line_profiles, photometry, rvs, xp
+from catalog_builder.simulate.grid import emulator, line_profiles
+from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments import photometry, rvs, xp
 
 SUN = np.array([[5772.0, 4.44, 0.0, 0.0]])
 SAMPLES = np.round(846.0 + 0.01 * np.arange(2401), 2)

@@ -6,12 +6,12 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catalog_builder.config import TrainingSettings
-from catalog_builder.errors import InputError
 from catalog_builder.features.store import FeatureWriter
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.training.assemble import Matched, assemble_training
 from catalog_builder.training.match import match_partition, write_arrays
+from catalog_builder.training.settings import TrainingSettings
 
 
 def write_features(path, ids):

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_builder.config import TrainingSettings
-from catalog_builder.model.inputs import Split
+from catalog_builder.training.design import Split
+from catalog_builder.training.settings import TrainingSettings
 from catalog_builder.training.split import split_of, uniform_hash
 
 SETTINGS = TrainingSettings()

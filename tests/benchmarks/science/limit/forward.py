@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 from catalog_builder.features.lines import CONSTANT
-from catalog_builder.simulate import emulator, instrument, observed, photometry, rvs
+from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.instruments import observed, photometry, rvs
+from catalog_builder.simulate.instruments import photometers as instrument
 
 Float = NDArray[np.float64]
 Bool = NDArray[np.bool_]

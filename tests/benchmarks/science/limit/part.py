@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import kstest
 
-from catalog_builder.config import digest_json
+from catalog_builder.ground.digests import digest_json
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.training.split import uniform_hash
 from tests.benchmarks.science.context import Context

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.simulate import census, stars
-from catalog_builder.simulate.galaxy import R_SUN, extinction, galactic, galactocentric
-from catalog_builder.simulate.stars import Evolution
+from catalog_builder.simulate.population import census, stars
+from catalog_builder.simulate.population.galaxy import R_SUN, extinction, galactic, galactocentric
+from catalog_builder.simulate.population.stars import Evolution
 
 Float = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from catalog_builder.simulate import stars
-from catalog_builder.simulate.apogee import _DWARF_WEIGHT
-from catalog_builder.simulate.stars import Evolution
-from catalog_builder.simulate.truth import LABEL_LIMITS
+from catalog_builder.simulate.population import stars
+from catalog_builder.simulate.population.stars import Evolution
+from catalog_builder.simulate.population.truth import LABEL_LIMITS
+from catalog_builder.simulate.writing.apogee import _DWARF_WEIGHT
 from tests.benchmarks.science.limit import forward, population
 from tests.benchmarks.science.limit.forward import Data, Noise
 from tests.benchmarks.science.limit.population import Library

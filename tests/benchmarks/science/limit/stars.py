@@ -12,7 +12,8 @@ from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.readers import read_blocks
 from catalog_builder.archive.release import load_release
 from catalog_builder.features.store import Block
-from catalog_builder.simulate import instrument, observed
+from catalog_builder.simulate.instruments import observed
+from catalog_builder.simulate.instruments import photometers as instrument
 from tests.benchmarks.science.limit.forward import MAGNITUDES, RVS, WIDTH, Data, is_constant
 from tests.benchmarks.science.sky import TestSky
 

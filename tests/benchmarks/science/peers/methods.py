@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from catalog_builder.features.store import Block
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.inputs import Split, TrainingArrays
+from catalog_builder.training.design import Split, TrainingArrays
 from tests.benchmarks.science.peers.design import (
     RVS_COMPONENTS,
     Design,

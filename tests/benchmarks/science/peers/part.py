@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from catalog_builder.labels.agreed import default_contract
-from catalog_builder.model.inputs import Split
 from catalog_builder.runtime.workdir import write_json
+from catalog_builder.training.design import Split
 from catalog_builder.training.store import load_training
 from tests.benchmarks.science.context import Context
 from tests.benchmarks.science.limit import part as limit

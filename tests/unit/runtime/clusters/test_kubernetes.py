@@ -10,7 +10,7 @@ import pytest
 from distributed import LocalCluster
 from distributed.security import Security
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters import kubernetes
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings

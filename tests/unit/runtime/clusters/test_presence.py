@@ -6,8 +6,8 @@ from contextlib import closing
 import dask
 import pytest
 
-from catalog_builder.config import RunConfig
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
+from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.clusters import presence
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog_builder.errors import ClusterError
+from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.clusters.pbs_queue import PbsQueue
 from catalog_builder.runtime.clusters.queues import JobState, QueuedJob
 from catalog_builder.runtime.clusters.slurm_queue import SlurmQueue

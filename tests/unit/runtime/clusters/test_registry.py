@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters import registry
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from distributed import LocalCluster
 
-from catalog_builder.errors import ClusterError, ConfigError
+from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.clusters.tls import (

@@ -1,0 +1,1 @@
+"""Scripts that made the tables shipped with the program; the wheel leaves them out."""

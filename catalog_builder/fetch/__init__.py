@@ -1,0 +1,1 @@
+"""Bringing an archive to disk."""

@@ -1,0 +1,1 @@
+"""What everything stands on: errors, bounded documents, digests, where descriptions lie."""

@@ -1,0 +1,1 @@
+"""Looking at a run, a source, the machine; nothing is done."""

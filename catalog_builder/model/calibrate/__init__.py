@@ -1,0 +1,1 @@
+"""How sigma is made honest, and how it is measured."""

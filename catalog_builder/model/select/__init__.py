@@ -1,0 +1,1 @@
+"""How unlike the training stars a star is."""

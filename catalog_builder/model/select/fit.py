@@ -1,0 +1,106 @@
+"""The tests of a model's selection, made from the training stars and set on stars kept back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Generator
+
+from catalog_builder.model.net.answers import Contradictions
+from catalog_builder.model.select.check import LEADING, blind_names
+from catalog_builder.model.select.gauge import Gauge
+from catalog_builder.model.select.latent import Spectra, SpectrumModel
+from catalog_builder.model.select.map import SpectrumMap
+from catalog_builder.model.select.residual import matched_filters
+from catalog_builder.model.select.selection import Place, Selection, Statistic, spectra_of
+from catalog_builder.model.settings import ModelSettings
+from catalog_builder.training.arrays import batches
+from catalog_builder.training.design import Block, Split, Stars, TrainingArrays
+
+# Components of each kind of spectra at most.
+_COMPONENTS = {"lines": 40, "low_resolution": 20}
+# Training spectra that the components are fitted to, at most: more would only cost memory.
+_FIT_STARS = 12_000
+# Spectra per component, and stars per gauge, below which there is no test.
+_STARS_PER_COMPONENT, _GAUGE_STARS = 10, 50
+# Components above the noise, without which no map can be drawn.
+_DRAWN = 2
+_SEED = 18
+
+
+def fit_selection(
+    answers: Callable[[Block], Contradictions], data: TrainingArrays, settings: ModelSettings
+) -> Selection:
+    """Make the tests of a model.
+
+    Parameters
+    ----------
+    answers : callable
+        What the trained networks say against each other about a feature block's stars.
+    data : TrainingArrays
+        The fit stars make the spaces; the validation and calibration stars, which no gradient saw,
+        set the limits. Test stars are not looked at.
+    settings : ModelSettings
+        Rate of ordinary stars beyond each limit, and number of landmarks.
+    """
+    draft = _spaces(data, settings)
+    held = data.subset(Split.VALIDATION, Split.CALIBRATION).block
+    seen: dict[str, Statistic] = {}
+    for gone, gauge in blind_names(data.contract.inputs):
+        hidden = {f"has_{name}": np.zeros_like(held[f"has_{name}"]) for name in gone}
+        found = _statistics(draft, {**held, **hidden}, answers, settings.validation_batch_size)
+        seen |= found if not gone else {gauge: found[gauge]} if gauge in found else {}
+    gauges = {
+        name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
+        for name, statistic in seen.items()
+        if len(statistic.rows) >= _GAUGE_STARS and statistic.values.any()
+    }
+    return replace(draft, gauges=gauges)
+
+
+def _spaces(data: TrainingArrays, settings: ModelSettings) -> Selection:
+    """Return the spaces, filters and maps of all spectra of which there are enough."""
+    inputs = data.contract.inputs
+    draft = Selection(inputs)
+    for name, spectrum in inputs.spectra.items():
+        spectra = _training_spectra(data, name)
+        most = min(_COMPONENTS[spectrum.kind], spectrum.samples)
+        count = min(most, len(spectra.flux) // _STARS_PER_COMPONENT)
+        if count < LEADING:
+            continue
+        model, components = SpectrumModel.fit(spectra, count)
+        if components.shape[1] < _DRAWN:
+            continue
+        chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
+        landmarks = components[chosen[: settings.map_stars], :LEADING].contiguous()
+        draft.places[name] = Place(model, landmarks)
+        if spectrum.kind == "lines":
+            draft.filters[name] = matched_filters(model, spectrum.grid, components, _SEED)
+            draft.maps[name] = SpectrumMap.fit(landmarks, _SEED)
+    return draft
+
+
+def _training_spectra(data: TrainingArrays, name: str) -> Spectra:
+    rows = np.flatnonzero((data.split == Split.FIT) & data.block[f"has_{name}"])
+    if len(rows) > _FIT_STARS:
+        rows = rows[np.linspace(0, len(rows) - 1, _FIT_STARS).astype(np.int64)]
+    block = {key: values[rows] for key, values in data.block.items()}
+    return spectra_of(Stars.from_block(block, data.contract.inputs, spectra=(name,)), name)
+
+
+def _statistics(
+    draft: Selection, block: Block, answers: Callable[[Block], Contradictions], size: int
+) -> dict[str, Statistic]:
+    """Return the raw statistics of a block's stars, a batch at a time; rows count in each batch."""
+    parts = [
+        draft.measure(Stars.from_block(part, draft.inputs), answers(part)).statistics
+        for part in batches(block, size)
+    ]
+    names = parts[0] if parts else ()
+    return {
+        name: Statistic(*map(np.concatenate, zip(*(part[name] for part in parts), strict=True)))
+        for name in names
+    }

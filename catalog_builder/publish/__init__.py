@@ -1,0 +1,1 @@
+"""Catalogue rows become a catalogue: assembled, exported, verified, sealed."""

@@ -1,0 +1,365 @@
+"""The map of the program: six steps from an archive to a sealed catalogue.
+
+Each method of :class:`Pipeline` is one step. It plans its tasks from what the step before left on
+disk, has the driver do those that have no valid receipt, and returns receipts. Nothing but
+receipts and paths passes from step to step.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.layout import Partition, list_partitions, told_of_choices
+from catalog_builder.archive.marks import is_marked_archive
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.catalog import origins, provenance
+from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.incidents import collect_incidents
+from catalog_builder.catalog.origins import Model
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.features import census as counting
+from catalog_builder.features import stage as ingesting
+from catalog_builder.features.counts import Count, counts_of, gaps_in_words
+from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
+from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.inference import stage as predicting
+from catalog_builder.inference.limits import refuse_lost_predictions
+from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.locate import find_survey
+from catalog_builder.labels.survey import LabelSurvey, load_survey
+from catalog_builder.model import stage as learning
+from catalog_builder.model.origin import ModelOrigin
+from catalog_builder.publish import stage as publishing
+from catalog_builder.run.budgets import refuse_large_training
+from catalog_builder.run.config import RunConfig
+from catalog_builder.runtime.damage import DamagedStoreError
+from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.quarantine import given_up
+from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.runtime.tasks import Stage, Task
+from catalog_builder.training import stage as teaching
+
+#: The steps in order, each also a command, and what it makes: a property of the pipeline.
+_MAKES = {
+    "ingest": "features",
+    "training-set": "training",
+    "train": "model",
+    "predict": "predictions",
+    "publish": "catalogue",
+}
+STEPS = tuple(_MAKES)
+#: The stages of each step, by which `status` shows how far it is.
+STAGES = {
+    "ingest": ("ingest", "count", "census"),
+    "training-set": ("labels", "match", "training-set"),
+    "train": ("train", "model"),
+    "predict": ("predict",),
+    "publish": ("publish-chunks", "publish"),
+}
+
+
+def steps_of(config: RunConfig) -> tuple[str, ...]:
+    """Return the steps of a whole run; with a model given there is nothing to learn."""
+    if config.model_path is None:
+        return STEPS
+    return tuple(step for step in STEPS if step not in ("training-set", "train"))
+
+
+class Pipeline:
+    """One run: its settings, its descriptions, and the steps.
+
+    Parameters
+    ----------
+    config : RunConfig
+        All settings.
+    driver : Driver
+        Carries out tasks.
+    wanted : sequence of str
+        Steps to complete; the steps before them must be complete already.
+    """
+
+    def __init__(self, config: RunConfig, driver: Driver, wanted: Sequence[str] = STEPS) -> None:
+        self.config, self.driver, self.wanted = config, driver, frozenset(wanted)
+        self.workdir = driver.workdir
+        self.release: ReleaseSpec = load_release(config.release)
+        self.seconds: dict[str, float] = {}
+        #: Receipts of the partitions that could not be ingested, only counted; and why.
+        self.census: list[Receipt] = []
+        self.given_up: dict[str, str] = {}
+        #: How sources were counted in partitions with rows that could not be read.
+        self.counts: dict[str, Count] = {}
+        #: Receipts of label surveys that this run learnt from, and of their stars by partition.
+        self.taught: list[Receipt] = []
+        self.matches: list[Receipt] = []
+
+    @functools.cached_property
+    def survey(self) -> LabelSurvey:
+        """The label survey's description; its Gaia identifiers must be those of the archive."""
+        survey = load_survey(self.config.training.survey)
+        if survey.source_id_release != self.release.name:
+            raise ConfigError(
+                f"{survey.title} carries identifiers of release {survey.source_id_release}, the"
+                f" archive is {self.release.name}: an identifier is no key in another release.",
+                "Take a model trained on its own release with --model.",
+            )
+        return survey
+
+    @functools.cached_property
+    def contract(self) -> Contract:
+        """Labels and inputs: a given model's, or those of the survey and the release."""
+        if self.config.model_path is not None:
+            return self.model.contract
+        return contract_of(self.release, self.survey)
+
+    @functools.cached_property
+    def schema(self) -> CatalogSchema:
+        """Columns and bits of the catalogue."""
+        return CatalogSchema.of(self.contract)
+
+    @functools.cached_property
+    def archive(self) -> str:
+        """Path or URL of the archive."""
+        if not self.config.archive:
+            raise ConfigError("No archive is given.", "Name its folder or URL with --archive.")
+        return self.config.archive
+
+    @functools.cached_property
+    def partitions(self) -> list[Partition]:
+        """The partitions that were asked for, in HEALPix order."""
+        partitions = list_partitions(self.archive, self.release, self.config.ranges)
+        choices = told_of_choices(partitions)
+        if choices:
+            self.driver.events.warn(choices)
+        return partitions
+
+    # --- the steps -------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def features(self) -> list[Receipt]:
+        """Ingest: a feature store for each partition."""
+        settings = self.config.ingest
+        context = ingesting.IngestContext(self.workdir, self.release, settings)
+        tasks = ingesting.plan(self.partitions, self.release, settings)
+        if is_marked_archive(self.archive):
+            tasks = [task.of_simulated_stars() for task in tasks]
+        receipts = self._step("ingest", ingesting.STAGE, context, tasks)
+        out = given_up(self.workdir, tasks)
+        self.given_up = {name: record.reason for name, record in out.items()}
+        self.census = self._count(context, [task for task in tasks if task.name in out])
+        for remark in bad_files_in_words(receipts):
+            self.driver.events.warn(remark)
+        refuse_bad_input(receipts, self.census, self.given_up, settings)
+        self.counts = counts_of(receipts, self.census, self.given_up)
+        for gap in gaps_in_words(self.counts):
+            self.driver.events.warn(gap)
+        return receipts
+
+    def _count(self, context: ingesting.IngestContext, lost: Sequence[Task]) -> list[Receipt]:
+        """Count who was asked for in partitions that could not be ingested."""
+        if not lost:
+            return []
+        plan = counting.plan_counts(lost, context)
+        counts = self._step("ingest", counting.COUNT, context, plan)
+        plan = [
+            census.of_simulated_stars() if task.simulated else census
+            for task, census in zip(lost, counting.plan_census(lost, counts), strict=True)
+        ]
+        return self._step("ingest", counting.CENSUS, context, plan)
+
+    @functools.cached_property
+    def training(self) -> Receipt:
+        """Training set: labels, their matches in each partition, and one store of them all."""
+        settings, features = self.config.training, self.features
+        context = teaching.TrainingContext(
+            self.workdir, self.contract, self.survey, settings, self.config.seed
+        )
+        step = functools.partial(self._step, "training-set")
+        (labels,) = step(
+            teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)
+        )
+        self.taught = [labels]
+        plan = teaching.plan_match(self.partitions, features, labels, self.release)
+        self.matches = step(teaching.MATCH, context, origins.of_same_stars(plan, features, labels))
+        plan = teaching.plan_assemble(
+            features, self.matches, self.contract, self.survey, settings, self.config.seed
+        )
+        taken = [match for match in self.matches if match.rows_out]
+        (training,) = step(teaching.ASSEMBLE, context, origins.of_any_stars(plan, [labels, *taken]))
+        return training
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """Train: the ensemble's members, then the calibrated model; or the model that was given."""
+        if self.config.model_path is not None:
+            path = Path(self.config.model_path)
+            return origins.given_model(path, self.release, self.driver.events.warn)
+        settings, training = self.config.model, self.training
+        context = learning.TrainContext(
+            self.workdir,
+            self.contract,
+            settings,
+            self.config.seed,
+            self.config.training_device,
+            self._provenance(training),
+        )
+        step = functools.partial(self._step, "train")
+        if "train" in self.wanted:
+            refuse_large_training(self.config, training.rows_out, self.release.inputs)
+        plan = learning.plan_members(training, self.contract, settings, self.config.seed)
+        members = step(learning.MEMBER, context, origins.of_any_stars(plan, [training]))
+        for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):
+            self.driver.events.warn(remark)
+        plan = learning.plan_assemble(
+            training, members, self.contract, settings, context.provenance
+        )
+        (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
+        path = self.workdir.root / made.output
+        origin = ModelOrigin.model_validate(context.provenance)
+        metrics = made.notes["metrics"]
+        return Model(path, made.output_digest, metrics, origin, self.contract, given=False)
+
+    @functools.cached_property
+    def predictions(self) -> list[Receipt]:
+        """Predict: catalogue rows for each partition, by the model on every worker."""
+        from catalog_builder.inference.worker_model import ModelPlugin
+
+        model, settings = self.model, self.config.predict
+        path = model.path.absolute()
+        context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
+        trained = self.config.model_path is None
+        tasks = predicting.plan(self.features, model.digest, self.schema, settings, trained=trained)
+        plugin = ModelPlugin(path, model.digest)
+        tasks = origins.of_same_stars(tasks, self.features)
+        return self._step("predict", predicting.STAGE, context, tasks, plugin)
+
+    @functools.cached_property
+    def catalogue(self) -> Receipt:
+        """Publish: the catalogue's chunks, its exports, its seal."""
+        predictions, model, settings = self.predictions, self.model, self.config.publish
+        books = publishing.accounting(self.features, self.census, predictions)
+        refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
+        inputs = provenance.input_digests([*self.features, *self.taught])
+        counts = {name: count.model_dump() for name, count in self.counts.items()}
+        stars = [*self.features, *self.census]
+        origin = origins.origin_of_catalogue(self.release, stars, model)
+        edition = publishing.edition_of(
+            predictions,
+            {**books, **({"counts": counts} if counts else {})},
+            inputs,
+            model.digest,
+            self.schema,
+            settings,
+            self.release.name,
+            self.config.version,
+            origin,
+        )
+        record = self._record(edition.name, books, inputs, origin)
+        context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
+        step = functools.partial(self._step, "publish")
+        chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+        plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
+        if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
+            context = publishing.prepare_store(context)
+            step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
+        (sealed,) = step(publishing.SEAL, context, plan)
+        return sealed
+
+    # --- how -------------------------------------------------------------------------------------
+
+    def check_settings(self) -> None:
+        """Find out what is wrong with the archive, model or labels before days of ingest."""
+        _ = self.partitions
+        if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
+            _ = self.model
+        elif "training-set" in self.wanted:
+            self.config.model.refuse_too_large(self.contract)
+            _ = self.label_file
+        if "publish" in self.wanted:
+            formats_of(self.config.publish.formats, self.schema)
+
+    def complete(self, step: str) -> Any:
+        """Complete one step (and those before it that are wanted) and return what it made.
+
+        What turns out to be damaged on the way is discarded, and everything planned anew.
+        """
+        while True:
+            try:
+                return getattr(self, _MAKES[step])
+            except DamagedStoreError as error:
+                self.driver.discard(error)
+                for made in _MAKES.values():
+                    self.__dict__.pop(made, None)
+
+    def _step(
+        self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
+    ) -> list[Receipt]:
+        if step not in self.wanted and not self.driver.remakes(tasks):
+            return self.driver.require(stage, tasks, step)
+        with self._timed(step):
+            return self.driver.complete(stage, context, tasks, plugin)
+
+    @contextmanager
+    def _timed(self, step: str) -> Iterator[None]:
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begin
+
+    @functools.cached_property
+    def label_file(self) -> FileRef:
+        """The label survey's file."""
+        file = find_survey(self.survey, self.config.labels, self.archive)
+        if file.passed_over:
+            self.driver.events.warn(
+                f"several label files are there, and {file.name} is read; not"
+                f" {', '.join(file.passed_over)}"
+            )
+        return file
+
+    def _provenance(self, training: Receipt) -> dict[str, Any]:
+        taken = {match.task for match in self.matches if match.rows_out}
+        features = [receipt for receipt in self.features if receipt.task in taken]
+        return origins.provenance_of_model(
+            self.release, self.survey, features, self.taught[0], training, self.config.seed
+        )
+
+    def _record(
+        self,
+        edition: str,
+        books: dict[str, Any],
+        inputs: dict[str, str],
+        origin: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Return the facts of RELEASE.json that are not read from the files."""
+        return {
+            **origin,
+            "release": self.release.name,
+            "version": edition,
+            "software": provenance.software_versions(),
+            "model_digest": self.model.digest,
+            "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
+            "inputs": inputs,
+            "metrics": self.model.metrics,
+            "accounting": books,
+            "incidents": collect_incidents(
+                self.features,
+                self.given_up,
+                self.archive,
+                self.taught,
+                self.matches,
+                self.counts,
+            ),
+        }
+
+
+#: The parts of the configuration that shape the catalogue's content.
+_SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publish"}

@@ -1,0 +1,190 @@
+"""A whole run: lock, log, driver, pipeline; and its plan and its result in words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from catalog_builder.archive.storage import check_address
+from catalog_builder.catalog.origins import Model, heading, simulated_in_words, whose_metrics
+from catalog_builder.catalog.release_json import read_release
+from catalog_builder.contract.labels import Labels
+from catalog_builder.features.counts import gaps_in_words
+from catalog_builder.run.config import RunConfig
+from catalog_builder.run.demo import (
+    compare_with_truth,
+    is_demo,
+    simulated,
+    simulated_already,
+)
+from catalog_builder.run.pipeline import Pipeline
+from catalog_builder.run.planning import make_plan
+from catalog_builder.run.preview import PreviewDriver, state_in_words
+from catalog_builder.runtime.cleaning import tidy_after_interruption
+from catalog_builder.runtime.clusters.registry import check_kind, make_cluster
+from catalog_builder.runtime.driver import Driver
+from catalog_builder.runtime.events import Events
+from catalog_builder.runtime.lock import driver_lock
+from catalog_builder.runtime.redaction import redact_json
+from catalog_builder.runtime.signals import termination_as_interrupt
+from catalog_builder.runtime.workdir import Workdir, write_json
+
+
+def run_steps(
+    config: RunConfig,
+    wanted: Sequence[str],
+    verbosity: int = 0,
+    *,
+    retry_quarantined: bool = False,
+    echo: Callable[[str], None] = print,
+) -> None:
+    """Complete steps of a run, and say at the end what was made, where, how good, and how fast.
+
+    Raises
+    ------
+    CatalogBuilderError
+        If the plan does not fit, another driver is at work, or a step fails.
+    """
+    begin = time.monotonic()
+    check_address(config.archive, "The archive")
+    check_address(config.labels, "The label file")
+    workdir = Workdir(config.workdir.absolute())
+    with termination_as_interrupt(), _prepared(workdir):
+        events = Events(workdir.logs, verbosity)
+        try:
+            with Driver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
+                check_kind(config.cluster.kind)
+                demo = is_demo(config)
+                if demo:
+                    config = simulated(config, workdir.root, lambda: driver.client, events)
+                pipeline = Pipeline(config, driver, wanted)
+                pipeline.check_settings()
+                plan = make_plan(pipeline)
+                plan.refuse_if_it_cannot_fit()
+                events.say(plan.headline())
+                settings = redact_json(config.model_dump(mode="json"), paths=False)
+                write_json(workdir.root / "config.json", settings)
+                events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
+                for step in wanted:
+                    pipeline.complete(step)
+                echo(closing_lines(pipeline, driver, time.monotonic() - begin))
+                events.record("end", executed=dict(driver.executed), seconds=pipeline.seconds)
+                if demo and "publish" in wanted:
+                    sealed = workdir.root / pipeline.catalogue.output
+                    compare_with_truth(sealed, Path(pipeline.archive), echo)
+        except BaseException as error:
+            events.record_error(error)
+            # Workers elsewhere may take a while to hear of it: what they left stays for `clean`.
+            if isinstance(error, KeyboardInterrupt) and config.cluster.kind == "local":
+                tidy_after_interruption(workdir)
+            raise
+        finally:
+            events.close()
+
+
+@contextmanager
+def _prepared(workdir: Workdir) -> Iterator[None]:
+    workdir.create()
+    with driver_lock(workdir.lock_file):
+        yield
+
+
+def plan_in_words(
+    config: RunConfig, wanted: Sequence[str], *, retry_quarantined: bool = False
+) -> str:
+    """Return the plan of a run: what it needs, what is done and left, what would be submitted.
+
+    Raises
+    ------
+    CatalogBuilderError
+        If it cannot fit, or could not begin: what the run itself would say.
+    """
+    workdir = Workdir(config.workdir.absolute())
+    workdir.refuse_if_impossible()
+    events = Events(None, verbosity=-1)
+    submitted = make_cluster(config.cluster, workdir, events).describe()
+    if is_demo(config):
+        ready = simulated_already(config, workdir.root)
+        if ready is None:
+            steps = ", ".join(wanted)
+            first = f"A sky of {config.demo.stars} stars is simulated, then run on: {steps}."
+            return "\n\n".join(filter(None, (first, submitted)))
+        config = ready
+    with PreviewDriver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
+        pipeline = Pipeline(config, driver, wanted)
+        pipeline.check_settings()
+        plan = make_plan(pipeline)
+        plan.refuse_if_it_cannot_fit()
+        state = state_in_words(pipeline, driver, wanted)
+    return "\n\n".join(filter(None, (plan.in_words(), state, submitted)))
+
+
+def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
+    """Say what was made, where, how good, and how long each step took."""
+    executed = ", ".join(f"{n} {stage}" for stage, n in driver.executed.items())
+    lines = [
+        *_marks(pipeline),
+        f"Tasks carried out: {executed or 'none, everything was complete'}.",
+        *(f"Damaged on disk and made again: {damage}." for damage in driver.remade.values()),
+    ]
+    if "publish" in pipeline.wanted:
+        lines += _catalogue_lines(pipeline)
+    elif "train" in pipeline.wanted:
+        lines += _metrics_of(pipeline.model)
+        lines.append(f"Model: {pipeline.model.path}")
+    spent = ", ".join(f"{step} {taken:.0f} s" for step, taken in pipeline.seconds.items())
+    lines.append(f"Time: {spent}; {seconds:.0f} s in all.")
+    return "\n".join(lines)
+
+
+def _marks(pipeline: Pipeline) -> list[str]:
+    """Return a line that says what is simulated, if anything is."""
+    stars = [receipt.simulated for receipt in (*pipeline.features, *pipeline.census)]
+    if not pipeline.wanted & {"train", "predict", "publish"}:
+        return [f"SIMULATED: {sum(stars)} of {len(stars)} partitions."] if any(stars) else []
+    words = simulated_in_words(sum(stars), len(stars), pipeline.model.origin.simulated)
+    return [f"{heading(any(stars)).upper()}: {words}"] if words else []
+
+
+def _metrics_of(model: Model) -> list[str]:
+    return [
+        whose_metrics(model.digest, model.origin, given=model.given),
+        *metric_lines(model.metrics, model.contract.labels),
+    ]
+
+
+def _catalogue_lines(pipeline: Pipeline) -> list[str]:
+    sealed = pipeline.catalogue
+    rejected = ", ".join(f"{n} {reason}" for reason, n in sealed.rejected.items())
+    incidents = read_release(pipeline.workdir.root / sealed.output).incidents
+    gaps = gaps_in_words((incidents and incidents.counts) or {})
+    return [
+        *_metrics_of(pipeline.model),
+        f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
+        f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
+        *(f"Not in these numbers: {gap}" for gap in gaps),
+        f"Catalogue: {pipeline.workdir.root / sealed.output}",
+    ]
+
+
+def metric_lines(metrics: Mapping[str, Any], labels: Labels) -> list[str]:
+    """Return the test metrics of a model as a small table."""
+    rows = metrics["as_observed"]["all"]
+    lines = ["Test split:  label      stars   scatter      bias   within 1 sigma   in 95 %"]
+    for label in labels:
+        values = rows.get(label.name) or {}
+        stars = int(values.get("stars", 0))
+        if not stars:
+            lines.append(f"             {label.name:<8} {stars:>7}   not predicted")
+            continue
+        digits, unit = label.decimals, "" if label.in_dex else f" {label.unit}"
+        lines.append(
+            f"             {label.name:<8} {stars:>7}"
+            f" {values['robust_scatter']:>9.{digits}f}{unit:<2}"
+            f" {values['bias']:>+8.{digits}f} {100 * values['coverage_68']:>13.1f} %"
+            f" {100 * values['coverage_95']:>7.1f} %"
+        )
+    return lines

@@ -1,0 +1,1 @@
+"""Synthetic spectra at any labels."""

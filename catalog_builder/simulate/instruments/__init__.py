@@ -1,0 +1,1 @@
+"""What instruments see of the stars."""

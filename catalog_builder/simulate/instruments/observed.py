@@ -1,0 +1,296 @@
+"""Stars of known truth as Gaia measures them, a block at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import LineSpectrum, ThresholdRule
+from catalog_builder.contract.grids import to_vacuum
+from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.instruments import lines, photometry, rvs, xp
+from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments.gaia import gaia_rvs
+from catalog_builder.simulate.population import stars
+from catalog_builder.simulate.population.galaxy import ecliptic_latitude, radial_velocity
+from catalog_builder.simulate.population.truth import Stars, keep_visible_anomalies
+
+Float = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+#: RVS spectra below are not published (DR3).
+MINIMUM_SIG_TO_NOISE = 15.0
+#: XP limits of DR3: coefficients and sampled spectra.
+_XP_CONTINUOUS_G, _XP_SAMPLED_G = 17.65, 15.0
+#: S/N of a typical mean RVS spectrum at G_RVS = 12; photons, then read noise, set the slope.
+_SIG_TO_NOISE_12, _SIG_TO_NOISE_SLOPE = 23.8, -0.22
+
+
+@dataclass
+class Observed:
+    """A block of stars after observation; spectra only of the stars that have them.
+
+    Parameters
+    ----------
+    flux : numpy.ndarray
+        (n, 343) noise-free spectrum at XP's resolution, W m-2 nm-1: what XP should show.
+    window : numpy.ndarray
+        (n, w) normalised spectrum on the emulator's grid, companions included, not broadened.
+    magnitudes : numpy.ndarray
+        (n, 3) G, BP, RP as measured; NaN where missing.
+    rvs_rows : numpy.ndarray
+        Rows with a published RVS spectrum; `rvs_flux`, `rvs_error` are (len, 2401), and `rvs_codes`
+        (len,), where a code tells how they were normalised.
+    """
+
+    flux: Float
+    window: Float
+    magnitudes: Float
+    grvs: Float
+    sig_to_noise: Float
+    transits: Float
+    astrometry: photometry.Astrometry
+    has_xp: Bool
+    has_xp_sampled: Bool
+    has_bp: Bool
+    rvs_rows: NDArray[np.int64]
+    rvs_flux: Float32
+    rvs_error: Float32
+    rvs_codes: NDArray[np.int64] | None
+    bp: xp.BandCoefficients
+    rp: xp.BandCoefficients
+
+
+@dataclass
+class _Spectra:
+    """Published spectra of some rows: flux, error, and codes of their normalisation."""
+
+    rows: NDArray[np.int64]
+    flux: Float32
+    error: Float32
+    codes: NDArray[np.int64] | None
+
+    def joined(self, other: _Spectra) -> _Spectra:
+        """Return these and others in the order of their rows."""
+        rows = np.concatenate([self.rows, other.rows])
+        order = np.argsort(rows)
+        codes = None
+        if self.codes is not None and other.codes is not None:
+            codes = np.concatenate([self.codes, other.codes])[order]
+        return _Spectra(
+            rows[order],
+            np.concatenate([self.flux, other.flux])[order],
+            np.concatenate([self.error, other.error])[order],
+            codes,
+        )
+
+
+def surface_spectra(star: Stars) -> tuple[Float, Float]:
+    """Ln surface flux (n, s) and normalised RVS window (n, r), unbroadened, of single stars."""
+    model = emulator.load()
+    hot = star.anomaly == "hot_star"
+    labels = star.grid_labels()
+    # Hot stars borrow the shape of the hottest star of the grid, which their own Planck function
+    # then carries; their RVS window is made by hand.
+    labels[hot] = [7400.0, 4.0, 0.0, 0.0]
+    ln_flux = model.sed(labels).astype(np.float64)
+    wavelength = model.sed_wavelength
+    ln_flux[hot] += emulator.log_planck(wavelength, star.teff[hot]) - emulator.log_planck(
+        wavelength, labels[hot, 0]
+    )
+    window = model.rvs(labels).astype(np.float64)
+    window[hot] = rvs.hot_star(model.rvs_wavelength, star.teff[hot], star.vsini[hot])
+    return ln_flux, window
+
+
+def observe(
+    rng: np.random.Generator,
+    star: Stars,
+    release: ReleaseSpec,
+    spare: np.random.Generator | None = None,
+) -> Observed:
+    """Observe a block of stars; a wart that turns out impossible is taken from the truth.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        For all that is drawn.
+    star : Stars
+        Its warts and anomalies are corrected in place.
+    release : ReleaseSpec
+        What is published, and how.
+    spare : numpy.random.Generator, optional
+        With it no wart has any effect and none is left: it draws what those stars have more, so
+        that everything else is what it is without.
+    """
+    n = len(star)
+    ln_flux, window = surface_spectra(star)
+    wavelength = emulator.load().sed_wavelength
+    flux = photometry.received(ln_flux, stars.radius(star.mass, star.logg), star.distance, star.a_0)
+    transits = np.clip(rng.gamma(9.0, 1.0 / 9.0, n), 0.4, 3.0)
+    none = star.wart == "no_spectrum"
+    alone = _sig_to_noise(instrument.grvs_magnitude(wavelength, flux), transits)
+    published = (alone >= MINIMUM_SIG_TO_NOISE) & ~none
+    keep_visible_anomalies(star, published)
+    # A companion adds light: whose spectrum is published without it has one with it, too.
+    window, flux = _add_companions(rng, star, window, flux)
+    at_xp = photometry.sampled_flux(flux, wavelength)
+    magnitudes = instrument.load().magnitudes(at_xp)
+    grvs = instrument.grvs_magnitude(wavelength, flux)
+    sig_to_noise = _sig_to_noise(grvs, transits)
+    # A star too faint for an RVS spectrum keeps its XP spectrum: it cannot have the other alone.
+    star.wart = np.where((star.wart == "rvs_only") & ~published, "", star.wart)
+    rows = np.flatnonzero(published)
+    slope = _window_slope(wavelength, flux)
+    found = _rvs_spectra(rng, star, window, grvs, slope, sig_to_noise, rows, release)
+    if spare is not None:
+        more = np.flatnonzero((alone >= MINIMUM_SIG_TO_NOISE) & none)
+        found = found.joined(
+            _rvs_spectra(spare, star, window, grvs, slope, sig_to_noise, more, release)
+        )
+        rows = found.rows
+        published[more] = True
+        star.wart[:] = ""
+        none = np.zeros(n, dtype=bool)
+
+    g = magnitudes[:, 0]
+    has_xp = (g < _XP_CONTINUOUS_G) & ~none & (star.wart != "rvs_only")
+    has_bp = star.wart != "missing_bp"
+    bp = xp.coefficients(rng, at_xp, transits, "bp")
+    rp = xp.coefficients(rng, at_xp, transits, "rp")
+    noisy = _measure_magnitudes(rng, magnitudes, transits)
+    colourless = star.wart == "no_colour"
+    noisy[colourless, 1:] = np.nan
+    return Observed(
+        flux=at_xp,
+        window=window,
+        magnitudes=noisy,
+        grvs=np.where(published, grvs + 0.01 * rng.standard_normal(n), np.nan),
+        sig_to_noise=np.where(published, sig_to_noise, np.nan),
+        transits=transits,
+        astrometry=photometry.astrometry(
+            rng,
+            noisy[:, 0],
+            noisy[:, 1] - noisy[:, 2],
+            ecliptic_latitude(star.ra, star.dec),
+            star.distance,
+            release.parallax_zero_point,
+        ),
+        has_xp=has_xp,
+        has_xp_sampled=has_xp & has_bp & (g < _XP_SAMPLED_G),
+        has_bp=has_bp,
+        rvs_rows=rows,
+        rvs_flux=found.flux,
+        rvs_error=found.error,
+        rvs_codes=found.codes,
+        bp=bp,
+        rp=rp,
+    )
+
+
+def _sig_to_noise(grvs: Float, transits: Float) -> Float:
+    typical = _SIG_TO_NOISE_12 * 10.0 ** (_SIG_TO_NOISE_SLOPE * (grvs - 12.0))
+    return np.minimum(typical * np.sqrt(transits), 600.0 * transits)
+
+
+def _measure_magnitudes(rng: np.random.Generator, exact: Float, transits: Float) -> Float:
+    # Floors of DR3's photometry and photon noise (Riello et al. 2021, A&A 649, A3, figure 3).
+    floor = np.array([0.002, 0.004, 0.004])
+    photons = np.array([3e-4, 2e-3, 1.5e-3]) * 10.0 ** (0.2 * (exact - 14.0))
+    error = np.hypot(floor, photons) / np.sqrt(transits)[:, None]
+    return np.asarray(exact + error * rng.standard_normal(exact.shape))
+
+
+def _window_slope(wavelength: Float, flux: Float) -> Float:
+    """Relative change of the flux per 12 nm in the RVS window, (n,)."""
+    blue = flux[:, (wavelength >= 846) & (wavelength <= 849)].mean(axis=1)
+    red = flux[:, (wavelength >= 867) & (wavelength <= 870)].mean(axis=1)
+    return np.asarray((red - blue) / (red + blue) * 12.0 / 10.5)
+
+
+def _add_companions(
+    rng: np.random.Generator, star: Stars, window: Float, flux: Float
+) -> tuple[Float, Float]:
+    """Give stars marked ``double_lined`` a second set of lines; widths are added later."""
+    double = np.flatnonzero(star.anomaly == "double_lined")
+    if len(double) == 0:
+        return window, flux
+    model = emulator.load()
+    labels = star.grid_labels()[double]
+    other = labels.copy()
+    other[:, 0] -= rng.uniform(0.0, 400.0, len(double))
+    other = np.where(model.trusted(other)[:, None], other, labels)
+    light = rng.uniform(0.45, 1.0, len(double))
+    apart = rng.uniform(35.0, 160.0, len(double)) * rng.choice([-1.0, 1.0], len(double))
+    still = np.full(len(double), 0.1)
+    primary = rvs.observe(
+        window[double], model.rvs_wavelength, rvs.Broadening(still, still, -0.5 * apart)
+    )
+    secondary = rvs.observe(
+        model.rvs(other), model.rvs_wavelength, rvs.Broadening(still, still, 0.5 * apart)
+    )
+    window[double] = (primary + light[:, None] * secondary) / (1.0 + light[:, None])
+    flux[double] *= 1.0 + light[:, None]
+    return window, flux
+
+
+def _rvs_spectra(
+    rng: np.random.Generator,
+    star: Stars,
+    window: Float,
+    grvs: Float,
+    slope: Float,
+    sig_to_noise: Float,
+    rows: NDArray[np.int64],
+    release: ReleaseSpec,
+) -> _Spectra:
+    """Return the published spectra of the rows that have one."""
+    spectrum = gaia_rvs(release)
+    if spectrum is None:
+        return _Spectra(
+            rows, np.empty((len(rows), 0), np.float32), np.empty((len(rows), 0), np.float32), None
+        )
+    wavelength = emulator.load().rvs_wavelength
+    anomaly = star.anomaly[rows]
+    frame = np.where(
+        anomaly == "wrong_frame",
+        rng.uniform(25.0, 350.0, len(rows)) * rng.choice([-1.0, 1.0], len(rows)),
+        # The rest frame is as good as the radial velocity.
+        rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows]),
+    )
+    if spectrum.frame == "barycentric":
+        frame = frame + radial_velocity(star.l[rows])
+    broadening = rvs.Broadening(star.vsini[rows], star.macroturbulence[rows], frame)
+    flux = rvs.observe(window[rows], wavelength, broadening)
+    active = anomaly == "calcium_emission"
+    flux[active] = rvs.emission(flux[active], wavelength, rng.uniform(0.15, 0.7, int(active.sum())))
+    samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
+    flux = rvs.resampled(flux, wavelength, samples)
+    kinds, codes = _normalisations(spectrum, grvs, rows, sig_to_noise)
+    flux = rvs.normalised(rng, flux, samples, kinds, slope[rows])
+    tilted = np.flatnonzero(anomaly == "wrong_normalisation")
+    flux[tilted] *= _bad_continuum(rng, samples, len(tilted))
+    added, error = rvs.noise(rng, flux, sig_to_noise[rows], spectrum.grid.step_nm)
+    published = flux.astype(np.float32) + added
+    rvs.spikes(rng, published, np.flatnonzero(anomaly == "cosmic_spikes"))
+    rvs.empty_edges(rng, published, error)
+    return _Spectra(rows, published, error, codes)
+
+
+def _normalisations(
+    spectrum: LineSpectrum, grvs: Float, rows: NDArray[np.int64], sig_to_noise: Float
+) -> tuple[NDArray[np.str_], NDArray[np.int64] | None]:
+    rule = spectrum.normalisation
+    # Whatever the column is called: DR3's rule looks at G_RVS.
+    columns = {rule.column: grvs} if isinstance(rule, ThresholdRule) else {}
+    return lines.normalisations(rule, columns, rows, sig_to_noise)
+
+
+def _bad_continuum(rng: np.random.Generator, samples: Float, n: int) -> Float:
+    x = (samples - 858.0) / 12.0
+    tilt, curve = rng.choice([-1.0, 1.0], (2, n)) * rng.uniform(0.08, 0.35, (2, n))
+    return np.asarray(rng.uniform(0.8, 1.2, n)[:, None] + tilt[:, None] * x + curve[:, None] * x**2)

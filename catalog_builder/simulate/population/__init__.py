@@ -1,0 +1,1 @@
+"""The stars: where they are, and what is true of them."""

@@ -1,0 +1,1 @@
+"""Simulated stars in an archive's own tables and formats."""

@@ -1,0 +1,89 @@
+"""What a release holds beside Gaia's own: other spectra, other magnitudes, joined tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
+from catalog_builder.simulate.instruments import infrared, lines
+from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments.observed import Observed
+from catalog_builder.simulate.population.streams import Draws
+from catalog_builder.simulate.population.truth import Stars
+from catalog_builder.simulate.writing import layout, tables
+from catalog_builder.simulate.writing.published import infrared_bands, others
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What other instruments than Gaia's saw of a block of n stars.
+
+    Parameters
+    ----------
+    lines : dict of str to Lines
+        Spectra of other spectrographs.
+    bands : dict of str to numpy.ndarray
+        (n,) magnitudes by column; NaN where a star has none.
+    has_bands : numpy.ndarray
+        (n,) who has them.
+    """
+
+    lines: dict[str, lines.Lines]
+    bands: dict[str, NDArray[np.float64]]
+    has_bands: NDArray[np.bool_]
+
+
+def observe_beside(
+    release: ReleaseSpec, star: Stars, seen: Observed, gaia: tables.Block, draws: Draws
+) -> Beside:
+    """Return what a release has of a block beside Gaia's; `gaia` are the source table's columns."""
+    wanted, n = infrared_bands(release), len(star)
+    bands: dict[str, NDArray[np.float64]] = {}
+    has_bands = np.zeros(n, dtype=bool)
+    if wanted:
+        rng = draws("infrared")
+        has_bands = infrared.found(rng, n)
+        exact = instrument.load().magnitudes(seen.flux)
+        all_bands = infrared.magnitudes(rng, exact, star.a_0, star.logg, star.m_h)
+        bands = {
+            column: np.where(has_bands, all_bands[band], np.nan) for column, band in wanted.items()
+        }
+    columns = {**gaia, **bands}
+    found = {
+        name: lines.observe(
+            draws(f"spectrum {name}"), star, seen.window, seen.flux, spectrum, columns
+        )
+        for name, spectrum in others(release).items()
+    }
+    return Beside(found, bands, has_bands)
+
+
+def table_contents(
+    release: ReleaseSpec, star: Stars, seen: Observed, gaia: tables.Block, beside: Beside
+) -> dict[TableName, tables.Block]:
+    """Return the columns of every table but DPAC's own parameters, by the release's table names."""
+    held = {
+        "rvs_mean_spectrum": tables.rvs_mean_spectrum(star, seen, release),
+        "xp_continuous_mean_spectrum": tables.xp_continuous(star, seen),
+        "xp_sampled_mean_spectrum": tables.xp_sampled(star, seen, release),
+    }
+    spectra: dict[TableName, tables.Block] = {
+        table: held[native]
+        for table, native in layout.contents_of(release).items()
+        if native in held
+    }
+    columns, only = {**gaia, **beside.bands}, dict.fromkeys(beside.bands, beside.has_bands)
+    for name, spectrum in others(release).items():
+        found = beside.lines[name]
+        spectra |= tables.other_lines(star, found, spectrum)
+        if spectrum.sig_to_noise is not None:
+            columns[spectrum.sig_to_noise] = found.sig_to_noise
+            only[spectrum.sig_to_noise] = np.isfinite(found.sig_to_noise)
+    has = {table: np.isin(star.source_id, block["source_id"]) for table, block in spectra.items()}
+    for column, (values, who) in tables.announcements(release, has).items():
+        columns[column], only[column] = values, who
+    return {**tables.looked_up(release, star, columns, only), **spectra}

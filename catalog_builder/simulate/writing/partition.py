@@ -1,0 +1,299 @@
+"""One range of the sky, drawn, observed and written: what a worker does."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from catalog_builder.archive.marks import KEYWORD, SENTENCE
+from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.archive.tables import TableName
+from catalog_builder.labels.survey import LabelSurvey, load_survey
+from catalog_builder.simulate.grid.microturbulence import microturbulence
+from catalog_builder.simulate.instruments.observed import Observed, observe
+from catalog_builder.simulate.population.chemistry import made_labels
+from catalog_builder.simulate.population.streams import streams
+from catalog_builder.simulate.population.truth import Stars, add_wart, draw_stars, make_hot
+from catalog_builder.simulate.writing import apogee, label_file, layout, tables
+from catalog_builder.simulate.writing.beside import Beside, observe_beside, table_contents
+from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
+
+#: Stars held in memory at a time; results depend on it, so it is no setting.
+BLOCK: Final = 400
+#: Text in place of a value, as found in real files: an array cut short, a damaged number.
+_CUT_ARRAY: Final = '"[0.98716646,0.9970158,0.99805'
+_DAMAGED_NUMBER: Final = "5#"
+
+
+@dataclass(frozen=True)
+class PartitionPlan:
+    """Descriptor of one partition: small, and all that a worker needs.
+
+    Parameters
+    ----------
+    release, survey : str
+        Descriptions, by name or path.
+    seed, index : int
+        All random numbers of the partition come from these two.
+    first, last : int
+        Inclusive range of HEALPix pixels.
+    stars : int
+        How many to draw.
+    apogee_share : float
+        Share of them that APOGEE has observed.
+    out : str
+        Root of the archive.
+    without : tuple of str
+        Tables whose file is left out here, although the source table says it exists.
+    corrupt : tuple of str
+        Tables that get one damaged cell here.
+    clean : bool
+        Whether nothing is wrong with the input: no wart but those that a measurement brings.
+    """
+
+    release: str
+    survey: str
+    seed: int
+    index: int
+    first: int
+    last: int
+    stars: int
+    apogee_share: float
+    out: str
+    without: tuple[TableName, ...] = ()
+    corrupt: tuple[TableName, ...] = ()
+    clean: bool = False
+
+
+@dataclass(frozen=True)
+class PartitionReceipt:
+    """What a partition wrote: checksums by folder and file name, and numbers of rows."""
+
+    index: int
+    checksums: dict[str, dict[str, str]]
+    rows: dict[str, int]
+
+
+def truth_path(out: Path, range_: str) -> Path:
+    """Truth of one range."""
+    return out / "truth" / f"truth_{range_}.parquet"
+
+
+def labels_path(label_file: Path, range_: str) -> Path:
+    """Rows of the label file of one range, until they are joined."""
+    return label_file.parent / ".parts" / f"{range_}.npy"
+
+
+def simulate_partition(plan: PartitionPlan) -> PartitionReceipt:
+    """Write all tables of one partition, its truth and its rows of the label file."""
+    release, survey = load_release(plan.release), load_survey(plan.survey)
+    out = Path(plan.out)
+    # The order of sums in linear algebra depends on the number of threads, and so do last digits.
+    with threadpool_limits(limits=1):
+        return _write_partition(plan, release, survey, out)
+
+
+def _write_partition(
+    plan: PartitionPlan, release: ReleaseSpec, survey: LabelSurvey, out: Path
+) -> PartitionReceipt:
+    range_ = layout.range_name(release, plan.first, plan.last)
+    with ExitStack() as stack:
+        sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
+        star = draw_stars(
+            np.random.default_rng([plan.seed, plan.index]),
+            release,
+            plan.first,
+            plan.last,
+            plan.stars,
+        )
+        labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
+        truth: pq.ParquetWriter | None = None
+        for number, start in enumerate(range(0, len(star), BLOCK)):
+            block = star.rows(slice(start, start + BLOCK))
+            rows, table = _block(plan, release, survey, block, sky, number)
+            labels.append(rows)
+            if truth is None:
+                path = truth_path(out, range_)
+                truth = stack.enter_context(pq.ParquetWriter(path, _marked(table.schema)))
+            truth.write_table(table)
+    parts = labels_path(out / label_file.file_of(survey), range_)
+    np.save(parts, np.concatenate(labels), allow_pickle=False)
+    return sky.finish(plan)
+
+
+def _marked(schema: pa.Schema) -> pa.Schema:
+    """Add the mark of a simulation, and what astropy wants to know of columns of text."""
+    lengths = {f"table::len::{f.name}": "96" for f in schema if f.type == pa.string()}
+    return schema.with_metadata({KEYWORD: "true", "ORIGIN": SENTENCE, **lengths})
+
+
+class _Writers:
+    """One writer per table that the release has and the simulation writes."""
+
+    def __init__(
+        self, stack: ExitStack, release: ReleaseSpec, out: Path, range_: str, *, spell_nulls: bool
+    ) -> None:
+        self.columns: dict[TableName, list[tuple[str, Column]]] = {}
+        self.files: dict[TableName, TableWriter] = {}
+        for table in layout.written_tables(release):
+            spec = release.tables[table]
+            self.columns[table] = layout.columns_of(release, table)
+            path = layout.table_folder(release, table, out) / layout.file_name(spec, range_)
+            columns = [column for _, column in self.columns[table]]
+            writer = TableWriter(path, columns, spell_nulls=spell_nulls)
+            self.files[table] = stack.enter_context(writer)
+
+    def write(
+        self, table: TableName, block: tables.Block, replaced: dict[str, dict[int, str]]
+    ) -> None:
+        if table not in self.files:
+            return
+        n = len(block["source_id"])
+        if n == 0:
+            return
+        by_file_name: dict[str, NDArray[np.generic]] = {}
+        for canonical, column in self.columns[table]:
+            # What the release has and the simulation does not know is null.
+            values = block.get(canonical)
+            by_file_name[column.name] = _unknown(n, column) if values is None else values
+        names = {canonical: column.name for canonical, column in self.columns[table]}
+        texts = {names[column]: text for column, text in replaced.items() if column in names}
+        self.files[table].write(by_file_name, texts)
+
+    def finish(self, plan: PartitionPlan) -> PartitionReceipt:
+        checksums: dict[str, dict[str, str]] = {}
+        rows: dict[str, int] = {}
+        for table, writer in self.files.items():
+            if writer.rows == 0 or table in plan.without:
+                # The archive has no file where a table has no source in the range.
+                writer.path.unlink()
+                continue
+            rows[table] = writer.rows
+            checksums.setdefault(str(writer.path.parent), {})[writer.path.name] = md5(writer.path)
+        return PartitionReceipt(plan.index, checksums, rows)
+
+
+def _unknown(n: int, column: Column) -> NDArray[np.generic]:
+    if column.array:
+        return np.full((n, 1), np.nan)
+    if column.dtype == "string":
+        return np.ma.array(np.full(n, ""), mask=True)
+    return np.ma.array(np.zeros(n), mask=True)
+
+
+def _block(
+    plan: PartitionPlan,
+    release: ReleaseSpec,
+    survey: LabelSurvey,
+    star: Stars,
+    sky: _Writers,
+    number: int,
+) -> tuple[NDArray[np.void], pa.Table]:
+    """Observe and write one block; return its label rows and its truth."""
+    rng = np.random.default_rng([plan.seed, plan.index, number])
+    make_hot(rng, star)
+    draws = streams(plan.seed, plan.index, number)
+    made = made_labels(star, survey, draws)
+    spare = np.random.default_rng([plan.seed, plan.index, number, 1]) if plan.clean else None
+    seen = observe(rng, star, release, spare)
+    gaia = tables.gaia_source(star, seen, release)
+    beside = observe_beside(release, star, seen, gaia, draws)
+    rows, star.wart = apogee.observe(
+        rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
+    )
+    contents = table_contents(release, star, seen, gaia, beside)
+    contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
+    damage = _damage(plan, release, contents, star) if number == 0 else {}
+    for table, block in contents.items():
+        sky.write(table, block, damage.get(table, {}))
+    for table in plan.without:
+        missing = np.isin(star.source_id, contents[table]["source_id"])
+        star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
+    labelled = np.isin(star.source_id, rows[survey.source_id].astype(np.int64))
+    return rows, _truth_table(star, seen, labelled, made, beside)
+
+
+def _damage(
+    plan: PartitionPlan,
+    release: ReleaseSpec,
+    contents: dict[TableName, tables.Block],
+    star: Stars,
+) -> dict[TableName, dict[str, dict[int, str]]]:
+    """Damage one cell of each table in `plan.corrupt`, and say so in the truth."""
+    cells: dict[TableName, tuple[str, str]] = {
+        "rvs_mean_spectrum": ("flux", _CUT_ARRAY),
+        "xp_continuous_mean_spectrum": ("bp_basis_function_id", _DAMAGED_NUMBER),
+    }
+    held = layout.contents_of(release)
+    result: dict[TableName, dict[str, dict[int, str]]] = {}
+    for table in plan.corrupt:
+        column, text = cells[held[table]]
+        source_id = contents[table]["source_id"]
+        row = len(source_id) // 2
+        if row >= len(source_id):
+            continue
+        # The quote is closed, so that only this row is damaged.
+        whole = text + ']"' if text.startswith('"') else text
+        result[table] = {column: {row: whole}}
+        hit = star.source_id == source_id[row]
+        star.wart = add_wart(star.wart, hit, f"corrupt_{table}_{column}")
+    return result
+
+
+def _truth_table(
+    star: Stars,
+    seen: Observed,
+    labelled: NDArray[np.bool_],
+    made: dict[str, NDArray[np.float64]],
+    beside: Beside,
+) -> pa.Table:
+    has_rvs = np.zeros(len(star), dtype=bool)
+    has_rvs[seen.rvs_rows] = True
+    columns = {field.name: getattr(star, field.name) for field in fields(star)}
+    columns |= {
+        "microturbulence": microturbulence(
+            np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
+        ),
+        "phot_g_mean_mag": seen.magnitudes[:, 0],
+        "bp_rp": seen.magnitudes[:, 1] - seen.magnitudes[:, 2],
+        "grvs_mag": seen.grvs,
+        "parallax": seen.astrometry.parallax,
+        "rvs_spec_sig_to_noise": seen.sig_to_noise,
+        "has_rvs": has_rvs,
+        "has_xp_continuous": seen.has_xp,
+        "has_xp_sampled": seen.has_xp_sampled,
+        "in_apogee": labelled,
+    }
+    columns["wart"] = _measured_warts(columns)
+    columns |= made
+    for name, found in beside.lines.items():
+        columns |= {
+            f"has_{name}": np.isfinite(found.sig_to_noise),
+            f"{name}_sig_to_noise": found.sig_to_noise,
+        }
+    columns |= beside.bands
+    return pa.table({name: _arrow(values) for name, values in columns.items()})
+
+
+def _measured_warts(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.str_]:
+    """Add the defects that nobody put in: they came out of the measurement."""
+    wart = np.asarray(columns["wart"], dtype=np.str_)
+    parallax = np.asarray(columns["parallax"], dtype=np.float64)
+    wart = add_wart(wart, np.isnan(parallax), "no_parallax")
+    wart = add_wart(wart, parallax < 0.0, "negative_parallax")
+    rvs, xp = columns["has_rvs"].astype(bool), columns["has_xp_continuous"].astype(bool)
+    return add_wart(wart, xp & ~rvs, "xp_only")
+
+
+def _arrow(values: NDArray[np.generic]) -> pa.Array:
+    if values.dtype.kind == "U":
+        return pa.array(values.tolist(), type=pa.string())
+    return pa.array(np.ascontiguousarray(values))

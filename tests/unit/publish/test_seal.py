@@ -1,0 +1,128 @@
+"""Sealing: complete or not at all, and never twice; opening what was sealed."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from catalog_builder.catalog.layout import find_catalogue
+from catalog_builder.catalog.open import open_catalog
+from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.publish.seal import point_latest, seal
+
+MISSING = np.arange(23) % 5 == 0  # the rows whose m_h is null
+
+
+def test_a_sealed_catalogue_is_complete_and_clean(build, facts, schema):
+    folder, target = build()
+    record = seal(folder, target, facts, schema)
+    assert not folder.exists()
+    assert read_release(target) == record
+    assert tuple(record.columns) == schema.names
+    assert validate_catalog(target) == []
+    assert (target.parent / "latest").read_text() == "v1\n"
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs coreutils")
+def test_anyone_can_check_the_files(pristine):
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=pristine, check=True)
+    manifest = (pristine / "SHA256SUMS").read_bytes()
+    assert hashlib.sha256(manifest).hexdigest() == read_release(pristine).manifest
+
+
+def test_a_sealed_catalogue_is_never_overwritten(build, facts, schema):
+    folder, target = build()
+    target.mkdir()
+    (target / "precious").write_text("data")
+    with pytest.raises(CatalogueError, match="never overwritten"):
+        seal(folder, target, facts, schema)
+    assert (target / "precious").read_text() == "data"
+    assert folder.is_dir()
+
+
+@pytest.mark.parametrize("missing", ["metrics", "accounting", "model_digest"])
+def test_a_missing_fact_stops_the_seal(build, facts, schema, missing):
+    folder, target = build()
+    with pytest.raises(CatalogueError, match=missing):
+        seal(folder, target, {k: v for k, v in facts.items() if k != missing}, schema)
+    assert not target.exists()
+
+
+def test_what_sealing_finds_out_cannot_be_told(build, facts, schema):
+    folder, target = build()
+    with pytest.raises(CatalogueError, match="columns"):
+        seal(folder, target, {**facts, "columns": {}}, schema)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"e_teff": np.zeros(23)}, "positive sigma"),
+        ({"source_id": np.arange(23, 0, -1)}, "not larger"),
+        ({"flags": np.where(MISSING, 15 | 1 << 14, 15) | 1 << 50}, "undeclared bit"),
+    ],
+)
+def test_an_invalid_catalogue_is_not_sealed(build, facts, schema, changed, named):
+    folder, target = build(**changed)
+    with pytest.raises(CatalogueError, match=named):
+        seal(folder, target, facts, schema)
+    assert not target.exists()
+    assert not (target.parent / "latest").exists()
+    with pytest.raises(CatalogueError, match="not a sealed catalogue"):
+        open_catalog(folder)
+    with pytest.raises(CatalogueError, match="not a sealed catalogue"):
+        open_catalog(folder / "catalog.zarr")
+
+
+def test_an_interrupted_seal_can_be_taken_up_again(build, facts, schema):
+    """Everything but the rename was done: the second attempt does it all anew."""
+    folder, target = build()
+    (folder / "RELEASE.json").write_text("half a rec")
+    (folder / ".RELEASE.json.partial").write_text("half")
+    (folder / ".catalog.fits.partial").write_bytes(b"half")
+    seal(folder, target, facts, schema)
+    assert validate_catalog(target) == []
+    assert not list(target.glob(".*"))
+
+
+def test_the_same_content_has_the_same_record(build, facts, schema, pristine):
+    folder, target = build()
+    assert seal(folder, target, facts, schema) == read_release(pristine)
+
+
+def test_a_catalogue_opens_by_version_store_and_release(sealed, schema):
+    sealed.rename(sealed.with_name("v2"))
+    point_latest(sealed.with_name("v2"))
+    by_release = (sealed.parent, sealed.parent / "latest")
+    for path in (*by_release, sealed.parent / "v2", str(sealed.parent / "v2" / "catalog.zarr")):
+        with open_catalog(path) as dataset:
+            assert isinstance(dataset, xr.Dataset)
+            assert tuple(dataset) == schema.names
+            assert dataset.sizes == {"source": 23}
+            assert dataset.teff.attrs["units"] == "K"
+            assert int(dataset.flags[1]) == 15
+
+
+def test_a_store_copied_away_still_opens(sealed, tmp_path):
+    shutil.copytree(sealed / "catalog.zarr", tmp_path / "mine.zarr")
+    with open_catalog(tmp_path / "mine.zarr") as dataset:
+        assert dataset.sizes == {"source": 23}
+
+
+def test_what_is_no_catalogue_is_refused(tmp_path):
+    with pytest.raises(CatalogueError, match="not a sealed catalogue"):
+        open_catalog(tmp_path)
+    with pytest.raises(CatalogueError, match="not a sealed catalogue"):
+        find_catalogue(tmp_path / "nowhere")
+
+
+def test_the_schema_lies_in_the_catalogue(pristine, schema):
+    content = json.loads((pristine / "schema.json").read_text())
+    assert content["columns"][0]["name"] == "source_id"
+    assert type(schema).model_validate(content) == schema
