@@ -160,7 +160,7 @@ def build(folder: Path) -> dict[str, np.ndarray]:
         out[f"{band}_inverse"] = inverse(matrix, values, errors, factor)
         out[f"{band}_error_knots"], out[f"{band}_log_error"] = error_table(values, errors)
         out[f"{band}_correlation"] = factor
-    out["response"] = np.ones(len(wavelength))  # see build_response
+    out["response"] = np.ones(len(wavelength))  # see `builds.response`
     out["passbands"], out["zero_points"] = passbands(out["bp_inverse"], out["rp_inverse"])
     return out
 

@@ -18,7 +18,7 @@ from catalog_builder.simulate.sky import simulate
 def test_the_emulator_loads_within_a_second():
     code = (
         "import time; t = time.process_time();"
-        "from catalog_builder.simulate import emulator; emulator.load();"
+        "from catalog_builder.simulate.grid import emulator; emulator.load();"
         "print(time.process_time() - t)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,13 +1,15 @@
 """Another label, another spectrum, other bands, another table: descriptions alone, to the end.
 
-Each test takes a copy of the program, changes YAML in it, and runs the command of a user there.
-What was changed is what git says: not a line of Python.
+Each test takes a copy of the program and changes YAML in it; a sky is simulated and carried to a
+sealed catalogue by that copy's command, or by its descriptions. What was changed is what git says:
+not a line of Python.
 """
 
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +17,10 @@ import pytest
 import yaml
 
 from catalog_builder import open_catalog
+from catalog_builder.simulate.sky import simulate
+from tests.integration.conftest import QUICK, sealed
 
 ROOT = Path(__file__).parents[2]
-#: Small and quick, with a report: what is learnt does not matter here, that it is carried through.
-SETTINGS = (
-    "demo.stars=1500",
-    "model.epochs=2",
-    "model.members=2",
-    "model.min_label_stars=50",
-    "model.min_regime_stars=20",
-    "cluster.workers=1",
-)
 
 
 class Copy:
@@ -69,17 +64,21 @@ class Copy:
         lines = self.git("diff", "--stat", "--name-only").split()
         return sorted(lines + self.git("ls-files", "--others", "--exclude-standard").split())
 
-    def run(self, workdir: Path, *assignments: str) -> Path:
-        settings = [part for one in (*SETTINGS, *assignments) for part in ("--set", one)]
-        self.python("-m", "catalog_builder.cli", "run", "--release", "dr3-demo",
-                    "--workdir", str(workdir), *settings)  # fmt: skip
-        (sealed,) = workdir.glob("catalogs/*/[!.]*/RELEASE.json")
-        return sealed.parent
+    def file(self, name: str) -> str:
+        return str(self.folder / "schemas" / name)
 
 
 @pytest.fixture
 def copy(tmp_path):
     return Copy(tmp_path / "copy")
+
+
+def carried(site, sky: Path, workdir: Path, *assignments: str) -> Path:
+    """Carry a sky to a sealed catalogue with a report; return its folder."""
+    settings = ("publish.report=true", "publish.chunk_rows=65536", *assignments)
+    replace(site, archive=sky).run(workdir, *settings)
+    (sealed_catalogue,) = sealed(workdir)
+    return sealed_catalogue
 
 
 def with_magnesium(survey) -> None:
@@ -96,13 +95,18 @@ def with_magnesium(survey) -> None:
 def test_a_sixth_label(copy, tmp_path):
     copy.edit("labels/apogee-dr17.yaml", with_magnesium)
     assert copy.changed() == ["schemas/labels/apogee-dr17.yaml"]
-    sealed = copy.run(tmp_path / "work")
-    catalogue = open_catalog(sealed)
+    settings = [
+        part for one in (*QUICK, "demo.stars=1500", "cluster.workers=1") for part in ("--set", one)
+    ]
+    settings += ["--set", "publish.report=true", "--workdir", str(tmp_path / "work")]
+    copy.python("-m", "catalog_builder.cli", "run", "--release", "dr3-demo", *settings)
+    (sealed_folder,) = sealed(tmp_path / "work")
+    catalogue = open_catalog(sealed_folder)
     parts = ("mg_fe", "e_mg_fe", "e95_mg_fe", "e_mg_fe_aleatoric", "e_mg_fe_epistemic")
     correlations = [f"corr_{one}_mg_fe" for one in ("teff", "logg", "m_h", "alpha_m", "fe_h")]
     for name in (*parts, *correlations):
         assert np.isfinite(catalogue[name].values).mean() > 0.9, name
-    schema = json.loads((sealed / "schema.json").read_text())
+    schema = json.loads((sealed_folder / "schema.json").read_text())
     bits = {bit["name"]: bit for bit in schema["flags"]["bits"]}
     assert bits["mg_fe_outside_range"]["doubts"] == ["mg_fe"]
     assert len({bit["bit"] for bit in bits.values()}) == len(bits)
@@ -111,10 +115,10 @@ def test_a_sixth_label(copy, tmp_path):
     assert "mg_fe" in gold["largest_sigma"]
     assert (
         "mg_fe"
-        in json.loads((sealed / "RELEASE.json").read_text())["metrics"]["as_observed"]["all"]
+        in json.loads((sealed_folder / "RELEASE.json").read_text())["metrics"]["as_observed"]["all"]
     )
-    assert "[Mg/Fe]" in (sealed / "report.html").read_text()
-    clean = open_catalog(sealed, clean=True)
+    assert "[Mg/Fe]" in (sealed_folder / "report.html").read_text()
+    clean = open_catalog(sealed_folder, clean=True)
     outside = (catalogue["flags"].values >> bits["mg_fe_outside_range"]["bit"]) & 1 == 1
     assert not np.isfinite(clean["mg_fe"].values[outside]).any()
     copy.python("docs/generate.py")
@@ -122,15 +126,16 @@ def test_a_sixth_label(copy, tmp_path):
     assert all(not name.endswith(".py") for name in copy.changed())
 
 
-def test_without_iron(copy, tmp_path):
+def test_without_iron(copy, site, archive, tmp_path):
     copy.edit("labels/apogee-dr17.yaml", lambda survey: survey["labels"].pop("fe_h"))
     assert copy.changed() == ["schemas/labels/apogee-dr17.yaml"]
-    sealed = copy.run(tmp_path / "work")
-    catalogue = open_catalog(sealed)
+    survey = copy.file("labels/apogee-dr17.yaml")
+    sealed_folder = carried(site, archive, tmp_path / "work", f"training.survey={survey}")
+    catalogue = open_catalog(sealed_folder)
     assert not [name for name in catalogue.data_vars if "fe_h" in name]
     assert np.isfinite(catalogue["m_h"].values).mean() > 0.9
-    assert "[Fe/H]" not in (sealed / "report.html").read_text()
-    flags = json.loads((sealed / "schema.json").read_text())["flags"]
+    assert "[Fe/H]" not in (sealed_folder / "report.html").read_text()
+    flags = json.loads((sealed_folder / "schema.json").read_text())["flags"]
     assert not [bit for bit in flags["bits"] if "fe_h" in bit["name"]]
 
 
@@ -177,12 +182,14 @@ def with_a_third_spectrum(release) -> None:
     }  # fmt: skip
 
 
-def test_a_third_spectrum_infrared_bands_and_a_joined_table(copy, tmp_path):
+def test_a_third_spectrum_infrared_bands_and_a_joined_table(copy, site, tmp_path):
     copy.edit("releases/dr3.yaml", with_a_third_spectrum)
     assert copy.changed() == ["schemas/releases/dr3.yaml"]
-    sealed = copy.run(tmp_path / "work")
-    catalogue = open_catalog(sealed)
-    flags = json.loads((sealed / "schema.json").read_text())["flags"]
+    release = copy.file("releases/dr3.yaml")
+    simulate(release, 1500, 12, tmp_path / "sky")
+    sealed_folder = carried(site, tmp_path / "sky", tmp_path / "work", f"release={release}")
+    catalogue = open_catalog(sealed_folder)
+    flags = json.loads((sealed_folder / "schema.json").read_text())["flags"]
     bits = {bit["name"]: bit["bit"] for bit in flags["bits"]}
     has = {
         name: (catalogue["flags"].values >> bits[f"{name}_used"]) & 1 == 1
@@ -196,8 +203,8 @@ def test_a_third_spectrum_infrared_bands_and_a_joined_table(copy, tmp_path):
     assert (np.isfinite(catalogue["rvs_blue_conflict"].values) == both).all()
     assert np.isfinite(catalogue["j_m"].values).mean() > 0.5
     assert np.isfinite(catalogue["blue_sig_to_noise"].values).any()
-    metrics = json.loads((sealed / "RELEASE.json").read_text())["metrics"]
+    metrics = json.loads((sealed_folder / "RELEASE.json").read_text())["metrics"]
     assert {"without_blue", "without_infrared"} <= set(metrics)
-    report = (sealed / "report.html").read_text()
+    report = (sealed_folder / "report.html").read_text()
     assert "Blue" in report
     assert "J, H and Ks" in report

@@ -15,7 +15,7 @@ from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.features import parallax
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.spectra import convert
-from catalog_builder.features.store import SPECTRA, Block
+from catalog_builder.features.store import Block, arrays_of
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inference.predict import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
@@ -123,7 +123,7 @@ def empty_block(source_id: NDArray[np.int64]) -> Block:
     """Return the feature block of stars of which nothing is known."""
     n = len(source_id)
     block: Block = {"source_id": source_id, "ra": np.zeros(n), "dec": np.zeros(n)}
-    for arrays in SPECTRA.values():
+    for arrays in arrays_of(default_contract().inputs).values():
         block |= {name: np.zeros((n, width), kind) for name, (kind, width) in arrays.items()}
     for column in default_schema().columns:
         floating = column.numpy_dtype.kind == "f"

@@ -162,7 +162,7 @@ DAMAGES = {
     "a flipped weight": (flip_a_weight, "its digest differs"),
     "truncated weights": (truncated_weights, "its digest differs"),
     "other features": (other_features, "infrared"),
-    "other labels": (other_labels, "vsini"),
+    "other labels": (other_labels, "trained_labels"),
     "another grid": (other_grid, "safetensors"),
 }
 

@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from catalog_builder.ground.errors import InputError
 from catalog_builder.ground.resources import schemas_dir
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.runtime.tasks import run_task
@@ -118,7 +119,9 @@ def test_labels_of_other_stars(bench, labels):
 def test_a_label_file_that_changes_while_it_is_read(bench, labels):
     survey = load_survey("apogee-dr17")
     workdir = Workdir(bench.workdir)
-    context = teaching.TrainingContext(workdir, survey, TrainingSettings(), seed=0)
+    context = teaching.TrainingContext(
+        workdir, default_contract(), survey, TrainingSettings(), seed=0
+    )
     (task,) = teaching.plan_labels(find_survey(survey, str(labels), ""), survey)
     os.utime(labels, (0, 0))
     with pytest.raises(InputError, match="changed while it was read") as refusal:

@@ -61,7 +61,7 @@ def test_stars_outside_the_grid_are_refused(labels):
 
 
 def test_missing_file_names_the_way_out(tmp_path):
-    with pytest.raises(InputError, match="builds.emulator"):
+    with pytest.raises(InputError, match=r"builds\.emulator"):
         emulator.load(tmp_path / "none.npz")
 
 
