@@ -1,12 +1,17 @@
 import copy
+import re
+from pathlib import Path
 
 import pytest
 import yaml
 
+from catalog_builder.archive.release import load_release
+from catalog_builder.contract.labels import Label, Simulation
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.ground.resources import schemas_dir
-from catalog_builder.labels.agreed import default_contract
-from catalog_builder.labels.survey import load_survey
+from catalog_builder.labels.agreed import contract_of, default_contract
+from catalog_builder.labels.survey import Cut, LabelColumn, LabelSurvey, load_survey
 
 LABEL_NAMES = default_contract().labels.names
 
@@ -81,3 +86,20 @@ def test_a_wrong_key_is_named(content, tmp_path, path, value, message):
     file.write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigError, match=message):
         load_survey(file)
+
+
+def test_the_page_on_labels_names_every_key_and_its_example_is_one():
+    page = (Path(__file__).parents[3] / "docs" / "labels.md").read_text(encoding="utf-8")
+    keys = [*LabelSurvey.model_fields, *Label.model_fields, *LabelColumn.model_fields]
+    keys += [*Cut.model_fields, *Simulation.model_fields]
+    assert [key for key in keys if f"`{key}`" not in page] == []
+    added, declared = (
+        yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.S)
+    )
+    content = yaml.safe_load((schemas_dir() / "labels" / "apogee-dr17.yaml").read_text())
+    content["labels"] |= added["labels"]
+    content["labels"]["vbroad"] = {**added["labels"]["mg_fe"], "unit": "km s-1"}
+    content["cuts"] += added["cuts"]
+    survey = LabelSurvey.model_validate({**content, **declared})
+    assert survey.declared.names == (*default_contract().labels.names, "mg_fe", "vbroad")
+    assert CatalogSchema.of(contract_of(load_release("dr3"), survey))["e_vbroad"].unit == "km.s**-1"
