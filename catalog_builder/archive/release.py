@@ -104,6 +104,37 @@ class ReleaseSpec(ReleaseParts):
             if isinstance(rule, ThresholdRule):
                 yield f"spectra.{name}.normalisation.column", rule.column
 
+    @model_validator(mode="after")
+    def _quantities_are_what_they_are_taken_for(self) -> Self:
+        """Refuse integers, whose nulls would be zeros, and other units than the catalogue names."""
+        for key, column, unit in self._quantities():
+            table = self.home_of(column)
+            if table is None:
+                continue
+            spec = self.tables[table].columns[column]
+            where = f"tables.{table}.columns.{column}"
+            if not spec.dtype.startswith("float"):
+                raise ValueError(
+                    f"{where}.dtype is {spec.dtype}, but {key} takes floats: it has nulls"
+                )
+            if unit is not None and spec.unit and not same_unit(spec.unit, unit):
+                raise ValueError(f"{where}.unit is {spec.unit!r}, but {key} takes {unit!r}")
+        return self
+
+    def _quantities(self) -> Iterator[tuple[str, ColumnName, str | None]]:
+        """Yield what takes a column for a quantity, the column, and the unit if it matters."""
+        if self.parallax:
+            yield from (("parallax: true", name, "mas") for name in ("parallax", "parallax_error"))
+        for group, bands in self.photometry.items():
+            for band, spec in bands.bands.items():
+                yield f"photometry.{group}.bands.{band}", spec.column, "mag"
+        for name, spectrum in self.spectra.items():
+            if spectrum.sig_to_noise is not None:
+                yield f"spectra.{name}.sig_to_noise", spectrum.sig_to_noise, None
+            rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
+            if isinstance(rule, ThresholdRule):
+                yield f"spectra.{name}.normalisation", rule.column, None
+
     def _no_column_of_these(self) -> str:
         return f"is no column of {' or '.join(self.looked_up)}"
 
@@ -134,6 +165,8 @@ class ReleaseSpec(ReleaseParts):
                 if isinstance(spectrum, LowResolutionSpectrum) and product.holds == "samples":
                     self._expect_unit(product.table, product.flux, name, spectrum.flux_unit)
                     self._expect_unit(product.table, product.flux_error, name, spectrum.flux_unit)
+                if isinstance(spectrum, LineSpectrum):
+                    self._expect_normalised(product, name)
                 self._expect_codes(name, product)
         return self
 
@@ -180,6 +213,15 @@ class ReleaseSpec(ReleaseParts):
                 f"tables.{table}.columns.{column}.length is {found}, but the grid or the number of"
                 f" coefficients says {length}"
             )
+
+    def _expect_normalised(self, product: Product, name: str) -> None:
+        for column in (product.flux, product.flux_error):
+            unit = self.tables[product.table].columns[column].unit
+            if not same_unit(unit, ""):
+                raise ValueError(
+                    f"tables.{product.table}.columns.{column}.unit is {unit!r}, but spectra.{name}"
+                    " are lines, whose flux is normalised"
+                )
 
     def _expect_unit(self, table: TableName, column: str, name: str, unit: str) -> None:
         found = self.tables[table].columns[column].unit

@@ -13,7 +13,7 @@ from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.low_resolution import refuse_other_basis
 from catalog_builder.features.settings import IngestSettings
-from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.digests import digest_json, in_order
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
@@ -90,7 +90,7 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
     shared = digest_json(
         {
             "version": STAGE.version,
-            "release": release.model_dump(mode="json", exclude=_WORDS),
+            "release": in_order(release.model_dump(mode="json", exclude=_WORDS)),
             "settings": settings.model_dump(mode="json", exclude=_NO_MATTER),
         }
     )

@@ -21,7 +21,7 @@ from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.flags.tiers import quality_tier
-from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.errors import ConfigError, ModelError
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.model.ensemble import Estimator, Prediction
 from catalog_builder.training.arrays import completed
@@ -66,6 +66,7 @@ def predict_partition(
     out : Path
         New store of catalogue rows.
     """
+    refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
@@ -127,7 +128,7 @@ def catalogue_columns(
     Raises
     ------
     ConfigError
-        If the schema has a column that nothing makes.
+        If the schema has a column that nothing makes and that has no null.
     """
     contract = schema.contract
     distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
@@ -143,18 +144,41 @@ def catalogue_columns(
     # What overflows here is no answer: see `unanswered`.
     with np.errstate(over="ignore", under="ignore"):
         return {
-            column.name: _found(made, column.name).astype(column.numpy_dtype)
+            column.name: _found(made, column.name, schema).astype(column.numpy_dtype)
             for column in schema.columns
         }
 
 
-def _found(made: Mapping[str, NDArray[Any]], name: str) -> NDArray[Any]:
-    if name not in made:
+def refuse_other_contract(columns: Contract, model: Contract) -> None:
+    """Refuse columns that are not those of the model's labels and inputs, in their order.
+
+    Raises
+    ------
+    ModelError
+        Naming what differs.
+    """
+    for what, ours, its in (
+        ("labels", columns.labels.names, model.labels.names),
+        ("inputs", columns.inputs.names, model.inputs.names),
+    ):
+        if ours != its:
+            raise ModelError(
+                f"the catalogue's {what} are {', '.join(ours)}, the model's {', '.join(its)}.",
+                "Give the run the survey and release that the model was trained with, or train"
+                " again.",
+            )
+
+
+def _found(made: Mapping[str, NDArray[Any]], name: str, schema: CatalogSchema) -> NDArray[Any]:
+    if name in made:
+        return np.asarray(made[name])
+    if not schema[name].nullable:
         raise ConfigError(
             f"catalog.yaml has the column {name}, which is neither in the archive nor made here.",
             "Correct its name, or leave it out for this release.",
         )
-    return np.asarray(made[name])
+    # The release has none, and the run has said so.
+    return np.full(len(made["source_id"]), np.nan)
 
 
 def _judged(

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.labels import Labels
+from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.documents import DocumentError, parse_json
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.factors import ANY_INPUTS, LabelFactors
@@ -287,5 +288,7 @@ def _some(names: Any) -> str:
 
 def _content_digest(content: dict[str, Any]) -> str:
     sealed = {name: value for name, value in content.items() if name != "digest"}
+    if "contract" in sealed:
+        sealed["contract"] = in_order(sealed["contract"])
     text = json.dumps(sealed, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Inputs
-from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.digests import digest_json, in_order
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.layout3 import fact_of_today
 
@@ -23,6 +23,8 @@ from catalog_builder.model.layout3 import fact_of_today
 SHORT: Final = 12
 #: Characters of a value that is recorded as it is.
 _SHORT_ENOUGH: Final = 80
+#: Facts of the most spectra and tables that a release may have: one spectrum has some twenty.
+_MOST_FACTS: Final = 2000
 #: Facts of a spectrum that say what its numbers mean, by how they are spoken of.
 _MEANING: Final = ("medium", "frame")
 #: Parts of a description that say what a spectrum is; their facts are recorded one by one.
@@ -67,7 +69,7 @@ class ModelOrigin(BaseModel):
     release: Name | None = None
     release_title: Name | None = None
     release_digest: Name | None = None
-    release_facts: Annotated[dict[Name, Name], Field(max_length=200)] | None = None
+    release_facts: Annotated[dict[Name, Name], Field(max_length=_MOST_FACTS)] | None = None
     survey: Name | None = None
     survey_title: Name | None = None
     credit: Credit = ""
@@ -126,7 +128,7 @@ def facts_of(release: ReleaseSpec) -> dict[str, str]:
 
 def description_digest(release: ReleaseSpec) -> str:
     """Return the digest of a release's description."""
-    return digest_json(release.model_dump(mode="json"))
+    return digest_json(in_order(release.model_dump(mode="json")))
 
 
 def differences(origin: ModelOrigin, release: ReleaseSpec) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.digests import digest_json, in_order
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.runtime.damage import Need
@@ -165,7 +165,7 @@ def plan_assemble(
         "version": ASSEMBLE.version,
         "training": training.output_digest,
         "members": [member.output_digest for member in members],
-        "contract": contract.model_dump(mode="json"),
+        "contract": in_order(contract.model_dump(mode="json")),
         "settings": settings.model_dump(mode="json"),
         "provenance": dict(provenance),
     }

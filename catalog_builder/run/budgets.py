@@ -19,6 +19,7 @@ from catalog_builder.archive.readers.content import read_head
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableSpec
 from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import arrays_of, bytes_of
 from catalog_builder.ground.errors import InputError, ResourceError
 from catalog_builder.inference.rows import CHUNK_ROWS
@@ -37,8 +38,8 @@ TRAINING_MEMORY, LABELLED_STAR_COPIES = 800 << 20, 3
 #: Stars whose features and intermediate results a worker predicts at once, and how many times the
 #: spectra of each. (The 9 944 bytes of DR3's make 60 kB.)
 PREDICT_ROWS, PREDICT_STAR_COPIES = 8192, 6
-#: Bytes of a row of the catalogue, in all its columns.
-CATALOGUE_ROW_BYTES = 400
+#: Matrices of the labels that a star has while it is predicted: covariances, factors, products.
+LABEL_MATRICES = 12
 
 _HEADER_BYTES = 1 << 17
 
@@ -49,6 +50,7 @@ def stage_budgets(
     row_bytes: Mapping[str, int],
     largest_partition: int,
     labelled: int,
+    schema: CatalogSchema,
 ) -> dict[str, int]:
     """Return the bytes that a worker needs at most, by step.
 
@@ -64,6 +66,8 @@ def stage_budgets(
         Rows of the longest table of the largest partition.
     labelled : int
         Stars of the label survey that may be in the archive; 0 where nothing is learnt.
+    schema : CatalogSchema
+        Columns of the catalogue, and its labels.
     """
     feature_bytes = spectra_bytes(release.inputs)
     # A model grid may have more samples than the archive's.
@@ -72,13 +76,16 @@ def stage_budgets(
     waiting = 2 * config.ingest.store_chunk_rows * feature_bytes
     columns = sum(row_size(release.tables[table]) for table in release.looked_up)
     partition = (PARTITION_ROW_BYTES + COLUMN_COPIES * columns) * largest_partition
-    chunk = 3 * CATALOGUE_ROW_BYTES
+    # Columns as they are, as they are stored, and as they wait.
+    chunk = 4 * sum(column.numpy_dtype.itemsize for column in schema.columns)
+    answer = LABEL_MATRICES * 8 * len(schema.labels) ** 2
     return {
         "ingest": BASE_MEMORY + block + waiting + partition,
         "training-set": BASE_MEMORY + 4 * config.training.chunk_rows * feature_bytes + partition,
         "train": _training_bytes(labelled, release.inputs) if labelled else 0,
         "predict": TORCH_MEMORY
-        + PREDICT_STAR_COPIES * feature_bytes * max(PREDICT_ROWS, config.predict.batch_size)
+        + (PREDICT_STAR_COPIES * feature_bytes + answer)
+        * max(PREDICT_ROWS, config.predict.batch_size)
         + partition
         + chunk * CHUNK_ROWS,
         "publish": BASE_MEMORY + chunk * config.publish.chunk_rows,

@@ -20,6 +20,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.features.store import arrays_of, bytes_of
 from catalog_builder.ground.errors import InputError, ResourceError
+from catalog_builder.labels.agreed import default_schema
 from catalog_builder.run.budgets import label_rows, machine_memory, row_size, stage_budgets
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
@@ -150,6 +151,8 @@ def make_plan(pipeline: Pipeline) -> Plan:
         {table: row_size(release.tables[table]) for table in driving},
         round(max(_share_of_largest(files[table]) * count for table, count in driving.items())),
         _count_labelled(pipeline, sum(driving.values())),
+        # What is only ingested may be of a release that no survey of labels goes with.
+        pipeline.schema if pipeline.wanted - {"ingest"} else default_schema(),
     )
     existing = config.workdir.absolute()
     while not existing.exists():

@@ -71,10 +71,11 @@ def learnt_from(contract: Contract) -> dict[str, Any]:
     inputs = contract.inputs
     return {
         "labels": [(label.name, label.learnt_as) for label in contract.labels],
-        "spectra": {name: (one.kind, one.samples) for name, one in inputs.spectra.items()},
-        "photometry": {
-            name: ([(band, one.column) for band, one in bands.bands.items()], bands.colours)
+        # Lists, for the order of inputs is that of arrays.
+        "spectra": [(name, one.kind, one.samples) for name, one in inputs.spectra.items()],
+        "photometry": [
+            (name, [(band, one.column) for band, one in bands.bands.items()], bands.colours)
             for name, bands in inputs.photometry.items()
-        },
+        ],
         "parallax": inputs.parallax,
     }

@@ -10,7 +10,7 @@ from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.contract import Contract
-from catalog_builder.ground.digests import digest_json
+from catalog_builder.ground.digests import digest_json, in_order
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
@@ -102,7 +102,7 @@ def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
     """Return the one task that reads the survey."""
     key = {
         "version": LABELS.version,
-        "survey": survey.model_dump(mode="json"),
+        "survey": in_order(survey.model_dump(mode="json")),
         "file": _label_inputs(file),
     }
     return [Task(LABELS.name, survey.name, digest_json(key), {"file": file})]

@@ -6,6 +6,7 @@ import yaml
 
 from catalog_builder.archive.release import load_release
 from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 
 
 def _set(content, path, value):
@@ -73,6 +74,16 @@ def test_a_release_is_only_data(tiny):
         ("parallax_zero_point.rule", "lindegren2021", "needs exactly the inputs"),
         ("parallax_zero_point.rule", "guess", "lindegren2021"),
         ("checksums.algorithm", "crc", "md5"),
+        (
+            "tables.gaia_source.columns.grvs_mag.dtype",
+            "int16",
+            r"grvs_mag\.dtype is int16, but spectra\.rvs\.normalisation takes floats",
+        ),
+        (
+            "tables.rvs_mean_spectrum.columns.flux.unit",
+            "W m-2 nm-1",
+            r"flux\.unit is 'W m-2 nm-1', but spectra\.rvs are lines",
+        ),
     ],
 )
 def test_a_wrong_key_is_named(tiny_yaml, tmp_path, path, value, message):
@@ -108,3 +119,22 @@ def test_what_is_no_description(tmp_path, text):
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"bad\.yaml"):
         load_release(file)
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        ("phot_g_mean_mag", {"dtype": "int16"}, "takes floats"),
+        ("phot_bp_mean_mag", {"unit": "mmag"}, "takes 'mag'"),
+        ("parallax", {"unit": "arcsec"}, "takes 'mas'"),
+        ("parallax_error", {"dtype": "int32"}, "takes floats"),
+        ("rvs_spec_sig_to_noise", {"dtype": "int32"}, "takes floats"),
+    ],
+)
+def test_a_quantity_is_what_it_is_taken_for(tmp_path, column, change, message):
+    content = yaml.safe_load((schemas_dir() / "releases" / "dr3.yaml").read_text())
+    content["tables"]["gaia_source"]["columns"][column] |= change
+    path = tmp_path / "dr3.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(ConfigError, match=rf"gaia_source\.columns\.{column}\..*{message}"):
+        load_release(path)

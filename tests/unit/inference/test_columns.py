@@ -10,9 +10,10 @@ import pytest
 
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.schema import CatalogSchema, label_columns
-from catalog_builder.ground.errors import ConfigError
-from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.ground.errors import ConfigError, ModelError
+from catalog_builder.inference.predict import catalogue_columns, refuse_other_contract
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Prediction
 from tests.contracts import FOUR, SIX, THIRTY, THREE_SPECTRA
@@ -157,9 +158,19 @@ def test_a_sixth_label_counts_in_tier_and_digits():
     np.testing.assert_array_equal(sixth == b"9", null)
 
 
-def test_a_column_that_nothing_makes_is_named():
+def test_a_column_that_nothing_makes_is_null_or_named():
     schema = CatalogSchema.of(default_contract())
     block, prediction = drawn(schema)
-    del block["ruwe"]
-    with pytest.raises(ConfigError, match="the column ruwe"):
-        catalogue_columns(block, prediction, Ranges(), schema)
+    without = {name: values for name, values in block.items() if name != "ruwe"}
+    assert np.isnan(catalogue_columns(without, prediction, Ranges(), schema)["ruwe"]).all()
+    without = {name: values for name, values in block.items() if name != "has_rvs"}
+    with pytest.raises(ConfigError, match="the column has_rvs"):
+        catalogue_columns(without, prediction, Ranges(), schema)
+
+
+def test_columns_in_another_order_than_the_model_s_are_refused():
+    today = default_contract()
+    turned = today.model_copy(update={"labels": Labels(reversed(today.labels))})
+    refuse_other_contract(today, today)
+    with pytest.raises(ModelError, match=r"labels are fe_h, alpha_m.*the model's teff, logg"):
+        refuse_other_contract(turned, today)

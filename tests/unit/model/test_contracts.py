@@ -17,6 +17,7 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Band, BandsInput, Inputs, SpectrumInput
 from catalog_builder.contract.labels import Labels, known_labels
+from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.calibrate.factors import coordinates
@@ -395,7 +396,8 @@ def hostile(model: Path, folder: Path, **changes: object) -> Path:
     document = json.loads((copy / "model.json").read_text())
     document["contract"] |= changes
     del document["digest"]
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    said = {**document, "contract": in_order(document["contract"])}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     (copy / "model.json").write_text(json.dumps({**document, "digest": digest}))
     return copy
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
+from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.worker_model import worker_model
 from catalog_builder.labels.agreed import default_contract
@@ -54,7 +55,8 @@ def sealed(folder: Path, change: Callable[[Document], object] = lambda _: None) 
             weights["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     change(document)
     del document["digest"]
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    said = {**document, "contract": in_order(document["contract"])}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     file.write_text(json.dumps({**document, "digest": digest}))
     return digest
 

@@ -161,7 +161,7 @@ def test_a_model_of_0_1_0_says_what_it_does_not_record(dr3):
         ("stars", 1.5),
         ("simulated", "perhaps"),
         ("release_facts", {"a": {"b": 1}}),
-        ("release_facts", {str(n): "x" for n in range(201)}),
+        ("release_facts", {str(n): "x" for n in range(2001)}),
     ],
 )
 def test_a_wrong_fact_is_refused_by_name(key, value):

@@ -1,5 +1,6 @@
 """What a worker needs is known before it starts, and never more than its container allows."""
 
+import functools
 import tracemalloc
 
 import numpy as np
@@ -10,20 +11,24 @@ from astropy.io import fits
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.release import load_release
 from catalog_builder.contract.grids import GridSpec
+from catalog_builder.contract.labels import Labels, known_labels
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.spectra import convert
 from catalog_builder.ground.errors import ResourceError
+from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.run import budgets
 from catalog_builder.run.config import RunConfig
 
 SETTINGS = IngestSettings()
 RELEASE = load_release("dr3")
 ROW_BYTES = {"rvs_mean_spectrum": 19_000, "xp_continuous_mean_spectrum": 13_000}
+bounds = functools.partial(budgets.stage_budgets, schema=default_schema())
 
 
 def test_only_scalars_grow_with_the_partition():
-    small = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 1000, labelled=0)
-    large = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 65_000, labelled=0)
+    small = bounds(RunConfig(), RELEASE, ROW_BYTES, 1000, labelled=0)
+    large = bounds(RunConfig(), RELEASE, ROW_BYTES, 65_000, labelled=0)
     assert large["publish"] == small["publish"]
     assert 0 < large["ingest"] - small["ingest"] < 100 << 20
     # The promise for the default configuration and the largest partition of DR3.
@@ -32,8 +37,8 @@ def test_only_scalars_grow_with_the_partition():
 
 def test_smaller_blocks_need_less():
     config = RunConfig.model_validate({"ingest": {"block_rows": 64, "store_chunk_rows": 64}})
-    default = budgets.stage_budgets(RunConfig(), RELEASE, ROW_BYTES, 1000, 0)
-    assert budgets.stage_budgets(config, RELEASE, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
+    default = bounds(RunConfig(), RELEASE, ROW_BYTES, 1000, 0)
+    assert bounds(config, RELEASE, ROW_BYTES, 1000, 0)["ingest"] < default["ingest"]
 
 
 def test_more_and_longer_spectra_need_more():
@@ -42,8 +47,7 @@ def test_more_and_longer_spectra_need_more():
     fine = spectra["rvs"].model_copy(update={"model_grid": GridSpec.model_validate(grid)})
     finer = RELEASE.model_copy(update={"spectra": {**spectra, "rvs": fine}})
     usual, more = (
-        budgets.stage_budgets(RunConfig(), each, ROW_BYTES, 1000, labelled=1000)
-        for each in (RELEASE, finer)
+        bounds(RunConfig(), each, ROW_BYTES, 1000, labelled=1000) for each in (RELEASE, finer)
     )
     assert all(more[step] > usual[step] for step in usual if step != "publish")
     assert budgets.spectra_bytes(finer.inputs) == 4800 * 9 + 343 * 8
@@ -96,8 +100,17 @@ def test_a_block_in_conversion_takes_no_more_than_its_budget():
     smaller = RunConfig.model_validate({"ingest": {"block_rows": 1}})
     row_bytes = {table: budgets.row_size(RELEASE.tables[table]) for table in RELEASE.readings}
     budget, least = (
-        budgets.stage_budgets(each, RELEASE, row_bytes, 1000, labelled=0)["ingest"]
-        for each in (config, smaller)
+        bounds(each, RELEASE, row_bytes, 1000, labelled=0)["ingest"] for each in (config, smaller)
     )
     peak = max(conversion_peak(table, rows) for table in row_bytes)
     assert rows * max(row_bytes.values()) < peak < budget - least
+
+
+def test_many_labels_need_more_where_they_are_predicted_and_published():
+    many = [known_labels()["mg_fe"].model_copy(update={"name": f"x{i}_fe"}) for i in range(30)]
+    wide = CatalogSchema.of(default_contract().model_copy(update={"labels": Labels(many)}))
+    usual = bounds(RunConfig(), RELEASE, ROW_BYTES, 1000, labelled=0)
+    more = bounds(RunConfig(), RELEASE, ROW_BYTES, 1000, labelled=0, schema=wide)
+    assert more["publish"] - budgets.BASE_MEMORY > 5 * (usual["publish"] - budgets.BASE_MEMORY)
+    assert more["predict"] > usual["predict"]
+    assert more["ingest"] == usual["ingest"]
