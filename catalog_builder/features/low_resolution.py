@@ -95,7 +95,7 @@ def refuse_other_basis(name: str, spectrum: LowResolutionSpectrum) -> None:
         if product.basis is None:
             continue
         key = f"spectra.{name}.products.{place}"
-        matrices = _matrices(product.basis, f"{key}.basis")
+        matrices = _matrices(product.basis)
         sizes = {band: len(matrix) for band, matrix in matrices.items() if band != _WAVELENGTH}
         if any(sizes.get(band) != count for band, count in product.bands.items()):
             raise ConfigError(
@@ -224,13 +224,13 @@ def _quadratic_form(basis: str, band: str) -> _QuadraticForm:
 
 
 @functools.lru_cache(maxsize=4)
-def _matrices(basis: str, key: str = "basis") -> dict[str, NDArray[np.float64]]:
+def _matrices(basis: str) -> dict[str, NDArray[np.float64]]:
     """Return the matrix of each band, shape (k, samples), and the wavelengths, nm."""
     source = resources.files("catalog_builder.features") / f"{basis}.npz"
     if not source.is_file():
         raise ConfigError(
             f"There are no matrices {basis!r} in this version of the program.",
-            f"Name some that are shipped in the release description, under {key}.",
+            "Name some that are shipped as `basis` of the product in the release description.",
         )
     with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive if not name.endswith("_weight")}

@@ -52,10 +52,10 @@ def logarithmic(labels: Labels) -> NDArray[np.intp]:
 def design_labels(
     values: FloatArray, value_error: FloatArray, labels: Labels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return labels and errors, (n, l), as the network learns them: ln Teff in place of Teff.
+    """Return labels and errors, (n, l), as the network learns them: logarithms of some.
 
-    Relative errors of Teff are alike from 3 000 to 20 000 K where absolute ones are not. To first
-    order the error of ln Teff is the relative error of Teff.
+    Relative errors of Teff, for one, are the same size from 3 000 to 20 000 K where absolute ones
+    are not. To first order the error of a logarithm is the relative error.
     """
     learnt, errors = values.astype(np.float64), value_error.astype(np.float64)
     for place in logarithmic(labels):

@@ -127,7 +127,6 @@ def _describe(parts: list[NDArray[Any]]) -> list[Any]:
 
 def _alike(one: list[Any], other: list[Any], room: float) -> bool:
     if one[:3] != other[:3]:
-        # Weights and what follows from them may put single stars on the other side of a border.
         return False
     if len(one) == 3:
         return True

@@ -22,7 +22,7 @@ def test_no_stage_makes_something_else_under_its_old_version(finished):
 
 
 @pytest.mark.parametrize("stage", ["ingest", "predict"])
-def test_a_change_of_one_part_in_a_hundred_is_noticed(finished, stage):
+def test_a_mean_off_by_a_twentieth_of_the_spread_is_noticed(finished, stage):
     now = golden.fingerprints(finished)[stage]
     name = next(n for n, d in now["arrays"].items() if d[0] == "<f4" and len(d) > 3 and d[4] > 0)
     moved = list(now["arrays"][name])

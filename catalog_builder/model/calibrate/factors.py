@@ -2,7 +2,7 @@
 
 The networks' covariance says which stars are uncertain; how uncertain is measured. For every subset
 of the inputs the stars of the validation and the calibration split are predicted with the other
-inputs hidden, and two factors on the networks' sigma are fitted per label (`calibration_fit`): one
+inputs hidden, and two factors on the networks' sigma are fitted per label (`calibrate.fit`): one
 that makes it hold 68.3 % of the networks' own errors, and one that makes 1.96 of it hold 95 %.
 Errors have longer tails than a Gaussian, so the two differ, by the same share for all stars of a
 subset. Each factor is a product of smooth curves in S/N (or the noise of a low-resolution spectrum,
