@@ -139,18 +139,18 @@ def _quantity(label: Label) -> Quantity:
 
 
 def unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a label in print; what has none in the schema is in dex."""
+    """Return the unit of a label in print, "1" where it is a plain number."""
     declared = schema[name].unit
     if not declared:
-        return "dex"
+        return difference_unit(schema, name)
     power = re.sub(r"\*\*(-?\d+)", lambda match: match[1].translate(_SUPERSCRIPT), declared)
     return power.replace(".", " ")
 
 
 def difference_unit(schema: CatalogSchema, name: str) -> str:
     """Return the unit of a difference of two values of a label, in print."""
-    declared = schema[name].unit
-    return declared if declared and not declared.startswith("log(") else "dex"
+    label = schema.labels[schema.labels.place(name)]
+    return "dex" if label.in_dex else schema[name].unit or "1"
 
 
 def axis_title(schema: CatalogSchema, quantity: Quantity) -> str:

@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.ground.errors import ClusterError, ModelError
-from catalog_builder.inference.limits import refuse_lost_predictions
+from catalog_builder.archive.release import load_release
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
+from catalog_builder.inference.limits import refuse_columns_of_nothing, refuse_lost_predictions
+from catalog_builder.labels.agreed import default_contract, default_schema
+from tests.contracts import THIRTY, THREE_SPECTRA
 
 
 def books(**rejected):
@@ -38,3 +42,14 @@ def test_so_many_that_it_stops(rejected, error, words):
     with pytest.raises(error, match=words) as refusal:
         refuse_lost_predictions(books(**rejected), Path("m"), 0.1)
     assert refusal.value.way_out
+
+
+def test_columns_that_nothing_fills_are_named_before_a_run():
+    release = load_release("dr3")
+    for contract in (default_contract(), THIRTY, THREE_SPECTRA):
+        refuse_columns_of_nothing(CatalogSchema.of(contract), release)
+    table = release.tables["gaia_source"]
+    columns = {name: one for name, one in table.columns.items() if name not in {"ruwe", "dec"}}
+    tables = {**release.tables, "gaia_source": table.model_copy(update={"columns": columns})}
+    with pytest.raises(ConfigError, match="columns dec, ruwe, copied from the archive"):
+        refuse_columns_of_nothing(default_schema(), release.model_copy(update={"tables": tables}))
