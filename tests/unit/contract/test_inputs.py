@@ -22,7 +22,7 @@ def test_a_name_is_a_spectrum_or_a_group_of_magnitudes():
 @pytest.mark.parametrize("second", [("j", "j"), ("j", "h"), ("h", "j")])
 def test_a_colour_says_something_and_once(second):
     bands = {name: Band(column=f"{name}_m", title=name) for name in "jh"}
-    with pytest.raises(ValueError, match="the colour .-.* says nothing, or is there twice"):
+    with pytest.raises(ValueError, match=r"the colour .-.* says nothing, or is there twice"):
         BandsInput(title="x", bands=bands, colours=(("j", "h"), second))
 
 

@@ -84,6 +84,14 @@ def test_a_plain_number_is_not_in_dex():
     assert unit(default_schema(), "m_h") == difference_unit(default_schema(), "logg") == "dex"
 
 
+@pytest.mark.parametrize("spelt", ["km s-1", "km.s**-1"])
+def test_powers_are_raised_however_they_are_spelt(spelt):
+    speed = {"name": "vsini", "ucd": "phys.veloc", "in_dex": False, "unit": spelt}
+    label = Label.model_validate({**known_labels()["mg_fe"].model_dump(), **speed})
+    schema = CatalogSchema.of(Contract(labels=Labels([label]), inputs=INPUTS))
+    assert unit(schema, "vsini") == difference_unit(schema, "vsini") == "km s\u207b\u00b9"
+
+
 def test_numbers_and_lists_in_words():
     assert numbers([23, 18, 19, 20, 21, 22]) == "18 to 23"
     assert numbers([1, 2, 5, 7, 8, 9]) == "1, 2, 5 and 7 to 9"

@@ -147,6 +147,30 @@ def test_a_third_spectrum_lies_in_its_own_table(wider):
     assert set(np.unique(_column(files, "way"))) == {1, 2}
 
 
+def test_two_spectra_share_a_table_row_by_row(tmp_path):
+    content = with_third_spectrum_and_infrared()
+    first = content["spectra"]["hr"]
+    product = {"table": "other_spectrum", "flux": "second", "flux_error": "second_error"}
+    content["spectra"]["hr_2"] = {**first, "title": "HR 2", "products": [product]}
+    content["spectra"]["hr_2"] |= {"normalisation": {"fixed": "constant"}, "sig_to_noise": None}
+    columns = content["tables"]["other_spectrum"]["columns"]
+    columns |= {"second": columns["depth"], "second_error": columns["depth"]}
+    release = save(content, tmp_path / "two.yaml")
+    simulate(release, STARS, SEED, tmp_path / "sky")
+    tables = _read(tmp_path / "sky" / "other", "other_spectrum")
+    ids = np.concatenate([table["source_id"] for table in tables])
+    assert (np.diff(ids) > 0).all()
+    depth, second = (
+        np.concatenate([[cell is not None and "null" not in str(cell)[:6] for cell in table[name]]
+                        for table in tables])
+        for name in ("depth", "second")
+    )  # fmt: skip
+    assert 0.1 < (depth & second).mean() < 0.9
+    assert (depth | second).all()
+    assert (depth & ~second).any()
+    assert (~depth & second).any()
+
+
 def test_its_lines_are_where_air_has_them_and_as_wide_as_its_resolution(wider):
     sky, _, release, _ = wider
     files = _read(sky, "other/other_spectrum")
