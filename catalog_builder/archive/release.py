@@ -104,6 +104,23 @@ class ReleaseSpec(ReleaseParts):
             if isinstance(rule, ThresholdRule):
                 yield f"spectra.{name}.normalisation.column", rule.column
 
+    @model_validator(mode="after")
+    def _numbers_have_nulls(self) -> Self:
+        """Refuse integers where a null would count as the number 0."""
+        noises = ((f"spectra.{name}.sig_to_noise", one.sig_to_noise)
+                  for name, one in self.spectra.items())  # fmt: skip
+        for key, column in (*self._columns_by_key(), *noises):
+            home = None if column is None else self.home_of(column)
+            if home is None or key.startswith("parallax_zero_point"):
+                continue
+            dtype = self.tables[home].columns[str(column)].dtype
+            if not dtype.startswith("float"):
+                raise ValueError(
+                    f"tables.{home}.columns.{column}.dtype is {dtype}, in which a null is 0, but"
+                    f" {key} takes it for a measurement: give float32 or float64"
+                )
+        return self
+
     def _no_column_of_these(self) -> str:
         return f"is no column of {' or '.join(self.looked_up)}"
 
@@ -116,6 +133,12 @@ class ReleaseSpec(ReleaseParts):
             raise ValueError(
                 f"{key}.announced_by names {table}.{said.column}, which"
                 f" {self._no_column_of_these()}"
+            )
+        dtype = self.tables[table].columns[said.column].dtype
+        if any(isinstance(value, bool) != (dtype == "bool") for value in said.values):
+            raise ValueError(
+                f"{key}.announced_by.values is {list(said.values)}, but {table}.{said.column} is of"
+                f" dtype {dtype}: say which of its values"
             )
 
     @model_validator(mode="after")
@@ -147,9 +170,12 @@ class ReleaseSpec(ReleaseParts):
 
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> Self:
-        made = {"parallax_corrected"}
+        # Beside the features, what a training store has of its own.
+        made = {"parallax_corrected", "labels", "label_error", "split", "row"}
         for name, spectrum in self.spectra.items():
-            made |= {f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row")}
+            made |= {
+                f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row", "wavelength")
+            }
             made |= {f"{name}_normalisation"} if isinstance(spectrum, LineSpectrum) else set()
             made |= set(self.scalars_of(name))
         # Not has_NAME: the archive may have it, of its rows, and ours of usable ones replaces it.

@@ -12,6 +12,7 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.places import colours_of
 from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
+from catalog_builder.contract.units import same_unit
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
@@ -59,8 +60,8 @@ def refuse_lost_predictions(books: Mapping[str, Any], model: Path, limit: float)
     )
 
 
-def refuse_columns_of_nothing(schema: CatalogSchema, release: ReleaseSpec) -> None:
-    """Find out which columns nothing would fill, before anything is ingested or trained.
+def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> None:
+    """Find out which columns cannot be filled, before anything is ingested or trained.
 
     Parameters
     ----------
@@ -72,10 +73,15 @@ def refuse_columns_of_nothing(schema: CatalogSchema, release: ReleaseSpec) -> No
     Raises
     ------
     ConfigError
-        If a column is neither made here nor described by the release; the message names it.
+        If a column is neither made here nor described by the release, or is in another unit there;
+        the message names it.
     """
-    tables = (release.tables[table] for table in release.looked_up)
-    filled = {*_made(schema), *(column for table in tables for column in table.columns)}
+    described = {
+        name: column
+        for table in release.looked_up
+        for name, column in release.tables[table].columns.items()
+    }
+    filled = {*_made(schema), *described}
     if lacking := [name for name in schema.names if name not in filled]:
         raise ConfigError(
             f"The catalogue has the columns {', '.join(lacking)}, copied from the archive, but"
@@ -84,6 +90,17 @@ def refuse_columns_of_nothing(schema: CatalogSchema, release: ReleaseSpec) -> No
             "Describe them there, with the name in the files under `names`, or take them out of"
             f" {schemas_dir() / 'catalog.yaml'}.",
         )
+
+    labels = {name for label in schema.labels.names for name in label_columns(label)}
+    for column in schema.columns:
+        found = None if column.name in labels else described.get(column.name)
+        if found is not None and not same_unit(found.unit, column.unit):
+            table = release.home_of(column.name)
+            raise ConfigError(
+                f"tables.{table}.columns.{column.name} of release {release.name} is in"
+                f" {found.unit or 'no unit'!r}; the catalogue has it in {column.unit or 'none'!r}.",
+                "Nothing is converted: correct the unit, or describe a column that has it.",
+            )
 
 
 def _made(schema: CatalogSchema) -> Iterator[str]:
