@@ -115,7 +115,8 @@ class ReleaseSpec(ReleaseParts):
             where = f"tables.{table}.columns.{column}"
             if not spec.dtype.startswith("float"):
                 raise ValueError(
-                    f"{where}.dtype is {spec.dtype}, but {key} takes floats: it has nulls"
+                    f"{where}.dtype is {spec.dtype}, in which a null is 0, but {key} takes it for a"
+                    " measurement: give float32 or float64"
                 )
             if unit is not None and spec.unit and not same_unit(spec.unit, unit):
                 raise ValueError(f"{where}.unit is {spec.unit!r}, but {key} takes {unit!r}")
@@ -127,13 +128,13 @@ class ReleaseSpec(ReleaseParts):
             yield from (("parallax: true", name, "mas") for name in ("parallax", "parallax_error"))
         for group, bands in self.photometry.items():
             for band, spec in bands.bands.items():
-                yield f"photometry.{group}.bands.{band}", spec.column, "mag"
+                yield f"photometry.{group}.bands.{band}.column", spec.column, "mag"
         for name, spectrum in self.spectra.items():
             if spectrum.sig_to_noise is not None:
                 yield f"spectra.{name}.sig_to_noise", spectrum.sig_to_noise, None
             rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
             if isinstance(rule, ThresholdRule):
-                yield f"spectra.{name}.normalisation", rule.column, None
+                yield f"spectra.{name}.normalisation.column", rule.column, None
 
     def _no_column_of_these(self) -> str:
         return f"is no column of {' or '.join(self.looked_up)}"
@@ -147,6 +148,12 @@ class ReleaseSpec(ReleaseParts):
             raise ValueError(
                 f"{key}.announced_by names {table}.{said.column}, which"
                 f" {self._no_column_of_these()}"
+            )
+        dtype = self.tables[table].columns[said.column].dtype
+        if any(isinstance(value, bool) != (dtype == "bool") for value in said.values):
+            raise ValueError(
+                f"{key}.announced_by.values is {list(said.values)}, but {table}.{said.column} is of"
+                f" dtype {dtype}: say which of its values"
             )
 
     @model_validator(mode="after")
@@ -180,9 +187,12 @@ class ReleaseSpec(ReleaseParts):
 
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> Self:
-        made = {"parallax_corrected"}
+        # Beside the features, what a training store has of its own.
+        made = {"parallax_corrected", "labels", "label_error", "split", "row"}
         for name, spectrum in self.spectra.items():
-            made |= {f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row")}
+            made |= {
+                f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row", "wavelength")
+            }
             made |= {f"{name}_normalisation"} if isinstance(spectrum, LineSpectrum) else set()
             made |= set(self.scalars_of(name))
         # Not has_NAME: the archive may have it, of its rows, and ours of usable ones replaces it.

@@ -285,13 +285,9 @@ class LowResolutionSpectrum(_Published):
         )
 
     @model_validator(mode="after")
-    def _has_what_is_compared(self) -> Self:
-        if self.low_sig_to_noise is not None and self.sig_to_noise is None:
-            raise ValueError("low_sig_to_noise needs sig_to_noise, the column that is compared")
-        return self
-
-    @model_validator(mode="after")
     def _can_be_scaled(self) -> Self:
+        if self.low_sig_to_noise is not None and self.sig_to_noise is None:
+            raise ValueError("low_sig_to_noise needs sig_to_noise, the column that it limits")
         if self.medium != "vacuum":
             raise ValueError("samples of low resolution are taken as they are: give vacuum ones")
         low, high = self.scale_window

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from catalog_builder.contract.inputs import Inputs
+from catalog_builder.contract.inputs import RELEASED_CONFLICTS, Inputs
 
 DISAGREEMENT: Final = "member_disagreement"
-#: The conflict of this pair was released under a name of its own.
-_RELEASED: Final = {("rvs", "xp"): "input_conflict"}
 
 
 def distances_of(inputs: Inputs) -> tuple[str, ...]:
@@ -30,4 +28,4 @@ def distances_of(inputs: Inputs) -> tuple[str, ...]:
 
 def conflict_name(one: str, other: str) -> str:
     """Return the name of the distance that says how much two spectra contradict each other."""
-    return _RELEASED.get((one, other), f"{one}_{other}_conflict")
+    return RELEASED_CONFLICTS.get((one, other), f"{one}_{other}_conflict")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -11,7 +11,14 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.description import Description, load_description
 from catalog_builder.contract.labels import refuse_twice
-from catalog_builder.contract.templates import Entry, Filler, Words, named_as, validated
+from catalog_builder.contract.templates import (
+    Entry,
+    Filler,
+    Words,
+    named_as,
+    refuse_shared,
+    validated,
+)
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.ground.resources import schemas_dir
 
@@ -171,7 +178,10 @@ class FlagSchema(Description):
         templates = load_description(_Templates, "", path)
         filler = Filler(contract, templates.words)
         with named_as(path):
-            bits = _bits(filler.entries(templates.bits), templates.bits, contract)
+            entries = list(filler.entries(templates.bits))
+            refuse_shared("bit", entries)
+            bits = _bits(entries, templates.bits, contract)
+            _refuse_unknown_limits(contract, [tier.get("name") for tier in templates.tiers])
             tiers = [_tier(tier, bits, contract, filler) for tier in templates.tiers]
             return validated(cls, {"version": templates.version, "bits": bits, "tiers": tiers})
 
@@ -274,6 +284,18 @@ def _free_numbers(templates: Iterable[Mapping[str, Any]]) -> Iterator[int]:
     for template in templates:
         taken |= {template.get("bit"), *template.get("bits", {}).values()}
     return (n for n in range(_LAST + 1) if n not in taken and not _is_sign(n))
+
+
+def _refuse_unknown_limits(contract: Contract, tiers: Sequence[Any]) -> None:
+    """Raise ValueError where a label limits its uncertainty in a tier that cannot be limited."""
+    # The last one takes every star that is left.
+    known = tiers[:-1]
+    for label in contract.labels:
+        if unknown := sorted(set(label.largest_sigma) - set(known)):
+            raise ValueError(
+                f"largest_sigma of the label {label.name} names {', '.join(unknown)}; tiers with"
+                f" limits are {', '.join(map(str, known)) or 'none'}"
+            )
 
 
 def _tier(

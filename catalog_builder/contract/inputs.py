@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.labels import refuse_twice
+from catalog_builder.contract.words import listed
 
 InputName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -24,6 +25,10 @@ _MOST_INPUTS: Final = 16
 _MOST_SAMPLES: Final = 20_000
 
 PARALLAX: Final = "parallax"
+#: Conflicts of these pairs were released under names of their own.
+RELEASED_CONFLICTS: Final = {("rvs", "xp"): "input_conflict"}
+#: Inputs, tables of networks, dimensions of stores and keys of calibrations that are there anyway.
+_TAKEN: Final = frozenset({PARALLAX, "luminosity", "labels", "any", "source", "rejected"})
 
 
 class SpectrumInput(Description):
@@ -107,6 +112,10 @@ class BandsInput(Description):
         if unknown:
             raise ValueError(f"colours of {', '.join(unknown)}, which `bands` does not have")
         seen = {next(iter(self.bands)), *(band for colour in self.colours for band in colour)}
+        pairs = [frozenset(colour) for colour in self.colours]
+        for colour, pair in zip(self.colours, pairs, strict=True):
+            if len(pair) == 1 or pairs.count(pair) > 1:
+                raise ValueError(f"the colour {'-'.join(colour)} says nothing, or is there twice")
         if unseen := sorted(set(self.bands) - seen):
             raise ValueError(f"{', '.join(unseen)} is in no colour, and so would not be seen")
         return self
@@ -150,7 +159,14 @@ class Inputs(Description):
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:
-        refuse_twice([*self.spectra, *self.photometry, PARALLAX, "luminosity", "labels"])
+        for name in (*self.spectra, *self.photometry):
+            if name in _TAKEN:
+                raise ValueError(
+                    f"no spectrum or group of magnitudes can be called {name}: the program has"
+                    f" something of that name, as it has {listed(sorted(_TAKEN - {name}))}"
+                )
+        if both := sorted(set(self.spectra) & set(self.photometry)):
+            raise ValueError(f"{both[0]} is a spectrum and a group of magnitudes: rename one")
         refuse_twice(column for bands in self.photometry.values() for column in bands.columns)
         return self
 
@@ -175,8 +191,12 @@ class Inputs(Description):
 
     @property
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Names of any two spectra that may contradict each other, in order."""
-        return combinations(self.spectra, 2)
+        """Names of any two spectra that may contradict each other, in order.
+
+        Two whose conflict was released have the order that they had then.
+        """
+        pairs = combinations(self.spectra, 2)
+        return ((b, a) if (b, a) in RELEASED_CONFLICTS else (a, b) for a, b in pairs)
 
     @property
     def magnitude(self) -> str | None:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, core_schema
 
+from catalog_builder.contract.columns import is_in_dex
 from catalog_builder.contract.description import Description, load_description
 
 #: Roles that more than one label may have; the first that is there counts.
@@ -24,6 +32,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 #: Bins of an axis at most; figures merge them in groups of 2 and 5.
 _MOST_BINS: Final = 10_000
+_TAG: Final = re.compile(r"<(/?)(i|b|sub|sup)>")
 
 
 def _in_order(limits: tuple[float, float]) -> tuple[float, float]:
@@ -112,6 +121,32 @@ class Label(Description):
         if self.learnt_as == "logarithm" and self.range[0] <= 0:
             raise ValueError(f"{self.name}: what is learnt as a logarithm is above 0")
         return self
+
+    @model_validator(mode="after")
+    def _is_read_as_it_is(self) -> Self:
+        # Who reads a table has its unit and UCD, and no declaration.
+        if self.in_dex != is_in_dex(self.unit, self.ucd):
+            raise ValueError(
+                f"{self.name}: in_dex is {str(self.in_dex).lower()}, but what is in dex, and that"
+                " alone, has a unit such as log(yr), or none and phys.abund in its ucd"
+            )
+        return self
+
+    @field_validator("html")
+    @classmethod
+    def _only_letters_and_their_form(cls, value: str) -> str:
+        """Refuse what is no symbol: it stands on pages as it is, also that of a foreign model."""
+        waiting: list[str] = []
+        for closing, tag in _TAG.findall(value):
+            if closing and (not waiting or waiting.pop() != tag):
+                raise ValueError(f"</{tag}> closes nothing")
+            if not closing:
+                waiting.append(tag)
+        if waiting:
+            raise ValueError(f"<{waiting[-1]}> is not closed")
+        if set("<>") & set(_TAG.sub("", value)):
+            raise ValueError("a symbol has no markup but <i>, <b>, <sub> and <sup>")
+        return value
 
     @property
     def bins(self) -> int:

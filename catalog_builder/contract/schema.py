@@ -44,7 +44,13 @@ from catalog_builder.contract.flags import WORD_BITS, FlagSchema
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, refuse_twice
 from catalog_builder.contract.places import Thing, colours_of
-from catalog_builder.contract.templates import Filler, Words, named_as, validated
+from catalog_builder.contract.templates import (
+    Filler,
+    Words,
+    named_as,
+    refuse_shared,
+    validated,
+)
 from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.ground.resources import schemas_dir
@@ -128,9 +134,12 @@ class CatalogSchema(Description):
         templates = load_description(_Templates, "", path)
         with named_as(path):
             filler = Filler(contract, templates.words, {"further_mask": _further_masks(bits)})
-            columns = [entry.content for entry in filler.entries(templates.columns, "columns")]
-            content = {"version": templates.version, "columns": columns}
-            return validated(cls, {**content, "flags": bits, "contract": contract})
+            entries = list(filler.entries(templates.columns, "columns"))
+            refuse_shared("column", entries)
+            columns = [entry.content for entry in entries]
+            content: dict[str, Any] = {"version": templates.version, "columns": columns}
+            content |= {"flags": bits, "contract": contract}
+            return validated(cls, content, {"columns": [entry.owner for entry in entries]})
 
     def or_else(self, contract: Contract) -> CatalogSchema:
         """Return the schema with a contract to go by where it says none itself."""

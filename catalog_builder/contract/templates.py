@@ -8,7 +8,7 @@ are names in braces. What depends on how many things there are stands under ``wo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -58,6 +58,14 @@ class Entry(NamedTuple):
     template: Mapping[str, Any]
     thing: Thing | None
     content: dict[str, Any]
+
+    @property
+    def owner(self) -> str:
+        """What it is of, in words: ``the label teff``."""
+        if self.thing is None:
+            return "every catalogue"
+        kind, name = str(self.template["for"]).replace("_", " "), self.thing.name
+        return f"the {kind}" if kind == name else f"the {kind} {name}"
 
 
 class Filler:
@@ -157,19 +165,62 @@ class Filler:
 _CONTROL: Final = frozenset({"for", "with", "bits"})
 
 
-def validated(model: type[ModelT], content: Mapping[str, Any]) -> ModelT:
-    """Make a declaration of its content; raises ValueError, which names the key by names."""
+def refuse_shared(what: str, entries: Iterable[Entry]) -> None:
+    """Raise ValueError where two declarations have one name; it says whose they are.
+
+    Parameters
+    ----------
+    what : str
+        What is declared.
+    entries : iterable of Entry
+        Those without a name are passed over.
+    """
+    owners: dict[str, str] = {}
+    for entry in entries:
+        name = entry.content.get("name")
+        if name in owners:
+            first, second = owners[name], entry.owner
+            whose = f" of {first} and" if first != second else ""
+            raise ValueError(f"{what} {name} is declared twice:{whose} of {second}")
+        if name is not None:
+            owners[name] = entry.owner
+
+
+def validated(
+    model: type[ModelT],
+    content: Mapping[str, Any],
+    owners: Mapping[str, Sequence[str]] | None = None,
+) -> ModelT:
+    """Make a declaration of its content.
+
+    Parameters
+    ----------
+    model : type
+        Of the declaration.
+    content : mapping
+        Its content.
+    owners : mapping of str to sequence of str, optional
+        By a key that holds a list, what each of its items is of: `Entry.owner`.
+
+    Raises
+    ------
+    ValueError
+        Which names the key by names, and what it is of.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         keys, at = [], content
+        of = (owners or {}).get(str(first["loc"][0])) if len(first["loc"]) > 1 else None
         for part in first["loc"]:
             at = at[part] if _has(at, part) else {}  # type: ignore[index]
             named = isinstance(part, int) and isinstance(at, Mapping) and "name" in at
             keys.append(str(at["name"] if named else part))
         where = ".".join(keys) or "the file as a whole"
-        raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error
+        whose = f" ({of[int(first['loc'][1])]})" if of else ""
+        why = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ValueError(f"{where}: {why}{whose}") from error
 
 
 def _has(content: Any, part: int | str) -> bool:
@@ -190,7 +241,9 @@ def named_as(path: Path) -> Iterator[None]:
         yield
     except (ValueError, TypeError, KeyError) as error:
         what = f"a key is missing: {error}" if isinstance(error, KeyError) else str(error)
-        raise ConfigError(f"{path}: {what}.", "Correct the file.") from error
+        raise ConfigError(
+            f"{path}: {what}.", "Correct the file, or the release or the survey that fills it."
+        ) from error
 
 
 def _text(value: str | float) -> str:

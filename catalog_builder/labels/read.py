@@ -42,7 +42,8 @@ class LabelBlock:
         Rows left out, by the first cut that rejects them.
     label_nulls : dict of str to int
         Labels of the n stars that became null, by cut; and those that the file has not,
-        as ``<label>_missing``.
+        as ``<label>_missing``. Of those learnt as logarithms what is not above 0 becomes null:
+        ``<label>_not_above_zero``.
     """
 
     source_id: NDArray[np.int64]
@@ -201,6 +202,11 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
     labels, errors = _labels(survey, raw)
     names = list(survey.labels)
     label_nulls = {f"{name}_missing": np.isnan(labels[:, i]) for i, name in enumerate(names)}
+    for place, label in enumerate(survey.declared):
+        if label.learnt_as == "logarithm":
+            impossible = labels[:, place] <= 0
+            labels[impossible, place] = np.nan
+            label_nulls[f"{label.name}_not_above_zero"] = impossible
     keep = source_id > 0
     rejected = Counter({NO_SOURCE_ID: int((~keep).sum())})
     for cut in survey.used_cuts:

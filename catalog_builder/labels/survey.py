@@ -8,8 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, HttpUrl, model_validator
 
 from catalog_builder.contract.description import Description, load_description
-from catalog_builder.contract.labels import Label, LabelName, Labels, known_labels
-from catalog_builder.contract.units import UnitText
+from catalog_builder.contract.labels import (
+    Label,
+    LabelName,
+    Labels,
+    known_labels,
+    refuse_twice,
+)
+from catalog_builder.contract.units import UnitText, same_unit
 
 
 class LabelColumn(Description):
@@ -156,6 +162,31 @@ class LabelSurvey(Description):
     download: DownloadFile | None = None
 
     @model_validator(mode="after")
+    def _declares_what_is_new(self) -> Self:
+        refuse_twice(label.name for label in self.declares)
+        for label in self.declares:
+            if label.name in known_labels():
+                raise ValueError(
+                    f"`declares` has {label.name}, which is known: leave it out, or give it"
+                    " another name"
+                )
+            _refuse_what_cannot_be_drawn(label)
+        return self
+
+    @model_validator(mode="after")
+    def _units_are_those_of_the_labels(self) -> Self:
+        for label in self.declared if set(self.labels) <= set(self._known) else ():
+            unit = self.labels[label.name].unit
+            meant = "dex" if label.in_dex and not label.unit else label.unit
+            # Where an abundance has no unit in a file, it is in dex all the same.
+            if not (same_unit(unit, meant) or (label.in_dex and unit in {"", "dex"})):
+                raise ValueError(
+                    f"labels.{label.name}.unit is {unit!r}, but the label is in {meant!r}: convert"
+                    " the column, or declare another label"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _names_are_known(self) -> Self:
         known = self._known
         if unknown := sorted(set(self.labels) - set(known)):
@@ -208,6 +239,19 @@ class LabelSurvey(Description):
         """Return the integer with the test's bits set, 0 <= mask < 2**64."""
         numbers = self.bits[test.column]
         return sum(1 << number for number in {numbers[name] for name in test.any_of})
+
+
+def _refuse_what_cannot_be_drawn(label: Label) -> None:
+    """Raise ValueError if a symbol is no mathtext; that of known labels is in order."""
+    if "$" not in label.tex:
+        return
+    from matplotlib.mathtext import MathTextParser
+
+    try:
+        MathTextParser("path").parse(label.tex)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ValueError(f"tex of {label.name}, {label.tex!r}, cannot be drawn: {reason}") from None
 
 
 def load_survey(name_or_path: str | Path) -> LabelSurvey:

@@ -200,8 +200,15 @@ def refuse_other_inputs(
     Raises
     ------
     ModelError
-        If a spectrum is of another kind or on another grid, or magnitudes are of other columns.
+        If a spectrum is of another kind or on another grid, or magnitudes are of other columns; or
+        if nothing is shared, so that no star would get an answer.
     """
+    if not shared:
+        raise ModelError(
+            f"The model {model} knows {', '.join(inputs.names)}, and was trained on some of these;"
+            f" release {release.name} has none of them, but {', '.join(release.inputs.names)}.",
+            "Take a model that was trained on this release, or correct the description.",
+        )
     if wrong := [each for name in shared for each in _other(name, inputs, release.inputs)]:
         raise ModelError(
             f"The model {model} was trained on other inputs: {'; '.join(wrong)}.",

@@ -13,6 +13,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import Axis
 
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_POWER: Final = re.compile(r"(?:\*\*|(?<=[A-Za-z]))(-?\d+)")
 #: Bins of an axis divide by this, so that `histogram.merge_factor` may merge 2 or 5 of them.
 _MERGED: Final = 10
 #: Bins of an uncertainty are 2 per cent wide.
@@ -139,18 +140,23 @@ def _quantity(label: Label) -> Quantity:
 
 
 def unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a label in print; what has none in the schema is in dex."""
+    """Return the unit of a label in print, "1" where it is a plain number."""
     declared = schema[name].unit
     if not declared:
-        return "dex"
-    power = re.sub(r"\*\*(-?\d+)", lambda match: match[1].translate(_SUPERSCRIPT), declared)
-    return power.replace(".", " ")
+        return difference_unit(schema, name)
+    return _printed(declared)
 
 
 def difference_unit(schema: CatalogSchema, name: str) -> str:
     """Return the unit of a difference of two values of a label, in print."""
-    declared = schema[name].unit
-    return declared if declared and not declared.startswith("log(") else "dex"
+    label = schema.labels[schema.labels.place(name)]
+    return "dex" if label.in_dex else _printed(schema[name].unit) or "1"
+
+
+def _printed(unit: str) -> str:
+    """Return a unit with its powers raised, however they are spelt: ``s**-1``, ``s-1``."""
+    power = _POWER.sub(lambda match: match[1].translate(_SUPERSCRIPT), unit)
+    return power.replace(".", " ")
 
 
 def axis_title(schema: CatalogSchema, quantity: Quantity) -> str:

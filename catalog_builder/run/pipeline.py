@@ -31,7 +31,7 @@ from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
-from catalog_builder.inference.limits import refuse_lost_predictions
+from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
 from catalog_builder.labels.agreed import contract_of
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
@@ -282,6 +282,8 @@ class Pipeline:
         elif "training-set" in self.wanted:
             self.config.model.refuse_too_large(self.contract)
             _ = self.label_file
+        if self.wanted & {"training-set", "predict", "publish"}:
+            refuse_other_columns(self.schema, self.release)
         if "publish" in self.wanted:
             formats_of(self.config.publish.formats, self.schema)
         if "predict" in self.wanted:

@@ -93,7 +93,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
     )
 
 
-LABELS = Stage("labels", version=4, work=_read_labels)
+LABELS = Stage("labels", version=5, work=_read_labels)
 MATCH = Stage("match", version=2, work=_match)
 ASSEMBLE = Stage("training-set", version=2, work=_assemble)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
@@ -159,12 +159,18 @@ class HybridNet(nn.Module):
                 branches[name] = kind(settings, spectrum)
         for name in self.tables:
             branches[name] = nn.Linear(table_width(seen, name), self.width)
-        if taken := [name for name in branches if hasattr(nn.ModuleDict, name)]:
-            raise ModelError(
-                f"An input of a network cannot be called {', '.join(taken)}: torch uses the name.",
-                "Give it another name in the release's description.",
-            )
-        return nn.ModuleDict(branches)
+        self.names = tuple(branches)
+        # A module cannot be called as a method of torch's: no input has a name with a hyphen.
+        return nn.ModuleDict(
+            {
+                f"input-{name}" if hasattr(nn.ModuleDict, name) else name: branch
+                for name, branch in branches.items()
+            }
+        )
+
+    def named_branches(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the branches with the names of their inputs or tables, in order."""
+        return zip(self.names, self.branches.values(), strict=True)
 
     def initialise(self, generator: Generator) -> None:
         """Draw all weights anew from one generator, free of the process-wide random state."""
@@ -183,7 +189,7 @@ class HybridNet(nn.Module):
         """Return the whitening of every branch that has one, to be given its axes."""
         return {
             name: branch.whitening
-            for name, branch in self.branches.items()
+            for name, branch in self.named_branches()
             if isinstance(branch, LineBranch | LowResolutionBranch)
         }
 
@@ -217,7 +223,7 @@ class HybridNet(nn.Module):
         """Return what each branch makes of its input, (b, width); 0 where it is not `usable`."""
         embedded: dict[str, Tensor] = {}
         seen = self.contract.inputs
-        for name, branch in self.branches.items():
+        for name, branch in self.named_branches():
             if isinstance(branch, LineBranch):
                 told = columns[f"{name}.class"]
                 has = usable[:, seen.place(name)]

@@ -79,7 +79,8 @@ def table_contents(
     columns, only = {**gaia, **beside.bands}, dict.fromkeys(beside.bands, beside.has_bands)
     for name, spectrum in others(release).items():
         found = beside.lines[name]
-        spectra |= tables.other_lines(star, found, spectrum)
+        for table, block in tables.other_lines(star, found, spectrum).items():
+            spectra[table] = tables.together(spectra.get(table, {}), block)
         if spectrum.sig_to_noise is not None:
             columns[spectrum.sig_to_noise] = found.sig_to_noise
             only[spectrum.sig_to_noise] = np.isfinite(found.sig_to_noise)

@@ -131,6 +131,24 @@ def other_lines(star: Stars, found: Lines, spectrum: LineSpectrum) -> dict[Table
     return blocks
 
 
+def together(one: Block, other: Block) -> Block:
+    """Return the rows of two blocks of a table, by source id; null is what only the other has."""
+    if not one:
+        return other
+    ids = np.union1d(one["source_id"], other["source_id"])
+    joined: Block = {"source_id": ids}
+    for block in (one, other):
+        rows = np.searchsorted(ids, block["source_id"])
+        for name, values in block.items():
+            if name not in joined:
+                shape, dtype = (len(ids), *values.shape[1:]), values.dtype
+                is_float = dtype.kind == "f"
+                nulls = np.full(shape, np.nan if is_float else 0, dtype)
+                joined[name] = nulls if is_float else np.ma.array(nulls, mask=True)
+            joined[name][rows] = values
+    return joined
+
+
 def looked_up(
     release: ReleaseSpec, star: Stars, columns: Block, only: Mapping[str, NDArray[np.bool_]]
 ) -> dict[TableName, Block]:

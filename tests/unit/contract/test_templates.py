@@ -7,9 +7,11 @@ import pytest
 
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagSchema
+from catalog_builder.contract.labels import Label, Labels, known_labels
 from catalog_builder.contract.places import digits_of
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed, with_article
+from catalog_builder.ground.errors import ConfigError
 from catalog_builder.labels.agreed import default_contract, default_schema
 from tests.contracts import FIVE, FOUR, SIX, THIRTY, THREE_SPECTRA, with_labels
 
@@ -194,3 +196,52 @@ def test_lists_and_numbers():
         *("a", "a and b", "a, b or c"),
     ]
     assert (in_words(5), in_words(13)) == ("five", "13")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("ra", "column ra is declared twice: of every catalogue and of the label ra"),
+        ("rvs_distance", "of the label rvs_distance and of the spectrum rvs"),
+        ("teff_aleatoric", "column e_teff_aleatoric .* of the label teff_aleatoric and"),
+        ("parallax", "bit parallax_outside_range .* of the label parallax and of the parallax"),
+        ("flags", "of the label flags and of every catalogue"),
+        ("bp_rp", "of the label bp_rp and of the colour bp_rp"),
+    ],
+)
+def test_a_label_with_the_name_of_something_else_is_refused_by_name(name, said):
+    with pytest.raises(ConfigError, match=said):
+        CatalogSchema.of(with_one_more({"name": name}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ucd": "phys.abund.Xy"}, r"columns\.odd\.ucd: Unknown word .* \(the label odd\)"),
+        ({"meaning": "In m\u00b2."}, r"columns\.odd\.description: .* ASCII.* \(the label odd\)"),
+        (
+            {"largest_sigma": {"golden": 1.0}},
+            "largest_sigma of the label odd names golden; tiers with limits are gold, silver",
+        ),
+        ({"largest_sigma": {"use_with_care": 1.0}}, "names use_with_care"),
+    ],
+)
+def test_what_a_label_declares_wrongly_names_the_label(change, said):
+    with pytest.raises(ConfigError, match=said):
+        CatalogSchema.of(with_one_more({"name": "odd", **change}))
+
+
+def test_the_released_conflict_keeps_its_name_in_whatever_order_the_spectra_are():
+    before = default_contract()
+    spectra = dict(reversed(before.inputs.spectra.items()))
+    inputs = before.inputs.model_copy(update={"spectra": spectra})
+    schema = CatalogSchema.of(before.model_copy(update={"inputs": inputs}))
+    assert list(schema.inputs.pairs) == [("rvs", "xp")]
+    assert schema["input_conflict"] == default_schema()["input_conflict"]
+    assert schema.flags["rvs_xp_conflict"] == default_schema().flags["rvs_xp_conflict"]
+
+
+def with_one_more(change):
+    before = default_contract()
+    label = Label.model_validate({**known_labels()["mg_fe"].model_dump(), **change})
+    return before.model_copy(update={"labels": Labels([*before.labels, label])})

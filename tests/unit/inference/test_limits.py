@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog_builder.ground.errors import ClusterError, ModelError
-from catalog_builder.inference.limits import refuse_lost_predictions
+from catalog_builder.archive.release import load_release
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
+from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
+from catalog_builder.labels.agreed import default_contract, default_schema
+from tests.contracts import THIRTY, THREE_SPECTRA
 
 
 def books(**rejected):
@@ -38,3 +42,25 @@ def test_so_many_that_it_stops(rejected, error, words):
     with pytest.raises(error, match=words) as refusal:
         refuse_lost_predictions(books(**rejected), Path("m"), 0.1)
     assert refusal.value.way_out
+
+
+def test_columns_that_nothing_fills_are_named_before_a_run():
+    release = load_release("dr3")
+    for contract in (default_contract(), THIRTY, THREE_SPECTRA):
+        refuse_other_columns(CatalogSchema.of(contract), release)
+    table = release.tables["gaia_source"]
+    columns = {name: one for name, one in table.columns.items() if name not in {"ruwe", "dec"}}
+    tables = {**release.tables, "gaia_source": table.model_copy(update={"columns": columns})}
+    with pytest.raises(ConfigError, match="columns dec, ruwe, copied from the archive"):
+        refuse_other_columns(default_schema(), release.model_copy(update={"tables": tables}))
+
+
+@pytest.mark.parametrize(("column", "unit"), [("parallax", "arcsec"), ("ra", "rad"), ("ruwe", "K")])
+def test_a_copied_column_in_another_unit_is_named_before_a_run(column, unit):
+    release = load_release("dr3")
+    table = release.tables["gaia_source"]
+    other = table.columns[column].model_copy(update={"unit": unit})
+    table = table.model_copy(update={"columns": {**table.columns, column: other}})
+    release = release.model_copy(update={"tables": {**release.tables, "gaia_source": table}})
+    with pytest.raises(ConfigError, match=rf"gaia_source\.columns\.{column} .* is in '{unit}'"):
+        refuse_other_columns(default_schema(), release)

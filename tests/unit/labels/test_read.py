@@ -97,6 +97,14 @@ def test_stars_that_are_rejected(path, row, reason):
     assert block.n_read == block.source_id.size + sum(block.rejected.values())
 
 
+@pytest.mark.parametrize("value", [0.0, -5.0])
+def test_what_is_learnt_as_a_logarithm_is_above_zero(path, value):
+    block = read_one(path, [{"TEFF": value}])
+    assert np.isnan(block.labels[0, 0])
+    assert np.isnan(block.label_error[0, 0])
+    assert block.label_nulls == {"teff_not_above_zero": 1}
+
+
 @pytest.mark.parametrize(
     ("row", "label", "cut"),
     [

@@ -103,3 +103,36 @@ def test_the_page_on_labels_names_every_key_and_its_example_is_one():
     survey = LabelSurvey.model_validate({**content, **declared})
     assert survey.declared.names == (*default_contract().labels.names, "mg_fe", "vbroad")
     assert CatalogSchema.of(contract_of(load_release("dr3"), survey))["e_vbroad"].unit == "km.s**-1"
+
+
+NEW = {
+    "name": "zz", "title": "Z", "short": "z", "meaning": "Z.", "ucd": "stat.value", "tex": "z",
+    "html": "z", "range": [0.1, 5.0], "resolution": 0.1, "sigma_range": [0.001, 1.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ([{**NEW, "name": "teff"}], "`declares` has teff, which is known"),
+        ([NEW, NEW], "zz is declared twice"),
+        ([{**NEW, "tex": r"$\\frac{$"}], "tex of zz, .* cannot be drawn: .*Expected"),
+        ([{**NEW, "unit": "Gyr"}], r"labels\.zz\.unit is '', but the label is in 'Gyr'"),
+    ],
+)
+def test_declared_labels_are_new_and_can_be_drawn(content, tmp_path, declared, said):
+    content["declares"] = declared
+    content["labels"]["zz"] = {**content["labels"]["m_h"], "unit": ""}
+    path = tmp_path / "survey.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=said):
+        load_survey(path)
+
+
+@pytest.mark.parametrize(("label", "unit"), [("teff", "kK"), ("teff", "dex"), ("m_h", "K")])
+def test_a_column_in_another_unit_than_its_label_is_refused(content, tmp_path, label, unit):
+    content["labels"][label]["unit"] = unit
+    path = tmp_path / "survey.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=rf"labels\.{label}\.unit is '{unit}', but"):
+        load_survey(path)

@@ -344,10 +344,14 @@ def test_networks_of_any_kind_of_spectrum_are_built_from_its_grid():
     assert network(columns, torch.ones(3, 2, dtype=torch.bool)).shape == (3, 20)
 
 
-def test_a_name_that_torch_needs_is_refused_in_words():
-    inputs = Inputs(spectra={"update": BLUE}, parallax=False)
-    with pytest.raises(ModelError, match="cannot be called update"):
-        HybridNet(ModelSettings(), Contract(labels=LABELS, inputs=inputs), ("update",))
+def test_names_that_torch_uses_itself_are_inputs_like_others():
+    inputs = Inputs(spectra={"update": BLUE, "blue": BLUE}, parallax=False)
+    contract = Contract(labels=LABELS, inputs=inputs)
+    network = HybridNet(ModelSettings(), contract, ("update", "blue"))
+    assert [name for name, _ in network.named_branches()] == ["update", "blue"]
+    assert set(network.whitenings()) == {"update", "blue"}
+    branches = {key.split(".")[1] for key in network.state_dict() if key.startswith("branches.")}
+    assert branches == {"input-update", "blue"}
 
 
 def test_networks_too_large_for_a_contract_are_refused_before_one_is_built():

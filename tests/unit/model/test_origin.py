@@ -167,3 +167,9 @@ def test_a_model_of_0_1_0_says_what_it_does_not_record(dr3):
 def test_a_wrong_fact_is_refused_by_name(key, value):
     with pytest.raises(ModelError, match=rf"somewhere/model\.json: provenance\.{key}"):
         read_origin({key: value}, MODEL)
+
+
+def test_a_model_with_nothing_in_common_with_a_release_is_refused(dr3):
+    inputs = dr3.inputs
+    with pytest.raises(ModelError, match="release dr3 has none of them, but rvs, xp, photometry"):
+        refuse_other_inputs(inputs, (), dr3, MODEL)

@@ -6,10 +6,11 @@ import pytest
 
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
-from catalog_builder.contract.labels import Labels, known_labels
+from catalog_builder.contract.labels import Label, Labels, known_labels
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.report.quantities import Quantities
+from catalog_builder.report.quantities import Quantities, difference_unit, unit
 from catalog_builder.report.tables import metrics
 from catalog_builder.report.words import a_spectrum, numbers
 
@@ -69,12 +70,26 @@ def test_many_labels_make_several_tables_of_regimes(make_record):
     names = (*FIVE, *(name for name in known_labels() if name.endswith("_fe")))
     regimes = {"bright": {name: {"stars": 5, "robust_scatter": 0.1} for name in names}}
     record = make_record(20, metrics={"as_observed": {"by_regime": regimes}})
-    schema = default_schema()
-    columns = (*schema.columns, *(schema["fe_h"].model_copy(update={"name": n}) for n in names[5:]))
-    words = metrics(record, schema.model_copy(update={"all_columns": columns}), shown(names))
+    words = metrics(record, CatalogSchema.of(shown(names).contract), shown(names))
     heads = [row for row in words.split("<thead>") if "Regime" in row]
     assert len(heads) == -(-len(names) // 8)
     assert sum(row.count("/Fe] [dex]") for row in heads) == len(names) - 5
+
+
+def test_a_plain_number_is_not_in_dex():
+    ratio = {"name": "ratio", "ucd": "stat.value", "in_dex": False}
+    label = Label.model_validate({**known_labels()["mg_fe"].model_dump(), **ratio})
+    schema = CatalogSchema.of(Contract(labels=Labels([label]), inputs=INPUTS))
+    assert unit(schema, "ratio") == difference_unit(schema, "ratio") == "1"
+    assert unit(default_schema(), "m_h") == difference_unit(default_schema(), "logg") == "dex"
+
+
+@pytest.mark.parametrize("spelt", ["km s-1", "km.s**-1"])
+def test_powers_are_raised_however_they_are_spelt(spelt):
+    speed = {"name": "vsini", "ucd": "phys.veloc", "in_dex": False, "unit": spelt}
+    label = Label.model_validate({**known_labels()["mg_fe"].model_dump(), **speed})
+    schema = CatalogSchema.of(Contract(labels=Labels([label]), inputs=INPUTS))
+    assert unit(schema, "vsini") == difference_unit(schema, "vsini") == "km s\u207b\u00b9"
 
 
 def test_numbers_and_lists_in_words():

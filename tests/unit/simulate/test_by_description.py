@@ -147,6 +147,28 @@ def test_a_third_spectrum_lies_in_its_own_table(wider):
     assert set(np.unique(_column(files, "way"))) == {1, 2}
 
 
+def test_two_spectra_share_a_table_row_by_row(tmp_path):
+    content = with_third_spectrum_and_infrared()
+    first = content["spectra"]["hr"]
+    product = {"table": "other_spectrum", "flux": "second", "flux_error": "second_error"}
+    content["spectra"]["hr_2"] = {**first, "title": "HR 2", "products": [product]}
+    content["spectra"]["hr_2"] |= {"normalisation": {"fixed": "constant"}, "sig_to_noise": None}
+    columns = content["tables"]["other_spectrum"]["columns"]
+    columns |= {"second": columns["depth"], "second_error": columns["depth"]}
+    release = save(content, tmp_path / "two.yaml")
+    simulate(release, STARS, SEED, tmp_path / "sky")
+    files = sorted((tmp_path / "sky" / "other" / "other_spectrum").glob("*.csv.gz"))
+    table = pl.concat([pl.read_csv(file, comment_prefix="#", null_values="null") for file in files])
+    assert table["source_id"].is_sorted(descending=False)
+    assert table["source_id"].is_unique().all()
+    depth, second = (table[name].is_not_null().to_numpy() for name in ("depth", "second"))
+    assert (table["depth_error"].is_not_null().to_numpy() == depth).all()
+    assert (depth | second).all()
+    assert (depth & second).any()
+    assert (depth & ~second).any()
+    assert (~depth & second).any()
+
+
 def test_its_lines_are_where_air_has_them_and_as_wide_as_its_resolution(wider):
     sky, _, release, _ = wider
     files = _read(sky, "other/other_spectrum")
