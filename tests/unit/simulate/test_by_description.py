@@ -250,6 +250,7 @@ def test_the_relation_says_what_it_rests_on():
 def test_a_spectrum_that_cannot_be_simulated_is_refused_by_name(tmp_path, change, message):
     release = with_third_spectrum_and_infrared()
     release["spectra"]["hr"] |= change
+    release["tables"]["other_survey"]["columns"]["arm"]["dtype"] = "float32"
     for name in ("depth", "depth_error"):
         length = release["spectra"]["hr"]["grid"]["count"]
         release["tables"]["other_spectrum"]["columns"][name]["length"] = length
@@ -281,7 +282,7 @@ def test_a_label_that_cannot_be_made_is_refused_by_name(tmp_path):
         "tex": "age", "html": "age", "range": [0.0, 14.0], "resolution": 0.1,
         "sigma_range": [0.01, 10.0],
     }  # fmt: skip
-    survey["labels"]["age"] = survey["labels"].pop("mg_fe")
+    survey["labels"]["age"] = {**survey["labels"].pop("mg_fe"), "unit": ""}
     for simulated, message in (
         (None, "no `simulated`"),
         ({"terms": {"mass": 1.0}}, "cannot be simulated from mass"),
