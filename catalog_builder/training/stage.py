@@ -103,6 +103,8 @@ def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
     key = {
         "version": LABELS.version,
         "survey": in_order(survey.model_dump(mode="json")),
+        # What has no logarithm becomes null; known labels are not in the survey's description.
+        "learnt_as": [label.learnt_as for label in survey.declared],
         "file": _label_inputs(file),
     }
     return [Task(LABELS.name, survey.name, digest_json(key), {"file": file})]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from catalog_builder.model.select.axes import is_wide, strongest_of_wide
 from catalog_builder.model.select.gauge import Gauge
 
 # Deviations above the ordinary at which a training spectrum is left out of the components: label
@@ -165,8 +166,13 @@ class SpectrumModel:
         shape = (shape / shape.mean()).clamp_min(_LEAST_SHAPE).sqrt()
         scaled = (flux - centre) / shape * usable
         total = weight.sum()
-        covariance = (scaled * weight[:, None]).mT @ scaled / total
-        values, vectors = torch.linalg.eigh(covariance)
+        if is_wide(scaled):
+            values, vectors = strongest_of_wide(
+                scaled * (weight / total).sqrt()[:, None], components
+            )
+        else:
+            covariance = (scaled * weight[:, None]).mT @ scaled / total
+            values, vectors = torch.linalg.eigh(covariance)
         strongest = torch.arange(len(values) - 1, len(values) - 1 - components, -1)
         values, vectors = values[strongest], vectors[:, strongest]
         # The sign of an eigenvector is the library's choice; ours: its largest element is > 0.

@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from catalog_builder.contract.grids import GridSpec
+from catalog_builder.model.select.axes import is_wide, strongest_of_wide
 from catalog_builder.model.select.latent import Placed, SpectrumModel
 
 #: Vacuum wavelengths of the Ca II triplet in nm (NIST Atomic Spectra Database, air values
@@ -107,7 +108,10 @@ def matched_filters(
         left = left - before.repeat(len(left) // len(before), 1)
         # Each spectrum counts alike: strong defects need no filter.
         left = (left / left.norm(dim=1, keepdim=True).clamp_min(1e-6)).double()
-        _, vectors = torch.linalg.eigh(left.mT @ left)
+        if is_wide(left):
+            _, vectors = strongest_of_wide(left, DIRECTIONS[name])
+        else:
+            _, vectors = torch.linalg.eigh(left.mT @ left)
         filters[name] = vectors[:, -DIRECTIONS[name] :].float().contiguous()
     return filters
 
