@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.exports import Format, formats_of
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir
 from catalog_builder.catalog.origins import record_in_words, simulated_in_words
 from catalog_builder.catalog.release_json import read_release
@@ -18,7 +19,7 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
-from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogBuilderError, CatalogueError
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
 from catalog_builder.publish.seal import point_latest, seal
@@ -115,12 +116,35 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
 def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]]:
     """Write each format that is asked for; return what RELEASE.json says of them."""
     formats = formats_of(context.settings.formats, context.schema)
-    for one in formats.values():
+    for name, one in formats.items():
         target = building / one.file_name
-        one.write(building / STORE_NAME, target, context.schema, context.record)
+        with _told_as_a_format(name, one):
+            one.write(building / STORE_NAME, target, context.schema, context.record)
+            if not target.is_file():
+                raise ValueError(f"there is no {one.file_name}")
     return {
         name: {"file": one.file_name, "media_type": one.media_type} for name, one in formats.items()
     }
+
+
+@contextmanager
+def _told_as_a_format(name: str, one: Format) -> Iterator[None]:
+    """Name the format in whatever its module raises: it may be anybody's.
+
+    Raises
+    ------
+    CatalogueError
+        Not for errors with words of their own, nor for those of the disk.
+    """
+    try:
+        yield
+    except (CatalogBuilderError, OSError, MemoryError):
+        raise
+    except Exception as error:  # whichever it is: formats come from anywhere
+        raise CatalogueError(
+            f"The export format {name} failed: {type(error).__name__}: {error}.",
+            f"Correct {one.write.__module__}, or take {name} out of publish.formats.",
+        ) from error
 
 
 CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)

@@ -10,7 +10,7 @@ from catalog_builder.catalog.exports import format_of, formats_of, known_formats
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.publish.seal import seal
 from catalog_builder.publish.settings import PublishSettings
@@ -127,6 +127,21 @@ def test_a_format_is_one_file(words, publish):
     assert lines[1].endswith("training_range,flags")
     assert [int(line.split(",")[0]) for line in lines[2:]] == rows["source_id"].tolist()
     assert "catalog.csv" in (folder / "SHA256SUMS").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("1 / 0", "words failed: ZeroDivisionError: division by zero"),
+        ("return", "is no catalog.csv"),
+    ],
+)
+def test_a_format_that_fails_is_named(words, publish, line, said):
+    begin = "def write(store, target, schema, record):\n"
+    (words / "words.py").write_text(WORDS.replace(begin, f"{begin}    {line}\n"), encoding="utf-8")
+    with pytest.raises(CatalogueError, match=said) as caught:
+        publish("fits", "words")
+    assert "take words out of publish.formats" in caught.value.way_out
 
 
 def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
