@@ -177,6 +177,17 @@ class ReleaseSpec(ReleaseParts):
                 self._expect_codes(name, product)
         return self
 
+    @model_validator(mode="after")
+    def _titles_tell_apart(self) -> Self:
+        titles: dict[str, str] = {}
+        for name, one in (*self.spectra.items(), *self.photometry.items()):
+            if (other := titles.setdefault(one.title, name)) != name:
+                raise ValueError(
+                    f"{other} and {name} are both called {one.title} (title): no sentence of a"
+                    " catalogue could tell them apart"
+                )
+        return self
+
     def _columns_read(self, name: str, product: Product) -> dict[ColumnName, int | None]:
         """Return the columns of a product that are read, and their lengths."""
         spectrum = self.spectra[name]

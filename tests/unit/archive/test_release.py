@@ -152,6 +152,7 @@ def test_a_quantity_is_what_it_is_taken_for(tmp_path, column, change, message):
         ("tables.gaia_source.columns.has_rvs.dtype", "int16", r"values is \[True\], but .* int16"),
         ("spectra.xp.low_sig_to_noise", 5.0, "low_sig_to_noise needs sig_to_noise"),
         ("photometry.photometry.colours", [["bp", "rp"], ["g", "rp"], ["g", "g"]], "says nothing"),
+        ("spectra.xp.title", "RVS", "rvs and xp are both called RVS"),
         ("spectra.any", None, "can be called any: the program has something of that name"),
     ],
 )
