@@ -39,11 +39,10 @@ from catalog_builder.contract.columns import (
 )
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.description import Description, load_description
-from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import WORD_BITS, FlagSchema
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, refuse_twice
-from catalog_builder.contract.places import Thing, colours_of
+from catalog_builder.contract.places import Thing
 from catalog_builder.contract.templates import (
     Filler,
     Words,
@@ -197,17 +196,6 @@ class CatalogSchema(Description):
     def names(self) -> tuple[str, ...]:
         """Names of the stored columns, in order."""
         return tuple(column.name for column in self.columns)
-
-    @property
-    def copied(self) -> tuple[str, ...]:
-        """Names of the stored columns that come from the features as they are."""
-        labels, inputs = self.labels.names, self.inputs
-        made = {name for label in labels for name in label_columns(label)}
-        made |= {correlation_column(*pair) for pair in combinations(labels, 2)}
-        made |= {*distances_of(inputs), *self.flags.columns, "quality_tier"}
-        made |= {column for column, _, _ in colours_of(inputs)}
-        made |= {f"{name}_map_{axis}" for name in inputs.lines for axis in "xy"}
-        return tuple(name for name in self.names if name not in made)
 
     @property
     def digest(self) -> str:

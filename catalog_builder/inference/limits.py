@@ -60,7 +60,7 @@ def refuse_lost_predictions(books: Mapping[str, Any], model: Path, limit: float)
     )
 
 
-def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> None:
+def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> list[str]:
     """Find out which columns cannot be filled, before anything is ingested or trained.
 
     Parameters
@@ -70,11 +70,16 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> None:
     release : ReleaseSpec
         Of the archive, from whose tables columns are copied.
 
+    Returns
+    -------
+    list of str
+        Columns that the release does not describe, and that are null for every star.
+
     Raises
     ------
     ConfigError
-        If a column is neither made here nor described by the release, or is in another unit there;
-        the message names it.
+        If a column is neither made here nor described by the release and has no null, or is in
+        another unit there; the message names it.
     """
     described = {
         name: column
@@ -82,7 +87,8 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> None:
         for name, column in release.tables[table].columns.items()
     }
     filled = {*_made(schema), *described}
-    if lacking := [name for name in schema.names if name not in filled]:
+    absent = [name for name in schema.names if name not in filled]
+    if lacking := [name for name in absent if not schema[name].nullable]:
         raise ConfigError(
             f"The catalogue has the columns {', '.join(lacking)}, copied from the archive, but"
             f" release {release.name} describes none of that name in"
@@ -94,13 +100,14 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> None:
     labels = {name for label in schema.labels.names for name in label_columns(label)}
     for column in schema.columns:
         found = None if column.name in labels else described.get(column.name)
-        if found is not None and not same_unit(found.unit, column.unit):
+        if found is not None and found.unit and not same_unit(found.unit, column.unit):
             table = release.home_of(column.name)
             raise ConfigError(
                 f"tables.{table}.columns.{column.name} of release {release.name} is in"
-                f" {found.unit or 'no unit'!r}; the catalogue has it in {column.unit or 'none'!r}.",
+                f" {found.unit!r}; the catalogue has it in {column.unit or 'none'!r}.",
                 "Nothing is converted: correct the unit, or describe a column that has it.",
             )
+    return absent
 
 
 def _made(schema: CatalogSchema) -> Iterator[str]:

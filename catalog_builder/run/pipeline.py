@@ -283,26 +283,13 @@ class Pipeline:
             self.config.model.refuse_too_large(self.contract)
             _ = self.label_file
         if self.wanted & {"training-set", "predict", "publish"}:
-            refuse_other_columns(self.schema, self.release)
+            for column in refuse_other_columns(self.schema, self.release):
+                self.driver.events.warn(
+                    f"release {self.release.name} describes no {column}: it will be null for every"
+                    " star of the catalogue"
+                )
         if "publish" in self.wanted:
             formats_of(self.config.publish.formats, self.schema)
-        if "predict" in self.wanted:
-            self._tell_absent_columns()
-
-    def _tell_absent_columns(self) -> None:
-        """Warn of columns that are null for every star, since the release has none of them."""
-        release = self.release
-        made = {"parallax_corrected", *(f"has_{name}" for name in self.contract.inputs.names)}
-        made.update(*(release.scalars_of(name) for name in release.spectra))
-        absent = [
-            name
-            for name in self.schema.copied
-            if name not in made and release.home_of(name) is None
-        ]
-        if absent:
-            self.driver.events.warn(
-                f"{release.name} has no {', '.join(absent)}: null for every star of the catalogue"
-            )
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made.

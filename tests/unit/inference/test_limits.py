@@ -44,15 +44,20 @@ def test_so_many_that_it_stops(rejected, error, words):
     assert refusal.value.way_out
 
 
-def test_columns_that_nothing_fills_are_named_before_a_run():
+def test_columns_that_nothing_fills_are_null_or_named_before_a_run():
     release = load_release("dr3")
     for contract in (default_contract(), THIRTY, THREE_SPECTRA):
-        refuse_other_columns(CatalogSchema.of(contract), release)
+        assert refuse_other_columns(CatalogSchema.of(contract), release) == []
     table = release.tables["gaia_source"]
     columns = {name: one for name, one in table.columns.items() if name not in {"ruwe", "dec"}}
     tables = {**release.tables, "gaia_source": table.model_copy(update={"columns": columns})}
-    with pytest.raises(ConfigError, match="columns dec, ruwe, copied from the archive"):
-        refuse_other_columns(default_schema(), release.model_copy(update={"tables": tables}))
+    lesser = release.model_copy(update={"tables": tables})
+    assert refuse_other_columns(default_schema(), lesser) == ["dec", "ruwe"]
+    schema = default_schema()
+    extra = schema["source_id"].model_copy(update={"name": "solution_id"})
+    columns = (schema.all_columns[0], extra, *schema.all_columns[1:])
+    with pytest.raises(ConfigError, match="columns solution_id, copied from the archive"):
+        refuse_other_columns(schema.model_copy(update={"all_columns": columns}), release)
 
 
 @pytest.mark.parametrize(("column", "unit"), [("parallax", "arcsec"), ("ra", "rad"), ("ruwe", "K")])
