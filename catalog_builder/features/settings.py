@@ -30,6 +30,11 @@ class IngestSettings(Section):
         description="Seal a catalogue although of some partition nothing could be read, not even"
         " how many sources are lost with it.",
     )
+    gate: bool = Field(
+        True,
+        description="Before anything is ingested, look at one file of each table, and refuse an"
+        " archive that is not what the release description says.",
+    )
     verify_checksums: bool = Field(
         True, description="Compare every input file with the archive's own checksum list, if any."
     )

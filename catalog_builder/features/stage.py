@@ -60,7 +60,7 @@ STAGE = Stage("ingest", version=10, work=_work, expendable=True, incomplete=went
 
 #: Settings, and parts of a description, that do not change what is made of a partition: words, and
 #: what is done with the features afterwards.
-_NO_MATTER = {"block_rows", "max_rejected", "accept_lost"}
+_NO_MATTER = {"block_rows", "max_rejected", "accept_lost", "gate"}
 _WORDS: Any = {
     "title": True,
     "credit": True,

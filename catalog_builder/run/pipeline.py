@@ -32,6 +32,7 @@ from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
+from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
@@ -44,7 +45,7 @@ from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.tasks import Stage, Task
+from catalog_builder.runtime.tasks import Stage, Task, review
 from catalog_builder.training import stage as teaching
 
 #: The steps in order, each also a command, and what it makes: a property of the pipeline.
@@ -91,6 +92,8 @@ class Pipeline:
         self.workdir = driver.workdir
         self.release: ReleaseSpec = load_release(config.release)
         self.seconds: dict[str, float] = {}
+        #: What the gate before the ingest saw, where anything was to be ingested.
+        self.gate: GateReport | None = None
         #: Receipts of the partitions that could not be ingested, only counted; and why.
         self.census: list[Receipt] = []
         self.given_up: dict[str, str] = {}
@@ -148,6 +151,8 @@ class Pipeline:
         settings = self.config.ingest
         context = ingesting.IngestContext(self.workdir, self.release, settings)
         tasks = ingesting.plan(self.partitions, self.release, settings)
+        if settings.gate and "ingest" in self.wanted and review(self.workdir, tasks).todo:
+            self.gate = pass_gate(self.partitions, self.release, self.driver.events)
         if is_marked_archive(self.archive):
             tasks = [task.of_simulated_stars() for task in tasks]
         receipts = self._step("ingest", ingesting.STAGE, context, tasks)

@@ -119,7 +119,8 @@ def plan_in_words(
         plan = make_plan(pipeline)
         plan.refuse_if_it_cannot_fit()
         state = state_in_words(pipeline, driver, wanted)
-    return "\n\n".join(filter(None, (plan.in_words(), state, submitted)))
+    gate = "" if pipeline.gate is None else pipeline.gate.in_words()
+    return "\n\n".join(filter(None, (plan.in_words(), gate, state, submitted)))
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

@@ -144,6 +144,15 @@ class FitsTable:
             kind = "f"
         return kind, variable is not None or bool(field.shape)
 
+    def length(self, name: str) -> int:
+        """Return how many elements a column of arrays has in its first row that has any."""
+        if _variable_type(self._columns[name]) is None:
+            return math.prod(self._dtype[name].shape)
+        content = self._read(self._stream, self._start, 64 * self._row_bytes)
+        complete = min(len(content) // self._row_bytes, self.n_rows)
+        lengths = np.frombuffer(content, self._dtype, count=complete)[name][:, 0]
+        return int(lengths[np.argmax(lengths > 0)]) if complete else 0
+
     def _scaling(self, name: str) -> Scaling:
         column = self._columns[name]
         return Scaling.of(f"{self.url}: column {name}", column.bscale, column.bzero, column.null)

@@ -1,0 +1,1 @@
+"""What an archive is, and whether it is what its description says."""

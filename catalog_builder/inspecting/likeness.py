@@ -1,0 +1,137 @@
+"""Which column of a file a described one may be where names differ: by a stated likeness."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+#: Two columns that are less alike are not taken for the same.
+LEAST: Final = 0.62
+#: Words of names that say the same.
+_SAME: Final = {
+    "err": "error",
+    "sigma": "error",
+    "e": "error",
+    "unc": "error",
+    "uncertainty": "error",
+    "id": "id",
+    "ident": "id",
+    "identifier": "id",
+    "magnitude": "mag",
+    "coeff": "coefficient",
+    "coeffs": "coefficient",
+    "coefs": "coefficient",
+    "coef": "coefficient",
+    "coefficients": "coefficient",
+    "corr": "correlation",
+    "correlations": "correlation",
+    "errors": "error",
+    "rightascension": "ra",
+    "declination": "dec",
+    "raj2000": "ra",
+    "dej2000": "dec",
+    "plx": "parallax",
+    "fluxes": "flux",
+    "snr": "sn",
+}
+#: Words that tell little.
+_WEAK: Final = {"mean", "spec", "spectrum", "value", "gaia", "the", "of", "in", "used"}
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """A column of a file that may be a described one.
+
+    Attributes
+    ----------
+    name : str
+        In the file.
+    share : float
+        0 to 1: by words of the names, their letters, and whether the units are the same.
+    """
+
+    name: str
+    share: float
+
+
+def likeness(described: str, found: str, *, same_unit: bool = False) -> float:
+    """Return how alike two columns are, 0 to 1."""
+    if described.lower() == found.lower():
+        return 1.0
+    letters = difflib.SequenceMatcher(None, _plain(described), _plain(found)).ratio()
+    left, right = _words(described), _words(found)
+    both = sum(_weight(word) for word in left & right)
+    words = both / max(1e-9, sum(_weight(word) for word in left | right))
+    inside = both / max(1e-9, min(sum(map(_weight, left)) or 1.0, sum(map(_weight, right)) or 1.0))
+    share = max(letters, 0.5 * (words + inside))
+    return min(0.99, share + 0.08 * same_unit)
+
+
+def match_names(
+    described: Mapping[str, Iterable[str]],
+    found: Iterable[str],
+    fits: Mapping[str, set[str]],
+    same_units: Mapping[str, set[str]],
+) -> dict[str, Likeness]:
+    """Find for each described column the one of a file that is most like it, each used once.
+
+    Parameters
+    ----------
+    described : mapping of str to iterable of str
+        Canonical names, and the names that they may have in files.
+    found : iterable of str
+        Names in the file.
+    fits, same_units : mapping of str to set of str
+        By canonical name, columns of the file of a kind that is possible, and of the same unit.
+
+    Returns
+    -------
+    dict of str to Likeness
+        Of the columns for which one was found; 1 where the name is the same.
+    """
+    names = list(found)
+    pairs = sorted(
+        (
+            (max(_likeness(each, name, canonical, same_units) for each in natives), canonical, name)
+            for canonical, natives in described.items()
+            for name in names
+            if name in fits.get(canonical, set())
+        ),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )
+    matched: dict[str, Likeness] = {}
+    taken: set[str] = set()
+    for share, canonical, name in pairs:
+        if share >= LEAST and canonical not in matched and name not in taken:
+            matched[canonical] = Likeness(name, share)
+            taken.add(name)
+    return matched
+
+
+def _likeness(native: str, name: str, canonical: str, same_units: Mapping[str, set[str]]) -> float:
+    return likeness(native, name, same_unit=name in same_units.get(canonical, set()))
+
+
+def most_alike(name: str, others: Iterable[str]) -> Likeness | None:
+    """Return which of some names is most like one; None where none is."""
+    best = max(
+        ((likeness(name, other), other) for other in others), default=(0.0, ""), key=lambda x: x[0]
+    )
+    return Likeness(best[1], best[0]) if best[0] >= LEAST else None
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _words(name: str) -> frozenset[str]:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    words = (word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word)
+    return frozenset(_SAME.get(word, word) for word in words)
+
+
+def _weight(word: str) -> float:
+    return 0.25 if word in _WEAK else 1.0

@@ -1,0 +1,199 @@
+"""What a look at one partition shows: headers, first rows of spectra, and their stars' columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.layout import Partition
+from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
+from catalog_builder.archive.readers.block import match_columns
+from catalog_builder.archive.readers.guard import unforeseen_as_damage
+from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
+from catalog_builder.ground.errors import InputError
+from catalog_builder.inspecting.raw import RawTable, read_raw
+
+Ids = NDArray[np.int64]
+Columns = dict[str, NDArray[Any]]
+
+#: Rows of a table of spectra that are looked at, and of a looked-up table at most.
+SPECTRA_ROWS: Final = 300
+SOURCE_ROWS: Final = 200_000
+_AT_ONCE: Final = 20_000
+#: Cells as they stand in the file, to be quoted.
+_QUOTED_ROWS: Final = 200
+
+
+@dataclass
+class TableView:
+    """One file of a table.
+
+    Attributes
+    ----------
+    file : FileRef
+        The file.
+    raw : RawTable
+        Its header and a few rows as they stand there.
+    absent : tuple of str
+        Described columns that it does not have.
+    columns : dict of str to ndarray
+        Of the good rows that were kept: the first ones of spectra, those of looked-up stars.
+    rows_read, bad_cells : int, dict of str to int
+        Rows looked at, and cells among them that are not what is described.
+    wrong_lengths : int
+        Rows with an array of another length.
+    ids : ndarray of int64
+        All source ids that were read.
+    complete : bool
+        Whether the whole file was read.
+    refused : InputError, optional
+        Why the file is not as described.
+    damaged : str
+        Why it could not be looked at; such files are the ingest's business.
+    """
+
+    file: FileRef
+    raw: RawTable | None = None
+    absent: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=dict)
+    rows_read: int = 0
+    bad_cells: dict[str, int] = field(default_factory=dict)
+    wrong_lengths: int = 0
+    ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    complete: bool = False
+    refused: InputError | None = None
+    damaged: str = ""
+
+    def note(self, block: Block) -> None:
+        """Count what a block has."""
+        self.rows_read += block.n_read
+        for name, count in block.cell_nulls.items():
+            self.bad_cells[name] = self.bad_cells.get(name, 0) + count
+        number = REASON_NUMBER[RejectReason.WRONG_ARRAY_LENGTH]
+        self.wrong_lengths += int((block.rejects.reasons == number).sum())
+        self.ids = np.concatenate([self.ids, block.columns["source_id"]])
+
+    def may_have(self, ids: Ids) -> NDArray[np.bool_]:
+        """Say which ids were read if the file has them."""
+        if self.complete:
+            return np.ones(ids.size, bool)
+        in_order = bool(self.ids.size and (np.diff(self.ids) > 0).all())
+        return ids <= self.ids[-1] if in_order else np.zeros(ids.size, bool)
+
+    def has(self, column: str) -> bool:
+        """Say whether the file has a described column."""
+        return self.raw is not None and column not in self.absent
+
+
+@dataclass(frozen=True)
+class View:
+    """One partition.
+
+    Attributes
+    ----------
+    partition : Partition
+        Its range and its files.
+    tables : mapping of str to TableView
+        The tables that it has files of.
+    """
+
+    partition: Partition
+    tables: Mapping[TableName, TableView]
+
+    def looked_up(self, column: str, ids: Ids, release: ReleaseSpec) -> NDArray[Any] | None:
+        """Return a looked-up table's column for some stars, NaN for those not found.
+
+        None where the column was not read: its file is damaged, absent, or has no such column.
+        """
+        home = release.home_of(column)
+        seen = None if home is None else self.tables.get(home)
+        if seen is None or not seen.has(column) or column not in seen.columns:
+            return None
+        known = seen.columns["source_id"]
+        values = np.full(ids.size, np.nan)
+        if known.size:
+            place = np.searchsorted(known, ids).clip(max=known.size - 1)
+            hit = known[place] == ids
+            values[hit] = seen.columns[column][place[hit]].astype(np.float64)
+        return values
+
+
+def look(partition: Partition, release: ReleaseSpec) -> View:
+    """Look at the files of a partition; nothing is raised for what is wrong with them."""
+    tables: dict[TableName, TableView] = {}
+    wanted: list[Ids] = []
+    for table in release.driving_tables:
+        if table in partition.files:
+            seen = tables[table] = _open(table, partition.files[table], release)
+            if not (seen.damaged or seen.refused):
+                _guarded(seen, lambda seen=seen, table=table: _read_spectra(seen, table, release))
+            wanted.append(seen.ids)
+    ids = np.unique(np.concatenate([np.empty(0, np.int64), *wanted]))
+    for table in release.looked_up:
+        if table in partition.files:
+            seen = tables[table] = _open(table, partition.files[table], release)
+            if not (seen.damaged or seen.refused):
+                _guarded(
+                    seen, lambda seen=seen, table=table: _read_sources(seen, table, release, ids)
+                )
+    return View(partition, tables)
+
+
+def _open(table: TableName, file: FileRef, release: ReleaseSpec) -> TableView:
+    seen = TableView(file)
+
+    def header() -> None:
+        raw = seen.raw = read_raw(file.url, _QUOTED_ROWS if table in release.looked_up else 3)
+        spec = release.tables[table]
+        optional = {
+            name: column.model_copy(update={"required": False})
+            for name, column in spec.columns.items()
+        }
+        places = match_columns(file.url, raw.names, spec, optional)
+        seen.absent = tuple(name for name in spec.columns if name not in places)
+
+    _guarded(seen, header)
+    return seen
+
+
+def _guarded(seen: TableView, work: Any) -> None:
+    try:
+        with unforeseen_as_damage(seen.file.url):
+            work()
+    except DamagedFileError as error:
+        seen.damaged = str(error)
+    except InputError as error:
+        seen.refused = error
+
+
+def _read_spectra(seen: TableView, table: TableName, release: ReleaseSpec) -> None:
+    blocks = read_blocks(seen.file, table, release, block_rows=SPECTRA_ROWS, check_first=False)
+    for block in blocks:
+        seen.note(block)
+        seen.columns = block.columns
+        break
+
+
+def _read_sources(seen: TableView, table: TableName, release: ReleaseSpec, ids: Ids) -> None:
+    blocks = read_blocks(seen.file, table, release, block_rows=_AT_ONCE, check_first=False)
+    kept: list[Columns] = []
+    for block in blocks:
+        seen.note(block)
+        hit = np.isin(block.columns["source_id"], ids)
+        kept.append({name: values[hit] for name, values in block.columns.items()})
+        past = ids.size and block.n_rows and block.columns["source_id"].min() > ids[-1]
+        if past or seen.rows_read >= SOURCE_ROWS:
+            break
+    else:
+        seen.complete = True
+    if kept:
+        found = {name: np.concatenate([some[name] for some in kept]) for name in kept[0]}
+        order = np.argsort(found["source_id"], kind="stable")
+        seen.columns = {name: values[order] for name, values in found.items()}

@@ -1,0 +1,182 @@
+"""The gate refuses archives that are not as described, and no other ones."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+import pytest
+
+from catalog_builder.archive.release import load_release
+from catalog_builder.ground.errors import InputError
+from tests.unit.inspecting.conftest import described, gate
+
+REAL = Path(__file__).parents[4] / "shared/data/real-dr3"
+GAIA, RVS = "gaia_source", "rvs_mean_spectrum"
+XP = "xp_continuous_mean_spectrum"
+
+
+def columns(content, table):
+    return content["tables"][table]["columns"]
+
+
+def rule(**keys):
+    return lambda content: content["spectra"]["rvs"]["normalisation"].update(keys)
+
+
+def grid(**keys):
+    return lambda content: content["spectra"]["rvs"]["grid"].update(keys)
+
+
+def swap_bands(content):
+    for name, spec in columns(content, XP).items():
+        if name.startswith(("bp_", "rp_")):
+            spec["names"] = [("rp_" if name.startswith("bp_") else "bp_") + name[3:]]
+
+
+def shift(by, level):
+    def change(content):
+        content["partition"].update(
+            source_id_shift=by, healpix_level=level, position_shift=by, position_level=level
+        )
+
+    return change
+
+
+#: What is wrong with a description, and what the refusal says of it.
+TRAPS = {
+    "0.2 nm": (grid(start=846.2), ["spectra.rvs.grid:", "to the red", "start is 846.00"]),
+    "half a sample of 0.025 nm": (
+        grid(start=845.9875),
+        ["spectra.rvs.grid:", "to the blue", "start is 846.00"],
+    ),
+    "air for vacuum": (
+        lambda content: content["spectra"]["rvs"].update(medium="air"),
+        ["spectra.rvs.grid:", "medium: vacuum"],
+    ),
+    "all of them constant": (
+        lambda content: content["spectra"]["rvs"].update(normalisation={"fixed": "constant"}),
+        ["spectra.rvs.normalisation:", "look like pseudo_continuum", "normalisation.fixed"],
+    ),
+    "all of them pseudo-continuum": (
+        rule(threshold=20.0),
+        ["spectra.rvs.normalisation:", "look like constant", "normalisation.threshold"],
+    ),
+    "threshold the other way": (
+        rule(below="constant", otherwise="pseudo_continuum"),
+        ["spectra.rvs.normalisation:", "normalisation.threshold"],
+    ),
+    "swapped bands": (swap_bands, ["spectra.xp.products:", "they are swapped", "Swap the names"]),
+    "a shift of another release": (
+        shift(35, 8),
+        ["partition.source_id_shift:", "do not lie in the range", "A shift of 43"],
+    ),
+    "a column with another name": (
+        lambda content: columns(content, GAIA)["grvs_mag"].update(names=["g_rvs_mag"]),
+        [
+            "spectra.rvs.normalisation.column:",
+            "has no column g_rvs_mag",
+            "tables.gaia_source.columns.grvs_mag",
+        ],
+    ),
+    "S/N elsewhere": (
+        lambda content: columns(content, GAIA)["rvs_spec_sig_to_noise"].update(names=["snr"]),
+        ["spectra.rvs.sig_to_noise:"],
+    ),
+    "the zero point's column": (
+        lambda content: columns(content, GAIA)["ecl_lat"].update(names=["beta"]),
+        ["parallax_zero_point.inputs.ecl_lat:", "ecl_lat"],
+    ),
+    "booleans spelt otherwise": (
+        lambda content: content["text"].update(true_tokens=["ja"], false_tokens=["nein"]),
+        ["tables.gaia_source.columns.has_rvs.dtype:", "are no bool (", "text.true_tokens"],
+    ),
+    "true for false": (
+        lambda content: content["text"].update(true_tokens=["false"], false_tokens=["true"]),
+        ["announced_by:", "announces 0%"],
+    ),
+    "another unit": (
+        lambda content: columns(content, GAIA)["parallax"].update(unit="arcsec"),
+        ["tables.gaia_source:", "'mas'", "'arcsec'"],
+    ),
+    "an array of another length": (
+        lambda content: (
+            content["spectra"]["rvs"]["grid"].update(count=961, step=0.025),
+            columns(content, RVS)["flux"].update(length=961),
+            columns(content, RVS)["flux_error"].update(length=961),
+        ),
+        ["tables.rvs_mean_spectrum.columns.flux.length:", "has 2401 elements, not 961"],
+    ),
+}
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_what_contradicts_is_refused_with_line_and_cure(trap, sky, tmp_path):
+    change, said = TRAPS[trap]
+    with pytest.raises(InputError) as refused:
+        gate(sky, described(tmp_path, change)).refuse()
+    for words in (*said, "ingest.gate=false"):
+        assert words in str(refused.value)
+
+
+def test_what_is_right_passes(sky):
+    report = gate(sky, load_release("dr3"))
+    assert report.findings == []
+    assert report.in_words().endswith("nothing against it.")
+    assert report.facts["spectra.rvs.grid"].startswith("triplet")
+    report.refuse()
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="no real data here")
+def test_the_real_archive_passes():
+    assert gate(REAL, load_release("dr3")).findings == []
+
+
+def rewrite(path, change):
+    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), 1))
+
+
+def rename(content):
+    return content.replace(b"grvs_mag", b"g_rvs_mag")
+
+
+@pytest.fixture
+def archive(sky, tmp_path):
+    return Path(shutil.copytree(sky, tmp_path / "archive"))
+
+
+def test_one_odd_file_is_left_to_the_ingest(archive):
+    first = min((archive / "gdr3/gaia_source").glob("GaiaSource_*"))
+    rewrite(first, rename)
+    assert gate(archive, load_release("dr3")).findings == []
+
+
+def test_files_that_all_differ_are_refused(archive):
+    for path in (archive / "gdr3/gaia_source").glob("GaiaSource_*"):
+        rewrite(path, rename)
+    (found,) = gate(archive, load_release("dr3")).findings
+    assert found.line == "spectra.rvs.normalisation.column"
+    assert "has g_rvs_mag, which is like it" in found.way_out
+
+
+def test_damage_is_left_to_the_ingest(archive):
+    first = min((archive / "gdr3/Spectroscopy/rvs_mean_spectrum").glob("Rvs*"))
+    first.write_bytes(b"<!DOCTYPE html><html></html>")
+    report = gate(archive, load_release("dr3"))
+    assert report.findings == []
+    assert any("HTML" in name for name in report.files)
+
+
+def test_ids_of_another_release(archive):
+    """The spectra's ids lie in their range, and no star of the source table has one of them."""
+
+    def renumber(content):
+        lines = (line.partition(b",") for line in content.split(b"\n"))
+        return b"\n".join(
+            b"%d,%s" % (int(first) + 1, rest) if first.isdigit() else first + comma + rest
+            for first, comma, rest in lines
+        )
+
+    for path in (archive / "gdr3/Spectroscopy/rvs_mean_spectrum").glob("Rvs*"):
+        rewrite(path, renumber)
+    lines = {found.line for found in gate(archive, load_release("dr3")).findings}
+    assert "tables.rvs_mean_spectrum.columns.source_id" in lines
