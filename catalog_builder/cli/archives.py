@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from catalog_builder.cli.options import (
     Quiet,
     Ranges,
     Workers,
+    given_path,
 )
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.run.config import load_config
@@ -146,6 +148,46 @@ def fetch(
         fetch_all = functools.partial(fetch_archive, *ask.args, **ask.keywords)
         report = fetch_all(on_progress=on_progress)
     typer.echo(report.to_text())
+
+
+@app.command()
+def inspect(
+    archive: Annotated[
+        str, typer.Argument(metavar="PATH|URL", help="The archive: its folder, or its address.")
+    ],
+    release: Annotated[
+        str, typer.Option(help="Release with which it is compared: a name or a YAML file.")
+    ] = "dr3",
+    draft: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path, metavar="FILE", help="Write a release description of it: OUT.yaml."
+        ),
+    ] = None,
+) -> None:
+    """Say what an archive has, whatever its layout, and draft its release description."""
+    from catalog_builder.inspecting.inspect import inspect_archive
+
+    if draft is not None and draft.suffix not in {".yaml", ".yml"}:
+        raise ConfigError(f"--draft {draft} is no YAML file.", "Let its name end in .yaml.")
+    if draft is not None and draft.exists():
+        raise ConfigError(f"--draft {draft} exists.", "Give a new name: it may have been edited.")
+    spec = load_release(release)
+    typer.echo(f"Looking at {archive} ...", err=True)
+    found = inspect_archive(archive, spec, _name_of(draft))
+    typer.echo(found.text)
+    if draft is None:
+        return
+    if found.problem is not None:
+        raise found.problem
+    draft.write_text(found.draft, encoding="utf-8")
+    typer.echo(f"\nDraft: {draft}; give it with --release once its lines are checked.")
+
+
+def _name_of(draft: Path | None) -> str:
+    """Return a release's name for a file: letters, digits and dots."""
+    plain = re.sub(r"[^A-Za-z0-9._-]", "-", "draft" if draft is None else draft.stem)
+    return plain if plain[0].isalnum() else f"draft{plain}"
 
 
 @contextmanager

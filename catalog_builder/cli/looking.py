@@ -133,13 +133,18 @@ def describe(
 
 @app.command()
 def doctor(
+    archive: Annotated[
+        str | None,
+        typer.Argument(metavar="[PATH|URL]", help="An archive to look at as the gate does."),
+    ] = None,
+    release: Annotated[str, typer.Option(help="Release that it should be.")] = "dr3",
     workdir: WorkdirPath = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     cluster: Cluster = None,
     tls: Tls = None,
 ) -> None:
-    """Say what works here: versions, cores, devices, memory, disk, cluster."""
+    """Say what works here: versions, cores, devices, memory, disk, cluster; and an archive."""
     from catalog_builder.looking.doctor import examine
     from catalog_builder.run.config import load_config
     from catalog_builder.runtime.signals import termination_as_interrupt
@@ -158,3 +163,12 @@ def doctor(
     typer.echo(report.text)
     if report.error is not None:
         raise report.error
+    if archive is not None:
+        from catalog_builder.archive.layout import list_partitions
+        from catalog_builder.archive.release import load_release
+        from catalog_builder.inspecting.gate import examine_archive
+
+        spec = load_release(release)
+        gate = examine_archive(list_partitions(archive, spec), spec)
+        typer.echo(f"archive    {gate.in_words()}")
+        gate.refuse()

@@ -131,13 +131,17 @@ def _read_fits(url: str, table: FitsTable, rows: int) -> RawTable:
                     filled = iter(values.tolist())
                     cells[name] = [next(filled) if n else None for n in column.lengths.tolist()]
                     continue
-                plain = values.tolist()
+                plain = [_words(value) for value in values.tolist()]
                 nulls = column.null.tolist()
                 cells[name] = [
                     None if null else value for value, null in zip(plain, nulls, strict=False)
                 ]
     units = {name: str(table.unit(name)) for name in kinds if table.unit(name) is not None}
     return RawTable(url, "fits", units, {name: kind for name, (kind, _) in kinds.items()}, cells)
+
+
+def _words(value: Any) -> Any:
+    return value.decode("ascii", "replace").strip() if isinstance(value, bytes) else value
 
 
 def _read_parquet(url: str, stream: Any, rows: int) -> RawTable:

@@ -1,0 +1,261 @@
+"""A release description drafted from what an archive has, each line with where it is from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableSpec
+from catalog_builder.ground.errors import InputError
+from catalog_builder.inspecting.columns import uses
+from catalog_builder.inspecting.draft_spectra import draft_rules, draft_spectra
+from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.inspecting.match import LookedTable, Match, match_table
+from catalog_builder.inspecting.measure import FoundPartition, measure_partition
+from catalog_builder.inspecting.profile import truths
+
+#: Columns elsewhere that are less alike than this are not taken from there.
+_ELSEWHERE: Final = 0.8
+_FORMATS: Final = {"fits.gz": "fits", "pq": "parquet"}
+
+
+def make_draft(
+    name: str, release: ReleaseSpec, matches: Sequence[Match], others: Sequence[LookedTable]
+) -> Draft:
+    """Draft a description of an archive from an older release and what was found.
+
+    Parameters
+    ----------
+    name : str
+        Of the new release.
+    release : ReleaseSpec
+        The older one.
+    matches : sequence of Match
+        Its tables that were found.
+    others : sequence of LookedTable
+        Groups of files that are none of them: missing columns are looked for there.
+
+    Raises
+    ------
+    InputError
+        If the source table or every table of spectra was not found.
+    """
+    by_table = {match.table: match for match in matches}
+    if release.source_table not in by_table:
+        raise InputError(
+            f"No table of the archive is like {release.source_table}: nothing can be drafted.",
+            "Give the folder above the tables, or --release with a description nearer to it.",
+        )
+    if not any(table in by_table for table in release.driving_tables):
+        raise InputError(
+            f"No table of the archive is like {' or '.join(release.driving_tables)}: nothing can"
+            " be drafted.",
+            "Give the folder above the tables, or --release with a description nearer to it.",
+        )
+    draft = Draft(release.model_dump(mode="json", exclude_defaults=True))
+    draft.put(("name",), name, CHECK)
+    draft.put(("title",), f"{release.title} (draft)", CHECK)
+    draft.marks[("credit",)] = draft.marks[("reference_epoch",)] = CHECK
+    if "download" in draft.content:
+        draft.drop(("download",), "it is where the older release lies")
+    _draft_partition(draft, measure_partition(matches, release.partition), release)
+    _draft_tables(draft, by_table, release)
+    _draft_joined(draft, by_table, others, release)
+    _remark_of_missing(draft, by_table, release)
+    _keep_unused(draft, release)
+    _draft_text(draft, matches)
+    _draft_checksums(draft, matches)
+    draft_spectra(draft, by_table, release)
+    draft_rules(draft, release)
+    return draft
+
+
+def _draft_partition(draft: Draft, found: FoundPartition, release: ReleaseSpec) -> None:
+    rule = release.partition
+    if found.pattern is None:
+        draft.marks[("partition", "range_pattern")] = f"{CHECK}: file names have no range"
+    else:
+        draft.put(("partition", "range_pattern"), found.pattern, FOUND)
+    if found.shift is None or found.level is None:
+        draft.marks[("partition", "source_id_shift")] = f"{CHECK}: ids do not lie in file ranges"
+        return
+    draft.put(("partition", "source_id_shift"), found.shift, f"{FOUND}, in {found.files} files")
+    draft.put(("partition", "healpix_level"), found.level, f"{FOUND}, by the shift")
+    if found.shift - rule.position_shift != 2 * (rule.position_level - found.level):
+        draft.put(("partition", "position_level"), found.level, CHECK)
+        draft.put(("partition", "position_shift"), found.shift, CHECK)
+
+
+def _draft_tables(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
+    for table, spec in release.tables.items():
+        match = by_table.get(table)
+        if match is None:
+            draft.drop(("tables", table), "no files are like it")
+            continue
+        _place(draft, table, match.looked)
+        for name in spec.columns:
+            _draft_column(draft, (table, name), match, spec)
+    driving = [table for table in release.driving_tables if table in by_table]
+    if driving != list(release.driving_tables):
+        draft.put(("driving_tables",), driving, FOUND)
+    joined = [table for table in release.joined_tables if table in by_table]
+    if joined != list(release.joined_tables):
+        draft.put(("joined_tables",), joined, FOUND)
+
+
+def _place(draft: Draft, table: str, looked: LookedTable) -> None:
+    group = looked.group
+    where = f"{CHECK}: files in many folders are not read" if "*" in group.folder else FOUND
+    draft.put(("tables", table, "folders"), [group.folder or "."], where)
+    draft.put(("tables", table, "stem"), group.stem or "?", FOUND if group.stem else CHECK)
+    ending = _FORMATS.get(group.ending, group.ending)
+    mark = FOUND if ending == group.ending else f"{CHECK}: files end in {group.ending}"
+    draft.put(("tables", table, "formats"), [ending], mark)
+
+
+def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: TableSpec) -> None:
+    table, name = place
+    path: Path = ("tables", table, "columns", name)
+    found, profile, column = match.columns.get(name), match.profile(name), spec.columns[name]
+    if found is None or profile is None:
+        del draft.content["tables"][table]["columns"][name]
+        return
+    made = dict(draft.content["tables"][table]["columns"][name])
+    natives = spec.native_names(name)
+    mark = FOUND
+    made.pop("names", None)
+    if found.name.lower() != name:
+        made["names"] = [found.name]
+    if found.name.lower() not in {native.lower() for native in natives}:
+        by = "values" if name == "source_id" and found.share == 0.5 else f"{found.share:.2f}"
+        mark = f"{CHECK}: taken for it by likeness ({by})"
+    if column.length is not None and profile.length and profile.length != column.length:
+        made["length"] = profile.length
+        mark = f"{mark}; {column.length} before"
+    if column.dtype == "bool" and profile.kind == "integer":
+        made["dtype"] = profile.dtype
+        values = ", ".join(f"{value} ({count})" for value, count in profile.values.items())
+        mark = f"{CHECK}: no boolean any more, but {values or 'integers'}"
+    draft.put(path, made, mark)
+
+
+def _remark_of_missing(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
+    tables = draft.content["tables"]
+    elsewhere = {
+        name
+        for table in draft.content.get("joined_tables", [])
+        for name in tables[table]["columns"]
+    }
+    for table, spec in release.tables.items():
+        match = by_table.get(table)
+        if match is None:
+            continue
+        looked_up = table in release.looked_up
+        missing = [
+            name
+            for name in spec.columns
+            if name not in match.columns and not (looked_up and name in elsewhere)
+        ]
+        if missing:
+            draft.remarks.append(
+                f"tables.{table}.columns: {match.looked.group.name} has nothing like"
+                f" {', '.join(missing)}"
+            )
+
+
+def _draft_joined(
+    draft: Draft,
+    by_table: dict[str, Match],
+    others: Sequence[LookedTable],
+    release: ReleaseSpec,
+) -> None:
+    """Look for columns that the source table lost in tables that the description has not."""
+    source = release.tables[release.source_table]
+    kept = draft.content["tables"][release.source_table]["columns"]
+    missing = {name: spec for name, spec in source.columns.items() if name not in kept}
+    for looked in others:
+        if not missing or not looked.profiles:
+            continue
+        spec = source.model_copy(
+            update={"columns": {"source_id": source.columns["source_id"], **missing}}
+        )
+        match = match_table(release.source_table, spec, looked)
+        found = [
+            name
+            for name in missing
+            if name in match.columns and match.columns[name].share > _ELSEWHERE
+        ]
+        key = match.columns.get("source_id")
+        if not found or key is None or key.share < _ELSEWHERE:
+            continue
+        table = _table_name(looked)
+        if table in draft.content["tables"]:
+            continue
+        dumped = source.model_dump(mode="json", exclude_defaults=True)["columns"]
+        draft.put(("tables", table), {"columns": {}}, FOUND)
+        _place(draft, table, looked)
+        columns = draft.content["tables"][table].pop("columns")
+        draft.content["tables"][table]["columns"] = columns
+        for name in ("source_id", *found):
+            columns[name] = dumped[name]
+            _draft_column(draft, (table, name), match, spec)
+            missing.pop(name, None)
+        joined = [*draft.content.get("joined_tables", []), table]
+        draft.put(("joined_tables",), joined, FOUND)
+        by_table[table] = match
+
+
+def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
+    """Keep columns that no rule uses: they are null, and so is what is made of them."""
+    used = {use.column for use in uses(release)}
+    for spectrum in release.spectra.values():
+        for product in spectrum.products:
+            used |= {"" if product.announced_by is None else product.announced_by.column}
+    homes = [release.source_table, *draft.content.get("joined_tables", [])]
+    there = {name for table in homes for name in draft.content["tables"][table]["columns"]}
+    source = release.tables[release.source_table]
+    dumped = source.model_dump(mode="json", exclude_defaults=True)["columns"]
+    for name, spec in source.columns.items():
+        if name not in there and name not in used and not spec.required:
+            path: Path = ("tables", release.source_table, "columns", name)
+            draft.put(path, dumped[name], f"{CHECK}: no column like it; null for every star")
+
+
+def _table_name(looked: LookedTable) -> str:
+    last = looked.group.folder.rsplit("/", 1)[-1] or looked.group.stem
+    plain = "".join(letter if letter.isalnum() else "_" for letter in last.lower()).strip("_")
+    return plain if plain and plain[0].isalpha() else f"table_{plain}"
+
+
+def _draft_checksums(draft: Draft, matches: Sequence[Match]) -> None:
+    """Name the lists that lie beside the files; the algorithm is told by their names."""
+    names = Counter(name for match in matches for name in match.looked.group.sums)
+    if not names:
+        draft.drop(("checksums",), "no checksum list was found")
+        return
+    name = names.most_common(1)[0][0]
+    told = next((each for each in ("sha256", "sha1", "md5") if each in name.lower()), None)
+    made = {"file_name": name, "algorithm": told or "md5"}
+    draft.put(("checksums",), made, FOUND if told else f"{CHECK}: the algorithm")
+
+
+def _draft_text(draft: Draft, matches: Sequence[Match]) -> None:
+    """Add spellings of nulls and booleans that the older release has not."""
+    found: dict[str, list[str]] = {"null_tokens": [], "true_tokens": [], "false_tokens": []}
+    for match in matches:
+        for name, likeness in match.columns.items():
+            profile = match.looked.profiles[likeness.name]
+            found["null_tokens"] += [word for word in profile.null_spellings if word != "(null)"]
+            declared = draft.content["tables"].get(match.table, {}).get("columns", {}).get(name)
+            if declared and declared["dtype"] == "bool" and profile.kind == "boolean":
+                true, false = truths(list(profile.values))
+                found["true_tokens"] += true
+                found["false_tokens"] += false
+    for key, tokens in found.items():
+        known = draft.content["text"][key]
+        lowered = {token.lower() for token in known}
+        new = list(dict.fromkeys(t.lower() for t in tokens if t.lower() not in lowered))
+        if new:
+            draft.put(("text", key), [*known, *new], f"{FOUND}: {', '.join(new)}")

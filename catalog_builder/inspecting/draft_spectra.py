@@ -1,0 +1,160 @@
+"""The spectra of a drafted release, and the rules that its columns allow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.inspecting.match import Match
+from catalog_builder.inspecting.measure import Lines, band_counts, measure_lines
+
+
+def draft_spectra(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
+    """Draft products, grids, media, frames and numbers of coefficients from what is measured."""
+    for name, spectrum in release.spectra.items():
+        path: Path = ("spectra", name)
+        there = [
+            place for place, product in enumerate(spectrum.products) if product.table in by_table
+        ]
+        if not there:
+            draft.drop(path, "none of its tables was found")
+            continue
+        products = [draft.content["spectra"][name]["products"][place] for place in there]
+        draft.put((*path, "products"), products, FOUND)
+        for place in there:
+            product = spectrum.products[place]
+            match = by_table[product.table]
+            made = products[there.index(place)]
+            _draft_announcement(draft, name, made, release)
+            if isinstance(spectrum, LineSpectrum):
+                lines = measure_lines(match, product, spectrum)
+                if lines is not None:
+                    draft.lines[name] = lines
+                    _draft_lines(draft, name, lines, spectrum)
+            elif product.bands:
+                counts = {**product.bands, **band_counts(match, product)}
+                made["bands"] = counts
+                if counts != dict(product.bands):
+                    made["basis"] = f"xp_{len(counts)}_bands_to_be_made"
+                    draft.marks[(*path, "products")] = (
+                        f"{CHECK}: {counts} coefficients, and matrices of these are not shipped"
+                    )
+            else:
+                _draft_samples(draft, name, match, product.flux)
+
+
+def _draft_announcement(
+    draft: Draft, name: str, made: dict[str, Any], release: ReleaseSpec
+) -> None:
+    said = made.get("announced_by")
+    if said is None:
+        return
+    tables = draft.content["tables"]
+    homes = [release.source_table, *draft.content.get("joined_tables", [])]
+    home = next((t for t in homes if said["column"] in tables[t]["columns"]), None)
+    if home is None:
+        del made["announced_by"]
+        draft.remarks.append(
+            f"spectra.{name}: {said['column']} was not found; nothing announces {made['table']}"
+        )
+        return
+    said.pop("table", None)
+    if home != release.source_table:
+        said["table"] = home
+    column = tables[home]["columns"][said["column"]]
+    if column["dtype"] != "bool" and "values" not in said:
+        mark = draft.marks.get(("tables", home, "columns", said["column"]), "")
+        values = [int(word) for word in mark.replace("(", " ").split() if word.isdigit()][::2]
+        said["values"] = [value for value in values if value] or [1]
+        draft.marks[("spectra", name, "products")] = (
+            f"{CHECK}: which values of {said['column']} announce a spectrum"
+        )
+
+
+def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) -> None:
+    path: Path = ("spectra", name)
+    grid = {"start": lines.start, "step": lines.step, "count": lines.count, "unit": "nm"}
+    is_as_described = lines.described is not None and lines.start == spectrum.grid.start
+    if is_as_described and lines.described is not None:
+        grid = spectrum.grid.model_dump(mode="json")
+        mark = f"{FOUND}: the triplet lies {lines.described.nanometres:+.4f} nm from its place"
+    elif lines.found is not None:
+        off = lines.found
+        mark = (
+            f"{FOUND} by the triplet: {off.start:.4f} +- {off.start_error:.4f},"
+            f" {off.step:.6f} in vacuum"
+        )
+    else:
+        mark = f"{CHECK}: the triplet is not seen"
+        if lines.count != spectrum.grid.count:
+            # As many samples over the same wavelengths.
+            span = spectrum.grid.step * (spectrum.grid.count - 1)
+            grid = spectrum.grid.model_dump(mode="json") | {
+                "count": lines.count,
+                "step": round(span / max(1, lines.count - 1), 6),
+            }
+    draft.put((*path, "grid"), grid, mark)
+    if lines.medium != draft.content["spectra"][name].get("medium", "vacuum"):
+        draft.put((*path, "medium"), lines.medium, f"{FOUND}: the start is round in it")
+    frame = "rest" if lines.at_rest else "barycentric"
+    if np.isfinite(lines.scatter):
+        draft.put(
+            (*path, "frame"), frame, f"{FOUND}: the triplet scatters by {lines.scatter:.1f} km/s"
+        )
+
+
+def _draft_samples(draft: Draft, name: str, match: Match, flux: str) -> None:
+    profile = match.profile(flux)
+    grid = draft.content["spectra"][name]["grid"]
+    if profile is None or profile.length is None or profile.length == grid["count"]:
+        return
+    made = {**grid, "count": profile.length}
+    draft.put(("spectra", name, "grid"), made, f"{CHECK}: {profile.length} samples")
+
+
+def draft_rules(draft: Draft, release: ReleaseSpec) -> None:
+    """Take out or change rules whose columns are gone."""
+    tables = draft.content["tables"]
+    homes = [release.source_table, *draft.content.get("joined_tables", [])]
+    columns = {name for table in homes for name in tables[table]["columns"]}
+    zero_point = release.parallax_zero_point
+    if not set(zero_point.inputs.values()) <= columns:
+        gone = sorted(set(zero_point.inputs.values()) - columns)
+        draft.put(
+            ("parallax_zero_point",), {"rule": "none"}, f"{CHECK}: {', '.join(gone)} not found"
+        )
+    if release.parallax and not {"parallax", "parallax_error"} <= columns:
+        draft.put(("parallax",), False, f"{CHECK}: no parallax found")
+    for group, bands in release.photometry.items():
+        gone = [spec.column for spec in bands.bands.values() if spec.column not in columns]
+        if gone:
+            draft.drop(("photometry", group), f"{', '.join(gone)} not found")
+    for name, content in draft.content["spectra"].items():
+        own = {
+            column
+            for product in content["products"]
+            for column in tables[product["table"]]["columns"]
+        }
+        if content.get("sig_to_noise") not in {None, *columns, *own}:
+            draft.drop(("spectra", name, "sig_to_noise"), "it was not found; samples give one")
+        _draft_normalisation(draft, name, content.get("normalisation"), columns | own)
+
+
+def _draft_normalisation(
+    draft: Draft, name: str, rule: dict[str, Any] | None, columns: set[str]
+) -> None:
+    needed = rule and (rule.get("column") or rule.get("code"))
+    if needed and needed not in columns:
+        lines = draft.lines.get(name)
+        told = lines.medians.at_one[lines.medians.telling] if lines is not None else np.zeros(0)
+        fixed = "constant" if told.size and told.mean() > 0.5 else "pseudo_continuum"
+        share = f"{told.mean():.0%} of {told.size} medians are 1" if told.size else "not measured"
+        draft.put(
+            ("spectra", name, "normalisation"),
+            {"fixed": fixed},
+            f"{CHECK}: {needed} not found; {share}",
+        )

@@ -1,0 +1,170 @@
+"""Which group of files is which described table, and which of its columns is which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import ColumnSpec, TableName, TableSpec
+from catalog_builder.contract.units import same_unit
+from catalog_builder.ground.errors import InputError
+from catalog_builder.inspecting.groups import Group
+from catalog_builder.inspecting.likeness import Likeness, likeness, match_names
+from catalog_builder.inspecting.profile import Profile, profile_columns
+from catalog_builder.inspecting.raw import RawTable, read_raw
+
+#: Rows that are read of a table with arrays, and of one without.
+ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
+#: A group less like a described table is not taken for it.
+_LEAST_TABLE: Final = 0.4
+#: What a table of spectra must have to be one, of the score.
+_NAME_SHARE: Final = 0.3
+_LARGEST_SHIFTED_ID: Final = 1e9
+
+
+@dataclass(frozen=True)
+class LookedTable:
+    """One file of a group, and what its columns are.
+
+    Attributes
+    ----------
+    group : Group
+        The files.
+    url : str
+        The one that was read.
+    raw, profiles
+        Its first rows, and its columns.
+    problem : str
+        Why it could not be read; then it has no columns.
+    """
+
+    group: Group
+    url: str
+    raw: RawTable | None
+    profiles: dict[str, Profile]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A described table and the group of files that is most like it.
+
+    Attributes
+    ----------
+    table : str
+        Of the description.
+    looked : LookedTable
+        The group.
+    columns : dict of str to Likeness
+        By canonical name, the column of the file.
+    share : float
+        How alike the two are, 0 to 1.
+    """
+
+    table: TableName
+    looked: LookedTable
+    columns: dict[str, Likeness]
+    share: float
+
+    def profile(self, canonical: str) -> Profile | None:
+        """Return what a described column is in the file; None where it is missing."""
+        found = self.columns.get(canonical)
+        return None if found is None else self.looked.profiles[found.name]
+
+
+def look_at_group(group: Group) -> LookedTable:
+    """Read the first rows of a file of a group."""
+    url = group.example
+    try:
+        raw = read_raw(url, ARRAY_ROWS)
+        profiles = profile_columns(raw)
+        if not any(profile.kind == "array" for profile in profiles.values()):
+            raw = read_raw(url, SCALAR_ROWS)
+            profiles = profile_columns(raw)
+    except InputError as error:
+        return LookedTable(group, url, None, {}, str(error))
+    return LookedTable(group, url, raw, profiles)
+
+
+def match_tables(looked: Sequence[LookedTable], release: ReleaseSpec) -> list[Match]:
+    """Find for each described table the group that is most like it, each used once."""
+    pairs = sorted(
+        (
+            match_table(table, release.tables[table], one)
+            for table in release.tables
+            for one in looked
+            if one.profiles
+        ),
+        key=lambda match: -match.share,
+    )
+    found: dict[TableName, Match] = {}
+    taken: set[str] = set()
+    for match in pairs:
+        name = match.looked.group.name
+        if match.share >= _LEAST_TABLE and match.table not in found and name not in taken:
+            found[match.table] = match
+            taken.add(name)
+    return [found[table] for table in release.tables if table in found]
+
+
+def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match:
+    """Match the columns of one table, and say how alike the whole is."""
+    columns = match_names(
+        {name: spec.native_names(name) for name in spec.columns},
+        looked.profiles,
+        {name: _possible(name, column, looked.profiles) for name, column in spec.columns.items()},
+        {name: _of_unit(column, looked.profiles) for name, column in spec.columns.items()},
+    )
+    if "source_id" not in columns:
+        key = _key_by_values(looked.profiles, {each.name for each in columns.values()})
+        if key is not None:
+            columns["source_id"] = Likeness(key, 0.5)
+    weights = {name: 3.0 if column.required else 1.0 for name, column in spec.columns.items()}
+    share = sum(weights[name] * each.share for name, each in columns.items()) / sum(
+        weights.values()
+    )
+    if any(column.required and name not in columns for name, column in spec.columns.items()):
+        share *= 0.5
+    group = looked.group
+    named = max(
+        likeness(str(table), group.folder.rsplit("/", 1)[-1]),
+        likeness(spec.stem, group.stem or group.folder),
+    )
+    return Match(table, looked, columns, (1 - _NAME_SHARE) * share + _NAME_SHARE * named)
+
+
+def _possible(name: str, spec: ColumnSpec, profiles: Mapping[str, Profile]) -> set[str]:
+    """Return the columns of a file that have a kind that a described one can be of."""
+    if spec.length is not None:
+        kinds = {"array"}
+    elif spec.dtype == "bool":
+        kinds = {"boolean", "integer", "empty", "text"}
+    elif spec.dtype.startswith("int"):
+        kinds = {"integer", "boolean"} if name != "source_id" else {"integer"}
+    else:
+        kinds = {"float", "integer", "empty"}
+    fitting = {found for found, profile in profiles.items() if profile.kind in kinds}
+    if name == "source_id":
+        return {found for found in fitting if profiles[found].high > _LARGEST_SHIFTED_ID}
+    return fitting
+
+
+def _of_unit(spec: ColumnSpec, profiles: Mapping[str, Profile]) -> set[str]:
+    if not spec.unit:
+        return set()
+    return {
+        found
+        for found, profile in profiles.items()
+        if profile.unit and same_unit(profile.unit, spec.unit)
+    }
+
+
+def _key_by_values(profiles: Mapping[str, Profile], taken: set[str]) -> str | None:
+    """Return the first column of large integers, all different: identifiers."""
+    for name, profile in profiles.items():
+        large = profile.kind == "integer" and profile.low > _LARGEST_SHIFTED_ID
+        if large and name not in taken and len(profile.values) != 1:
+            return name
+    return None

@@ -1,0 +1,83 @@
+"""A drafted description as YAML, with a mark behind each line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+
+#: Keys whose mappings stand on one line.
+_FLAT: Final = {
+    "grid",
+    "model_grid",
+    "normalisation",
+    "announced_by",
+    "values",
+    "bands",
+    "checksums",
+}
+_MARK_AT: Final = 60
+
+
+def to_text(draft: Draft, older: str, about: str) -> str:
+    """Return the YAML of a draft: each line is found, from the older release, or to be checked.
+
+    Parameters
+    ----------
+    draft : Draft
+        The description.
+    older : str
+        Name of the release from which the other lines are.
+    about : str
+        What it was made from, for the head.
+    """
+    head = [
+        f"A draft, made by `catalog-builder inspect` from {about}.",
+        f"Lines marked `{FOUND}` were seen in its files, lines marked `{older}` are as in that"
+        " release,",
+        f"and lines marked `{CHECK}` are guesses.",
+        *draft.remarks,
+    ]
+    lines = [f"# {line}" for line in head]
+    lines += [""]
+    lines += _mapping(draft.content, (), draft.marks, older)
+    return "\n".join(lines) + "\n"
+
+
+def _mapping(
+    content: Mapping[str, Any], path: Path, marks: Mapping[Path, str], older: str
+) -> Iterator[str]:
+    indent = "  " * len(path)
+    for key, value in content.items():
+        here = (*path, key)
+        mark = marks.get(here, "")
+        if isinstance(value, Mapping) and value and not _is_flat(here, value):
+            yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
+            yield from _mapping(value, here, marks, older)
+            continue
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
+            for item in value:
+                yield _marked(f"{indent}  - {_inline(item)}", mark or older)
+            continue
+        yield _marked(f"{indent}{_inline(key)}: {_inline(value)}", mark or older)
+
+
+def _is_flat(path: Path, value: Mapping[str, Any]) -> bool:
+    in_columns = len(path) > 1 and path[-2] == "columns"
+    nested = any(isinstance(item, Mapping) for item in value.values())
+    return in_columns or (path[-1] in _FLAT and not nested)
+
+
+def _marked(line: str, mark: str) -> str:
+    return f"{line:<{_MARK_AT}}  # {mark}"
+
+
+def _inline(value: Any) -> str:
+    text = yaml.safe_dump(
+        value, default_flow_style=True, width=float("inf"), sort_keys=False, allow_unicode=True
+    )
+    return text.removesuffix("\n").removesuffix("\n...").strip()

@@ -1,0 +1,196 @@
+"""`inspect` says what an archive has, and drafts a description that loads."""
+
+import gzip
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from catalog_builder import cli
+from catalog_builder.archive.layout import list_partitions
+from catalog_builder.archive.readers import read_blocks
+from catalog_builder.archive.release import load_release
+from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.ground.errors import InputError
+from catalog_builder.inspecting.gate import examine_archive
+from catalog_builder.inspecting.inspect import inspect_archive
+from tests.unit.inspecting.conftest import described
+from tests.unit.inspecting.unforeseen import put_elsewhere
+
+
+def drafted(found, tmp_path):
+    file = tmp_path / "drafted.yaml"
+    file.write_text(found.draft)
+    return load_release(file)
+
+
+@pytest.fixture(scope="module")
+def known(sky):
+    return inspect_archive(str(sky), load_release("dr3"))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(sky, tmp_path_factory):
+    return put_elsewhere(sky, tmp_path_factory.mktemp("odd") / "archive")
+
+
+@pytest.fixture(scope="module")
+def unforeseen(elsewhere):
+    return inspect_archive(str(elsewhere), load_release("dr3"))
+
+
+def test_a_known_archive_is_found_as_it_is_described(known, sky, tmp_path):
+    assert known.problem is None
+    release, own = load_release("dr3"), drafted(known, tmp_path)
+    for table in release.tables:
+        assert own.tables[table].columns == release.tables[table].columns
+    assert own.spectra == release.spectra
+    assert own.partition.source_id_shift == 43
+    names = [[part.name for part in list_partitions(str(sky), spec)] for spec in (release, own)]
+    assert names[0] == names[1]
+    for words in (
+        "values 31 (",
+        "_MD5SUM.txt",
+        "100.0% of the ids lie in the range",
+        "probably         846 + 0.01 i nm, vacuum",
+        "frame            rest",
+        "by grvs_mag",
+        "100% of the correlations are positive definite",
+        "AGAINST dr3: Looked at",
+    ):
+        assert words in known.text
+
+
+def test_each_line_of_a_draft_says_where_it_is_from(known):
+    lines = [line for line in known.draft.splitlines() if line and not line.startswith("#")]
+    for line in lines:
+        if not line.rstrip().endswith(":"):
+            assert re.search(r"  # (found|dr3|to be checked)", line), line
+
+
+def test_an_unforeseen_archive_gives_a_draft_that_reads_it(unforeseen, elsewhere, tmp_path):
+    own = drafted(unforeseen, tmp_path)
+    assert "phot_g_mean_mag is g_mag? (likeness 0.81)" in unforeseen.text
+    assert "n.a." in own.text.null_tokens
+    assert own.joined_tables == ("flags",)
+    assert own.spectra["rvs"].products[0].announced_by.values == (3,)
+    rvs = own.spectra["rvs"]
+    assert (rvs.grid.start, rvs.grid.step, rvs.grid.count) == (846.0, 0.025, 961)
+    assert own.spectra["xp"].products[0].bands == {"bp": 51, "rp": 55}
+    assert "matrices of these are not shipped" in unforeseen.draft
+    partitions = list_partitions(str(elsewhere), own)
+    assert examine_archive(partitions, own).findings == []
+    # And a reader gives with it what was written.
+    (block, *_) = read_blocks(partitions[0].files["gaia_source"], "gaia_source", own)
+    assert np.isfinite(block.columns["phot_g_mean_mag"]).all()
+    assert np.isnan(block.columns["pseudocolour"]).any()
+    assert block.rejects.rows.size == 0
+
+
+@pytest.mark.parametrize(
+    ("shift", "start"), [(0.0125, 846.0125), (0.2, 846.2), (-0.2325, 846.0)], ids=str
+)
+def test_where_a_grid_begins(sky, tmp_path, shift, start):
+    """Half a sample; 0.2 nm; and wavelengths that are round in air."""
+    archive = put_elsewhere(sky, tmp_path / "odd", shift=shift)
+    found = inspect_archive(str(archive), load_release("dr3"))
+    rvs = drafted(found, tmp_path).spectra["rvs"]
+    assert isinstance(rvs, LineSpectrum)
+    if shift < 0:
+        assert rvs.medium == "vacuum"
+        assert rvs.grid.start == pytest.approx(845.7675, abs=0.003)
+    else:
+        assert rvs.grid.start == start
+    assert rvs.grid.step == 0.025
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda content: content["spectra"]["rvs"]["grid"].update(start=846.2),
+            ["(off)", "spectra.rvs.grid:"],
+        ),
+        (
+            lambda content: content["spectra"]["rvs"].update(medium="air"),
+            ["medium: vacuum"],
+        ),
+        (
+            lambda content: content["tables"]["gaia_source"]["columns"]["grvs_mag"].update(
+                names=["g_rvs_mag"]
+            ),
+            ["grvs_mag is grvs_mag? (likeness 0.9"],
+        ),
+        (
+            lambda content: content["partition"].update(
+                source_id_shift=35, healpix_level=8, position_shift=35, position_level=8
+            ),
+            ["source_id >> 43", "brings all of them there, HEALPix level 8"],
+        ),
+    ],
+)
+def test_a_wrong_description_shows(sky, tmp_path, change, words):
+    found = inspect_archive(str(sky), described(tmp_path, change))
+    for each in words:
+        assert each in found.text
+    own = drafted(found, tmp_path)
+    assert own.spectra["rvs"].grid.start == 846.0
+    assert own.spectra["rvs"].medium == "vacuum"
+    assert own.partition.source_id_shift == 43
+
+
+def test_other_spellings_are_found(sky, tmp_path):
+    archive = Path(shutil.copytree(sky, tmp_path / "archive"))
+    for path in (archive / "gdr3/gaia_source").glob("GaiaSource_*"):
+        content = gzip.decompress(path.read_bytes())
+        content = content.replace(b"True", b"Ja").replace(b"False", b"Nein")
+        path.write_bytes(gzip.compress(content.replace(b"null", b"MISSING"), 1))
+    found = inspect_archive(str(archive), load_release("dr3"))
+    text = drafted(found, tmp_path).text
+    assert ("ja" in text.true_tokens, "nein" in text.false_tokens) == (True, True)
+    assert "missing" in text.null_tokens
+    assert "are no bool (Ja, Nein)" in found.text
+
+
+def test_files_in_folders_by_region_are_named_and_not_claimed(elsewhere, tmp_path):
+    for path in elsewhere.rglob("rvs-*.parquet"):
+        folder = tmp_path / "archive/rvs/dataset" / f"region={path.stem[-4:]}"
+        folder.mkdir(parents=True)
+        shutil.copy(path, folder / "part.parquet")
+    shutil.copytree(elsewhere / "objects", tmp_path / "archive/objects")
+    found = inspect_archive(str(tmp_path / "archive"), load_release("dr3"))
+    assert "rvs/dataset/*/part*.parquet" in found.text
+    assert "to be checked: files in many folders are not read" in found.draft
+
+
+def test_what_is_no_archive(tmp_path):
+    with pytest.raises(InputError, match="has no files of tables"):
+        inspect_archive(str(tmp_path), load_release("dr3"))
+    with pytest.raises(InputError, match="not there"):
+        inspect_archive(str(tmp_path / "none"), load_release("dr3"))
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    found = inspect_archive(str(tmp_path), load_release("dr3"))
+    assert "like no described table" in found.text
+    assert "No table of the archive is like gaia_source" in str(found.problem)
+
+
+def command(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr(sys, "argv", ["catalog-builder", *map(str, arguments)])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    said = capsys.readouterr()
+    return end.value.code, said.out, said.err
+
+
+def test_the_command_writes_a_draft_once(sky, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "mine.yaml"
+    code, said, _ = command(monkeypatch, capsys, "inspect", sky, "--draft", out)
+    assert (code or 0, "SPECTRA rvs" in said) == (0, True)
+    assert load_release(out).name == "mine"
+    code, _, said = command(monkeypatch, capsys, "inspect", sky, "--draft", out)
+    assert (code, "exists" in said) == (3, True)
+    code, _, said = command(monkeypatch, capsys, "inspect", sky, "--draft", tmp_path / "x.json")
+    assert (code, "is no YAML file" in said) == (3, True)
