@@ -145,8 +145,8 @@ def lines_lines(name: str, lines: Lines, spectrum: LineSpectrum) -> Iterator[str
         verdict = "off" if abs(shift.nanometres) > LEAST_SHIFT else "as described"
         yield (
             f"  as described     {grid.start:.8g} + {grid.step:.6g} i {grid.unit},"
-            f" {spectrum.medium}: the triplet lies {shift.nanometres:+.4f} +- {shift.error:.4f} nm from its place"
-            f" ({verdict})"
+            f" {spectrum.medium}: the triplet lies {shift.nanometres:+.4f} +- {shift.error:.4f} nm"
+            f" from its place ({verdict})"
         )
     if np.isfinite(lines.scatter):
         frame = "rest" if lines.at_rest else "barycentric"
