@@ -131,7 +131,8 @@ def _read_fits(url: str, table: FitsTable, rows: int) -> RawTable:
                     filled = iter(values.tolist())
                     cells[name] = [next(filled) if n else None for n in column.lengths.tolist()]
                     continue
-                plain = [_words(value) for value in values.tolist()]
+                is_boolean = kinds[name][0] == "b"
+                plain = [value == 1 if is_boolean else _words(value) for value in values.tolist()]
                 nulls = column.null.tolist()
                 cells[name] = [
                     None if null else value for value, null in zip(plain, nulls, strict=False)

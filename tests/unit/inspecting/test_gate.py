@@ -180,3 +180,10 @@ def test_ids_of_another_release(archive):
         rewrite(path, renumber)
     lines = {found.line for found in gate(archive, load_release("dr3")).findings}
     assert "tables.rvs_mean_spectrum.columns.source_id" in lines
+
+
+def test_the_draft_of_dr4_loads_and_its_guesses_are_named(sky):
+    release = load_release("dr4")
+    assert release.spectra["rvs"].grid.count == 961
+    with pytest.raises(InputError, match="holds no gaia_source of Gaia Data Release 4"):
+        gate(sky / "truth", release)
