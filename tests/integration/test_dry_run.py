@@ -1,9 +1,13 @@
 """--dry-run says what is there and what is left, and leaves everything as it is."""
 
+import json
 import sys
 
 import pytest
+import yaml
 
+from catalog_builder.ground.errors import InputError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.run.config import load_config
 from catalog_builder.run.pipeline import steps_of
 from catalog_builder.run.runs import plan_in_words
@@ -109,3 +113,27 @@ def test_the_command_plans_what_it_would_do(site, work, monkeypatch, capsys):
         *("predict", "complete", "(6", "tasks)"),
         *("Nothing", "is", "left", "to", "do."),
     ]
+
+
+def test_the_gate_looks_before_anything_is_done(plan, tmp_path):
+    text, _ = plan(tmp_path / "new")
+    assert "\nLooked at 4 files: nothing against it.\n" in text
+    assert "Looked at" not in plan(tmp_path / "new", "ingest.gate=false")[0]
+    content = yaml.safe_load((schemas_dir() / "releases/dr3.yaml").read_text())
+    content["spectra"]["rvs"]["medium"] = "air"
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(yaml.safe_dump(content, sort_keys=False))
+    with pytest.raises(
+        InputError, match=r"spectra\.rvs\.grid: .* write spectra\.rvs\.medium: vacuum"
+    ):
+        plan(tmp_path / "new", release=str(wrong), labels=None)
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_log_has_what_the_gate_saw(finished):
+    logs = finished.glob("logs/run-*.jsonl")
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    (gate,) = [event for event in map(json.loads, lines) if event["event"] == "gate"]
+    assert len(gate["files"]) == 4
+    assert gate["findings"] == []
+    assert gate["facts"]["spectra.rvs.grid"].startswith("triplet")
