@@ -138,6 +138,9 @@ def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: Tabl
         made["dtype"] = profile.dtype
         values = ", ".join(f"{value} ({count})" for value, count in profile.values.items())
         mark = f"{CHECK}: no boolean any more, but {values or 'integers'}"
+    if column.dtype.startswith("int") and profile.kind == "boolean":
+        made["dtype"] = "bool"
+        mark = f"{CHECK}: no number any more, but {', '.join(profile.values)}"
     draft.put(path, made, mark)
 
 

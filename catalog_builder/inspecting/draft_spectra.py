@@ -66,7 +66,9 @@ def _draft_announcement(
     if home != release.source_table:
         said["table"] = home
     column = tables[home]["columns"][said["column"]]
-    if column["dtype"] != "bool" and "values" not in said:
+    if column["dtype"] == "bool":
+        said.pop("values", None)
+    elif "values" not in said:
         mark = draft.marks.get(("tables", home, "columns", said["column"]), "")
         values = [int(word) for word in mark.replace("(", " ").split() if word.isdigit()][::2]
         said["values"] = [value for value in values if value] or [1]

@@ -95,8 +95,8 @@ TRAPS = {
         ["announced_by:", "announces 0%"],
     ),
     "another unit": (
-        lambda content: columns(content, GAIA)["parallax"].update(unit="arcsec"),
-        ["tables.gaia_source:", "'mas'", "'arcsec'"],
+        lambda content: columns(content, GAIA)["radial_velocity"].update(unit="m s-1"),
+        ["tables.gaia_source:", "'km.s**-1'", "'m s-1'"],
     ),
     "an array of another length": (
         lambda content: (
