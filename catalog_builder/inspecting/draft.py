@@ -56,7 +56,8 @@ def make_draft(
         )
     draft = Draft(release.model_dump(mode="json", exclude_defaults=True))
     draft.put(("name",), name, CHECK)
-    draft.put(("title",), f"{release.title} (draft)", CHECK)
+    title = release.title.removesuffix(" (draft)")
+    draft.put(("title",), f"{title} (draft)", CHECK)
     draft.marks[("credit",)] = draft.marks[("reference_epoch",)] = CHECK
     if "download" in draft.content:
         draft.drop(("download",), "it is where the older release lies")

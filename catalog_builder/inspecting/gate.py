@@ -7,7 +7,7 @@ show in a second file as well, where there is one: damage of one file is the ing
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -122,18 +122,25 @@ def examine_archive(partitions: Sequence[Partition], release: ReleaseSpec) -> Ga
     first = _covering(order, view_of)
     looked = Looked()
     findings = _each(first, release, looked)
+    rest = [part for part in order if part.name not in views]
     confirmed: list[Finding] = []
-    seen = {view.partition.name for view in first}
     for found in findings:
-        # Another partition with a file of this table.
-        other = _another(found.table, [part for part in order if part.name not in seen], view_of)
+        other = _another(found.table, rest, view_of)
         again = [] if other is None else _each([other], release, Looked())
         confirmed += [found] if other is None else common([[found], again])
     for table in _tables_of_lines(release):
         _gather(table, order, view_of, views)
-    check_lines(list(views.values()), release, looked)
-    confirmed += [found for found in looked.findings if found not in findings]
-    return GateReport(_names(views), looked.facts, confirmed)
+    lines = Looked()
+    check_lines(list(views.values()), release, lines)
+    for found in common([lines.findings]):
+        other = _another(found.table, rest, view_of)
+        if other is not None and _spectra(found.table, [other]) >= TRIPLET_SPECTRA:
+            alone = Looked()
+            check_lines([other], release, alone)
+            confirmed += common([[found], alone.findings])
+        else:  # too few to say anything alone; several files said it together
+            confirmed.append(found)
+    return GateReport(_names(views), looked.facts | lines.facts, confirmed)
 
 
 def _each(views: Sequence[View], release: ReleaseSpec, looked: Looked) -> list[Finding]:
@@ -186,15 +193,15 @@ def _gather(
 ) -> None:
     """Look at more partitions until there are enough spectra of a table."""
     more = (part for part in order if table in part.files and part.name not in views)
-    while _spectra(table, views) < TRIPLET_SPECTRA and len(views) < _MOST_PARTITIONS:
+    while _spectra(table, views.values()) < TRIPLET_SPECTRA and len(views) < _MOST_PARTITIONS:
         part = next(more, None)
         if part is None:
             return
         view_of(part)
 
 
-def _spectra(table: TableName, views: dict[str, View]) -> int:
-    seen = (view.tables[table] for view in views.values() if table in view.tables)
+def _spectra(table: TableName, views: Iterable[View]) -> int:
+    seen = (view.tables[table] for view in views if table in view.tables)
     return sum(len(each.columns.get("source_id", ())) for each in seen)
 
 

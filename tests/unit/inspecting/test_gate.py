@@ -1,6 +1,7 @@
 """The gate refuses archives that are not as described, and no other ones."""
 
 import gzip
+import re
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from catalog_builder.archive.release import load_release
 from catalog_builder.ground.errors import InputError
+from catalog_builder.simulate.sky import simulate
 from tests.unit.inspecting.conftest import described, gate
 
 REAL = Path(__file__).parents[4] / "shared/data/real-dr3"
@@ -148,6 +150,29 @@ def test_one_odd_file_is_left_to_the_ingest(archive):
     first = min((archive / "gdr3/gaia_source").glob("GaiaSource_*"))
     rewrite(first, rename)
     assert gate(archive, load_release("dr3")).findings == []
+
+
+def test_one_file_of_another_grid_is_left_to_the_ingest(tmp_path):
+    """It is whole and has as many samples: only where the lines lie tells it from the others."""
+    simulate("dr3", 3000, 6, tmp_path / "archive")
+    files = gate(tmp_path / "archive", load_release("dr3")).files
+    (name,) = (file for file in files if file.startswith("Rvs"))
+    (first,) = (tmp_path / "archive").rglob(name)
+
+    def move(content):
+        """Put twenty samples of each flux to its end."""
+        lines = content.split(b"\n")
+        return b"\n".join(
+            re.sub(rb'"\[((?:[^,]*,){20})([^]]*)\]"', rb'"[\2,\1]"', line, count=1).replace(
+                b",]", b"]"
+            )
+            for line in lines
+        )
+
+    rewrite(first, move)
+    report = gate(tmp_path / "archive", load_release("dr3"))
+    assert "triplet -0.2" in report.facts["spectra.rvs.grid"]
+    assert report.findings == []
 
 
 def test_files_that_all_differ_are_refused(archive):
