@@ -13,7 +13,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, ThresholdRule
 from catalog_builder.archive.tables import TableName
 from catalog_builder.inspecting.finding import Looked, listed
-from catalog_builder.inspecting.likeness import most_alike
+from catalog_builder.inspecting.likeness import most_like
 from catalog_builder.inspecting.view import Ids, TableView, View
 
 #: Stars of which a column that is null everywhere, or a flag that none has, tells something.
@@ -123,12 +123,12 @@ def _absent(
         for native in release.tables[table].native_names(name)
     }
     strangers = [name for name in names_there if name.lower() not in described]
-    alike = most_alike(column, strangers)
+    near = most_like(column, strangers)
     names = listed(release.tables[table].native_names(column))
     hint = (
-        f"It has {alike.name}, which is like it (likeness {alike.share:.2f}): write"
-        f" `names: [{alike.name}]` at tables.{table}.columns.{column}, if it is the same."
-        if alike is not None
+        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
+        f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
+        if near is not None
         else f"Write its name at tables.{table}.columns.{column}.names, or change {line}."
     )
     looked.add(

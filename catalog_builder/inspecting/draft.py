@@ -16,7 +16,7 @@ from catalog_builder.inspecting.match import LookedTable, Match, match_table
 from catalog_builder.inspecting.measure import FoundPartition, measure_partition
 from catalog_builder.inspecting.profile import truths
 
-#: Columns elsewhere that are less alike than this are not taken from there.
+#: Columns elsewhere of less likeness than this are not taken from there.
 _ELSEWHERE: Final = 0.8
 _FORMATS: Final = {"fits.gz": "fits", "pq": "parquet"}
 

@@ -20,6 +20,7 @@ from catalog_builder.inspecting.match import Match, look_at_group, match_tables
 from catalog_builder.inspecting.measure import Lines, measure_lines, measure_partition
 from catalog_builder.inspecting.view import look
 from catalog_builder.inspecting.yaml_text import to_text
+from catalog_builder.runtime.redaction import redact_credentials
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     text, problem, draft = "", None, None
     try:
         draft = make_draft(name, release, matches, others)
-        text = to_text(draft, release.name, archive)
+        text = to_text(draft, release.name, redact_credentials(archive))
         drafted = _loaded(text)
     except CatalogBuilderError as error:
         problem, drafted = error, None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-#: Two columns that are less alike are not taken for the same.
+#: Two columns of less likeness are not taken for the same.
 LEAST: Final = 0.62
 #: Words of names that say the same.
 _SAME: Final = {
@@ -58,7 +58,7 @@ class Likeness:
 
 
 def likeness(described: str, found: str, *, same_unit: bool = False) -> float:
-    """Return how alike two columns are, 0 to 1."""
+    """Return the likeness of two columns, 0 to 1."""
     if described.lower() == found.lower():
         return 1.0
     letters = difflib.SequenceMatcher(None, _plain(described), _plain(found)).ratio()
@@ -115,7 +115,7 @@ def _likeness(native: str, name: str, canonical: str, same_units: Mapping[str, s
     return likeness(native, name, same_unit=name in same_units.get(canonical, set()))
 
 
-def most_alike(name: str, others: Iterable[str]) -> Likeness | None:
+def most_like(name: str, others: Iterable[str]) -> Likeness | None:
     """Return which of some names is most like one; None where none is."""
     best = max(
         ((likeness(name, other), other) for other in others), default=(0.0, ""), key=lambda x: x[0]

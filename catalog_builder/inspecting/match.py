@@ -60,7 +60,7 @@ class Match:
     columns : dict of str to Likeness
         By canonical name, the column of the file.
     share : float
-        How alike the two are, 0 to 1.
+        Their likeness, 0 to 1.
     """
 
     table: TableName
@@ -110,7 +110,7 @@ def match_tables(looked: Sequence[LookedTable], release: ReleaseSpec) -> list[Ma
 
 
 def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match:
-    """Match the columns of one table, and say how alike the whole is."""
+    """Match the columns of one table; give the likeness of the whole."""
     columns = match_names(
         {name: spec.native_names(name) for name in spec.columns},
         looked.profiles,

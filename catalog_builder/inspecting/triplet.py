@@ -96,8 +96,8 @@ def measure_shift(flux: Float, wavelengths: Float) -> Shift | None:
     left, top, right = (likeness[rows, best + step] for step in (-1, 0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         fraction = np.nan_to_num(0.5 * (left - right) / (left - 2 * top + right))
-        alike = top / np.sqrt((depth**2).sum(axis=1))
-    clear = (alike > _LEAST_LIKENESS) & (np.abs(fraction) <= 1)
+        like_it = top / np.sqrt((depth**2).sum(axis=1))
+    clear = (like_it > _LEAST_LIKENESS) & (np.abs(fraction) <= 1)
     shifts = (tried[best] + fraction * _SHIFT)[clear]
     if shifts.size < 10:
         return None

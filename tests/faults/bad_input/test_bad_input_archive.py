@@ -235,7 +235,7 @@ def test_a_unit_that_no_file_has(bench, tmp_path):
     """Every file contradicts the description, which is then what must be wrong."""
     file = description(tmp_path, in_table(RVS, "flux", unit="Jy"))
     bench.ingest()  # the headers give RVS flux no unit, which contradicts nothing
-    file = description(tmp_path, in_table(GAIA, "ra", unit="rad"))
+    file = description(tmp_path, in_table(GAIA, "ecl_lat", unit="rad"))
     bench.refuse(4, "tables.gaia_source: ", "'deg'", arguments=["--release", file])
     blind = ["--release", file, "--set", "ingest.gate=false"]
     bench.refuse(4, "Not one of the 2 files of gaia_source", "'deg'", arguments=blind)
