@@ -123,8 +123,8 @@ def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]
     }
 
 
-CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)
-SEAL = Stage("publish", version=3, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=3, work=_write_chunk)
+SEAL = Stage("publish", version=4, work=_seal, sealed=True)
 
 
 def edition_of(
