@@ -57,6 +57,8 @@ from catalog_builder.ground.resources import schemas_dir
 
 __all__ = ["CatalogSchema", "Column", "correlation_column", "is_in_dex", "label_columns"]
 
+#: Columns that say what a star was used for in training.
+TRAINING: Final = ("in_training_sample", "training_split")
 _NULL_AND_FLAGGED: Final = (
     "A label is null where no answer could be given. One that is flagged has an answer, which is",
     "not to be used without thought: open_catalog(path, clean=True) makes null what a bit casts",
@@ -204,7 +206,7 @@ class CatalogSchema(Description):
         labels, inputs = self.labels.names, self.inputs
         made = {name for label in labels for name in label_columns(label)}
         made |= {correlation_column(*pair) for pair in combinations(labels, 2)}
-        made |= {*distances_of(inputs), *self.flags.columns, "quality_tier"}
+        made |= {*distances_of(inputs), *self.flags.columns, "quality_tier", *TRAINING}
         made |= {column for column, _, _ in colours_of(inputs)}
         made |= {f"{name}_map_{axis}" for name in inputs.lines for axis in "xy"}
         return tuple(name for name in self.names if name not in made)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from safetensors.torch import load, save
 
 from catalog_builder.features.store import FeatureWriter, arrays_of
+from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.predict import predict_partition
 from catalog_builder.inference.rows import read_rows
@@ -194,7 +195,8 @@ def seal(folder, change=lambda document: None):
             document["taught"]["stars"]["sha256"] = digest
     change(document)
     del document["digest"]
-    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    said = {**document, "contract": in_order(document["contract"])}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     file.write_text(json.dumps({**document, "digest": digest}))
     return digest
 
