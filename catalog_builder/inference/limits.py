@@ -11,7 +11,12 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.places import colours_of
-from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
+from catalog_builder.contract.schema import (
+    TRAINING,
+    CatalogSchema,
+    correlation_column,
+    label_columns,
+)
 from catalog_builder.contract.units import same_unit
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
@@ -113,7 +118,13 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> list[st
 def _made(schema: CatalogSchema) -> Iterator[str]:
     """Yield the columns that follow from labels and inputs, those of absent inputs as well."""
     labels, inputs = schema.labels.names, schema.inputs
-    yield from ("source_id", "quality_tier", *schema.flags.columns, *distances_of(inputs))
+    yield from (
+        "source_id",
+        "quality_tier",
+        *TRAINING,
+        *schema.flags.columns,
+        *distances_of(inputs),
+    )
     yield from (column for label in labels for column in label_columns(label))
     yield from (correlation_column(*pair) for pair in combinations(labels, 2))
     yield from (f"{name}_map_{axis}" for name in inputs.lines for axis in "xy")

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.distances import distances_of
-from catalog_builder.contract.inputs import Inputs
-from catalog_builder.contract.labels import Labels
-from catalog_builder.contract.places import colours_of
-from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
-from catalog_builder.features.store import Block, FeatureStore
-from catalog_builder.flags.bits import compute_flags
-from catalog_builder.flags.predicates import FlagContext
-from catalog_builder.flags.tiers import quality_tier
-from catalog_builder.ground.errors import ConfigError, ModelError
-from catalog_builder.inference.rows import RowWriter
-from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.features.store import FeatureStore
+from catalog_builder.inference.columns import (
+    Columns,
+    catalogue_columns,
+    refuse_other_contract,
+    unanswered,
+)
+from catalog_builder.inference.rows import CHUNK_ROWS, RowWriter
+from catalog_builder.inference.taught import Taught
+from catalog_builder.model.ensemble import Estimator
 from catalog_builder.training.arrays import completed
-
-Columns = dict[str, NDArray[Any]]
 
 #: Stars read at a time, at least one batch: some chunks of the feature store, 40 MB of spectra.
 READ_ROWS = 4096
@@ -43,7 +37,13 @@ class PartitionPrediction:
 
 
 def predict_partition(
-    features: Path, estimator: Estimator, schema: CatalogSchema, batch_size: int, out: Path
+    features: Path,
+    estimator: Estimator,
+    schema: CatalogSchema,
+    batch_size: int,
+    out: Path,
+    *,
+    source_id_release: str,
 ) -> PartitionPrediction:
     """Predict all stars of a partition, batch by batch.
 
@@ -51,7 +51,8 @@ def predict_partition(
     for they or the weights overflow, has none: it is counted and its id is kept.
 
     Batches are counted from the first row of the partition, so that every star is always in the
-    same batch, whoever computes it.
+    same batch, whoever computes it. Those that taught the model are in it too, and what it says of
+    them is replaced by what models say that were trained without their fold, many at a time.
 
     Parameters
     ----------
@@ -65,179 +66,46 @@ def predict_partition(
         Stars per batch.
     out : Path
         New store of catalogue rows.
+    source_id_release : str
+        The archive release that the ids of the sources are of.
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
+    taught = Taught.of(store, estimator, source_id_release)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
+    waiting: list[_Waiting] = []
+
+    def write() -> None:
+        own = taught.answers(schema, batch_size)
+        for start, columns, failed in waiting:
+            own.replace(start, columns, failed)
+            writer.fail(columns["source_id"][failed])
+            kept = {name: values[~failed] for name, values in columns.items()}
+            for label in labelled:
+                labelled[label] += int(np.isfinite(kept[label]).sum())
+            writer.write(len(writer), kept)
+        waiting.clear()
+
     rows = max(1, READ_ROWS // batch_size) * batch_size
     for start in range(0, len(store), rows):
-        block = dict(completed(store.read(slice(start, start + rows)), estimator.contract.inputs))
+        read = store.read(slice(start, start + rows))
+        block = taught.hold(start, completed(read, estimator.contract.inputs))
         prediction = estimator.predict(block, batch_size)
         columns = catalogue_columns(block, prediction, estimator, schema)
         failed = unanswered(columns, prediction, estimator)
-        writer.fail(columns["source_id"][failed])
-        columns = {name: values[~failed] for name, values in columns.items()}
-        for label in labelled:
-            labelled[label] += int(np.isfinite(columns[label]).sum())
-        writer.write(len(writer), columns)
+        waiting.append(_Waiting(start, columns, failed))
+        # One by one they would cost a forward pass each; but spectra and rows take memory.
+        if len(taught) >= READ_ROWS or start + rows - waiting[0].start >= CHUNK_ROWS:
+            write()
+    write()
     made = len(writer)
     return PartitionPrediction(made, len(store) - made, writer.finish(), labelled)
 
 
-def unanswered(columns: Columns, prediction: Prediction, estimator: Estimator) -> NDArray[np.bool_]:
-    """Tell which stars, (n,), have inputs and no finite answer for each label that was trained.
+class _Waiting(NamedTuple):
+    """Rows from `start` on, whose stars that taught are not answered yet."""
 
-    Parameters
-    ----------
-    columns : dict of str to ndarray
-        From `catalogue_columns`: what is finite before it is rounded may not be so behind.
-    prediction : Prediction
-        Of the same stars.
-    estimator : Estimator
-        The model, for the labels that it was trained on.
-    """
-    answered = np.ones(len(columns["source_id"]), dtype=bool)
-    trained = estimator.document.trained_labels
-    for label in trained:
-        _, sigma, *_ = of_label = label_columns(label)
-        for name in of_label:
-            answered &= np.isfinite(columns[name])
-        answered &= columns[sigma] > 0
-    for first, second in combinations(trained, 2):
-        answered &= np.isfinite(columns[correlation_column(first, second)])
-    return np.asarray(prediction.inputs_used.any(axis=1) & ~answered)
-
-
-def catalogue_columns(
-    block: Block, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
-) -> Columns:
-    """Return the stored columns of the schema for one batch.
-
-    Parameters
-    ----------
-    block : dict of str to ndarray
-        Feature block of n stars.
-    prediction : Prediction
-        Of the same stars.
-    estimator : Estimator
-        The model, for its training ranges.
-    schema : CatalogSchema
-        What to return, with dtypes; its labels and inputs are those of the model.
-
-    Raises
-    ------
-    ConfigError
-        If the schema has a column that nothing makes and that has no null.
-    """
-    contract = schema.contract
-    distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
-    made = {
-        **block,
-        **_labels(prediction, contract.labels),
-        **_correlations(prediction, contract.labels),
-        **distances,
-        **_map_places(prediction, contract.inputs),
-        **_colours(block, contract.inputs),
-    }
-    made |= _judged(made, prediction, estimator, schema)
-    # What overflows here is no answer: see `unanswered`.
-    with np.errstate(over="ignore", under="ignore"):
-        return {
-            column.name: _found(made, column.name, schema).astype(column.numpy_dtype)
-            for column in schema.columns
-        }
-
-
-def refuse_other_contract(columns: Contract, model: Contract) -> None:
-    """Refuse columns that are not those of the model's labels and inputs, in their order.
-
-    Raises
-    ------
-    ModelError
-        Naming what differs.
-    """
-    for what, ours, its in (
-        ("labels", columns.labels.names, model.labels.names),
-        ("inputs", columns.inputs.names, model.inputs.names),
-    ):
-        if ours != its:
-            raise ModelError(
-                f"the catalogue's {what} are {', '.join(ours)}, the model's {', '.join(its)}.",
-                "Give the run the survey and release that the model was trained with, or train"
-                " again.",
-            )
-
-
-def _found(made: Mapping[str, NDArray[Any]], name: str, schema: CatalogSchema) -> NDArray[Any]:
-    if name in made:
-        return np.asarray(made[name])
-    if not schema[name].nullable:
-        raise ConfigError(
-            f"catalog.yaml has the column {name}, which is neither in the archive nor made here.",
-            "Correct its name, or leave it out for this release.",
-        )
-    # The release has none, and the run has said so.
-    return np.full(len(made["source_id"]), np.nan)
-
-
-def _judged(
-    made: Columns, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
-) -> Columns:
-    """Return flags and tier."""
-    contract: Contract = schema.contract
-    context = FlagContext(
-        contract=contract,
-        mean=prediction.mean,
-        inputs_used=prediction.inputs_used,
-        features=made,
-        label_range=estimator.label_range,
-        magnitude_range=estimator.magnitude_range,
-        parallax_range=estimator.parallax_range,
-        distances={name: made[name] for name in distances_of(contract.inputs)},
-    )
-    masks = compute_flags(context, schema.flags)
-    sigma = {label: made[f"e_{label}"] for label in contract.labels.names}
-    return {**masks, "quality_tier": quality_tier(masks, sigma, schema.flags)}
-
-
-def _labels(prediction: Prediction, labels: Labels) -> Columns:
-    columns: Columns = {}
-    for i, label in enumerate(labels.names):
-        of_label = (
-            prediction.mean,
-            prediction.sigma,
-            prediction.interval95,
-            prediction.sigma_aleatoric,
-            prediction.sigma_epistemic,
-        )
-        for name, values in zip(label_columns(label), of_label, strict=True):
-            columns[name] = values[:, i]
-    return columns
-
-
-def _correlations(prediction: Prediction, labels: Labels) -> Columns:
-    return {
-        correlation_column(one, other): prediction.correlation[:, i, j]
-        for (i, one), (j, other) in combinations(enumerate(labels.names), 2)
-    }
-
-
-def _map_places(prediction: Prediction, inputs: Inputs) -> Columns:
-    columns: Columns = {}
-    if not inputs.lines:
-        return columns
-    # A place, x and y, for each spectrum of lines.
-    places = prediction.map_position.reshape(len(prediction.mean), len(inputs.lines), 2)
-    for i, name in enumerate(inputs.lines):
-        columns[f"{name}_map_x"], columns[f"{name}_map_y"] = places[:, i].T
-    return columns
-
-
-def _colours(block: Block, inputs: Inputs) -> Columns:
-    columns: Columns = {}
-    for name, (_, one), (_, other) in colours_of(inputs):
-        with np.errstate(over="ignore"):
-            colour = block[one.column] - block[other.column]
-        columns[name] = np.where(np.isfinite(colour), colour, np.nan)
-    return columns
+    start: int
+    columns: Columns
+    failed: NDArray[np.bool_]

@@ -31,6 +31,8 @@ class PredictContext:
     model_digest: str
     schema: CatalogSchema
     settings: PredictSettings
+    #: The archive release, whose identifiers the sources have.
+    release: str
 
 
 def _work(context: PredictContext, task: Task) -> Outcome:
@@ -42,7 +44,12 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     estimator = worker_model(context.model, context.model_digest)
     out = context.workdir.new_output("predictions", task.name)
     made = predict_partition(
-        root / task.payload["features"], estimator, context.schema, context.settings.batch_size, out
+        root / task.payload["features"],
+        estimator,
+        context.schema,
+        context.settings.batch_size,
+        out,
+        source_id_release=context.release,
     )
     return Outcome(
         rows_in=made.rows + made.failed,
@@ -54,7 +61,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("predict", version=9, work=_work, expendable=True)
+STAGE = Stage("predict", version=10, work=_work, expendable=True)
 
 
 def plan(
@@ -63,15 +70,32 @@ def plan(
     schema: CatalogSchema,
     settings: PredictSettings,
     *,
+    release: str,
     trained: bool,
 ) -> list[Task]:
-    """Return a task for each partition; `trained` if the model was trained in this workdir."""
+    """Return a task for each partition.
+
+    Parameters
+    ----------
+    features : sequence of Receipt
+        Of the partitions.
+    model_digest : str
+        Of the model.
+    schema : CatalogSchema
+        Columns to make.
+    settings : PredictSettings
+        How.
+    release : str
+        The archive release, by which stars are known that taught the model.
+    trained : bool
+        Whether the model was trained in this workdir.
+    """
     # The model is loaded once, and checks itself.
     model = (Need(ENSEMBLE.name, ENSEMBLE_TASK, checked="nothing"),) if trained else ()
     # How a label is drawn changes no row: columns and bits say all that does.
     rows = schema.model_copy(update={"said_contract": None})
     shared = digest_json(
-        [STAGE.version, model_digest, rows.digest, settings.model_dump(mode="json")]
+        [STAGE.version, model_digest, release, rows.digest, settings.model_dump(mode="json")]
     )
     return [
         Task(

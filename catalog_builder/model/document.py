@@ -24,6 +24,7 @@ from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.scaling import Scaling
 
 SELECTION_FILE: Final = "selection.safetensors"
+TAUGHT_FILE: Final = "taught.safetensors"
 FORMAT: Final = "catalog-builder model, layout 4"
 #: Bytes of a document: one of five labels and four inputs with the most regimes and knots that
 #: settings allow has some 2 MB.
@@ -49,6 +50,11 @@ def member_file(number: int) -> str:
     return f"member-{number:02d}.safetensors"
 
 
+def fold_folder(number: int) -> str:
+    """Return the name of the folder of the model that was trained without a fold."""
+    return f"fold-{number:02d}"
+
+
 class Weights(BaseModel):
     """One file of arrays."""
 
@@ -56,6 +62,26 @@ class Weights(BaseModel):
 
     file: str
     sha256: str
+
+
+class Taught(BaseModel):
+    """The stars that taught a model, and the models that answer for them.
+
+    Attributes
+    ----------
+    stars : Weights
+        The file of their mixed ids.
+    source_id_release : str
+        The archive release whose identifiers they are; empty if none is known.
+    folds : tuple of str
+        Digests of the models that were trained without one fold each; there may be none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stars: Weights
+    source_id_release: Annotated[str, Field(max_length=200)]
+    folds: Annotated[tuple[str, ...], Field(max_length=64)]
 
 
 class ModelDocument(BaseModel):
@@ -91,6 +117,8 @@ class ModelDocument(BaseModel):
         The members' files.
     selection : Weights
         The file of the tests of strangeness.
+    taught : Taught, optional
+        The stars that taught it; not of a model of version 0.1, nor of one for a fold.
     digest : str
         SHA-256 of all the above.
     """
@@ -114,6 +142,7 @@ class ModelDocument(BaseModel):
     provenance: dict[str, Any]
     weights: tuple[Weights, ...]
     selection: Weights
+    taught: Taught | None = None
     digest: str = ""
 
     def content_digest(self) -> str:
@@ -163,6 +192,28 @@ def read_document(path: Path) -> ModelDocument:
     except ModelError as error:
         raise ModelError(f"{file}: {error.problem}", _RETRAIN) from error
     return document
+
+
+def refuse_foreign_fold(folder: Path, whole: ModelDocument, digest: str) -> None:
+    """Refuse what is not the model, with this digest, of a fold of another model.
+
+    Raises
+    ------
+    ModelError
+    """
+    problem = "it is a symbolic link" if folder.is_symlink() else ""
+    fold = read_document(folder)
+    if fold.digest != digest:
+        problem = "its digest differs"
+    elif fold.taught is not None:
+        problem = "it has folds of its own"
+    elif fold.contract != whole.contract or fold.trained_labels != whole.trained_labels:
+        problem = "it has other labels or inputs"
+    elif fold.settings != whole.settings.of_fold():
+        # Sizes are bounded for all networks together.
+        problem = "it has other settings"
+    if problem:
+        raise ModelError(f"{folder} is not of the model that it lies in: {problem}.", COPY_AGAIN)
 
 
 def _upgraded(content: Any) -> Any:
@@ -222,10 +273,14 @@ def _problems(document: ModelDocument) -> Iterator[str]:
     members = len(document.weights)
     if not 1 <= members <= document.settings.members:
         yield f"weights: {members} members of {document.settings.members} (settings.members)"
+    taught = document.taught
     files = (*document.weights, document.selection)
-    for weights, name in zip(
-        files, (*map(member_file, range(members)), SELECTION_FILE), strict=True
-    ):
+    names = (*map(member_file, range(members)), SELECTION_FILE)
+    if taught is not None:
+        files, names = (*files, taught.stars), (*names, TAUGHT_FILE)
+        if len(taught.folds) not in {0, document.settings.folds}:
+            yield f"taught.folds: {len(taught.folds)} of {document.settings.folds} (settings.folds)"
+    for weights, name in zip(files, names, strict=True):
         # Any other name would lead to other files, outside of the directory perhaps.
         if weights.file != name:
             yield f"weights are in {weights.file[:100]!r}, not in {name}"

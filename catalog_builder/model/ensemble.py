@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from catalog_builder.model.calibrate.metrics import label_metrics, metrics_by_re
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.document import (
     SELECTION_FILE,
+    TAUGHT_FILE,
     ModelDocument,
+    Taught,
     Weights,
+    fold_folder,
     member_file,
     read_document,
 )
@@ -33,6 +37,7 @@ from catalog_builder.model.prediction import Prediction
 from catalog_builder.model.select.fit import fit_selection
 from catalog_builder.model.select.selection import Selection
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.model.taught import TaughtStars, without_fold
 from catalog_builder.runtime.workdir import write_atomically
 from catalog_builder.training.design import (
     Block,
@@ -57,6 +62,8 @@ def assemble(
     provenance: dict[str, Any],
     out: Path,
     tell: Tell | None = None,
+    *,
+    folds: Sequence[Sequence[Path]] = (),
 ) -> str:
     """Calibrate an ensemble, measure it on the test stars, and write its model directory.
 
@@ -77,6 +84,9 @@ def assemble(
         The model directory, made in one move.
     tell : callable, optional
         Told now and then which share of the work is done.
+    folds : sequence of sequences of Path
+        The members of each fold, which `fit_member` trained with what `without_fold` returns. They
+        become models of their own, that answer for the fold's stars; without them nobody does.
 
     Returns
     -------
@@ -89,27 +99,103 @@ def assemble(
         If a member was trained on something else, no star is left for calibration, or `out` holds
         another model.
     """
-    say = tell or _to_nobody
+    if len(folds) not in {0, settings.folds}:
+        raise ModelError(
+            f"There are members of {len(folds)} folds, not of {settings.folds}.",
+            "Train the members of all folds, or set model.folds to 0.",
+        )
+    # The whole counts as two folds: it has more stars, and is measured without inputs too.
+    share = _Share(tell, 2 + len(folds))
+    whole = _make(members, data, scaling, settings, provenance, say=share.of(2))
+    parts = []
+    for number, fold in enumerate(folds):
+        rest, changed = without_fold(data, settings, number)
+        known = {**provenance, "without_fold": number}
+        parts.append(_make(fold, rest, scaling, changed, known, whole=whole.tests, say=share.of(1)))
+    release = str(provenance.get("release") or "")
+    stars = TaughtStars.of(data, len(parts), release).to_bytes()
+    taught = Taught(
+        stars=Weights(file=TAUGHT_FILE, sha256=hashlib.sha256(stars).hexdigest()),
+        source_id_release=release,
+        folds=tuple(part.document.digest for part in parts),
+    )
+    made = whole.sealed(taught=taught)
+    _write(made, {fold_folder(number): part for number, part in enumerate(parts)}, stars, out)
+    return made.document.digest
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A model that is not on disk yet: its document, its members' folders, its tests."""
+
+    document: ModelDocument
+    members: Sequence[Path]
+    tests: Selection
+
+    def sealed(self, **facts: Any) -> _Made:
+        """Return it with more facts in its document, and the digest of them all."""
+        document = self.document.model_copy(update=facts)
+        digest = document.content_digest()
+        return replace(self, document=document.model_copy(update={"digest": digest}))
+
+    def write(self, folder: Path) -> None:
+        for number, (member, weights) in enumerate(
+            zip(self.members, self.document.weights, strict=True)
+        ):
+            shutil.copyfile(member / WEIGHTS, folder / weights.file)
+            shutil.copyfile(member / LOG, folder / f"member-{number:02d}.training.jsonl")
+        write_atomically(folder / self.document.selection.file, self.tests.to_bytes())
+        write_atomically(folder / MODEL_JSON, self.document.to_bytes())
+
+
+class _Share:
+    """Which share of the work is done, over several pieces of it."""
+
+    def __init__(self, tell: Tell | None, pieces: int) -> None:
+        self._tell, self._pieces, self._done = tell, pieces, 0
+
+    def of(self, pieces: int) -> Tell:
+        """Return what is told of the next so many pieces."""
+        before = self._done
+        self._done += pieces
+
+        def say(share: float) -> None:
+            if self._tell is not None:
+                self._tell((before + pieces * share) / self._pieces)
+
+        return say
+
+
+def _make(
+    members: Sequence[Path],
+    data: TrainingArrays,
+    scaling: Scaling,
+    settings: ModelSettings,
+    provenance: dict[str, Any],
+    *,
+    say: Tell,
+    whole: Selection | None = None,
+) -> _Made:
+    """Calibrate and measure one ensemble, with maps of its own or on those of the whole."""
     files = [member / WEIGHTS for member in members]
     draft = _draft(files, data, scaling, settings, provenance)
     tensors = [_member_weights(file, draft, scaling) for file in files]
     networks = [
         build_network(file, weights, draft) for file, weights in zip(files, tensors, strict=True)
     ]
-    selection = _select(Estimator(networks, draft), data)
+    selection = _select(Estimator(networks, draft), data, whole)
     say(_SELECT)
     kept_back = data.subset(Split.VALIDATION, Split.CALIBRATION)
     calibration = calibrate(
         Estimator(networks, draft), kept_back, lambda share: say(_SELECT + _CALIBRATE * share)
     )
     calibrated = draft.model_copy(update={"calibration": calibration})
-    metrics = _measure(Estimator(networks, calibrated, selection), data.subset(Split.TEST))
-    content = selection.to_bytes()
-    tests = Weights(file=SELECTION_FILE, sha256=hashlib.sha256(content).hexdigest())
-    measured = calibrated.model_copy(update={"metrics": metrics, "selection": tests})
-    document = measured.model_copy(update={"digest": measured.content_digest()})
-    _write(document, members, content, out)
-    return document.digest
+    test = data.subset(Split.TEST)
+    estimator = Estimator(networks, calibrated, selection)
+    metrics = _measure(estimator, test, views=whole is None)
+    digest = hashlib.sha256(selection.to_bytes()).hexdigest()
+    tests = Weights(file=SELECTION_FILE, sha256=digest)
+    return _Made(calibrated, members, selection).sealed(metrics=metrics, selection=tests)
 
 
 def _draft(
@@ -151,10 +237,6 @@ def _draft(
     )
 
 
-def _to_nobody(share: float) -> None:
-    del share
-
-
 def read_metrics(path: Path) -> dict[str, Any]:
     """Return the test metrics that a model directory records."""
     return read_document(path).metrics
@@ -179,21 +261,22 @@ def _member_weights(file: Path, draft: ModelDocument, scaling: Scaling) -> dict[
     return tensors
 
 
-def _select(estimator: Estimator, data: TrainingArrays) -> Selection:
+def _select(estimator: Estimator, data: TrainingArrays, whole: Selection | None) -> Selection:
     settings = estimator.document.settings
 
     def answers(block: Block) -> Contradictions:
         return estimator.contradictions(block, settings.validation_batch_size)
 
-    return fit_selection(answers, data, settings)
+    return fit_selection(answers, data, settings, whole)
 
 
-def _measure(estimator: Estimator, data: TrainingArrays) -> dict[str, Any]:
-    """Return the metrics of the test stars, as observed and without each of their inputs."""
+def _measure(estimator: Estimator, data: TrainingArrays, *, views: bool) -> dict[str, Any]:
+    """Return the metrics of the test stars, as observed and in `views` without each input."""
     settings, contract = estimator.document.settings, estimator.contract
     labels, errors = data.labels.astype(np.float64), data.label_error.astype(np.float64)
     metrics: dict[str, Any] = {}
-    for view, block in _views(data.block, estimator).items():
+    seen = _views(data.block, estimator) if views else {"as_observed": data.block}
+    for view, block in seen.items():
         prediction = estimator.predict(block, settings.validation_batch_size)
         known = (prediction.mean, prediction.sigma, prediction.interval95, labels, errors)
         regime = regimes(block, prediction.inputs_used, settings, contract.inputs)
@@ -219,19 +302,19 @@ def _views(block: Block, estimator: Estimator) -> dict[str, Block]:
     return views
 
 
-def _write(document: ModelDocument, members: Sequence[Path], selection: bytes, out: Path) -> None:
+def _write(made: _Made, folds: Mapping[str, _Made], stars: bytes, out: Path) -> None:
     if out.exists() and any(out.iterdir()):
-        if read_document(out).digest == document.digest:
+        if read_document(out).digest == made.document.digest:
             return
         raise ModelError(f"{out} holds another model.", "A model is never overwritten: move it.")
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for number, (member, weights) in enumerate(zip(members, document.weights, strict=True)):
-        shutil.copyfile(member / WEIGHTS, partial / weights.file)
-        shutil.copyfile(member / LOG, partial / f"member-{number:02d}.training.jsonl")
-    write_atomically(partial / document.selection.file, selection)
-    write_atomically(partial / MODEL_JSON, document.to_bytes())
+    for name, fold in folds.items():
+        (partial / name).mkdir()
+        fold.write(partial / name)
+    write_atomically(partial / TAUGHT_FILE, stars)
+    made.write(partial)
     # What would be refused later is refused here, where it can still be trained again.
     Estimator.load(partial)
     partial.replace(out)

@@ -15,7 +15,12 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.model.calibrate.factors import coordinates, factors
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 from catalog_builder.model.checkpoint import check_tensors, read_tensors
-from catalog_builder.model.document import ModelDocument, read_document
+from catalog_builder.model.document import (
+    ModelDocument,
+    fold_folder,
+    read_document,
+    refuse_foreign_fold,
+)
 from catalog_builder.model.fit.member import torch_threads
 from catalog_builder.model.net.answers import Alone, Contradictions, alone, believed, disagreement
 from catalog_builder.model.net.loss import mean_and_cholesky
@@ -24,6 +29,7 @@ from catalog_builder.model.net.packed import pack
 from catalog_builder.model.net.slices import SLICE, whole_slices
 from catalog_builder.model.prediction import Prediction, no_prediction
 from catalog_builder.model.select.selection import Selection, Strangeness
+from catalog_builder.model.taught import TaughtStars
 from catalog_builder.training.arrays import batches, completed
 from catalog_builder.training.design import Block, Scaling, Stars, logarithmic, network_columns
 
@@ -66,6 +72,10 @@ class Estimator:
         Tests of strangeness, on the same device; without it no star is tested.
     device : str
         Where torch computes.
+    taught : TaughtStars, optional
+        The stars that taught it.
+    folds : sequence of Estimator
+        Trained without one fold of these stars each; `predict` does not ask them.
     """
 
     def __init__(
@@ -74,6 +84,8 @@ class Estimator:
         document: ModelDocument,
         selection: Selection | None = None,
         device: str = "cpu",
+        taught: TaughtStars | None = None,
+        folds: Sequence[Estimator] = (),
     ) -> None:
         self.networks = [pack(network.to(device).eval()) for network in networks]
         self.contract: Contract = document.contract
@@ -86,6 +98,7 @@ class Estimator:
         self._selection = selection or Selection(self.contract.inputs)
         self._device = device
         self.document = document
+        self.taught, self.folds = taught, tuple(folds)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu") -> Estimator:
@@ -111,7 +124,23 @@ class Estimator:
             most_landmarks=document.settings.map_stars,
             sha256=tests.sha256,
         )
-        return cls(networks, document, selection, device)
+        taught = document.taught
+        stars = None
+        if taught is not None:
+            file, folds = path / taught.stars.file, len(taught.folds)
+            stars = TaughtStars.load(file, taught.source_id_release, folds, taught.stars.sha256)
+        return cls(networks, document, selection, device, stars, cls._folds(path, document, device))
+
+    @classmethod
+    def _folds(cls, path: Path, document: ModelDocument, device: str) -> list[Estimator]:
+        """Load the models of a model's folds; each must go with the whole."""
+        folds = []
+        for number, digest in enumerate(document.taught.folds if document.taught else ()):
+            folder = path / fold_folder(number)
+            # Looked at first: it must not lead to folds of its own, and so on.
+            refuse_foreign_fold(folder, document, digest)
+            folds.append(cls.load(folder, device))
+        return folds
 
     @property
     def digest(self) -> str:

@@ -49,6 +49,17 @@ class ModelSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble.")
+    folds: int = Field(
+        5,
+        ge=0,
+        le=64,
+        description="Parts of the training sample; the labels of a star that taught come from "
+        "networks that were trained without its part. 0 leaves such stars to the ensemble, which "
+        "knows them by heart.",
+    )
+    fold_members: int = Field(
+        1, ge=1, le=64, description="Networks for the stars of one part of the training sample."
+    )
     epochs: int = Field(80, ge=1, le=10_000, description="Passes over the fit stars at most.")
     patience: int = Field(
         20,
@@ -240,11 +251,12 @@ class ModelSettings(BaseModel):
         ModelError
             If all members together have more than `MOST_WEIGHTS` numbers.
         """
-        together = self.members * self.weights(contract)
+        together = (self.members + self.folds * self.fold_members) * self.weights(contract)
         if together > MOST_WEIGHTS:
             raise ModelError(
                 f"The networks would have {together} weights together, at most {MOST_WEIGHTS} are"
-                " allowed: lower members, width, depth or the numbers of filters and components.",
+                " allowed: lower members, width, depth, folds or the numbers of filters and"
+                " components.",
                 "They are settings of the model.",
             )
 
@@ -258,6 +270,12 @@ class ModelSettings(BaseModel):
         return content
 
     @model_validator(mode="after")
+    def _several_folds(self) -> Self:
+        if self.folds == 1:
+            raise ValueError("one fold leaves nothing to train on: give 0, or 2 or more")
+        return self
+
+    @model_validator(mode="after")
     def _edges_rise(self) -> Self:
         for name in ("snr_edges", "magnitude_edges"):
             edges = list(getattr(self, name))
@@ -265,8 +283,23 @@ class ModelSettings(BaseModel):
                 raise ValueError(f"{name} must rise from one to the next")
         return self
 
+    def of_fold(self) -> ModelSettings:
+        """Return the settings of the model that is trained without a fold.
+
+        Which labels are learnt is decided on the whole sample, so that none is lost there.
+        """
+        one = {"members": self.fold_members, "folds": 0, "min_label_stars": 1}
+        return self.model_copy(update=one)
+
     def training(self) -> dict[str, object]:
         """Return, as JSON types, the settings that the weights of a member depend on."""
-        others = {"members", "min_regime_stars", "snr_edges", "magnitude_edges"}
+        others = {
+            "members",
+            "folds",
+            "fold_members",
+            "min_regime_stars",
+            "snr_edges",
+            "magnitude_edges",
+        }
         others |= {"false_flag_rate", "map_stars"}
         return self.model_dump(mode="json", exclude=others)

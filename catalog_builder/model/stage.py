@@ -67,16 +67,20 @@ def _assembled(context: TrainContext, task: Task) -> Part | None:
 
 def _train_member(context: TrainContext, task: Task) -> Outcome:
     from catalog_builder.model.fit.member import fit_member
+    from catalog_builder.model.taught import without_fold
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root
     data, scaling = load_training(root / task.payload["training"], context.contract)
+    settings = context.settings
+    if task.payload["fold"] is not None:
+        data, settings = without_fold(data, settings, task.payload["fold"])
     out = _folder(context, task)
     device = _device(context.device)
     result = fit_member(
         data,
         scaling,
-        context.settings,
+        settings,
         member=task.payload["member"],
         seed=context.seed,
         out=out,
@@ -114,6 +118,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
         dict(context.provenance),
         out,
         lambda share: tell(context.workdir, task.stage, task.name, share),
+        folds=[[root / member for member in fold] for fold in task.payload["folds"]],
     )
     return Outcome(
         rows_in=len(data),
@@ -124,8 +129,8 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=6, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=17, work=_assemble, part=_assembled, keeps_previous=True)
+MEMBER = Stage("train", version=7, work=_train_member, part=_epochs, prefers="GPU")
+ASSEMBLE = Stage("model", version=18, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 
@@ -133,7 +138,10 @@ ENSEMBLE_TASK = "ensemble"
 def plan_members(
     training: Receipt, contract: Contract, settings: ModelSettings, seed: int
 ) -> list[Task]:
-    """Return a task for each member of the ensemble."""
+    """Return a task for each member of the ensemble, then for those of each fold.
+
+    No two have the same number, which their random numbers follow from.
+    """
     shared = {
         "version": MEMBER.version,
         "contract": learnt_from(contract),
@@ -141,15 +149,27 @@ def plan_members(
         "settings": settings.training(),
         "seed": seed,
     }
+    # Who is in a fold follows from their number; which labels are trained, from the whole sample.
+    folds = [
+        (f"fold-{fold:02d}-member-{number:02d}", fold)
+        for fold in range(settings.folds)
+        for number in range(settings.fold_members)
+    ]
+    whole: list[tuple[str, int | None]] = [
+        (f"member-{number:02d}", None) for number in range(settings.members)
+    ]
     return [
         Task(
             MEMBER.name,
-            f"member-{member:02d}",
-            digest_json({**shared, "member": member}),
-            {"training": training.output, "member": member},
+            name,
+            digest_json(
+                {**shared, "member": member}
+                | ({} if fold is None else {"fold": fold, "folds": settings.folds})
+            ),
+            {"training": training.output, "member": member, "fold": fold},
             needs=_needs(training),
         )
-        for member in range(settings.members)
+        for member, (name, fold) in enumerate([*whole, *folds])
     ]
 
 
@@ -160,7 +180,7 @@ def plan_assemble(
     settings: ModelSettings,
     provenance: Mapping[str, Any],
 ) -> list[Task]:
-    """Return the one task that makes the model directory."""
+    """Return the one task that makes the model directory, of the members of `plan_members`."""
     key = {
         "version": ASSEMBLE.version,
         "training": training.output_digest,
@@ -169,7 +189,16 @@ def plan_assemble(
         "settings": settings.model_dump(mode="json"),
         "provenance": dict(provenance),
     }
-    payload = {"training": training.output, "members": [member.output for member in members]}
+    outputs = [member.output for member in members]
+    whole, rest = outputs[: settings.members], outputs[settings.members :]
+    payload = {
+        "training": training.output,
+        "members": whole,
+        "folds": [
+            rest[start : start + settings.fold_members]
+            for start in range(0, len(rest), settings.fold_members)
+        ],
+    }
     needs = _needs(training, *members)
     return [Task(ASSEMBLE.name, ENSEMBLE_TASK, digest_json(key), payload, needs)]
 

@@ -147,8 +147,8 @@ def _told_as_a_format(name: str, one: Format) -> Iterator[None]:
         ) from error
 
 
-CHUNKS = Stage("publish-chunks", version=2, work=_write_chunk)
-SEAL = Stage("publish", version=3, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=3, work=_write_chunk)
+SEAL = Stage("publish", version=4, work=_seal, sealed=True)
 
 
 def edition_of(

@@ -238,9 +238,18 @@ class Pipeline:
 
         model, settings = self.model, self.config.predict
         path = model.path.absolute()
-        context = predicting.PredictContext(self.workdir, path, model.digest, self.schema, settings)
-        trained = self.config.model_path is None
-        tasks = predicting.plan(self.features, model.digest, self.schema, settings, trained=trained)
+        release = self.release.name
+        context = predicting.PredictContext(
+            self.workdir, path, model.digest, self.schema, settings, release
+        )
+        tasks = predicting.plan(
+            self.features,
+            model.digest,
+            self.schema,
+            settings,
+            release=release,
+            trained=self.config.model_path is None,
+        )
         plugin = ModelPlugin(path, model.digest)
         tasks = origins.of_same_stars(tasks, self.features)
         return self._step("predict", predicting.STAGE, context, tasks, plugin)

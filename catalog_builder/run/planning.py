@@ -21,6 +21,7 @@ from catalog_builder.archive.tables import TableName, TableSpec
 from catalog_builder.features.store import arrays_of, bytes_of
 from catalog_builder.ground.errors import InputError, ResourceError
 from catalog_builder.labels.agreed import default_schema
+from catalog_builder.model.settings import ModelSettings
 from catalog_builder.run.budgets import label_rows, machine_memory, row_size, stage_budgets
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
@@ -51,6 +52,8 @@ class Plan:
     disk_needed: int
     disk_free: int
     choices: str = ""
+    #: How many networks are trained, and for whom.
+    networks: str = ""
 
     @property
     def hungriest(self) -> str:
@@ -83,7 +86,8 @@ class Plan:
             f"Rows:\n{rows}\n"
             f"Workers: {self.workers}, at most {format_bytes(self.memory_needed)} each{limit}\n"
             f"{budgets}\n"
-            f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
+            + (f"Networks: {self.networks}\n" if self.networks else "")
+            + f"Disk: about {format_bytes(self.disk_needed)} of {format_bytes(self.disk_free)} free"
             + (f"\nNote: {self.choices}." if self.choices else "")
         )
 
@@ -173,6 +177,24 @@ def make_plan(pipeline: Pipeline) -> Plan:
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
         choices=told_of_choices(partitions),
+        networks=_networks(config.model) if _trains(pipeline) else "",
+    )
+
+
+def _trains(pipeline: Pipeline) -> bool:
+    return "train" in pipeline.wanted and pipeline.config.model_path is None
+
+
+def _networks(settings: ModelSettings) -> str:
+    """Say which networks are trained, and how much longer that takes than the ensemble alone."""
+    if not settings.folds:
+        return f"{settings.members}; stars that teach get labels from networks that saw them"
+    more = settings.folds * settings.fold_members
+    longer = 1 + settings.fold_members * (settings.folds - 1) / settings.members
+    return (
+        f"{settings.members}, and {more} for the stars that teach, each without one of"
+        f" {settings.folds} folds of them; {longer:.1f} times as long as the {settings.members}"
+        " alone"
     )
 
 
@@ -183,7 +205,7 @@ def _share_of_largest(files: list[FileRef]) -> float:
 
 def _count_labelled(pipeline: Pipeline, sources: int) -> int:
     """Return how many labelled stars there may be: no more than labels, nor than sources."""
-    if "train" not in pipeline.wanted or pipeline.config.model_path is not None:
+    if not _trains(pipeline):
         return 0
     try:
         rows = label_rows(pipeline.label_file)

@@ -40,8 +40,12 @@ def split_of(
 
 def uniform_hash(source_id: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
     """Return a number in [0, 1) for each id: splitmix64 (Steele et al. 2014) of id and seed."""
-    mixed = _splitmix64(source_id.astype(np.uint64) ^ _splitmix64(np.full(1, seed, np.uint64)))
-    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return (mixed(source_id, seed) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def mixed(source_id: NDArray[np.int64], key: int) -> NDArray[np.uint64]:
+    """Return 64 bits for each id that look like chance; under one key no two ids have the same."""
+    return _splitmix64(source_id.astype(np.uint64) ^ _splitmix64(np.full(1, key, np.uint64)))
 
 
 def _splitmix64(value: NDArray[np.uint64]) -> NDArray[np.uint64]:

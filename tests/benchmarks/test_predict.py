@@ -22,7 +22,8 @@ from torch.nn import functional
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import FeatureStore
-from catalog_builder.inference.predict import catalogue_columns, predict_partition
+from catalog_builder.inference.columns import catalogue_columns
+from catalog_builder.inference.predict import predict_partition
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.estimator import Estimator, build_network
@@ -226,7 +227,14 @@ def test_stage(
 
     def stage() -> float:
         begin = time.process_time()
-        predict_partition(features, estimator, schema, BATCH, tmp_path / "rows.zarr")
+        predict_partition(
+            features,
+            estimator,
+            schema,
+            BATCH,
+            tmp_path / "rows.zarr",
+            source_id_release="dr3",
+        )
         seconds = time.process_time() - begin
         shutil.rmtree(tmp_path / "rows.zarr")
         return seconds

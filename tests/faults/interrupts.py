@@ -24,6 +24,7 @@ SETTINGS = (
     "demo.stars=600",  # the fewest that leave enough labelled stars to train on
     "model.epochs=2",
     "model.members=2",
+    "model.folds=0",
     "model.min_label_stars=50",
     "model.min_regime_stars=20",
 )

@@ -51,6 +51,7 @@ OUTPUTS = {
 SETTINGS = (
     "model.epochs=2",
     "model.members=2",
+    "model.folds=0",
     "model.min_label_stars=50",
     "publish.chunk_rows=100",
     "cluster.performance_report=false",

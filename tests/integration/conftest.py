@@ -19,6 +19,7 @@ from tests.warm import forked_workers
 QUICK = (
     "model.epochs=2",
     "model.members=2",
+    "model.folds=2",
     "model.min_label_stars=50",
     "model.min_regime_stars=20",
     "ingest.store_chunk_rows=64",

@@ -129,6 +129,14 @@ def test_chunks_of_another_size_hold_the_same_rows(site, work):
     assert validate_catalog(other) == []
 
 
+def test_a_model_given_to_its_own_archive_knows_who_taught_it(site, work, tmp_path):
+    (catalogue,) = sealed(work)
+    site.run(tmp_path / "there", model_path=str(model_of(work)))
+    (again,) = sealed(tmp_path / "there")
+    assert columns_of(again) == columns_of(catalogue)
+    assert open_catalog(again).in_training_sample.values.any()
+
+
 def test_a_model_predicts_another_archive(site, work, tmp_path):
     from catalog_builder.simulate.sky import simulate
 
@@ -158,6 +166,17 @@ def test_the_training_set_holds_each_star_once_and_keeps_splits_apart(finished):
         for i, split in enumerate(("fit", "validation", "calibration", "test"))
     }
     assert counts == receipt["notes"]["split_counts"]
+    stars = open_catalog(sealed(finished)[0])
+    known = np.searchsorted(stars.source_id.values, ids)
+    np.testing.assert_array_equal(stars.source_id.values[known], ids)
+    expected = np.zeros(stars.sizes["source"], np.uint8)
+    expected[known] = dataset.split.values + 1
+    np.testing.assert_array_equal(stars.training_split.values, expected)
+    taught = np.isin(expected, [1, 2, 3])
+    np.testing.assert_array_equal(stars.in_training_sample.values, taught)
+    # One network has no disagreement to show; the two of the ensemble have.
+    assert np.isnan(stars.member_disagreement.values[taught]).all()
+    assert np.isfinite(stars.member_disagreement.values[~taught]).any()
     assert dataset.xp_flux.dims == ("star", "xp_wavelength")
     scaling = dataset.attrs["scaling"]
     fit = dataset.isel(star=dataset.split.values == 0)

@@ -24,7 +24,7 @@ TINY = {
     "archive": "/archive",
     "workdir": "/workdir",
     "cluster": {"kind": "kubernetes", "performance_report": False},
-    "model": {"members": 1, "epochs": 1, "min_label_stars": 20, "min_regime_stars": 10},
+    "model": {"members": 1, "folds": 0, "epochs": 1, "min_label_stars": 20, "min_regime_stars": 10},
 }
 
 

@@ -39,6 +39,7 @@ STARS, SEED = 600, 7
 QUICK = (
     "model.epochs=2",
     "model.members=2",
+    "model.folds=0",
     "model.min_label_stars=50",
     "ingest.max_rejected=1",
     "cluster.performance_report=false",

@@ -32,7 +32,10 @@ _SEED = 18
 
 
 def fit_selection(
-    answers: Callable[[Block], Contradictions], data: TrainingArrays, settings: ModelSettings
+    answers: Callable[[Block], Contradictions],
+    data: TrainingArrays,
+    settings: ModelSettings,
+    drawn: Selection | None = None,
 ) -> Selection:
     """Make the tests of a model.
 
@@ -45,8 +48,10 @@ def fit_selection(
         set the limits. Test stars are not looked at.
     settings : ModelSettings
         Rate of ordinary stars beyond each limit, and number of landmarks.
+    drawn : Selection, optional
+        With maps on which the landmarks are put; else maps are drawn of them.
     """
-    draft = _spaces(data, settings)
+    draft = _spaces(data, settings, drawn)
     held = data.subset(Split.VALIDATION, Split.CALIBRATION).block
     seen: dict[str, Statistic] = {}
     for gone, gauge in blind_names(data.contract.inputs):
@@ -61,7 +66,7 @@ def fit_selection(
     return replace(draft, gauges=gauges)
 
 
-def _spaces(data: TrainingArrays, settings: ModelSettings) -> Selection:
+def _spaces(data: TrainingArrays, settings: ModelSettings, drawn: Selection | None) -> Selection:
     """Return the spaces, filters and maps of all spectra of which there are enough."""
     inputs = data.contract.inputs
     draft = Selection(inputs)
@@ -69,17 +74,26 @@ def _spaces(data: TrainingArrays, settings: ModelSettings) -> Selection:
         spectra = _training_spectra(data, name)
         most = min(_COMPONENTS[spectrum.kind], spectrum.samples)
         count = min(most, len(spectra.flux) // _STARS_PER_COMPONENT)
-        if count < LEADING:
+        if count < LEADING or (drawn is not None and name not in drawn.places):
             continue
-        model, components = SpectrumModel.fit(spectra, count)
+        model, components, numbers = SpectrumModel.fit(spectra, count)
         if components.shape[1] < _DRAWN:
             continue
         chosen = torch.randperm(len(components), generator=Generator().manual_seed(_SEED))
-        landmarks = components[chosen[: settings.map_stars], :LEADING].contiguous()
+        chosen = chosen[: settings.map_stars]
+        landmarks = components[chosen, :LEADING].contiguous()
         draft.places[name] = Place(model, landmarks)
         if spectrum.kind == "lines":
             draft.filters[name] = matched_filters(model, spectrum.grid, components, _SEED)
-            draft.maps[name] = SpectrumMap.fit(landmarks, _SEED)
+            draft.maps[name] = (
+                SpectrumMap.fit(landmarks, _SEED)
+                if drawn is None
+                else SpectrumMap.on(
+                    drawn.maps[name],
+                    drawn.places[name].near(spectra.take(numbers[chosen])),
+                    landmarks,
+                )
+            )
     return draft
 
 

@@ -101,7 +101,7 @@ class SpectrumModel:
     scatter: Tensor
 
     @classmethod
-    def fit(cls, spectra: Spectra, components: int) -> tuple[Self, Tensor]:
+    def fit(cls, spectra: Spectra, components: int) -> tuple[Self, Tensor, Tensor]:
         """Fit the components to training spectra.
 
         Spectra far from ordinary, by residual or place, are left out in a second and third round.
@@ -121,8 +121,10 @@ class SpectrumModel:
             The model.
         Tensor
             (n, k), the places of the spectra that it was fitted to in the end.
+        Tensor
+            (n,), which of the spectra those are.
         """
-        model = cls._fit_once(spectra, components)
+        model, numbers = cls._fit_once(spectra, components), torch.arange(len(spectra.flux))
         for _ in range(_ROUNDS):
             placed = model.place(spectra)
             misfit = (placed.residual**2).sum(dim=1) / placed.samples
@@ -131,11 +133,11 @@ class SpectrumModel:
             noise = placed.noise.double().numpy()
             gauge = Gauge.fit(statistics, noise, rate=0.01)
             kept = torch.from_numpy((gauge.deviations(statistics, noise) < _CLIP).all(axis=1))
-            spectra = spectra.take(kept)
+            spectra, numbers = spectra.take(kept), numbers[kept]
             model = cls._fit_once(spectra, components)
         model = model._leading(cls._shared(spectra, components))
         model = replace(model, scatter=model._scatter(spectra))
-        return model, model.place(spectra).components
+        return model, model.place(spectra).components, numbers
 
     @classmethod
     def _shared(cls, spectra: Spectra, components: int) -> int:

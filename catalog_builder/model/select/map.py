@@ -59,6 +59,23 @@ class SpectrumMap:
             spacing=nearest(landmarks, landmarks).square[:, 1].contiguous(),
         )
 
+    @classmethod
+    def on(cls, drawn: SpectrumMap, near: Nearest, landmarks: Tensor) -> Self:
+        """Return the map of other landmarks, which have their places on one that is drawn already.
+
+        Parameters
+        ----------
+        drawn : SpectrumMap
+            The map that they are put on.
+        near : Nearest
+            Of the landmarks, among those of the map that is drawn.
+        landmarks : Tensor
+            (m, l).
+        """
+        position, _ = drawn.place(near)
+        spacing = nearest(landmarks, landmarks).square[:, 1].contiguous()
+        return cls(position=position.clamp(-1.0, 1.0).contiguous(), spacing=spacing)
+
     def place(self, near: Nearest) -> tuple[Tensor, Tensor]:
         """Place stars among their nearest landmarks.
 

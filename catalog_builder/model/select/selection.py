@@ -71,6 +71,10 @@ class Place:
     model: SpectrumModel
     landmarks: Tensor
 
+    def near(self, spectra: Spectra) -> Nearest:
+        """Return the landmarks near to spectra."""
+        return nearest(self.model.place(spectra).components, self.landmarks)
+
 
 class Measured(NamedTuple):
     """Raw statistics of n stars by the name of their gauge, and places on the maps, (n, 2 m)."""

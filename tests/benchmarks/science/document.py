@@ -8,6 +8,12 @@ from typing import Any
 
 from tests.benchmarks.science import sections
 
+_TAUGHT = """## Stars that taught
+
+All of the above is of stars that the model never saw. In a catalogue those that it learnt from are
+answered by networks, calibration and tests that did not see them either:
+[Stars that taught](taught.md) has the rule and what was measured."""
+
 
 def write(results: Path, docs: Path) -> None:
     """Write ``science.md`` into `docs` from the JSON files in `results`."""
@@ -18,6 +24,7 @@ def write(results: Path, docs: Path) -> None:
     for part, section in sections.SECTIONS.items():
         if part in found:
             text.append(section(found[part]["result"], figures))
+    text.append(_TAUGHT)
     (docs / "science.md").write_text("\n\n".join(text) + "\n")
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from catalog_builder.features.store import Block
-from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.inference.columns import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator, Prediction
 from catalog_builder.simulate.score import default_warning_bits

@@ -17,7 +17,7 @@ from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import Block, arrays_of
 from catalog_builder.ground.errors import InputError
-from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.inference.columns import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator
 from catalog_builder.training.design import Split

@@ -85,7 +85,7 @@ class RunOfModel:
 
     def training_seconds(self) -> list[float]:
         """Return how long each member was trained, s; one worker each."""
-        files = sorted((self.workdir / "receipts" / "train").glob("*.json"))
+        files = sorted((self.workdir / "receipts" / "train").glob("member-*.json"))
         return [json.loads(file.read_text())["seconds"] for file in files]
 
 

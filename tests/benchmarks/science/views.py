@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import Block
-from catalog_builder.inference.predict import catalogue_columns
+from catalog_builder.inference.columns import catalogue_columns
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator
 from tests.benchmarks.science.sky import RunOfModel, TestSky

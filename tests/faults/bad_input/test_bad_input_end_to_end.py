@@ -23,7 +23,7 @@ XP = "xp_continuous_mean_spectrum"
 SAMPLED = "xp_sampled_mean_spectrum"
 
 #: The smallest model that trains: a run's bookkeeping does not depend on how good it is.
-TINY_MODEL = ["model.epochs=1", "model.members=1", "model.min_label_stars=20"]
+TINY_MODEL = ["model.epochs=1", "model.members=1", "model.folds=0", "model.min_label_stars=20"]
 
 
 @pytest.fixture(scope="module")

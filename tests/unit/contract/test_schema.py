@@ -52,7 +52,9 @@ def test_what_was_released_is_still_so():
     """Names, order, dtypes, units, UCDs, descriptions, nulls, notes; bits and tiers."""
     released = json.loads(RELEASED.read_text(encoding="utf-8"))
     today = SCHEMA.model_dump(mode="json", by_alias=True)
-    assert today["columns"] == released["columns"]
+    added = {"in_training_sample", "training_split"}
+    kept = [column for column in today["columns"] if column["name"] not in added]
+    assert kept == released["columns"]
     assert today["flags"]["tiers"] == released["flags"]["tiers"]
     # Two tests are called otherwise; nothing else of a bit may change.
     tests = ("test", "parameters")
@@ -60,8 +62,8 @@ def test_what_was_released_is_still_so():
         assert {k: v for k, v in now.items() if k not in tests} == {
             k: v for k, v in before.items() if k not in tests
         }
-    assert today["version"] == released["version"]
-    assert diff(CatalogSchema.model_validate(released), SCHEMA) == (True, (), ())
+    now = diff(CatalogSchema.model_validate(released), SCHEMA)
+    assert now == (True, (), ("column in_training_sample", "column training_split"))
 
 
 def test_a_released_schema_keeps_its_digest():

@@ -26,7 +26,8 @@ INGESTED = Receipt(
 
 def key_of(contract):
     schema = CatalogSchema.of(contract)
-    (task,) = plan([INGESTED], "model", schema, PredictSettings(), trained=True)
+    settings = PredictSettings()
+    (task,) = plan([INGESTED], "model", schema, settings, release="dr3", trained=True)
     return task.key
 
 

@@ -92,6 +92,7 @@ CURVE = {"knots": [0.0, 1.0], "values": [0.0, 1.0]}
 DOCUMENTS: dict[str, tuple[str, Any]] = {
     **{f"settings.{name}": (f"settings.{name}", 10**9) for name in (
         "members", "epochs", "patience", "batch_size", "validation_batch_size", "width", "depth",
+        "folds", "fold_members",
         "flux_components", "flux_filters", "line_components", "threads", "map_stars",
         "warmup_epochs", "learning_rate", "weight_decay", "noise_factor", "tail_freedom",
     )},
@@ -103,6 +104,7 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
         "members", "epochs", "width", "depth", "flux_filters", "threads", "validation_batch_size",
     )},
     "settings.line_channels": ("settings.line_channels", [10**6] * 4),
+    "settings 1 fold": ("settings.folds", 1),
     "settings.line_channels 0": ("settings.line_channels", [0, 1, 1, 1]),
     "settings.snr_edges": ("settings.snr_edges", list(range(10**5))),
     "settings.magnitude_edges": ("settings.magnitude_edges", [11.0, NAN]),

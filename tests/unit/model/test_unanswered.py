@@ -10,7 +10,8 @@ import torch
 
 from catalog_builder.features.store import FeatureWriter, arrays_of
 from catalog_builder.ground.errors import ModelError
-from catalog_builder.inference.predict import catalogue_columns, predict_partition, unanswered
+from catalog_builder.inference.columns import catalogue_columns, unanswered
+from catalog_builder.inference.predict import predict_partition
 from catalog_builder.inference.rows import read_failed, read_rows
 from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.ensemble import Estimator, assemble
@@ -61,7 +62,7 @@ def write(block, path):
 def predict(block, estimator, folder):
     out = folder / "rows.zarr"
     features = write(block, folder / "features.zarr")
-    made = predict_partition(features, estimator, SCHEMA, BATCH, out)
+    made = predict_partition(features, estimator, SCHEMA, BATCH, out, source_id_release="dr3")
     assert made.rows + made.failed == STARS
     return made, read_rows(out, 0, made.rows), read_failed(out)
 
