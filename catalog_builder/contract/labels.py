@@ -28,8 +28,9 @@ from catalog_builder.contract.description import Description, load_description
 #: Roles that more than one label may have; the first that is there counts.
 Role = Literal["temperature", "gravity", "metallicity", "alpha"]
 LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Far beyond any label, and their differences and ratios are finite.
+Finite = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+Positive = Annotated[float, Field(ge=1e-30, le=1e30, allow_inf_nan=False)]
 #: Bins of an axis at most; figures merge them in groups of 2 and 5.
 _MOST_BINS: Final = 10_000
 _TAG: Final = re.compile(r"<(/?)(i|b|sub|sup)>")
