@@ -187,7 +187,9 @@ def test_a_third_spectrum_infrared_bands_and_a_joined_table(copy, site, tmp_path
     assert copy.changed() == ["schemas/releases/dr3.yaml"]
     release = copy.file("releases/dr3.yaml")
     simulate(release, 1500, 12, tmp_path / "sky")
-    sealed_folder = carried(site, tmp_path / "sky", tmp_path / "work", f"release={release}")
+    # A model without a fifth of so few stars has no test of the rarer spectrum.
+    settings = (f"release={release}", "model.folds=0")
+    sealed_folder = carried(site, tmp_path / "sky", tmp_path / "work", *settings)
     catalogue = open_catalog(sealed_folder)
     flags = json.loads((sealed_folder / "schema.json").read_text())["flags"]
     bits = {bit["name"]: bit["bit"] for bit in flags["bits"]}

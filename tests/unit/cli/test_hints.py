@@ -84,7 +84,7 @@ WRONG = [
         ("--set", "model.member=8"),
         3,
         "model.member: unknown setting",
-        "did you mean model.members?",
+        "did you mean model.members or model.fold_members?",
     ),
     (("--set", "members=8"), 3, "members: unknown setting", "did you mean model.members?"),
     (("--set", "=8"), 3, "has no key", "section.key=value"),
