@@ -29,7 +29,7 @@ def with_derived(rows: Rows, schema: CatalogSchema) -> dict[str, NDArray[Any]]:
     Raises
     ------
     ConfigError
-        If the schema declares a derived column that nobody knows how to compute.
+        If the schema declares a derived column for which there is no function.
     """
     complete: dict[str, NDArray[Any]] = {}
     for column in schema.all_columns:

@@ -80,7 +80,7 @@ class Label(Description):
     tex, html : str
         Its symbol in figures (mathtext) and on pages.
     learnt_as : {"value", "logarithm"}
-        What the network sees. The logarithm is right where relative errors are alike.
+        What the network sees. The logarithm is right where relative errors vary least.
     role : str, optional
         What it is to figures and calibration: a temperature, a gravity, a metallicity, alpha.
     range, resolution : (float, float), float

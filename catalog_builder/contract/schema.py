@@ -220,7 +220,7 @@ class CatalogSchema(Description):
         Parameters
         ----------
         dataset : mapping of str to array
-            An ``xarray.Dataset``, a zarr group's arrays, or alike: values have ``dtype`` and
+            An ``xarray.Dataset``, a zarr group's arrays, or the like: values have ``dtype`` and
             ``attrs``.
 
         Returns

@@ -51,7 +51,7 @@ def predict_partition(
     for they or the weights overflow, has none: it is counted and its id is kept.
 
     Batches are counted from the first row of the partition, so that every star is always in the
-    same batch, whoever computes it. Those that taught the model are in it too, and what it says of
+    same batch, on any worker. Those that taught the model are in it too, and what it says of
     them is replaced by what models say that were trained without their fold, many at a time.
 
     Parameters

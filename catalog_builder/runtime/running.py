@@ -48,7 +48,7 @@ def mark(workdir: Workdir, stage: str, task: str) -> Iterator[None]:
         stage=stage, task=task, host=me["host"], pid=me["pid"], since=time.time(), process=me
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    # Plainly written, not atomically: whoever reads half a mark passes over it.
+    # Plainly written, not atomically: a reader of half a mark passes over it.
     file.write_text(content.model_dump_json(), encoding="utf-8")
     try:
         yield

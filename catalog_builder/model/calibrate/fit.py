@@ -5,7 +5,7 @@ larger one, no quantile of the residuals tells the network's: it has to be decon
 network's error in units of its sigma is described as a mixture of three Gaussians, a core, a tail
 and a few outliers. A Gaussian label error widens each of them in quadrature, so the likelihood of
 the residuals is written down exactly. The widths follow smooth curves along the coordinates of the
-calibration, all three alike: a tail with curves of its own would be free to follow chance. Weights
+calibration, one set for all: a tail with curves of its own would be free to follow chance. Weights
 and widths are those of the highest posterior probability.
 The idea is that of extreme deconvolution (Bovy, Hogg & Roweis 2011, AnApS 5, 1657), in one
 dimension.

@@ -50,7 +50,7 @@ def negative_log_likelihood(
 
     The predicted covariance describes the distance to the truth, so the labels' own variances are
     added to it before it meets them. The density of a subset of the components, of a Gaussian and
-    of a Student t alike, is the same law with the sub-block of the covariance: rows and columns of
+    of a Student t too, is the same law with the sub-block of the covariance: rows and columns of
     unknown labels become those of the identity and their residuals 0, which adds nothing to
     determinant or square.
 

@@ -106,7 +106,7 @@ def matched_filters(
     for name, spectra in defects.items():
         left = model.residual_of(spectra, _TEACHING_ERROR)
         left = left - before.repeat(len(left) // len(before), 1)
-        # Each spectrum counts alike: strong defects need no filter.
+        # Each spectrum counts the same: strong defects need no filter.
         left = (left / left.norm(dim=1, keepdim=True).clamp_min(1e-6)).double()
         if is_wide(left):
             _, vectors = strongest_of_wide(left, DIRECTIONS[name])

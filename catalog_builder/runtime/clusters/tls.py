@@ -60,7 +60,7 @@ def client_security(settings: ClusterSettings) -> Security | None:
 def run_certificates(settings: ClusterSettings, folder: Path) -> Iterator[Path]:
     """Yield the folder of the certificates of one run: those given, or new ones made in `folder`.
 
-    New ones serve this run alone: whoever has the key is taken for the driver. They can be read by
+    New ones serve this run alone: who has the key is taken for the driver. They can be read by
     their owner only, and are gone at the end.
 
     Raises

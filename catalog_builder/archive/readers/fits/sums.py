@@ -46,7 +46,7 @@ def sum_bytes(stream: Any, start: int, stop: int) -> tuple[int, int]:
 def verify_sums(url: str, stream: Any, unit: TableUnit) -> None:
     """Refuse a table whose bytes contradict its DATASUM or CHECKSUM, as far as it has them.
 
-    A file that ends before the table does is left to whoever reads its rows.
+    A file that ends before the table does is left to the reader of its rows.
 
     Raises
     ------
