@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 
-FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+from catalog_builder.ground.compiled import compiled
 
 
-def _compiled(function: FunctionT) -> FunctionT:
-    """Compile without the interpreter lock; keep the machine code where a cache can be written."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # neither this folder nor the user's cache can be written
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
-
-
-@_compiled
+@compiled
 def rebin(
     flux: Any,
     flux_error: Any,
@@ -93,7 +82,7 @@ def rebin(
             out_mask[row, pixel] = covered
 
 
-@_compiled
+@compiled
 def error_products(errors: Any, correlations: Any, products: Any, largest: Any) -> None:
     """Lay out what the variance of samples is linear in, relative to each star's largest error.
 
@@ -128,7 +117,7 @@ def error_products(errors: Any, correlations: Any, products: Any, largest: Any) 
             begin += i
 
 
-@_compiled
+@compiled
 def add_variance(relative: Any, unit: Any, largest: Any, start: int, variance: Any) -> None:
     """Add one band's variance to that of the samples it reaches.
 
@@ -149,7 +138,7 @@ def add_variance(relative: Any, unit: Any, largest: Any, start: int, variance: A
             variance[row, start + sample] += relative[row, sample] * unit[sample] * square
 
 
-@_compiled
+@compiled
 def scale_rows(
     flux: Any, flux_error: Any, scale: Any, out_flux: Any, out_error: Any, usable: Any
 ) -> None:

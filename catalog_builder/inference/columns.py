@@ -19,6 +19,8 @@ from catalog_builder.features.store import Block
 from catalog_builder.flags.bits import compute_flags
 from catalog_builder.flags.predicates import FlagContext
 from catalog_builder.flags.tiers import quality_tier
+from catalog_builder.galaxy.columns import galactic_columns
+from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.ground.errors import ConfigError, ModelError
 from catalog_builder.model.ensemble import Estimator, Prediction
 
@@ -50,7 +52,11 @@ def unanswered(columns: Columns, prediction: Prediction, estimator: Estimator) -
 
 
 def catalogue_columns(
-    block: Block, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
+    block: Block,
+    prediction: Prediction,
+    estimator: Estimator,
+    schema: CatalogSchema,
+    galaxy: GalaxySettings | None = None,
 ) -> Columns:
     """Return the stored columns of the schema for one batch.
 
@@ -65,6 +71,8 @@ def catalogue_columns(
         The model, for its training ranges.
     schema : CatalogSchema
         What to return, with dtypes; its labels and inputs are those of the model.
+    galaxy : GalaxySettings, optional
+        Where the Sun is.
 
     Raises
     ------
@@ -82,6 +90,7 @@ def catalogue_columns(
         **distances,
         **_map_places(prediction, contract.inputs),
         **_colours(block, contract.inputs),
+        **galactic_columns(block, galaxy or GalaxySettings()),
     }
     made |= _judged(made, prediction, estimator, schema)
     # What overflows here is no answer: see `unanswered`.

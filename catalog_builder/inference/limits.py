@@ -18,6 +18,7 @@ from catalog_builder.contract.schema import (
     label_columns,
 )
 from catalog_builder.contract.units import same_unit
+from catalog_builder.galaxy.columns import DIRECTION, PLACE
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
@@ -122,6 +123,7 @@ def _made(schema: CatalogSchema) -> Iterator[str]:
         "source_id",
         "quality_tier",
         *TRAINING,
+        *DIRECTION,
         *schema.flags.columns,
         *distances_of(inputs),
     )
@@ -133,4 +135,4 @@ def _made(schema: CatalogSchema) -> Iterator[str]:
     yield from (band.column for band in inputs.bands)
     yield from (colour.column for colour in colours_of(inputs))
     if inputs.parallax:
-        yield from (PARALLAX, f"{PARALLAX}_corrected", f"{PARALLAX}_error")
+        yield from (PARALLAX, f"{PARALLAX}_corrected", f"{PARALLAX}_error", *PLACE)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import FeatureStore
+from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.inference.columns import (
     Columns,
     catalogue_columns,
@@ -44,6 +45,7 @@ def predict_partition(
     out: Path,
     *,
     source_id_release: str,
+    galaxy: GalaxySettings | None = None,
 ) -> PartitionPrediction:
     """Predict all stars of a partition, batch by batch.
 
@@ -68,6 +70,8 @@ def predict_partition(
         New store of catalogue rows.
     source_id_release : str
         The archive release that the ids of the sources are of.
+    galaxy : GalaxySettings, optional
+        Where the Sun is.
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
@@ -77,7 +81,7 @@ def predict_partition(
     waiting: list[_Waiting] = []
 
     def write() -> None:
-        own = taught.answers(schema, batch_size)
+        own = taught.answers(schema, batch_size, galaxy)
         for start, columns, failed in waiting:
             own.replace(start, columns, failed)
             writer.fail(columns["source_id"][failed])
@@ -92,7 +96,7 @@ def predict_partition(
         read = store.read(slice(start, start + rows))
         block = taught.hold(start, completed(read, estimator.contract.inputs))
         prediction = estimator.predict(block, batch_size)
-        columns = catalogue_columns(block, prediction, estimator, schema)
+        columns = catalogue_columns(block, prediction, estimator, schema, galaxy)
         failed = unanswered(columns, prediction, estimator)
         waiting.append(_Waiting(start, columns, failed))
         # One by one they would cost a forward pass each; but spectra and rows take memory.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.ground.settings import Section
 
 
@@ -16,3 +17,4 @@ class PredictSettings(Section):
         description="Stars per forward pass, counted from the start of each partition, so that"
         " results do not depend on the number of workers.",
     )
+    galaxy: GalaxySettings = GalaxySettings()

@@ -50,6 +50,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
         context.settings.batch_size,
         out,
         source_id_release=context.release,
+        galaxy=context.settings.galaxy,
     )
     return Outcome(
         rows_in=made.rows + made.failed,
@@ -61,7 +62,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("predict", version=10, work=_work, expendable=True)
+STAGE = Stage("predict", version=11, work=_work, expendable=True)
 
 
 def plan(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.store import Block, FeatureStore
+from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.inference.columns import Columns, catalogue_columns, unanswered
 from catalog_builder.model.ensemble import Estimator
 from catalog_builder.model.taught import Known, TaughtStars
@@ -89,7 +90,9 @@ class Taught:
             self._held.append((start + at, some))
         return known
 
-    def answers(self, schema: CatalogSchema, batch_size: int) -> Answers:
+    def answers(
+        self, schema: CatalogSchema, batch_size: int, galaxy: GalaxySettings | None = None
+    ) -> Answers:
         """Return the rows of the stars that are held, and hold them no longer.
 
         Each is given by the model that was trained without its fold.
@@ -108,6 +111,6 @@ class Taught:
             at, model = np.flatnonzero(fold == number), self._folds[number]
             own = {name: values[at] for name, values in block.items()}
             prediction = model.predict(own, batch_size)
-            columns = catalogue_columns(own, prediction, model, schema)
+            columns = catalogue_columns(own, prediction, model, schema, galaxy)
             parts.append(Answers(rows[at], columns, unanswered(columns, prediction, model)))
         return Answers.together(parts)
