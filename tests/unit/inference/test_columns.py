@@ -45,11 +45,11 @@ def drawn(schema):
         values[rng.random(values.shape) < share] = np.nan
         return values
 
-    made = ("corr_", "e_", "e95")
+    made = {*TRAINING, *DIRECTION, *PLACE}
     block = {
         column.name: rng.random(STARS).astype(column.numpy_dtype)
         for column in schema.columns
-        if not column.name.startswith(made) and "training" not in column.name
+        if not column.name.startswith(("corr_", "e_", "e95")) and column.name not in made
     }
     block["source_id"] = np.arange(1, STARS + 1)
     block["rvs_spec_sig_to_noise"] = (block["rvs_spec_sig_to_noise"] * 50).astype("f4")
