@@ -10,9 +10,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     from catalog_builder.catalog.open import open_catalog
+    from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
     from catalog_builder.catalog.table import open_table
 
-__all__ = ["DISTRIBUTION", "__version__", "open_catalog", "open_table"]
+__all__ = [
+    "DISTRIBUTION",
+    "__version__",
+    "open_catalog",
+    "open_table",
+    "plot_abundances",
+    "plot_abundances_by_place",
+    "plot_kiel",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +34,8 @@ def __getattr__(name: str) -> Any:
         from catalog_builder.catalog.table import open_table
 
         return open_table
+    if name.startswith("plot_") and name in __all__:
+        from catalog_builder.catalog import plots
+
+        return getattr(plots, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,174 @@
+"""Pictures that most papers begin with, of a catalogue or of any part of one.
+
+They take what `open_catalog` or `open_table` returns, also a selection of it, draw the stars of the
+tiers gold and silver, and return matplotlib's own objects, to be changed as needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.ground.errors import CatalogueError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Gold and silver.
+TRUSTED: Final = (1, 2)
+#: Edges of the panels, kpc, after Hayden et al. 2015 (ApJ 808, 132), figure 4.
+RADII: Final = (3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0)
+HEIGHTS: Final = (0.0, 0.5, 1.0, 2.0)
+#: Fewer stars than this are drawn as points, more as a density.
+_MANY: Final = 2_000
+_MARGIN: Final = 0.002
+
+
+def plot_kiel(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = TRUSTED) -> Axes:
+    """Draw Teff against log g.
+
+    Parameters
+    ----------
+    stars : xarray.Dataset or astropy.table.QTable
+        With `teff`, `logg` and, unless `tiers` is empty, `quality_tier`.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    tiers : sequence of int
+        Which tiers of quality; empty for all stars.
+
+    Raises
+    ------
+    CatalogueError
+        If a column is missing.
+    """
+    ax = _axes(ax)
+    rows = _rows(stars, ("teff", "logg"), tiers)
+    _draw(ax, rows["teff"], rows["logg"])
+    ax.set(xlabel="$T_\\mathrm{eff}$ [K]", ylabel="log $g$")
+    ax.xaxis.set_inverted(True)
+    ax.yaxis.set_inverted(True)
+    return ax
+
+
+def plot_abundances(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = TRUSTED) -> Axes:
+    """Draw [alpha/M] against [M/H]; arguments as those of `plot_kiel`."""
+    ax = _axes(ax)
+    rows = _rows(stars, ("m_h", "alpha_m"), tiers)
+    _draw(ax, rows["m_h"], rows["alpha_m"])
+    ax.set(xlabel="[M/H]", ylabel="[$\\alpha$/M]")
+    return ax
+
+
+def plot_abundances_by_place(
+    stars: Any,
+    radii: Sequence[float] = RADII,
+    heights: Sequence[float] = HEIGHTS,
+    tiers: Sequence[int] = TRUSTED,
+) -> Figure:
+    """Draw [alpha/M] against [M/H] in bins of Galactocentric radius and height.
+
+    Parameters
+    ----------
+    stars : xarray.Dataset or astropy.table.QTable
+        With `m_h`, `alpha_m`, `galactocentric_radius`, `galactocentric_height` and, unless
+        `tiers` is empty, `quality_tier`. Stars without a distance are left out.
+    radii, heights : sequence of float
+        Rising edges of R and of abs(z), kpc.
+    tiers : sequence of int
+        Which tiers of quality; empty for all stars.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each bin, the largest height on top, with its number of stars.
+
+    Raises
+    ------
+    CatalogueError
+        If a column is missing.
+    """
+    from matplotlib import pyplot as plt
+
+    place = ("galactocentric_radius", "galactocentric_height")
+    rows = _rows(stars, ("m_h", "alpha_m", *place), tiers)
+    radius, height = rows[place[0]], np.abs(rows[place[1]])
+    columns, lines = len(radii) - 1, len(heights) - 1
+    figure, panels = plt.subplots(
+        lines, columns, sharex=True, sharey=True, squeeze=False, layout="constrained",
+        figsize=(1.0 + 1.7 * columns, 0.8 + 1.5 * lines),
+    )  # fmt: skip
+    limits = _limits(rows["m_h"]), _limits(rows["alpha_m"])
+    for line, (low, high) in enumerate(reversed(list(pairwise(heights)))):
+        for column, (near, far) in enumerate(pairwise(radii)):
+            here = (near <= radius) & (radius < far) & (low <= height) & (height < high)
+            panel = panels[line, column]
+            _draw(panel, rows["m_h"][here], rows["alpha_m"][here], limits)
+            panel.text(
+                0.96, 0.94, f"{here.sum()}", transform=panel.transAxes, ha="right", va="top", size=8
+            )
+            if line == 0:
+                panel.set_title(f"{near:g} < $R$ < {far:g} kpc", size=9)
+        panels[line, -1].yaxis.set_label_position("right")
+        panels[line, -1].set_ylabel(f"{low:g} < |$z$| < {high:g}", size=9)
+    figure.supxlabel("[M/H]")
+    figure.supylabel("[$\\alpha$/M]")
+    return figure
+
+
+def _rows(stars: Any, names: Sequence[str], tiers: Sequence[int]) -> Mapping[str, NDArray[Any]]:
+    """Return the columns of the stars of some tiers that have all of them."""
+    needed = (*names, "quality_tier") if tiers else tuple(names)
+    there = set(getattr(stars, "colnames", None) or stars.variables)
+    if missing := [name for name in needed if name not in there]:
+        raise CatalogueError(
+            f"What is to be drawn has no column {' or '.join(missing)}.",
+            "Open these columns too; catalogues before 0.2 have no distances.",
+        )
+    values = {name: _plain(stars[name]) for name in needed}
+    kept = np.isin(values["quality_tier"], tiers) if tiers else np.ones(len(values[names[0]]), bool)
+    for name in names:
+        kept &= np.isfinite(values[name])
+    return {name: values[name][kept] for name in names}
+
+
+def _plain(column: Any) -> NDArray[Any]:
+    """Return the numbers of a column of either kind of table, masked ones as NaN."""
+    values = getattr(column, "unmasked", column)
+    return np.asarray(getattr(values, "value", values))
+
+
+def _draw(
+    ax: Axes, x: NDArray[Any], y: NDArray[Any], limits: tuple[Any, Any] | None = None
+) -> None:
+    if not len(x):
+        return
+    if len(x) < _MANY:
+        ax.plot(x, y, ".", markersize=2.5, color="#0072B2", alpha=0.6, markeredgewidth=0)
+    else:
+        extent = limits or (_limits(x), _limits(y))
+        counts, right, top = np.histogram2d(x, y, bins=100, range=extent)
+        ax.pcolormesh(right, top, np.log10(np.where(counts > 0, counts, np.nan)).T, rasterized=True)
+    if limits:
+        ax.set(xlim=limits[0], ylim=limits[1])
+
+
+def _limits(values: NDArray[Any]) -> tuple[float, float]:
+    """Return limits that leave a few stray stars out."""
+    if not len(values):
+        return 0.0, 1.0
+    low, high = np.quantile(values, [_MARGIN, 1.0 - _MARGIN])
+    room = 0.05 * (high - low) or 0.1
+    return float(low - room), float(high + room)
+
+
+def _axes(ax: Axes | None) -> Axes:
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(layout="constrained")[1]

@@ -1,0 +1,83 @@
+"""Pictures of a catalogue hold the stars that they say."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import xarray as xr
+from astropy.table import QTable
+
+from catalog_builder import plot_abundances, plot_abundances_by_place, plot_kiel
+from catalog_builder.ground.errors import CatalogueError
+
+
+@pytest.fixture(autouse=True)
+def without_a_window():
+    from matplotlib import pyplot as plt
+
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
+
+
+def catalogue(n):
+    rng = np.random.default_rng(1)
+    columns = {
+        "teff": rng.normal(5000, 500, n),
+        "logg": rng.normal(3, 1, n),
+        "m_h": rng.normal(-0.2, 0.3, n),
+        "alpha_m": rng.normal(0.1, 0.05, n),
+        "galactocentric_radius": rng.uniform(3, 15, n),
+        "galactocentric_height": rng.uniform(-2, 2, n),
+        "quality_tier": rng.integers(0, 4, n).astype("u1"),
+    }
+    columns["teff"][:5] = np.nan
+    return xr.Dataset({name: ("source", values) for name, values in columns.items()})
+
+
+def drawn(ax):
+    return sum(len(line.get_xdata()) for line in ax.lines)
+
+
+def test_points_are_the_trusted_stars_with_both_labels():
+    stars = catalogue(600)
+    tier = stars.quality_tier.values
+    good = (tier == 1) | (tier == 2)
+    ax = plot_kiel(stars)
+    assert drawn(ax) == (good & np.isfinite(stars.teff.values)).sum()
+    assert ax.xaxis.get_inverted()
+    assert ax.yaxis.get_inverted()
+    assert drawn(plot_abundances(stars, tiers=())) == 600
+
+
+def test_many_stars_are_a_density():
+    ax = plot_abundances(catalogue(20_000))
+    assert not ax.lines
+    (mesh,) = ax.collections
+    tier = catalogue(20_000).quality_tier.values
+    shown = np.nansum(10 ** mesh.get_array())
+    assert shown == pytest.approx(((tier == 1) | (tier == 2)).sum(), rel=0.02)
+
+
+def test_panels_hold_the_stars_of_their_place():
+    stars = catalogue(900)
+    figure = plot_abundances_by_place(stars, radii=(3, 9, 15), heights=(0, 1, 2))
+    numbers = [int(ax.texts[0].get_text()) for ax in figure.axes]
+    tier = stars.quality_tier.values
+    good = (tier == 1) | (tier == 2)
+    inside = stars.galactocentric_radius.values < 9
+    low = np.abs(stars.galactocentric_height.values) < 1
+    expected = [(good & r & z).sum() for z in (~low, low) for r in (inside, ~inside)]
+    assert numbers == expected
+    assert [drawn(ax) for ax in figure.axes] == expected
+
+
+def test_a_table_of_astropy_and_a_selection_are_taken_too():
+    stars = catalogue(300)
+    table = QTable({name: stars[name].values for name in stars.variables})
+    assert drawn(plot_kiel(table)) == drawn(plot_kiel(stars))
+    assert drawn(plot_kiel(stars.isel(source=slice(0, 50)))) < 50
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(CatalogueError, match="no column galactocentric_radius"):
+        plot_abundances_by_place(catalogue(10).drop_vars("galactocentric_radius"))
