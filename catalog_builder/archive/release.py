@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from catalog_builder.archive.release_parts import ParallaxZeroPoint, ReleaseParts
+from catalog_builder.archive.release_parts import ReleaseParts
 from catalog_builder.archive.spectra import (
     CodeRule,
     LineSpectrum,
@@ -17,6 +17,7 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
 )
 from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import load_description
 from catalog_builder.contract.inputs import ColumnName
 from catalog_builder.contract.labels import refuse_twice
@@ -92,8 +93,7 @@ class ReleaseSpec(ReleaseParts):
 
     def _columns_by_key(self) -> Iterator[tuple[str, ColumnName]]:
         """Yield the columns of looked-up tables that something uses, and what."""
-        for argument, column in self.parallax_zero_point.inputs.items():
-            yield f"parallax_zero_point.inputs.{argument}", column
+        yield from self.parallax_zero_point.columns_by_key()
         if self.parallax:
             yield from (("parallax: true", column) for column in ("parallax", "parallax_error"))
         for group, bands in self.photometry.items():
@@ -126,6 +126,8 @@ class ReleaseSpec(ReleaseParts):
         """Yield what takes a column for a quantity, the column, and the unit if it matters."""
         if self.parallax:
             yield from (("parallax: true", name, "mas") for name in ("parallax", "parallax_error"))
+        if self.parallax_zero_point.bias is not None:
+            yield "parallax_zero_point.inputs.bias", self.parallax_zero_point.bias, "mas"
         for group, bands in self.photometry.items():
             for band, spec in bands.bands.items():
                 yield f"photometry.{group}.bands.{band}.column", spec.column, "mag"
@@ -199,7 +201,7 @@ class ReleaseSpec(ReleaseParts):
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> Self:
         # Beside the features, what a training store has of its own.
-        made = {"parallax_corrected", "labels", "label_error", "split", "row"}
+        made = {"parallax_corrected", "parallax_fallback", "labels", "label_error", "split", "row"}
         for name, spectrum in self.spectra.items():
             made |= {
                 f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row", "wavelength")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import Field, HttpUrl
 
 from catalog_builder.archive.spectra import (
     Announcement,
@@ -20,43 +20,9 @@ from catalog_builder.archive.tables import (
     TableSpec,
     TextRule,
 )
+from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
-
-
-class ParallaxZeroPoint(Description):
-    """How the parallax zero point is found; it is subtracted from the parallax.
-
-    Parameters
-    ----------
-    rule : {"lindegren2021", "column", "none"}
-        Lindegren et al. 2021 (A&A 649, A4), a column of the release, or no correction.
-    inputs : dict of str to str
-        The rule's own argument names -> canonical columns of the source table.
-    """
-
-    rule: Literal["lindegren2021", "column", "none"]
-    inputs: dict[str, ColumnName] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_its_inputs(self) -> Self:
-        needed = _ZERO_POINT_INPUTS[self.rule]
-        if set(self.inputs) != needed:
-            raise ValueError(f"rule {self.rule} needs exactly the inputs {sorted(needed)}")
-        return self
-
-
-_ZERO_POINT_INPUTS: dict[str, set[str]] = {
-    "lindegren2021": {
-        "phot_g_mean_mag",
-        "nu_eff_used_in_astrometry",
-        "pseudocolour",
-        "ecl_lat",
-        "astrometric_params_solved",
-    },
-    "column": {"bias"},
-    "none": set(),
-}
 
 
 class DownloadRule(Description):
@@ -120,7 +86,13 @@ class ReleaseParts(Description):
             },
             photometry=self.photometry,
             parallax=self.parallax,
+            parallax_fallback=self.has_fallback,
         )
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether some parallaxes are corrected by the fallback of the zero point's rule."""
+        return self.parallax and self.parallax_zero_point.fallback is not None
 
     @property
     def looked_up(self) -> tuple[TableName, ...]:

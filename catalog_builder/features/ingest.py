@@ -215,6 +215,8 @@ class _PartitionIngest:
         digest = self.writer.finish(sources, rejected_rows)
         notes = self.ledger.notes()
         notes["with"] = {name: int(sources[f"has_{name}"].sum()) for name in self.inputs.names}
+        if self.release.has_fallback:
+            notes["parallax_fallback"] = int(sources["parallax_fallback"].sum())
         if self.reader.unread:
             notes["counts"] = self._counts()
         return IngestResult(

@@ -33,7 +33,7 @@ from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
 from catalog_builder.inspecting.gate import GateReport, pass_gate
-from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.agreed import contract_of, contract_of_model
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
@@ -119,7 +119,7 @@ class Pipeline:
     def contract(self) -> Contract:
         """Labels and inputs: a given model's, or those of the survey and the release."""
         if self.config.model_path is not None:
-            return self.model.contract
+            return contract_of_model(self.model.contract, self.release)
         return contract_of(self.release, self.survey)
 
     @functools.cached_property

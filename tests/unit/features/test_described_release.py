@@ -191,6 +191,36 @@ def test_a_release_without_a_parallax_has_none(archive):
     assert "has_parallax" not in store.read(slice(0, 1))
 
 
+def test_null_biases_fall_back_and_are_counted(archive):
+    columns = archive.description["tables"]["gaia_source"]["columns"]
+    inputs = archive.description["parallax_zero_point"]["inputs"]
+    inputs["astrometric_params_solved"] = "astrometric_params"
+    columns["astrometric_params"] = columns.pop("astrometric_params_solved")
+    columns["bias"] = {"dtype": "float64", "unit": "mas"}
+    archive.description["parallax_zero_point"] = {
+        "rule": "column",
+        "inputs": {"bias": "bias"},
+        "fallback": {"rule": "lindegren2021", "inputs": inputs},
+    }
+    source = {"ra": 10.0, "dec": 20.0, "parallax": 1.5, "parallax_error": 0.1, "ecl_lat": 5.0}
+    source |= {f"phot_{band}_mean_mag": 12.0 for band in ("g", "bp", "rp")}
+    source |= {"nu_eff_used_in_astrometry": 1.5, "pseudocolour": 1.5, "astrometric_params": 2079}
+    # By star: the release's own, none, none for there is no parallax; and others.
+    own = {1: {"bias": -0.02}, 3: {"astrometric_params": 3, "parallax": "null"}}
+    archive.write(
+        "gaia_source", [{"source_id": n, **source, **own.get(n, {})} for n in range(1, 6)]
+    )
+    assert archive.release.inputs.parallax_fallback
+    result, store = archive.ingest()
+    np.testing.assert_array_equal(store.column("source_id"), [1, 2, 3, 5])
+    np.testing.assert_array_equal(store.column("parallax_fallback"), [False, True, False, True])
+    assert result.notes["parallax_fallback"] == 2
+    corrected = store.column("parallax_corrected")
+    assert corrected[0] == 1.52
+    assert 1.5 < corrected[1] == corrected[3] < 1.6
+    assert np.isnan(corrected[2])
+
+
 def test_a_new_description_makes_features_anew_and_new_words_do_not(archive):
     def key():
         (task,) = plan([archive.partition], archive.release, IngestSettings())
