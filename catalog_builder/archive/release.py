@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.release_parts import ReleaseParts
 from catalog_builder.archive.spectra import (
     CodeRule,
@@ -22,6 +23,7 @@ from catalog_builder.contract.description import load_description
 from catalog_builder.contract.inputs import ColumnName
 from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.units import same_unit
+from catalog_builder.ground.resources import schemas_dir
 
 __all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release"]
 
@@ -263,4 +265,14 @@ def load_release(name_or_path: str | Path) -> ReleaseSpec:
     ConfigError
         If it is not there or not valid; the message names the key.
     """
-    return load_description(ReleaseSpec, "releases", name_or_path)
+    release = load_description(ReleaseSpec, "releases", name_or_path)
+    given = Path(name_or_path)
+    folder = given.parent if given.suffix else schemas_dir() / "releases"
+    return release.with_matrices(
+        {
+            basis.sha256: folder / basis.path
+            for spectrum in release.spectra.values()
+            for product in spectrum.products
+            if isinstance(basis := product.basis, BasisFile) and not basis.is_remote
+        }
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.spectra import (
     Announcement,
     LineSpectrum,
+    Product,
     Reading,
     Spectrum,
     scalars_of,
@@ -94,6 +98,18 @@ class ReleaseParts(Description):
         """Whether some parallaxes are corrected by the fallback of the zero point's rule."""
         return self.parallax and self.parallax_zero_point.fallback is not None
 
+    def with_matrices(self, places: Mapping[str, Path]) -> Self:
+        """Return the release with where its files of matrices lie, by their digests."""
+        if not places:
+            return self
+        spectra = {
+            name: spectrum.model_copy(
+                update={"products": tuple(_placed(each, places) for each in spectrum.products)}
+            )
+            for name, spectrum in self.spectra.items()
+        }
+        return self.model_copy(update={"spectra": spectra})
+
     @property
     def looked_up(self) -> tuple[TableName, ...]:
         """Tables with one row a source: the source table, and those joined to it."""
@@ -149,3 +165,10 @@ class ReleaseParts(Description):
         return (
             f"{name}_sig_to_noise" if self.has_own_noise(name) else self.spectra[name].sig_to_noise
         )
+
+
+def _placed(product: Product, places: Mapping[str, Path]) -> Product:
+    basis = product.basis
+    if not isinstance(basis, BasisFile) or basis.sha256 not in places:
+        return product
+    return product.model_copy(update={"basis": basis.at(places[basis.sha256])})

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.tables import TableName
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt, to_vacuum
@@ -74,8 +75,8 @@ class Product(Description):
         Columns of the samples.
     bands : dict of str to int
         Coefficients of each band.
-    basis : str, optional
-        Name of the matrices, shipped with the program, that make samples of coefficients.
+    basis : str or BasisFile, optional
+        The matrices that make samples of coefficients: a name of those shipped, or a file.
     announced_by : Announcement, optional
         Where the archive says who has a row in the table.
     """
@@ -85,7 +86,7 @@ class Product(Description):
     flux: ColumnName = "flux"
     flux_error: ColumnName = "flux_error"
     bands: dict[ColumnName, PositiveInt] = Field(default_factory=dict)
-    basis: ColumnName | None = None
+    basis: ColumnName | BasisFile | None = None
     announced_by: Announcement | None = None
 
     @model_validator(mode="after")
