@@ -225,10 +225,13 @@ class ReleaseSpec(ReleaseParts):
         if not isinstance(rule, CodeRule):
             return
         dtype = self.tables[product.table].columns[rule.code].dtype
-        if not dtype.startswith("int"):
+        where = f"tables.{product.table}.columns.{rule.code}.dtype is {dtype}"
+        if dtype == "bool":
+            raise ValueError(f"{where}, but spectra.{name}.normalisation.code is a column of codes")
+        if 0 in rule.values and dtype.startswith("int"):
             raise ValueError(
-                f"tables.{product.table}.columns.{rule.code}.dtype is {dtype}, but"
-                f" spectra.{name}.normalisation.code is a column of integers"
+                f"{where}, in which a null is 0, and spectra.{name}.normalisation.values has 0:"
+                " give float32, in which a null is none of the codes"
             )
 
     def _expect_length(self, table: TableName, column: str, length: int | None) -> None:

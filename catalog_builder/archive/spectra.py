@@ -125,7 +125,8 @@ class ThresholdRule(Description):
 class CodeRule(Description):
     """How spectra were normalised, told by a code in a column of the spectrum's own table.
 
-    A code that `values` does not have, or none, leaves it unknown.
+    A code that `values` does not have, or none, leaves it unknown. In a column of integers a null
+    is 0: where 0 is a code, the column is of floats.
     """
 
     code: ColumnName
