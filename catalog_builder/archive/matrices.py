@@ -10,6 +10,11 @@ from pydantic import Field, PrivateAttr
 from catalog_builder.contract.description import Description
 
 
+def name_of(basis: str | BasisFile | None) -> str:
+    """Return what matrices are called in sentences."""
+    return basis.name if isinstance(basis, BasisFile) else str(basis)
+
+
 class BasisFile(Description):
     """Matrices that are not shipped with the program.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
@@ -11,14 +11,14 @@ from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import ColumnName
 
 _BIAS: Final = "bias"
-_INPUTS: Final[dict[str, set[str]]] = {
-    "lindegren2021": {
-        "phot_g_mean_mag",
-        "nu_eff_used_in_astrometry",
-        "pseudocolour",
-        "ecl_lat",
-        "astrometric_params_solved",
-    },
+LINDEGREN_INPUTS: Final = frozenset(
+    {
+        *("phot_g_mean_mag", "nu_eff_used_in_astrometry", "pseudocolour"),
+        *("ecl_lat", "astrometric_params_solved"),
+    }
+)
+_INPUTS: Final[dict[str, Set[str]]] = {
+    "lindegren2021": LINDEGREN_INPUTS,
     "column": {_BIAS},
     "none": set(),
 }

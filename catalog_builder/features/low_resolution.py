@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.matrices import BasisFile, name_of
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.contract.grids import GridSpec
@@ -110,7 +110,7 @@ def refuse_other_basis(name: str, spectrum: LowResolutionSpectrum) -> None:
         if product.basis is None:
             continue
         key = f"spectra.{name}.products.{place}"
-        called = product.basis if isinstance(product.basis, str) else product.basis.name
+        called = name_of(product.basis)
         matrices = matrices_of(product.basis)
         sizes = {band: len(matrix) for band, matrix in matrices.items() if band != WAVELENGTH}
         if any(sizes.get(band) != count for band, count in product.bands.items()):

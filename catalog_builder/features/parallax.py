@@ -18,12 +18,14 @@ from catalog_builder.archive.zero_point import (
 Columns = Mapping[str, NDArray[np.generic]]
 
 
-def zero_point(rule: ParallaxZeroPoint, columns: Columns, rows: int) -> NDArray[np.float64]:
+def zero_point(
+    rule: ParallaxZeroPoint | ZeroPointFallback, columns: Columns, rows: int
+) -> NDArray[np.float64]:
     """Return the zero point to subtract from each parallax.
 
     Parameters
     ----------
-    rule : ParallaxZeroPoint
+    rule : ParallaxZeroPoint or ZeroPointFallback
         From the release description: Lindegren et al. 2021 (A&A 649, A4), a column, or none; and
         what is taken where the column is null.
     columns : mapping of str to ndarray of shape (n,)
@@ -36,7 +38,7 @@ def zero_point(rule: ParallaxZeroPoint, columns: Columns, rows: int) -> NDArray[
     ndarray of float64, shape (n,)
         In mas; NaN where an input is missing or outside the range of the calibration.
     """
-    if rule.bias is None:
+    if not isinstance(rule, ParallaxZeroPoint) or rule.bias is None:
         return _by_rule(rule, columns, np.ones(rows, bool))
     bias = np.asarray(columns[rule.bias], np.float64)
     found = np.where(np.isfinite(bias), bias if rule.sign == "subtract" else -bias, np.nan)
