@@ -1,8 +1,6 @@
 """The gate refuses archives that are not as described, and no other ones."""
 
-import gzip
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,15 @@ import pytest
 from catalog_builder.archive.release import load_release
 from catalog_builder.ground.errors import InputError
 from catalog_builder.simulate.sky import simulate
-from tests.unit.inspecting.conftest import described, gate
+from tests.unit.inspecting.conftest import (
+    BIAS,
+    FALLBACK,
+    described,
+    gate,
+    mas,
+    rewrite,
+    with_bias,
+)
 
 REAL = Path(__file__).parents[4] / "shared/data/real-dr3"
 GAIA, RVS = "gaia_source", "rvs_mean_spectrum"
@@ -133,17 +139,8 @@ def test_the_real_archive_passes():
     assert gate(REAL, load_release("dr3")).findings == []
 
 
-def rewrite(path, change):
-    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), 1))
-
-
 def rename(content):
     return content.replace(b"grvs_mag", b"g_rvs_mag")
-
-
-@pytest.fixture
-def archive(sky, tmp_path):
-    return Path(shutil.copytree(sky, tmp_path / "archive"))
 
 
 def test_one_odd_file_is_left_to_the_ingest(archive):
@@ -205,6 +202,52 @@ def test_ids_of_another_release(archive):
         rewrite(path, renumber)
     lines = {found.line for found in gate(archive, load_release("dr3")).findings}
     assert "tables.rvs_mean_spectrum.columns.source_id" in lines
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "line", "words"),
+    [
+        (0.03, {}, "parallax_zero_point.sign", "is +0.030 +- 0.00"),
+        (0.03, {"fallback": FALLBACK}, "parallax_zero_point.sign", "mas (-0.03"),
+        (-30.0, {}, f"tables.gaia_source.columns.{BIAS}.unit", "no zero point is as large"),
+    ],
+)
+def test_a_bias_that_runs_the_other_way_is_refused(archive, tmp_path, value, rule, line, words):
+    release = with_bias(archive, tmp_path, mas(value), **rule)
+    (found,) = gate(archive, release).findings
+    assert found.line == line
+    assert words in found.problem
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (-0.03, {"fallback": FALLBACK}),
+        (0.004, {}),
+        (0.03, {"sign": "add"}),
+        (0.03, {"sign": "subtract"}),
+        (-0.03, {"sign": "subtract"}),
+    ],
+)
+def test_a_bias_of_the_right_or_the_stated_sign_passes(archive, tmp_path, value, rule):
+    report = gate(archive, with_bias(archive, tmp_path, mas(value), **rule))
+    assert report.findings == []
+    assert "median of tentative_parallax_bias" in report.facts["parallax_zero_point.sign"]
+
+
+def test_columns_of_the_fallback_must_be_there(archive, tmp_path):
+    with_bias(archive, tmp_path, mas(-0.03))
+
+    def change(content):
+        columns(content, GAIA)[BIAS] = {"dtype": "float64", "unit": "mas"}
+        columns(content, GAIA)["ecl_lat"]["names"] = ["beta"]
+        content["parallax_zero_point"] = {
+            "rule": "column", "inputs": {"bias": BIAS}, "fallback": FALLBACK,
+        }  # fmt: skip
+
+    (found,) = gate(archive, described(tmp_path, change)).findings
+    assert found.line == "parallax_zero_point.fallback.inputs.ecl_lat"
+    assert "has no column beta" in found.problem
 
 
 def test_the_draft_of_dr4_loads_and_its_guesses_are_named(sky):
