@@ -1,10 +1,10 @@
 """The same stars observed for longer.
 
-A later release averages the transits of the older one with new ones: of its N transits n are old, so
-its noise is (n * old + (N - n) * new) / N. With f = n / N that is f times the old noise and new noise
-of sqrt(f (1 - f)) times the old error; together sqrt(f) times it. So the noise of the two releases
-correlates with sqrt(f), about 0.7. Systematic differences (a star's continuum, calibration) are drawn
-anew.
+A later release averages the transits of the older one with new ones: of its N transits n are old,
+so its noise is (n * old + (N - n) * new) / N. With f = n / N that is f times the old noise and new
+noise of sqrt(f (1 - f)) times the old error; together sqrt(f) times it. So the noise of the two
+releases correlates with sqrt(f), about 0.7. Systematic differences (the slope of a fitted
+continuum) are drawn anew.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ from catalog_builder.simulate.instruments.photometry import MEAN_OFFSET, Astrome
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.twin.basis import bases
-from catalog_builder.simulate.twin.recipe import LEAST_SIG_TO_NOISE
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
+#: RVS spectra with a lower S/N are not published.
+LEAST_SIG_TO_NOISE: Final = 3.0
 #: New transits for each old one: 66 months of data after 34.
 _MORE: Final = 66.0 / 34.0 - 1.0
 #: The zero point of the later parallaxes, as a share of the older ones'.
@@ -48,6 +49,8 @@ class RvsMade:
     ----------
     grid : GridSpec
         Their samples.
+    older : GridSpec
+        Samples of the older spectra, in vacuum.
     medium : {"vacuum", "air"}
         Of the grid's wavelengths.
     all_by_median : bool
@@ -57,6 +60,7 @@ class RvsMade:
     """
 
     grid: GridSpec
+    older: GridSpec
     medium: Medium = "vacuum"
     all_by_median: bool = False
     most: float = np.inf
@@ -177,7 +181,7 @@ def _rvs_spectra(
     """Return flux and error (r, w) of the rows that have a spectrum."""
     wavelength = emulator.load().rvs_wavelength
     samples = to_vacuum(made.grid.nanometres(), made.medium)
-    old = _old_making(seen, rows, len(star), samples)
+    old = _old_making(seen, rows, made.older.nanometres(), samples)
     part, anomaly = share[rows], star.anomaly[rows]
     # The velocity that was taken out is as good as its transits; a wrong one stays wrong.
     typical = 0.3 + 8.0 / seen.reached[rows]
@@ -212,18 +216,17 @@ def _rvs_spectra(
 
 
 def _old_making(
-    seen: Observed, rows: NDArray[np.int64], n: int, samples: Float
+    seen: Observed, rows: NDArray[np.int64], older: Float, samples: Float
 ) -> rvs.Making:
     """Return what was drawn for the older spectra, of these rows; NaN where there was none."""
+    n = len(seen.transits)
     shift, emission = np.full(n, np.nan), np.zeros(n)
     continuum, noise = np.full((n, 3), np.nan), np.full((n, len(samples)), np.nan, np.float32)
     making = seen.rvs_making
     if making is not None:
         old = seen.rvs_rows
         shift[old], emission[old], continuum[old] = making.shift, making.emission, making.continuum
-        width = making.noise.shape[1]
-        grid = 846.0 + rvs.SAMPLE_STEP * np.arange(width)
-        noise[old] = rvs.resampled(making.noise, grid, samples)
+        noise[old] = rvs.resampled(making.noise.astype(np.float64), older, samples)
     return rvs.Making(shift[rows], emission[rows], continuum[rows], noise[rows])
 
 
@@ -242,7 +245,7 @@ def _coefficients(
     turn = bases()[band].turn
     # Variances add up as the noise does: the share of the old ones is f.
     independent = share * old.independent + (1.0 - share) * alone
-    sigma = np.sqrt(share)[:, None] * old.errors
+    sigma = np.sqrt(share)[:, None] * old.errors.astype(np.float64)
     turned, correlations = _turned(sigma, independent, table.correlation, turn)
     measured = np.clip(old.n_measurements / share, 600.0, 30000.0)
     significance = np.abs(exact @ turn) > turned
@@ -259,9 +262,7 @@ def _coefficients(
     )
 
 
-def _turned(
-    errors: Float, independent: Float, factor: Float, turn: Float
-) -> tuple[Float, Float]:
+def _turned(errors: Float, independent: Float, factor: Float, turn: Float) -> tuple[Float, Float]:
     """Return errors (n, k) and correlations (n, k(k-1)/2) of turned coefficients."""
     scaled = errors[:, :, None] * turn
     shared = factor.T @ scaled

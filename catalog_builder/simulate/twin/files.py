@@ -21,8 +21,8 @@ from catalog_builder.simulate.twin.tables import Sheets, word
 from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
 from catalog_builder.simulate.writing.partition import marked
 
-#: Expected stars of a region: more are cut in four. Tables of spectra are larger and cut earlier, so
-#: that regions differ between tables.
+#: Expected stars of a region: more are cut in four. Tables of spectra are larger and cut earlier,
+#: so that regions differ between tables.
 _MOST_STARS: Final = {True: 300, False: 600}
 _SPECTRA: Final = frozenset({"rvs_mean_spectrum", "xp_continuous_mean_spectrum"})
 #: Level of the pixel in the high bits of an id, and where it begins.

@@ -17,8 +17,8 @@ CHANGED: Final = "changed"
 SPLIT: Final = "split"
 MERGED: Final = "merged"
 TAKEN_IN: Final = "taken_in"
-#: Simulated ids leave the seven lowest bits free: what is put there stays in the same pixel, and ids
-#: stay in their order.
+#: Simulated ids leave the seven lowest bits free: what is put there stays in the same pixel, and
+#: ids stay in their order.
 _OFFSET: Final = {"": 0, CHANGED: 64, SPLIT: 32, MERGED: 16, TAKEN_IN: 0}
 _SECOND: Final = 33
 
@@ -30,11 +30,11 @@ class Ids:
     Parameters
     ----------
     old, new : numpy.ndarray
-        (n,) ids. A star that was taken in by another has that one's in `new`: the release knows it no
-        longer.
+        (n,) ids. A star that was taken in by another has that one's in `new`: the release has it
+        no longer.
     fate : numpy.ndarray
-        (n,) ``changed``, ``split``, ``merged`` (the one that stays), ``taken_in`` (the one that does
-        not), or nothing.
+        (n,) ``changed``, ``split``, ``merged`` (the one that stays), ``taken_in`` (the one that
+        does not), or nothing.
     second : numpy.ndarray
         (n,) id of the second source of one that was split; else 0.
     """
@@ -51,7 +51,7 @@ class Ids:
     @property
     def stays(self) -> NDArray[np.bool_]:
         """Which stars the later release has, shape (n,)."""
-        return self.fate != TAKEN_IN
+        return np.asarray(self.fate != TAKEN_IN)
 
 
 def renumber(rng: np.random.Generator, old: Int, recipe: Recipe, block: int) -> Ids:
@@ -74,11 +74,11 @@ def renumber(rng: np.random.Generator, old: Int, recipe: Recipe, block: int) -> 
     fate = np.array([CHANGED, SPLIT, MERGED, ""])[np.searchsorted(edges, drawn, side="right")]
     fate = fate.astype("U8")
     for first in np.flatnonzero(fate == MERGED):
-        # The next one that is still free: nothing else happens to it.
-        end = min(n, (first // block + 1) * block)
-        free = [k for k in range(first + 1, end) if fate[k] == ""]
-        if free and free[0] == first + 1:
-            fate[first + 1] = TAKEN_IN
+        # The next one, if nothing else happens to it; it must be written with this one.
+        following = int(first) + 1
+        free = following < n and following % block != 0 and fate[following] == ""
+        if free:
+            fate[following] = TAKEN_IN
         else:
             fate[first] = ""
     new = old + np.array([_OFFSET[str(one)] for one in fate], dtype=np.int64)

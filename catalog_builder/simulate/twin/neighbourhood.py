@@ -88,9 +88,9 @@ def neighbourhood(
 ) -> Sheet:
     """Return the table of neighbours of a block.
 
-    Of every older source it has the one that it is now. Of one that was split also the second, of one
-    that was taken in the one that took it: probable matches as well, but further away and of another
-    magnitude. And of some sources a neighbour that is no match.
+    Of every older source it has the one that it is now. Of one that was split also the second, of
+    one that was taken in the one that took it: probable matches as well, but further away and of
+    another magnitude. And of some sources a neighbour that is no match.
 
     Parameters
     ----------

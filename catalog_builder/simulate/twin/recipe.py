@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Any, Literal, get_args
 
 from catalog_builder.ground.errors import ConfigError
+from catalog_builder.simulate.twin.traps import TRAPS
 
 Layout = Literal["ranges", "regions"]
 NormalisedBy = Literal["brightness", "median"]
-
-#: RVS spectra with a lower S/N are not published by the later release.
-LEAST_SIG_TO_NOISE: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -47,9 +46,10 @@ class Recipe:
         ConfigError
             If a word or a share makes no sense.
         """
-        from catalog_builder.simulate.twin.traps import TRAPS
-
-        words = (("layout", self.layout, Layout), ("normalisation", self.normalised_by, NormalisedBy))
+        words = (
+            ("layout", self.layout, Layout),
+            ("normalisation", self.normalised_by, NormalisedBy),
+        )
         for name, value, known in words:
             if value not in get_args(known):
                 raise ConfigError(
@@ -57,7 +57,9 @@ class Recipe:
                 )
         for trap in self.traps:
             if trap not in TRAPS:
-                raise ConfigError(f"--trap {trap} is not known.", f"Give one of {', '.join(TRAPS)}.")
+                raise ConfigError(
+                    f"--trap {trap} is not known.", f"Give one of {', '.join(TRAPS)}."
+                )
         shares = {"changed": self.changed, "split": self.split, "merged": self.merged}
         for name, share in shares.items():
             if not 0.0 <= share <= 1.0:
@@ -69,3 +71,15 @@ class Recipe:
                 "Let most sources keep their id.",
             )
         return self
+
+
+def recipe_of(given: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of the command line's options, by their names.
+
+    Raises
+    ------
+    ConfigError
+        If one makes no sense.
+    """
+    renamed = {"normalisation": "normalised_by", "trap": "traps"}
+    return Recipe(**{renamed.get(name, name): value for name, value in given.items()}).checked()

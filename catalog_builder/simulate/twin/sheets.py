@@ -76,7 +76,11 @@ def _typed(values: Values | None, column: Column, n: int) -> Values:
     dtype = "U" if column.dtype == "string" else column.dtype
     if column.dtype.startswith("float"):
         return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=column.dtype), np.nan))
-    return np.ma.asarray(values).astype(dtype)
+    whole = np.ma.asarray(values)
+    if whole.dtype.kind == "f":  # in which a null is NaN
+        null = np.isnan(whole.data)
+        whole = np.ma.array(np.where(null, 0, whole.data), mask=null | np.ma.getmaskarray(whole))
+    return whole.astype(dtype)
 
 
 def taken(values: Values, where: NDArray[np.int64], found: NDArray[np.bool_]) -> Values:

@@ -28,7 +28,10 @@ EPOCH: Final = 2017.5
 _SOLUTION: Final = 4_000_000_000_000_000_001
 #: Masks of solved parameters that stars of 5 and of 6 parameters may have, and how often: the third
 #: and later ones are of orbits and accelerations.
-_MASKS: Final = {31: ((31, 63, 2079, 4127), (0.94, 0.02, 0.03, 0.01)), 95: ((95, 479, 4575), (0.95, 0.02, 0.03))}
+_MASKS: Final = {
+    31: ((31, 63, 2079, 4127), (0.94, 0.02, 0.03, 0.01)),
+    95: ((95, 479, 4575), (0.95, 0.02, 0.03)),
+}
 #: What `has_rvs` says of a source with a mean spectrum; a guess.
 HAS_RVS: Final = 1
 _LEVEL, _FINEST = 12, 29
@@ -101,30 +104,34 @@ def _of_sources(
     epochs = np.digitize(-seen.exact_grvs, [-14.0, -12.0]) + 1
     yes, no = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
     mask = _masks(draws("masks"), seen)
-    return parameters | healpix(star) | {
-        "designation": np.char.add("Gaia DR4 ", star.source_id.astype("U20")),
-        "ref_epoch": np.full(n, EPOCH),
-        "unreliable_astrometry": np.nan_to_num(seen.astrometry.ruwe, nan=9.0) > 1.4,
-        "unreliable_g_photometry": no,
-        "astrometric_params": mask,
-        "tentative_parallax_bias": again.bias,
-        "phot_proc_flag": np.zeros(n),
-        "bp_g": bp - g,
-        "g_rp": g - rp,
-        "unreliable_g": no,
-        "unreliable_bp": ~np.isfinite(bp),
-        "unreliable_rp": ~np.isfinite(rp),
-        "rv_assumed_sb2": no,
-        "radial_velocity_single": radial_velocity(star.l),
-        "ap_origin": np.ma.array(origin, mask=~(spec | in_xp)),
-        "in_gaia_source": yes,
-        "non_single_star": (mask > 2047).astype(np.int16),
-        "has_xp": seen.has_xp,
-        "has_rvs": np.where(has_rvs, HAS_RVS, 0),
-        "has_epoch_rvs": np.where(has_rvs, epochs, 0),
-        "in_ap_xp": in_xp,
-        "in_ap_rvs": spec,
-    }
+    return (
+        parameters
+        | healpix(star)
+        | {
+            "designation": np.char.add("Gaia DR4 ", star.source_id.astype("U20")),
+            "ref_epoch": np.full(n, EPOCH),
+            "unreliable_astrometry": np.nan_to_num(seen.astrometry.ruwe, nan=9.0) > 1.4,
+            "unreliable_g_photometry": no,
+            "astrometric_params": mask,
+            "tentative_parallax_bias": again.bias,
+            "phot_proc_flag": np.zeros(n),
+            "bp_g": bp - g,
+            "g_rp": g - rp,
+            "unreliable_g": no,
+            "unreliable_bp": ~np.isfinite(bp),
+            "unreliable_rp": ~np.isfinite(rp),
+            "rv_assumed_sb2": no,
+            "radial_velocity_single": radial_velocity(star.l),
+            "ap_origin": np.ma.array(origin, mask=~(spec | in_xp)),
+            "in_gaia_source": yes,
+            "non_single_star": (mask > 2047).astype(np.int16),
+            "has_xp": seen.has_xp,
+            "has_rvs": np.where(has_rvs, HAS_RVS, 0),
+            "has_epoch_rvs": np.where(has_rvs, epochs, 0),
+            "in_ap_xp": in_xp,
+            "in_ap_rvs": spec,
+        }
+    )
 
 
 def _masks(rng: np.random.Generator, seen: Observed) -> NDArray[np.int64]:
@@ -160,20 +167,21 @@ def word(pixel: NDArray[np.int64], level: int) -> NDArray[np.str_]:
     spelt = digits[0].astype(f"U{level + 1}")
     for one in digits[1:]:
         spelt = np.char.add(spelt, one)
-    return spelt
+    return np.asarray(spelt)
 
 
 def _with_seconds(known: Mapping[str, Values], seconds: Seconds) -> dict[str, Values]:
     """Append sources that are nothing but a place and a G magnitude, in the order of ids."""
-    n, more = len(known["source_id"]), seconds.columns()
+    more = seconds.columns()
     m = len(more["source_id"])
     order = np.argsort(np.concatenate([known["source_id"], more["source_id"]]), kind="stable")
-    joined = {}
+    nobody = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=bool)
+    joined: dict[str, Values] = {}
     for name, values in known.items():
-        last = more.get(name)
-        if last is None:
-            last = taken(values, np.zeros(m, dtype=np.int64), np.zeros(m, dtype=bool)) if n else values[:0]
-        joined[name] = np.ma.concatenate([values, last])[order]
+        last = more[name] if name in more else taken(values, *nobody)
+        masks = [np.ma.getmaskarray(one) for one in (values, last)]
+        whole = np.concatenate([np.ma.getdata(values), np.ma.getdata(last)])
+        joined[name] = np.ma.array(whole, mask=np.concatenate(masks))[order]
     return joined
 
 

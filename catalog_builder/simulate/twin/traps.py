@@ -82,7 +82,9 @@ def _flags_elsewhere(sheets: Sheets, _index: int) -> Sheets:
 def _graded(sheets: Sheets, _index: int) -> Sheets:
     flags = sheets["all_source_flags"]
     has = np.ma.asarray(flags.values["has_rvs"])
-    return sheets | {"all_source_flags": flags.filled("has_rvs", np.where(has != 0, np.int8(3), has))}
+    return sheets | {
+        "all_source_flags": flags.filled("has_rvs", np.where(has != 0, np.int8(3), has))
+    }
 
 
 def _swapped_photometry(table: Sheet) -> Sheet:
@@ -114,6 +116,8 @@ def _older_ids(sheets: Sheets, _index: int) -> Sheets:
     old = near["dr3_source_id"][first]
     changed = {}
     for name in _SPECTRA:
+        if name not in sheets:
+            continue
         ids = sheets[name].values["source_id"]
         changed[name] = sheets[name].filled("source_id", old[np.searchsorted(new, ids)])
     return sheets | changed
@@ -142,14 +146,17 @@ TRAPS: Final[dict[str, Trap]] = {
     ),
     "has-rvs-3": Trap("`has_rvs` is 3 where there is a spectrum", _graded),
     "grid-half-sample": Trap(
-        "the RVS grid begins 0.0125 nm later, half a sample", making=lambda made: _moved(made, 0.0125)
+        "the RVS grid begins 0.0125 nm later, half a sample",
+        making=lambda made: _moved(made, 0.0125),
     ),
     "grid-0.2nm": Trap("the RVS grid begins 0.2 nm later", making=lambda made: _moved(made, 0.2)),
     "all-by-median": Trap(
         "all RVS spectra are divided by their median",
         making=lambda made: replace(made, all_by_median=True),
     ),
-    "faint": Trap("no RVS spectrum has a S/N above 4", making=lambda made: replace(made, most=_FAINT)),
+    "faint": Trap(
+        "no RVS spectrum has a S/N above 4", making=lambda made: replace(made, most=_FAINT)
+    ),
     "air": Trap(
         "the RVS wavelengths are those of air", making=lambda made: replace(made, medium="air")
     ),

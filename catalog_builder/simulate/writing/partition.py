@@ -299,6 +299,7 @@ def truth_table(
     made: dict[str, NDArray[np.float64]],
     beside: Beside,
 ) -> pa.Table:
+    """Return what is true of a block, and what this release has of it."""
     has_rvs = np.zeros(len(star), dtype=bool)
     has_rvs[seen.rvs_rows] = True
     columns = {field.name: getattr(star, field.name) for field in fields(star)}
