@@ -29,7 +29,6 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("solution_id", "int64"),
         Column("designation", "string"),
         Column("source_id", "int64"),
-        Column("astrometry_origin", "string"),
         Column("unreliable_astrometry", "bool"),
         Column("unreliable_g_photometry", "bool"),
         Column("ref_epoch", "float64", "yr"),

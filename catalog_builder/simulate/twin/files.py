@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from catalog_builder.simulate.population import census
 from catalog_builder.simulate.twin.columns import FOLDERS, STEMS
+from catalog_builder.simulate.twin.places import word
 from catalog_builder.simulate.twin.sheets import Sheet, Values
-from catalog_builder.simulate.twin.tables import Sheets, word
+from catalog_builder.simulate.twin.tables import Sheets
 from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
 from catalog_builder.simulate.writing.partition import marked
 

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.twin.columns import TABLES
 from catalog_builder.simulate.twin.ids import SPLIT, Ids
+from catalog_builder.simulate.twin.places import place_columns
 from catalog_builder.simulate.twin.sheets import Sheet, Values, sheet
 
 Float = NDArray[np.float64]
 
+#: Julian year of the later positions.
+EPOCH: Final = 2017.5
 _MAS: Final = 1.0 / 3.6e6  # deg
 #: Typical distance of a source from itself in the other release, mas.
 _TYPICAL_MAS: Final = 1.5
@@ -43,9 +46,8 @@ class Seconds:
         return {
             "source_id": self.source_id,
             "designation": np.char.add("Gaia DR4 ", self.source_id.astype("U20")),
-            "ref_epoch": np.full(m, 2017.5),
-            "ra": self.ra,
-            "dec": self.dec,
+            "ref_epoch": np.full(m, EPOCH),
+            **place_columns(self.ra, self.dec),
             "phot_g_mean_mag": self.g,
             # Two parameters: a position, no parallax.
             "astrometric_params": np.full(m, 3),
@@ -55,6 +57,7 @@ class Seconds:
             "unreliable_rp": yes,
             **dict.fromkeys(("has_xp", "in_ap_xp", "in_ap_rvs", "rv_assumed_sb2"), no),
             **dict.fromkeys(("has_rvs", "has_epoch_rvs", "non_single_star"), np.zeros(m)),
+            "phot_proc_flag": np.zeros(m),
             **dict.fromkeys(("unreliable_g", "unreliable_g_photometry"), no),
         }
 

@@ -16,15 +16,14 @@ from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.twin.again import Again
 from catalog_builder.simulate.twin.columns import TABLES
 from catalog_builder.simulate.twin.ids import Ids
-from catalog_builder.simulate.twin.neighbourhood import Seconds
+from catalog_builder.simulate.twin.neighbourhood import EPOCH, Seconds
+from catalog_builder.simulate.twin.places import place_columns
 from catalog_builder.simulate.twin.sheets import Sheet, Values, sheet, taken
 from catalog_builder.simulate.writing import tables
 
 Sheets = dict[str, Sheet]
 Bool = NDArray[np.bool_]
 
-#: Julian year of the later positions.
-EPOCH: Final = 2017.5
 _SOLUTION: Final = 4_000_000_000_000_000_001
 #: Masks of solved parameters that stars of 5 and of 6 parameters may have, and how often: the third
 #: and later ones are of orbits and accelerations.
@@ -34,8 +33,6 @@ _MASKS: Final = {
 }
 #: What `has_rvs` says of a source with a mean spectrum; a guess.
 HAS_RVS: Final = 1
-_LEVEL, _FINEST = 12, 29
-_DIGITS: Final = "0123456789ab"
 #: GSP-Spec's offset in log g, which calibrated values do not have.
 _LOGG_OFFSET: Final = -0.28
 
@@ -106,7 +103,7 @@ def _of_sources(
     mask = _masks(draws("masks"), seen)
     return (
         parameters
-        | healpix(star)
+        | place_columns(star.ra, star.dec)
         | {
             "designation": np.char.add("Gaia DR4 ", star.source_id.astype("U20")),
             "ref_epoch": np.full(n, EPOCH),
@@ -146,28 +143,6 @@ def _places(ids: NDArray[np.int64], of: Values) -> tuple[NDArray[np.int64], Bool
     """Return where each id stands in another list, which rises, and whether it does."""
     where = np.searchsorted(of, ids).clip(max=max(len(of) - 1, 0))
     return where, (of[where] == ids if len(of) else np.zeros(len(ids), dtype=bool))
-
-
-def healpix(star: Stars) -> dict[str, Values]:
-    """Return the pixel of each position as the draft has it: a word of level 12, a number of 29."""
-    from astropy import units
-    from astropy_healpix import lonlat_to_healpix
-
-    finest = np.asarray(
-        lonlat_to_healpix(star.ra * units.deg, star.dec * units.deg, 1 << _FINEST, order="nested")
-    ).astype(np.int64)
-    return {"healpix29": finest, "healpix_id": word(finest >> 2 * (_FINEST - _LEVEL), _LEVEL)}
-
-
-def word(pixel: NDArray[np.int64], level: int) -> NDArray[np.str_]:
-    """Spell nested pixels of a level: the base pixel as a hex digit, then 0 to 3 for each level."""
-    digits = [np.array(list(_DIGITS))[pixel >> 2 * level]]
-    for k in range(level - 1, -1, -1):
-        digits.append((pixel >> 2 * k & 3).astype("U1"))
-    spelt = digits[0].astype(f"U{level + 1}")
-    for one in digits[1:]:
-        spelt = np.char.add(spelt, one)
-    return np.asarray(spelt)
 
 
 def _with_seconds(known: Mapping[str, Values], seconds: Seconds) -> dict[str, Values]:
