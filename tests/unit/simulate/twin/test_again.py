@@ -111,7 +111,7 @@ def test_noise_of_spectra_is_shared_with_those_of_the_older_release(both):
 
 
 def test_anomalies_stay(both):
-    star, seen, again, _ = both
+    star, _, again, _ = both
     later = again.seen
     for name in ("wrong_frame", "calcium_emission", "wrong_normalisation", "cosmic_spikes"):
         mine = np.flatnonzero(star.anomaly == name)
