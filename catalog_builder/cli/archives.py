@@ -1,12 +1,10 @@
-"""Where archives come from: `fetch` and `simulate`."""
+"""Where archives come from, and what they are: `fetch` and `inspect`."""
 
 from __future__ import annotations
 
 import functools
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,62 +19,10 @@ from catalog_builder.cli.options import (
     DryRun,
     Quiet,
     Ranges,
-    Workers,
     given_path,
 )
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.run.config import load_config
-from catalog_builder.runtime.workdir import remove_tree
-
-
-@app.command()
-def simulate(
-    out: Annotated[Path, typer.Option(help="New folder for the archive.")],
-    release: Annotated[str, typer.Option(help="Release whose formats are written.")] = "dr3",
-    stars: Annotated[int, typer.Option(min=100, help="Stars of the sky.")] = 6000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 1,
-    clean: Annotated[
-        bool, typer.Option("--clean", help="Nothing wrong with the files: for other readers.")
-    ] = False,
-    workers: Workers = None,
-) -> None:
-    """Write a simulated sky with known truth, in the archive's own files and formats."""
-    import tempfile
-
-    from catalog_builder.runtime.signals import termination_as_interrupt
-
-    typer.echo(f"Simulating {stars} stars into {out} ...", err=True)
-    from catalog_builder.runtime.clusters.registry import make_cluster
-    from catalog_builder.runtime.clusters.settings import ClusterSettings
-    from catalog_builder.runtime.events import Events
-    from catalog_builder.runtime.workdir import Workdir
-    from catalog_builder.simulate.sky import partitions_of, plan_sky
-    from catalog_builder.simulate.sky import simulate as simulate_sky
-
-    # What can be said without a cluster is said before one is opened.
-    plan_sky(release, stars, seed, out, clean=clean)
-    with (
-        termination_as_interrupt("Interrupted; nothing of it is left."),
-        _whole_or_nothing(out),
-        tempfile.TemporaryDirectory(prefix="catalog-builder-") as scratch,
-        make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,
-    ):
-        events = Events(None)
-        with events.meter("simulate", partitions_of(stars)) as meter:
-            made = simulate_sky(
-                release,
-                stars,
-                seed,
-                out,
-                cluster.client,
-                clean=clean,
-                on_partition=lambda done, _total: meter.show(done, None),
-            )
-    rows = "\n".join(f"  {table:<28} {count:>12,}" for table, count in made.rows.items())
-    typer.echo(
-        f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
-        f"{rows}\nArchive: {out}, marked as simulated; its truth: {out / 'truth'}"
-    )
 
 
 @app.command()
@@ -188,25 +134,6 @@ def _name_of(draft: Path | None) -> str:
     """Return a release's name for a file: letters, digits and dots."""
     plain = re.sub(r"[^A-Za-z0-9._-]", "-", "draft" if draft is None else draft.stem)
     return plain if plain[0].isalnum() else f"draft{plain}"
-
-
-@contextmanager
-def _whole_or_nothing(folder: Path) -> Iterator[None]:
-    """Make a new or empty folder, and leave nothing in it if the body does not end well."""
-    from catalog_builder.simulate.sky import make_out
-
-    there = folder.is_dir()
-    empty = not any(folder.iterdir()) if there else not folder.exists()
-    make_out(folder)
-    try:
-        yield
-    except BaseException:
-        if empty and there:
-            for path in folder.iterdir():
-                remove_tree(path)
-        elif empty:
-            remove_tree(folder)
-        raise
 
 
 def _table(name: str, release: ReleaseSpec) -> TableName:

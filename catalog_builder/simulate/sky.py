@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -183,10 +183,9 @@ def simulate(
     )
     make_out(out)
     spec = load_release(release)
-    for folder in _folders(spec, out / file_of(load_survey(survey)), out):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folders(spec, plans[0])
     receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
-    return _finish(spec, plans, receipts, out)
+    return finish(spec, plans, receipts, out)
 
 
 def make_out(out: Path) -> None:
@@ -209,10 +208,14 @@ def make_out(out: Path) -> None:
         ) from None
 
 
-def _folders(release: ReleaseSpec, label_file: Path, out: Path) -> list[Path]:
+def make_folders(release: ReleaseSpec, plan: PartitionPlan) -> None:
+    """Make the folders into which partitions are written."""
+    out = Path(plan.out)
+    label_file = out / file_of(load_survey(plan.survey))
     tables = layout.written_tables(release)
     folders = [layout.table_folder(release, table, out) for table in tables]
-    return [*folders, out / "truth", labels_path(label_file, "").parent]
+    for folder in (*folders, out / "truth", labels_path(label_file, "").parent):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _run(
@@ -234,10 +237,10 @@ def _on_workers(plans: list[PartitionPlan], client: Client) -> Iterator[Partitio
         yield future.result()
 
 
-def _finish(
-    release: ReleaseSpec, plans: list[PartitionPlan], receipts: list[PartitionReceipt], out: Path
-) -> SkySummary:
-    """Write what belongs to the whole sky: checksum lists, label file, the plan."""
+def totals(
+    receipts: Iterable[PartitionReceipt],
+) -> tuple[dict[str, dict[str, str]], dict[str, int]]:
+    """Return folder -> file name -> checksum, and table -> rows, of all partitions."""
     checksums: dict[str, dict[str, str]] = {}
     rows: dict[str, int] = {}
     for receipt in receipts:
@@ -245,9 +248,17 @@ def _finish(
             checksums.setdefault(folder, {}).update(files)
         for table, count in receipt.rows.items():
             rows[table] = rows.get(table, 0) + count
+    return checksums, rows
+
+
+def finish(
+    release: ReleaseSpec, plans: list[PartitionPlan], receipts: list[PartitionReceipt], out: Path
+) -> SkySummary:
+    """Write what belongs to the whole sky: checksum lists, label file, the plan."""
+    checksums, rows = totals(receipts)
     if release.checksums is not None:
         for folder, files in checksums.items():
-            _write_checksums(Path(folder) / release.checksums.file_name, files)
+            write_checksums(Path(folder) / release.checksums.file_name, files)
     names = [layout.range_name(release, plan.first, plan.last) for plan in plans]
     survey = load_survey(plans[0].survey)
     label_file = out / file_of(survey)
@@ -277,7 +288,7 @@ def _finish(
     return summary
 
 
-def _write_checksums(path: Path, files: dict[str, str]) -> None:
+def write_checksums(path: Path, files: dict[str, str]) -> None:
     """Write an md5 list as the archive does: it lists itself, with a sum that cannot match."""
     lines = [f"{digest}  {name}" for name, digest in sorted(files.items())]
     lines.append(f"{'0' * 32}  {path.name}")

@@ -40,17 +40,29 @@ class Observed:
         (n, 343) noise-free spectrum at XP's resolution, W m-2 nm-1: what XP should show.
     window : numpy.ndarray
         (n, w) normalised spectrum on the emulator's grid, companions included, not broadened.
-    magnitudes : numpy.ndarray
-        (n, 3) G, BP, RP as measured; NaN where missing.
+    magnitudes, exact_magnitudes : numpy.ndarray
+        (n, 3) G, BP, RP as measured, NaN where missing; and without noise.
+    grvs, sig_to_noise : numpy.ndarray
+        (n,) as published: NaN where there is no RVS spectrum.
+    exact_grvs, reached : numpy.ndarray
+        (n,) G_RVS without noise, and the S/N that an RVS spectrum has or would have, of all stars.
+    slope : numpy.ndarray
+        (n,) relative change of the flux per 12 nm in the RVS window.
     rvs_rows : numpy.ndarray
         Rows with a published RVS spectrum; `rvs_flux`, `rvs_error` are (len, 2401), and `rvs_codes`
         (len,), where a code tells how they were normalised.
+    rvs_making : rvs.Making, optional
+        What was drawn to make them.
     """
 
     flux: Float
     window: Float
     magnitudes: Float
+    exact_magnitudes: Float
     grvs: Float
+    exact_grvs: Float
+    reached: Float
+    slope: Float
     sig_to_noise: Float
     transits: Float
     astrometry: photometry.Astrometry
@@ -61,6 +73,7 @@ class Observed:
     rvs_flux: Float32
     rvs_error: Float32
     rvs_codes: NDArray[np.int64] | None
+    rvs_making: rvs.Making | None
     bp: xp.BandCoefficients
     rp: xp.BandCoefficients
 
@@ -73,6 +86,7 @@ class _Spectra:
     flux: Float32
     error: Float32
     codes: NDArray[np.int64] | None
+    making: rvs.Making | None = None
 
     def joined(self, other: _Spectra) -> _Spectra:
         """Return these and others in the order of their rows."""
@@ -81,11 +95,15 @@ class _Spectra:
         codes = None
         if self.codes is not None and other.codes is not None:
             codes = np.concatenate([self.codes, other.codes])[order]
+        making = None
+        if self.making is not None and other.making is not None:
+            making = self.making.joined(other.making, order)
         return _Spectra(
             rows[order],
             np.concatenate([self.flux, other.flux])[order],
             np.concatenate([self.error, other.error])[order],
             codes,
+            making,
         )
 
 
@@ -162,13 +180,18 @@ def observe(
     has_bp = star.wart != "missing_bp"
     bp = xp.coefficients(rng, at_xp, transits, "bp")
     rp = xp.coefficients(rng, at_xp, transits, "rp")
-    noisy = _measure_magnitudes(rng, magnitudes, transits)
+    errors = magnitude_errors(magnitudes, transits)
+    noisy = magnitudes + errors * rng.standard_normal(magnitudes.shape)
     colourless = star.wart == "no_colour"
     noisy[colourless, 1:] = np.nan
     return Observed(
         flux=at_xp,
         window=window,
         magnitudes=noisy,
+        exact_magnitudes=magnitudes,
+        exact_grvs=grvs,
+        reached=sig_to_noise,
+        slope=slope,
         grvs=np.where(published, grvs + 0.01 * rng.standard_normal(n), np.nan),
         sig_to_noise=np.where(published, sig_to_noise, np.nan),
         transits=transits,
@@ -187,6 +210,7 @@ def observe(
         rvs_flux=found.flux,
         rvs_error=found.error,
         rvs_codes=found.codes,
+        rvs_making=found.making,
         bp=bp,
         rp=rp,
     )
@@ -197,12 +221,12 @@ def _sig_to_noise(grvs: Float, transits: Float) -> Float:
     return np.minimum(typical * np.sqrt(transits), 600.0 * transits)
 
 
-def _measure_magnitudes(rng: np.random.Generator, exact: Float, transits: Float) -> Float:
+def magnitude_errors(exact: Float, transits: Float) -> Float:
+    """Errors (n, 3) of G, BP, RP."""
     # Floors of DR3's photometry and photon noise (Riello et al. 2021, A&A 649, A3, figure 3).
     floor = np.array([0.002, 0.004, 0.004])
     photons = np.array([3e-4, 2e-3, 1.5e-3]) * 10.0 ** (0.2 * (exact - 14.0))
-    error = np.hypot(floor, photons) / np.sqrt(transits)[:, None]
-    return np.asarray(exact + error * rng.standard_normal(exact.shape))
+    return np.asarray(np.hypot(floor, photons) / np.sqrt(transits)[:, None])
 
 
 def _window_slope(wavelength: Float, flux: Float) -> Float:
@@ -256,29 +280,34 @@ def _rvs_spectra(
         )
     wavelength = emulator.load().rvs_wavelength
     anomaly = star.anomaly[rows]
-    frame = np.where(
+    shift = np.where(
         anomaly == "wrong_frame",
         rng.uniform(25.0, 350.0, len(rows)) * rng.choice([-1.0, 1.0], len(rows)),
         # The rest frame is as good as the radial velocity.
         rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows]),
     )
+    frame = shift
     if spectrum.frame == "barycentric":
-        frame = frame + radial_velocity(star.l[rows])
+        frame = shift + radial_velocity(star.l[rows])
     broadening = rvs.Broadening(star.vsini[rows], star.macroturbulence[rows], frame)
     flux = rvs.observe(window[rows], wavelength, broadening)
     active = anomaly == "calcium_emission"
-    flux[active] = rvs.emission(flux[active], wavelength, rng.uniform(0.15, 0.7, int(active.sum())))
+    strength = np.zeros(len(rows))
+    strength[active] = rng.uniform(0.15, 0.7, int(active.sum()))
+    flux[active] = rvs.emission(flux[active], wavelength, strength[active])
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
     flux = rvs.resampled(flux, wavelength, samples)
     kinds, codes = _normalisations(spectrum, grvs, rows, sig_to_noise)
     flux = rvs.normalised(rng, flux, samples, kinds, slope[rows])
     tilted = np.flatnonzero(anomaly == "wrong_normalisation")
-    flux[tilted] *= _bad_continuum(rng, samples, len(tilted))
+    wrong = np.full((len(rows), 3), np.nan)
+    wrong[tilted] = rvs.bad_continua(rng, len(tilted))
+    flux[tilted] *= rvs.continuum(wrong[tilted], samples)
     added, error = rvs.noise(rng, flux, sig_to_noise[rows], spectrum.grid.step_nm)
     published = flux.astype(np.float32) + added
     rvs.spikes(rng, published, np.flatnonzero(anomaly == "cosmic_spikes"))
     rvs.empty_edges(rng, published, error)
-    return _Spectra(rows, published, error, codes)
+    return _Spectra(rows, published, error, codes, rvs.Making(shift, strength, wrong, added))
 
 
 def _normalisations(
@@ -288,9 +317,3 @@ def _normalisations(
     # Whatever the column is called: DR3's rule looks at G_RVS.
     columns = {rule.column: grvs} if isinstance(rule, ThresholdRule) else {}
     return lines.normalisations(rule, columns, rows, sig_to_noise)
-
-
-def _bad_continuum(rng: np.random.Generator, samples: Float, n: int) -> Float:
-    x = (samples - 858.0) / 12.0
-    tilt, curve = rng.choice([-1.0, 1.0], (2, n)) * rng.uniform(0.08, 0.35, (2, n))
-    return np.asarray(rng.uniform(0.8, 1.2, n)[:, None] + tilt[:, None] * x + curve[:, None] * x**2)

@@ -18,6 +18,8 @@ Float = NDArray[np.float64]
 _PARSEC_10 = 10.0 * 4.4352e7  # 10 pc in solar radii
 #: Absolute G of the Sun (Casagrande & VandenBerg 2018, MNRAS 479, L102).
 SUN_G = 4.67
+#: Mean zero point of DR3's parallaxes, mas: for stars outside of its calibration.
+MEAN_OFFSET = -0.025
 SUN = np.array([[5772.0, 4.438, 0.0, 0.0]])
 
 
@@ -62,7 +64,10 @@ def sampled_flux(flux: Float, wavelength: Float) -> Float:
 
 @dataclass(frozen=True)
 class Astrometry:
-    """Columns of the astrometric solution, (n,) each; NaN where not solved."""
+    """Columns of the astrometric solution, (n,) each; NaN where not solved.
+
+    `offset` is the zero point that is in the parallax, mas; it is not published.
+    """
 
     parallax: Float
     parallax_error: Float
@@ -70,6 +75,7 @@ class Astrometry:
     nu_eff: Float
     pseudocolour: Float
     ruwe: Float
+    offset: Float
 
 
 def astrometry(
@@ -108,7 +114,7 @@ def astrometry(
     known = set(rule.inputs.values()) <= set(columns)
     # Outside the calibrated range of colour or magnitude the mean offset of DR3 is taken.
     offset = zero_point(rule, columns, n) if known else np.full(n, np.nan)
-    offset = np.where(np.isfinite(offset), offset, -0.025)
+    offset = np.where(np.isfinite(offset), offset, MEAN_OFFSET)
     parallax = 1.0 / distance + offset + error * rng.standard_normal(n)
     solved = params != 3
     return Astrometry(
@@ -118,4 +124,5 @@ def astrometry(
         nu_eff=nu_eff,
         pseudocolour=pseudocolour,
         ruwe=np.where(solved, ruwe, np.nan),
+        offset=offset,
     )

@@ -30,6 +30,33 @@ class Broadening:
     shift: Float
 
 
+@dataclass(frozen=True)
+class Making:
+    """What was drawn to make r RVS spectra: a later release sees the same stars with less noise.
+
+    Parameters
+    ----------
+    shift : numpy.ndarray
+        (r,) km/s, beside the star's own velocity.
+    emission : numpy.ndarray
+        (r,) peak of the emission in the calcium triplet.
+    continuum : numpy.ndarray
+        (r, 3) level, tilt and curvature of a wrong continuum; NaN of a right one.
+    noise : numpy.ndarray
+        (r, w) what was added to the flux.
+    """
+
+    shift: Float
+    emission: Float
+    continuum: Float
+    noise: Float32
+
+    def joined(self, other: Making, order: NDArray[np.int64]) -> Making:
+        """Return these and others, in an order."""
+        mine, theirs = vars(self), vars(other)
+        return Making(**{k: np.concatenate([mine[k], theirs[k]])[order] for k in mine})
+
+
 def observe(flux: Float | Float32, wavelength: Float, broadening: Broadening) -> Float:
     """Broaden and shift emulator spectra (n, w) on a grid with equal steps of wavelength.
 
@@ -97,6 +124,19 @@ def normalised(
     return flux
 
 
+def bad_continua(rng: np.random.Generator, n: int) -> Float:
+    """Terms (n, 3) of continua tilted and curved by 8 to 35 %."""
+    tilt, curve = rng.choice([-1.0, 1.0], (2, n)) * rng.uniform(0.08, 0.35, (2, n))
+    return np.column_stack([rng.uniform(0.8, 1.2, n), tilt, curve])
+
+
+def continuum(terms: Float, samples: Float) -> Float:
+    """Continua (n, w) of level, tilt and curvature (n, 3) at wavelengths in nm."""
+    x = (samples - 858.0) / 12.0
+    level, tilt, curve = (terms[:, [k]] for k in range(3))
+    return np.asarray(level + tilt * x + curve * x**2)
+
+
 def resampled(flux: Float, wavelength: Float, samples: Float) -> Float:
     """Linear interpolation of spectra (n, w) to other wavelengths, exact where they coincide."""
     position = (samples - wavelength[0]) / (wavelength[1] - wavelength[0])
@@ -123,36 +163,45 @@ def noise(
     The published errors come from the published flux, as a pipeline's do. Made from the exact flux
     they would be a copy of the spectrum without noise, and a network would read its labels there.
     """
-    error = _photon_errors(flux, sig_to_noise)
+    error = photon_errors(flux, sig_to_noise)
+    correlated = correlated_noise(rng, flux.shape, step, pixel)
+    # Published errors are right to some 5 % only; `sig_to_noise` is made of the published ones.
+    wobble = 1.0 + 0.05 * rng.standard_normal((len(flux), 1))
+    added = error * wobble * correlated
+    published = photon_errors(flux + added, sig_to_noise)
+    return added.astype(np.float32), published.astype(np.float32)
+
+
+def correlated_noise(
+    rng: np.random.Generator, shape: tuple[int, ...], step: float, pixel: float = DETECTOR_PIXEL
+) -> Float32:
+    """Noise (n, w) of unit variance, correlated as samples between detector pixels are."""
     reach = max(3, int(np.ceil(pixel / step)))
     offsets = np.arange(-reach, reach + 1) * step / max(pixel, 1e-9)
     kernel: Float = np.maximum(1.0 - np.abs(offsets), 0.0)
     kernel /= np.sqrt(np.sum(kernel**2))
-    n, width = flux.shape
+    n, width = shape
     white = rng.standard_normal((n, width + len(kernel) - 1), dtype=np.float32)
     correlated = np.zeros((n, width), dtype=np.float32)
     for k, weight in enumerate(kernel):
         correlated += np.float32(weight) * white[:, k : k + width]
-    # Published errors are right to some 5 % only; `sig_to_noise` is made of the published ones.
-    wobble = 1.0 + 0.05 * rng.standard_normal((n, 1))
-    added = error * wobble * correlated
-    published = _photon_errors(flux + added, sig_to_noise)
-    return added.astype(np.float32), published.astype(np.float32)
+    return correlated
 
 
-def _photon_errors(flux: Float, sig_to_noise: Float) -> Float:
+def photon_errors(flux: Float, sig_to_noise: Float) -> Float:
     """Errors (n, w) whose median of flux / error is the S/N; photon noise over a read-out floor."""
     shape = np.sqrt(0.75 * np.clip(flux, 0.02, None) + 0.25)
     return np.asarray(shape * (np.median(flux / shape, axis=1) / sig_to_noise)[:, None])
 
 
-def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None:
+def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32, most: int = 30) -> None:
     """Set NaN at the edges, in place, where rest-frame samples fell outside the detector.
 
-    Half of the spectra lose up to 0.3 nm on one side; one in 200 has a spike there instead.
+    Half of the spectra lose up to `most` samples on one side, which are 0.3 nm of DR3's; one in 200
+    has a spike there instead.
     """
     n, width = len(flux), flux.shape[1]
-    lost = np.where(rng.random(n) < 0.5, rng.integers(1, 31, n), 0)
+    lost = np.where(rng.random(n) < 0.5, rng.integers(1, most + 1, n), 0)
     left = rng.random(n) < 0.5
     spiky = np.flatnonzero(rng.random(n) < 0.005)
     lost[spiky] = 0
@@ -165,12 +214,21 @@ def empty_edges(rng: np.random.Generator, flux: Float32, error: Float32) -> None
         flux[spiky, edge + k] = 3.0 + 4.0 * rng.random(len(spiky))
 
 
-def spikes(rng: np.random.Generator, flux: Float32, rows: NDArray[np.int64]) -> None:
+#: A spike of one detector pixel in DR3's samples: offset from its centre, and how high it is there.
+_SPIKE = ((-2, 0.2), (-1, 0.7), (0, 1.0), (1, 0.7), (2, 0.2))
+
+
+def spikes(
+    rng: np.random.Generator,
+    flux: Float32,
+    rows: NDArray[np.int64],
+    shape: tuple[tuple[int, float], ...] = _SPIKE,
+) -> None:
     """Add 6 to 14 cosmic spikes of one detector pixel's width to some rows, in place."""
     width = flux.shape[1]
     count = rng.integers(6, 15, len(rows))
     row = np.repeat(rows, count)
     centre = rng.integers(5, width - 5, len(row))
     height = rng.uniform(0.4, 2.5, len(row))
-    for offset, part in ((-2, 0.2), (-1, 0.7), (0, 1.0), (1, 0.7), (2, 0.2)):
+    for offset, part in shape:
         np.add.at(flux, (row, centre + offset), (part * height).astype(np.float32))

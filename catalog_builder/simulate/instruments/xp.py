@@ -29,6 +29,8 @@ class BandCoefficients:
         (n, 55), which include `standard_deviation`.
     correlations : numpy.ndarray
         (n, 1485) strict lower triangle, row by row.
+    independent : numpy.ndarray
+        (n,) share of the variance without correlations; not published.
     standard_deviation : numpy.ndarray
         (n,) of the least-squares solution.
     n_measurements, n_rejected, n_relevant_bases : numpy.ndarray
@@ -38,6 +40,7 @@ class BandCoefficients:
     values: Float
     errors: Float32
     correlations: Float32
+    independent: Float
     standard_deviation: Float32
     n_measurements: NDArray[np.int16]
     n_rejected: NDArray[np.int16]
@@ -73,6 +76,7 @@ def coefficients(
     return BandCoefficients(
         values=values,
         errors=errors.astype(np.float32),
+        independent=independent,
         correlations=((1.0 - independent)[:, None] * mean).astype(np.float32),
         standard_deviation=(1.05 + 0.04 * rng.standard_normal(n)).clip(0.9).astype(np.float32),
         n_measurements=measured.astype(np.int16),

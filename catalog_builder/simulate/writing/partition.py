@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -92,17 +92,56 @@ def labels_path(label_file: Path, range_: str) -> Path:
     return label_file.parent / ".parts" / f"{range_}.npy"
 
 
-def simulate_partition(plan: PartitionPlan) -> PartitionReceipt:
+@dataclass(frozen=True)
+class Looked:
+    """A block as this release sees it, for whoever looks at the same stars once more.
+
+    Parameters
+    ----------
+    number : int
+        Of the block.
+    star : Stars
+        Warts are those of stars and labels, without those of files.
+    seen : Observed
+        What is published of them.
+    labelled : numpy.ndarray
+        (n,) who has labels.
+    made : dict of str to numpy.ndarray
+        (n,) true values of labels that the spectra do not have.
+    """
+
+    number: int
+    star: Stars
+    seen: Observed
+    labelled: NDArray[np.bool_]
+    made: dict[str, NDArray[np.float64]]
+
+
+class Follower(Protocol):
+    """Who looks at the same stars once more."""
+
+    def begin(self, star: Stars) -> None:
+        """Take notice of all stars of the partition."""
+
+    def look(self, looked: Looked) -> None:
+        """Look at a block."""
+
+
+def simulate_partition(plan: PartitionPlan, follower: Follower | None = None) -> PartitionReceipt:
     """Write all tables of one partition, its truth and its rows of the label file."""
     release, survey = load_release(plan.release), load_survey(plan.survey)
     out = Path(plan.out)
     # The order of sums in linear algebra depends on the number of threads, and so do last digits.
     with threadpool_limits(limits=1):
-        return _write_partition(plan, release, survey, out)
+        return _write_partition(plan, release, survey, out, follower)
 
 
 def _write_partition(
-    plan: PartitionPlan, release: ReleaseSpec, survey: LabelSurvey, out: Path
+    plan: PartitionPlan,
+    release: ReleaseSpec,
+    survey: LabelSurvey,
+    out: Path,
+    follower: Follower | None,
 ) -> PartitionReceipt:
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
@@ -114,22 +153,24 @@ def _write_partition(
             plan.last,
             plan.stars,
         )
+        if follower is not None:
+            follower.begin(star)
         labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
         truth: pq.ParquetWriter | None = None
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
-            rows, table = _block(plan, release, survey, block, sky, number)
+            rows, table = _block(plan, release, survey, block, sky, number, follower)
             labels.append(rows)
             if truth is None:
                 path = truth_path(out, range_)
-                truth = stack.enter_context(pq.ParquetWriter(path, _marked(table.schema)))
+                truth = stack.enter_context(pq.ParquetWriter(path, marked(table.schema)))
             truth.write_table(table)
     parts = labels_path(out / label_file.file_of(survey), range_)
     np.save(parts, np.concatenate(labels), allow_pickle=False)
     return sky.finish(plan)
 
 
-def _marked(schema: pa.Schema) -> pa.Schema:
+def marked(schema: pa.Schema) -> pa.Schema:
     """Add the mark of a simulation, and what astropy wants to know of columns of text."""
     lengths = {f"table::len::{f.name}": "96" for f in schema if f.type == pa.string()}
     return schema.with_metadata({KEYWORD: "true", "ORIGIN": SENTENCE, **lengths})
@@ -196,6 +237,7 @@ def _block(
     star: Stars,
     sky: _Writers,
     number: int,
+    follower: Follower | None,
 ) -> tuple[NDArray[np.void], pa.Table]:
     """Observe and write one block; return its label rows and its truth."""
     rng = np.random.default_rng([plan.seed, plan.index, number])
@@ -209,6 +251,9 @@ def _block(
     rows, star.wart = apogee.observe(
         rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
     )
+    labelled = np.isin(star.source_id, rows[survey.source_id].astype(np.int64))
+    if follower is not None:
+        follower.look(Looked(number, star, seen, labelled, made))
     contents = table_contents(release, star, seen, gaia, beside)
     contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
     damage = _damage(plan, release, contents, star) if number == 0 else {}
@@ -217,8 +262,7 @@ def _block(
     for table in plan.without:
         missing = np.isin(star.source_id, contents[table]["source_id"])
         star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
-    labelled = np.isin(star.source_id, rows[survey.source_id].astype(np.int64))
-    return rows, _truth_table(star, seen, labelled, made, beside)
+    return rows, truth_table(star, seen, labelled, made, beside)
 
 
 def _damage(
@@ -248,13 +292,14 @@ def _damage(
     return result
 
 
-def _truth_table(
+def truth_table(
     star: Stars,
     seen: Observed,
     labelled: NDArray[np.bool_],
     made: dict[str, NDArray[np.float64]],
     beside: Beside,
 ) -> pa.Table:
+    """Return what is true of a block, and what this release has of it."""
     has_rvs = np.zeros(len(star), dtype=bool)
     has_rvs[seen.rvs_rows] = True
     columns = {field.name: getattr(star, field.name) for field in fields(star)}

@@ -1,0 +1,1 @@
+"""The same stars in a later release: deeper, renumbered, in other tables; and its traps."""
