@@ -139,8 +139,8 @@ def _lines_of(
     except CatalogBuilderError:
         return
     for partition in partitions:
-        file = partition.files.get(match.table)
-        if file is not None and file.url == match.looked.url and isinstance(own, LineSpectrum):
+        urls = [file.url for file in partition.files.get(match.table, ())]
+        if match.looked.url in urls and isinstance(own, LineSpectrum):
             view = look(partition, drafted)
             yield from page.brightness_lines(view, match.table, own, lines, drafted)
 
