@@ -88,7 +88,7 @@ def write(path: Path, columns: Mapping[str, np.ndarray], **options: Any) -> None
         name: pa.array(list(values) if values.ndim > 1 else values, from_pandas=True)
         for name, values in columns.items()
     }
-    if "hats" in path.parts:
+    if "hats" in path.parts and "source_id" in columns:
         made["_healpix_29"] = pa.array(columns["source_id"] >> 35 << 34)
         if "ra" in columns:
             ra, dec = columns["ra"] * u.deg, columns["dec"] * u.deg

@@ -15,6 +15,7 @@ from catalog_builder.ground.errors import InputError
 _PARTS: Final = {
     "ranges": None,
     "regions": re.compile(r"region=[^/]*", re.I),
+    "anywhere": re.compile(r"[^._].*"),
     "hats": re.compile(r"dataset|Norder=\d+|Dir=\d+|Npix=\d+", re.I),
 }
 _REGION: Final = re.compile(r"region=(?P<base>[0-9a-b])(?P<digits>[0-3]*)", re.I)
@@ -144,7 +145,39 @@ def _by_folder(
 
 def _limits_of(place: str, name: str, rule: PartitionRule) -> tuple[int, int] | None:
     """Return the pixels of a place in a table's folder; None where it is in no region."""
-    if rule.layout == "hats":
+    if rule.layout == "anywhere":
+        return 0, rule.n_pixels - 1
+    found = find_pixel(place, name, rule.layout)
+    if found is None:
+        return None
+    order, pixel = found
+    deeper = 2 * (rule.healpix_level - order)
+    if deeper < 0:
+        shift = rule.source_id_shift + deeper
+        raise InputError(
+            f"{name} is of HEALPix order {order}, finer than partition.healpix_level:"
+            f" {rule.healpix_level} of the release description.",
+            f"Write healpix_level: {order} and source_id_shift: {shift} at `partition`.",
+        )
+    return pixel << deeper, ((pixel + 1) << deeper) - 1
+
+
+def find_pixel(place: str, name: str, layout: str) -> tuple[int, int] | None:
+    """Return HEALPix order and pixel of a place in a table's folder; None where it has none.
+
+    Parameters
+    ----------
+    place, name : str
+        Where it lies there, and what it is called in messages.
+    layout : str
+        ``regions`` or ``hats``.
+
+    Raises
+    ------
+    InputError
+        If its folder is called like one of the layout, but is no region of the sky.
+    """
+    if layout == "hats":
         match = _HATS.match(place)
         if match is None:
             return None
@@ -165,15 +198,7 @@ def _limits_of(place: str, name: str, rule: PartitionRule) -> tuple[int, int] | 
         order, pixel = len(match["digits"]), int(match["base"], 16)
         for digit in match["digits"]:
             pixel = 4 * pixel + int(digit)
-    deeper = 2 * (rule.healpix_level - order)
-    if deeper < 0:
-        shift = rule.source_id_shift + deeper
-        raise InputError(
-            f"{name} is of HEALPix order {order}, finer than partition.healpix_level:"
-            f" {rule.healpix_level} of the release description.",
-            f"Write healpix_level: {order} and source_id_shift: {shift} at `partition`.",
-        )
-    return pixel << deeper, ((pixel + 1) << deeper) - 1
+    return order, pixel
 
 
 def _no_region(name: str, why: str) -> InputError:

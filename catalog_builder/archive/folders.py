@@ -71,16 +71,21 @@ def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFol
                 make_file(_url(filesystem, choice.entry["name"]), choice.entry),
                 checksum=checksums.get(choice.place),
                 passed_over=choice.others,
-                place="" if release.partition.layout == "ranges" else f"{folder}/{choice.place}",
+                place="" if release.partition.layout == "ranges" else _place(folder, choice.place),
                 limits=choice.limits,
             )
             for choice in chosen
         )
         labels = {choice.limits: choice.label for choice in chosen if choice.label}
         without_size = any(choice.entry.get("size") is None for choice in chosen)
-        told = tuple(f"{folder}/{place}" for place in strays)
+        told = tuple(_place(folder, place) for place in strays)
         return TableFolder(_url(filesystem, path), files, labels, without_size, told)
     return None
+
+
+def _place(folder: str, place: str) -> str:
+    """Return a place in the archive."""
+    return f"{folder}/{place}".removeprefix("./")
 
 
 def _checksums(

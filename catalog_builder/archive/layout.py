@@ -14,7 +14,7 @@ from typing import Any
 
 from catalog_builder.archive.files import FileRef, checksum_matches, make_file
 from catalog_builder.archive.folders import TableFolder, find_table
-from catalog_builder.archive.pieces import cut_into_pieces, reach_into
+from catalog_builder.archive.pieces import cut_evenly, cut_into_pieces, reach_into
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.storage import filesystem_of, find_out, is_local
 from catalog_builder.archive.tables import TableName
@@ -33,7 +33,12 @@ __all__ = [
 #: Files whose size a server is asked for at the same time, where its listing gives none.
 _ASKED_AT_ONCE = 16
 #: What stands between a table's folder and its files.
-_BETWEEN = {"ranges": "", "regions": "region=*/", "hats": "Norder=*/Dir=*/Npix=*"}
+_BETWEEN = {
+    "ranges": "",
+    "regions": "region=*/",
+    "hats": "Norder=*/Dir=*/Npix=*",
+    "anywhere": "**/",
+}
 
 
 @dataclass(frozen=True)
@@ -130,9 +135,13 @@ def _cut(found: Mapping[TableName, TableFolder], release: ReleaseSpec) -> list[P
     labels: dict[tuple[int, int], str] = {}
     for folder in found.values():
         labels.update(folder.labels)
-    pieces = cut_into_pieces(
+    driving = [
         file for name in release.driving_tables if name in found for file in found[name].files
-    )
+    ]
+    if release.partition.layout == "anywhere":
+        pieces = cut_evenly(driving, release.partition.n_pixels)
+    else:
+        pieces = cut_into_pieces(driving)
     reaching = {name: reach_into(folder.files, pieces) for name, folder in found.items()}
     partitions: list[Partition] = []
     met: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ Limits = tuple[int, int]
 
 #: Bytes of driving tables above which a piece is cut where some of its files end.
 PIECE_BYTES: Final = 1 << 29
+#: Pieces of an archive whose files are not cut.
+MOST_EVEN: Final = 24
 
 
 def cut_into_pieces(files: Iterable[FileRef], most_bytes: int = PIECE_BYTES) -> list[Limits]:
@@ -67,6 +70,17 @@ def _cut(files: Sequence[FileRef], most_bytes: int) -> Iterator[Limits]:
         if is_last or total[end + 1] - total[begin] > most_bytes:
             yield int(edges[begin]), int(edges[end]) - 1
             begin = end
+
+
+def cut_evenly(files: Sequence[FileRef], n_pixels: int) -> list[Limits]:
+    """Return equal pieces of the sky for files of which each may have any star.
+
+    Every piece reads all files, so there are no more than needed, and at most `MOST_EVEN`.
+    """
+    total = sum(file.size for file in files)
+    count = min(-(-total // PIECE_BYTES), MOST_EVEN, n_pixels)
+    edges = [n_pixels * place // max(1, count) for place in range(max(1, count) + 1)]
+    return [(first, end - 1) for first, end in pairwise(edges)]
 
 
 def reach_into(files: Sequence[FileRef], pieces: Sequence[Limits]) -> list[tuple[FileRef, ...]]:

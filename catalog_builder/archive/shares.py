@@ -59,16 +59,17 @@ class Share:
             return None
         shift = self.rule.key_shift
         first, last = self.limits
+        takes_others = self.is_first or self.rule.layout == "anywhere"
         return Within(
             self.rule.key,
             max(self.start, first) << shift,
             ((min(self.stop, last) + 1) << shift) - 1,
-            (first << shift, ((last + 1) << shift) - 1) if self.is_first else None,
+            (first << shift, ((last + 1) << shift) - 1) if takes_others else None,
         )
 
     def pixels(self, block: Block) -> NDArray[np.int64]:
         """Return the pixels of a block's good rows."""
-        pixels: NDArray[np.int64] = block.columns[self.rule.key] >> self.rule.key_shift
+        pixels: NDArray[np.int64] = self.rule.pixels(block.columns[self.rule.key])
         return pixels
 
     def outside(self, block: Block) -> Bools:
@@ -83,7 +84,7 @@ class Share:
         bad = np.full(len(block.rejects), self.is_first)
         if self.rule.position_column is None:  # else what was rejected has an id and no place
             ids = block.rejects.source_ids
-            bad = np.where(ids > 0, self._owns(ids >> self.rule.source_id_shift), bad)
+            bad = np.where(ids > 0, self._owns(self.rule.pixels(ids)), bad)
         part = block.take(good, bad)
         # Cells that became null are counted for a block: where its first row is.
         first = good[:1] if good.size else bad[:1]

@@ -12,7 +12,23 @@ from catalog_builder.contract.description import Description
 from catalog_builder.contract.units import UnitText
 
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
-FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "parquet"]
+FileFormat = Literal[
+    "csv.gz",
+    "ecsv.gz",
+    "csv",
+    "ecsv",
+    "fits",
+    "parquet",
+    "fits.gz",
+    "fit",
+    "pq",
+    "txt",
+    "txt.gz",
+    "dat",
+    "dat.gz",
+    "tsv",
+    "tsv.gz",
+]
 ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -101,10 +117,11 @@ class PartitionRule(Description):
 
     Parameters
     ----------
-    layout : {"ranges", "regions", "hats"}
+    layout : {"ranges", "regions", "hats", "anywhere"}
         Files in one folder, each with its range in its name; folders ``region=<id>``, whose id is
-        a hexadecimal digit for the base pixel and a digit 0-3 for each further level; or folders
-        ``Norder=k/Dir=d`` with files or folders ``Npix=n``. Of the latter two, a folder may hold
+        a hexadecimal digit for the base pixel and a digit 0-3 for each further level; folders
+        ``Norder=k/Dir=d`` with files or folders ``Npix=n``; or files in the table's folder and in
+        those below it, of which each may have any star. Of the latter three, a folder may hold
         several files.
     range_pattern : str
         Regular expression with the groups ``start`` and ``stop`` (inclusive pixel numbers); it
@@ -120,7 +137,7 @@ class PartitionRule(Description):
         where their ids do not say it.
     """
 
-    layout: Literal["ranges", "regions", "hats"] = "ranges"
+    layout: Literal["ranges", "regions", "hats", "anywhere"] = "ranges"
     range_pattern: str = _DECIMAL_RANGES
     healpix_level: Annotated[int, Field(ge=0, le=29)]
     source_id_shift: Annotated[int, Field(ge=0, le=62)]
@@ -155,6 +172,17 @@ class PartitionRule(Description):
     def n_pixels(self) -> int:
         """Number of pixels on the sky at the partition's level."""
         return 12 << (2 * self.healpix_level)
+
+    @property
+    def ids_tell(self) -> bool:
+        """Whether a source id says in which partition its star is looked for."""
+        return self.position_column is None and self.layout != "anywhere"
+
+    def pixels(self, values: Any) -> Any:
+        """Return the pixels of values of the column by which rows are cut."""
+        pixels = values >> self.key_shift
+        # Where files are not cut, any id has a place: its pixel need not be one.
+        return pixels % self.n_pixels if self.layout == "anywhere" else pixels
 
     @property
     def key(self) -> str:

@@ -202,7 +202,7 @@ class _PartitionIngest:
             yield block
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
-        if self.release.partition.position_column is not None:
+        if not self.release.partition.ids_tell:
             return np.ones(ids.size, bool)  # only rows that lie here were read
         pixel = ids >> self.release.partition.source_id_shift
         return (pixel >= self.partition.start) & (pixel <= self.partition.stop)

@@ -43,7 +43,7 @@ def _check_range(
     if seen.keys.size < LEAST_IDS:
         return
     start, stop = seen.file.limits or (view.partition.start, view.partition.stop)
-    pixels = seen.keys >> rule.key_shift
+    pixels = rule.pixels(seen.keys)
     outside = float(((pixels < start) | (pixels > stop)).mean())
     by_ids = rule.position_column is None
     line = "partition.source_id_shift" if by_ids else "partition.position_column"

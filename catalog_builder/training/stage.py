@@ -141,7 +141,7 @@ def plan_match(
 def _id_range(partition: Partition, release: ReleaseSpec) -> dict[str, int | bool]:
     """Return the first and the last id that a partition can have, if ids say where they lie."""
     rule = release.partition
-    if rule.position_column is not None:
+    if not rule.ids_tell:
         return {"first_id": 1, "last_id": 2**63 - 1, "elsewhere": True}
     shift = rule.source_id_shift
     return {
