@@ -40,6 +40,10 @@ class FileRef:
         What a symbolic link says; size and time are those of the file that it leads to.
     passed_over : tuple of str
         Names of files that might have been taken instead.
+    place : str
+        Where in the archive it lies, if its name alone says too little: others have the same.
+    limits : (int, int) or None
+        First and last pixel of the range that it holds, of a file of a table.
     """
 
     url: str
@@ -48,11 +52,20 @@ class FileRef:
     checksum: str | None = None
     link: str | None = None
     passed_over: tuple[str, ...] = ()
+    place: str = ""
+    limits: tuple[int, int] | None = None
 
     @property
     def name(self) -> str:
-        """Last part of the URL."""
-        return self.url.rstrip("/").rsplit("/", 1)[-1]
+        """Last part of the URL, or the place in the archive."""
+        return self.place or self.url.rstrip("/").rsplit("/", 1)[-1]
+
+    def share(self, start: int, stop: int) -> float:
+        """Return which share of its range lies within another one."""
+        if self.limits is None:
+            return 1.0
+        first, last = self.limits
+        return max(0, min(stop, last) - max(start, first) + 1) / (last - first + 1)
 
 
 def modification_time(info: Mapping[str, Any]) -> float | None:
@@ -156,7 +169,7 @@ def digest_file(url: str, algorithm: str) -> str:
 
 
 def read_checksums(
-    folder: str, present: Collection[str], rule: ChecksumRule | None
+    folder: str, present: Collection[str], rule: ChecksumRule | None, *, by_path: bool = False
 ) -> dict[str, str]:
     """Return ``<algorithm>:<digest>`` by file name, from a folder's checksum list.
 
@@ -168,6 +181,8 @@ def read_checksums(
         Names of the files in it.
     rule : ChecksumRule or None
         Name of the list and its algorithm.
+    by_path : bool
+        Whether names are kept with the folders before them.
 
     Returns
     -------
@@ -206,7 +221,9 @@ def read_checksums(
     length = 2 * hashlib.new(rule.algorithm, usedforsecurity=False).digest_size
     lines = re.findall(rf"^([0-9a-fA-F]{{{length}}})[ \t]+\*?(\S+)[ \t\r]*$", text, re.MULTILINE)
     return {
-        name.rsplit("/", 1)[-1]: f"{rule.algorithm}:{digest.lower()}"
+        name.removeprefix("./") if by_path else name.rsplit("/", 1)[-1]: (
+            f"{rule.algorithm}:{digest.lower()}"
+        )
         for digest, name in lines
         if name.rsplit("/", 1)[-1] != rule.file_name
     }

@@ -1,12 +1,13 @@
-"""The folder of a table: what it lists, which file each partition has there, the checksums."""
+"""The folder of a table: what it lists, which files lie there for which pixels, the checksums."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
+from catalog_builder.archive.cuts import choose_files, is_part
 from catalog_builder.archive.files import FileRef, make_file, read_checksums
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.storage import (
@@ -16,48 +17,36 @@ from catalog_builder.archive.storage import (
     is_local,
     why_no_folder,
 )
-from catalog_builder.archive.tables import TableName, TableSpec
+from catalog_builder.archive.tables import PartitionRule, TableName
 from catalog_builder.ground.errors import InputError
+
+#: Folders of a server that are listed at the same time, and how deep they go at most.
+_LISTED_AT_ONCE, _DEPTH = 16, 5
 
 
 @dataclass(frozen=True)
 class TableFolder:
-    """The folder in which a table was found, with its partitions' files by range.
+    """The folder in which a table was found, with its files.
 
     Parameters
     ----------
     url : str
         Where it is.
-    files : mapping of (int, int) to FileRef
-        By inclusive pixel numbers.
-    names : mapping of (int, int) to str
-        The ranges as the archive writes them.
+    files : tuple of FileRef
+        In HEALPix order, each with its limits.
+    labels : mapping of (int, int) to str
+        Ranges as the archive writes them.
     without_size : bool
         Whether the listing gives no sizes, as a page of links does not.
+    strays : tuple of str
+        Files that would be the table's but lie in no region.
     """
 
     url: str
-    files: Mapping[tuple[int, int], FileRef]
-    names: Mapping[tuple[int, int], str]
+    files: tuple[FileRef, ...]
+    labels: Mapping[tuple[int, int], str]
     without_size: bool = False
-
-
-class Choice(NamedTuple):
-    """The file that was chosen for a range.
-
-    Parameters
-    ----------
-    label : str
-        The range as the archive writes it.
-    entry : dict
-        fsspec's description of the file.
-    others : tuple of str
-        Names of the files of the range that were not taken.
-    """
-
-    label: str
-    entry: dict[str, Any]
-    others: tuple[str, ...] = ()
+    strays: tuple[str, ...] = ()
 
 
 def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFolder | None:
@@ -72,38 +61,92 @@ def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFol
     filesystem, root = filesystem_of(archive, "The archive")
     for folder in spec.folders:
         path = f"{root.rstrip('/')}/{folder}"
-        listing = _list(filesystem, path)
-        chosen = choose_files(_through_links(filesystem, listing), spec, release)
+        listing = list(_through_links(filesystem, _walk(filesystem, path, release.partition)))
+        chosen, strays = choose_files(listing, spec, release)
         if not chosen:
             continue
-        present = {_base_name(entry) for entry in listing}
-        checksums = read_checksums(_url(filesystem, path), present, release.checksums)
-        files = {
-            limits: replace(
-                make_file(_url(filesystem, entry["name"]), entry),
-                checksum=checksums.get(_base_name(entry)),
-                passed_over=others,
+        checksums = _checksums(filesystem, listing, release)
+        files = tuple(
+            replace(
+                make_file(_url(filesystem, choice.entry["name"]), choice.entry),
+                checksum=checksums.get(choice.place),
+                passed_over=choice.others,
+                place="" if release.partition.layout == "ranges" else _place(folder, choice.place),
+                limits=choice.limits,
             )
-            for limits, (_, entry, others) in chosen.items()
-        }
-        names = {limits: choice.label for limits, choice in chosen.items()}
-        without_size = any(choice.entry.get("size") is None for choice in chosen.values())
-        return TableFolder(_url(filesystem, path), files, names, without_size)
+            for choice in chosen
+        )
+        labels = {choice.limits: choice.label for choice in chosen if choice.label}
+        without_size = any(choice.entry.get("size") is None for choice in chosen)
+        told = tuple(_place(folder, place) for place in strays)
+        return TableFolder(_url(filesystem, path), files, labels, without_size, told)
     return None
 
 
-def _through_links(filesystem: Any, listing: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+def _place(folder: str, place: str) -> str:
+    """Return a place in the archive."""
+    return f"{folder}/{place}".removeprefix("./")
+
+
+def _checksums(
+    filesystem: Any, listing: Iterable[Mapping[str, Any]], release: ReleaseSpec
+) -> dict[str, str]:
+    """Return checksums by place: from the list in each folder, or from one above them all."""
+    rule = release.checksums
+    found: dict[str, str] = {}
+    if rule is None:
+        return {}
+    for entry in listing:
+        if _base_name(entry) != rule.file_name:
+            continue
+        parent = str(entry["name"]).rstrip("/").removesuffix(rule.file_name).rstrip("/")
+        place = entry["place"].rpartition("/")[0]
+        above_all = release.partition.layout != "ranges" and not place
+        listed = read_checksums(_url(filesystem, parent), {rule.file_name}, rule, by_path=above_all)
+        found |= {f"{place}/{name}".lstrip("/"): checksum for name, checksum in listed.items()}
+    return found
+
+
+def _through_links(filesystem: Any, listing: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the entries of a listing; a link has size, time and kind of what it leads to."""
     for entry in listing:
         if not (is_local(filesystem) and entry.get("islink")):
             yield entry
             continue
         try:
-            yield {**find_out(filesystem, entry["name"]), "name": entry["name"]}
+            facts = find_out(filesystem, entry["name"])
+            yield {**facts, "name": entry["name"], "place": entry["place"]}
         except OSError:
             # It leads nowhere: the reader says so, by name. Its own time means nothing.
             link = entry.get("destination")
-            yield {"name": entry["name"], "size": 0, "type": "other", "destination": link}
+            known = {"name": entry["name"], "place": entry["place"]}
+            yield {**known, "size": 0, "type": "other", "destination": link}
+
+
+def _walk(filesystem: Any, path: str, rule: PartitionRule) -> Iterator[dict[str, Any]]:
+    """Yield what lies in a folder, and in those of its folders that are parts of a table.
+
+    Each entry has its ``place`` in the folder.
+    """
+    level: list[tuple[str, str]] = [(path, "")]
+    with ThreadPoolExecutor(_LISTED_AT_ONCE) as pool:
+        for _ in range(_DEPTH):
+            following = []
+            listings = pool.map(lambda folder: _list(filesystem, folder[0]), level)
+            for (_, above), entries in zip(level, listings, strict=True):
+                for entry in entries:
+                    place = f"{above}{_base_name(entry)}"
+                    if is_part(_base_name(entry), rule) and _is_folder(filesystem, entry):
+                        following.append((str(entry["name"]).rstrip("/"), f"{place}/"))
+                    else:
+                        yield {**entry, "place": place}
+            level = following
+
+
+def _is_folder(filesystem: Any, entry: Mapping[str, Any]) -> bool:
+    if entry.get("islink") and is_local(filesystem):
+        return bool(filesystem.isdir(entry["name"]))
+    return entry.get("type") == "directory"
 
 
 def _list(filesystem: Any, path: str) -> list[dict[str, Any]]:
@@ -123,43 +166,6 @@ def _list(filesystem: Any, path: str) -> list[dict[str, Any]]:
             f"The folder {path} cannot be listed: {error}.",
             "Check that it is readable, or that the address is right.",
         ) from error
-
-
-def choose_files(
-    listing: Iterable[dict[str, Any]], spec: TableSpec, release: ReleaseSpec
-) -> dict[tuple[int, int], Choice]:
-    """Pick one file per range by their names: where there are several, the ending preferred.
-
-    What is no file (a folder, a pipe) comes last: alone it is taken, for the reader to refuse.
-    """
-    endings = "|".join(re.escape(ending) for ending in spec.formats)
-    rule = release.partition
-    pattern = re.compile(
-        f"{re.escape(spec.stem)}(?P<label>{rule.range_pattern})[.](?P<ending>{endings})"
-    )
-    rank: dict[str, int] = {ending: number for number, ending in enumerate(spec.formats)}
-    found: dict[tuple[int, int], list[tuple[bool, int, str, Choice]]] = {}
-    for entry in listing:
-        name = _base_name(entry)
-        match = pattern.fullmatch(name)
-        if match is None:
-            continue
-        limits = int(match["start"]), int(match["stop"])
-        if not 0 <= limits[0] <= limits[1] < rule.n_pixels:
-            raise InputError(
-                f"{entry['name']}: {match['label']} is no range of level-{rule.healpix_level} "
-                f"pixels (0 to {rule.n_pixels - 1}).",
-                "Rename or remove the file.",
-            )
-        is_odd = entry.get("type") in {"directory", "other"}
-        candidate = is_odd, rank[match["ending"]], name, Choice(match["label"], entry)
-        found.setdefault(limits, []).append(candidate)
-    chosen = {}
-    for limits, candidates in found.items():
-        candidates.sort(key=lambda candidate: candidate[:3])
-        others = tuple(name for _, _, name, _ in candidates[1:])
-        chosen[limits] = candidates[0][3]._replace(others=others)
-    return chosen
 
 
 def _base_name(entry: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The partitions of an archive, each with its file in every table.
+"""The partitions of an archive, each with the files of every table that reach into it.
 
 An archive is any folder that fsspec can list: a path, ``file://``, ``memory://``, ``s3://`` ...
 Each folder is listed once, however many partitions it has.
@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from catalog_builder.archive.files import FileRef, checksum_matches, make_file
 from catalog_builder.archive.folders import TableFolder, find_table
+from catalog_builder.archive.pieces import cut_evenly, cut_into_pieces, reach_into
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.storage import filesystem_of, find_out, is_local
 from catalog_builder.archive.tables import TableName
@@ -32,11 +32,18 @@ __all__ = [
 
 #: Files whose size a server is asked for at the same time, where its listing gives none.
 _ASKED_AT_ONCE = 16
+#: What stands between a table's folder and its files.
+_BETWEEN = {
+    "ranges": "",
+    "regions": "region=*/",
+    "hats": "Norder=*/Dir=*/Npix=*",
+    "anywhere": "**/",
+}
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One HEALPix range of the archive with its file in each table that has one.
+    """A piece of the sky, with the files of each table that reach into it.
 
     Parameters
     ----------
@@ -44,19 +51,33 @@ class Partition:
         The range as the archive writes it, e.g. ``000000-003111``.
     start, stop : int
         Inclusive pixel numbers at the release's partition level.
-    files : mapping of str to FileRef
-        By logical table name.
+    files : mapping of str to tuple of FileRef
+        By logical table name; none is empty.
+    first_of : frozenset of str
+        URLs of those files of which this is the first piece, among files of several pieces: what
+        belongs to no piece is accounted for here.
+    strays : tuple of str
+        With the first partition of an archive: files that would be a table's but lie in no region.
     """
 
     name: str
     start: int
     stop: int
-    files: Mapping[TableName, FileRef]
+    files: Mapping[TableName, tuple[FileRef, ...]]
+    first_of: frozenset[str] = frozenset()
+    strays: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files.values())
+        """Bytes of all files; of one that reaches beyond, its share."""
+        return sum(map(self.size_of, self.files))
+
+    def size_of(self, table: TableName) -> int:
+        """Bytes of the files of a table, in the same way."""
+        return sum(
+            round(file.size * file.share(self.start, self.stop))
+            for file in self.files.get(table, ())
+        )
 
 
 def list_partitions(
@@ -77,14 +98,14 @@ def list_partitions(
     Returns
     -------
     list of Partition
-        The union over the source table, the joined and the driving tables of all ranges in which a
-        driving table has a file.
+        The pieces of the sky into which the files of the driving tables cut it
+        (`pieces.cut_into_pieces`), with all files that reach into them.
 
     Raises
     ------
     InputError
         If the archive, its source table, a joined one or every driving table is not there or cannot
-        be listed, or two ranges overlap.
+        be listed, or two ranges of one table overlap.
     ConfigError
         If a range is not one, or no partition lies in any of them.
     """
@@ -98,58 +119,95 @@ def list_partitions(
     if all(folders[name] is None for name in driving):
         raise _nothing_found(archive, release, driving)
     found = {name: folder for name, folder in folders.items() if folder is not None}
-    labels: dict[tuple[int, int], str] = {}
-    for folder in found.values():
-        labels.update(folder.names)
-    _refuse_overlaps(labels, found)
-    partitions = [
-        Partition(
-            name=labels[limits],
-            start=limits[0],
-            stop=limits[1],
-            files={
-                name: found[name].files[limits] for name in found if limits in found[name].files
-            },
-        )
-        for limits in sorted(labels)
-    ]
-    wanted = [part for part in partitions if any(name in part.files for name in driving)]
-    selected = _select(wanted, ranges, release)
+    if release.partition.layout == "ranges":
+        for folder in found.values():
+            _refuse_overlaps(folder)
+    partitions = _cut(found, release)
+    selected = _select(partitions, ranges, release)
     vague = {name for name, folder in found.items() if folder.without_size}
+    strays = tuple(place for folder in found.values() for place in folder.strays)
+    selected[:1] = [replace(part, strays=strays) for part in selected[:1]]
     return _with_sizes(selected, vague) if vague else selected
 
 
-def told_of_choices(partitions: Iterable[Partition], shown: int = 3) -> str:
-    """Say which files were taken where a partition has several of a table; empty where none has."""
-    doubled = [
-        f"{file.name}, not {' or '.join(file.passed_over)}"
-        for partition in partitions
-        for _, file in sorted(partition.files.items())
-        if file.passed_over
+def _cut(found: Mapping[TableName, TableFolder], release: ReleaseSpec) -> list[Partition]:
+    """Return the pieces of the sky with their files."""
+    labels: dict[tuple[int, int], str] = {}
+    for folder in found.values():
+        labels.update(folder.labels)
+    driving = [
+        file for name in release.driving_tables if name in found for file in found[name].files
     ]
-    if not doubled:
-        return ""
-    more = f"; and so {len(doubled) - shown} more" if len(doubled) > shown else ""
-    return (
-        "several files hold the same partition of a table, and one of them is read: "
-        f"{'; '.join(doubled[:shown])}{more}"
-    )
+    if release.partition.layout == "anywhere":
+        pieces = cut_evenly(driving, release.partition.n_pixels)
+    else:
+        pieces = cut_into_pieces(driving)
+    reaching = {name: reach_into(folder.files, pieces) for name, folder in found.items()}
+    partitions: list[Partition] = []
+    met: set[str] = set()
+    for place, (start, stop) in enumerate(pieces):
+        files = {name: lists[place] for name, lists in reaching.items() if lists[place]}
+        shared = {
+            file.url
+            for several in files.values()
+            for file in several
+            if file.limits is not None and not (start <= file.limits[0] <= file.limits[1] <= stop)
+        }
+        name = labels.get((start, stop)) or release.partition.name_of(start, stop)
+        partitions.append(Partition(name, start, stop, files, frozenset(shared - met)))
+        met |= shared
+    return partitions
+
+
+def told_of_choices(partitions: Iterable[Partition], shown: int = 3) -> str:
+    """Say which files were taken of several for one range, and which lie in no region."""
+    doubled: dict[str, None] = {}
+    strays: list[str] = []
+    for partition in partitions:
+        strays += partition.strays
+        for _, files in sorted(partition.files.items()):
+            for file in files:
+                if file.passed_over:
+                    doubled[f"{file.name}, not {' or '.join(file.passed_over)}"] = None
+    told = [
+        f"{what}: {'; '.join(names[:shown])}"
+        + (f"; and so {len(names) - shown} more" if len(names) > shown else "")
+        for what, names in (
+            (
+                "several files hold the same partition of a table, and one of them is read",
+                list(doubled),
+            ),
+            ("files that lie in no region are not read", strays),
+        )
+        if names
+    ]
+    return ". ".join(told)
 
 
 def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) -> list[Partition]:
     """Ask for the sizes and times of the files of some tables, several at once."""
     vague = frozenset(tables)
-    urls = [file.url for part in partitions for name, file in part.files.items() if name in vague]
+    urls = list(
+        dict.fromkeys(
+            file.url
+            for part in partitions
+            for name, files in part.files.items()
+            if name in vague
+            for file in files
+        )
+    )
     with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
         facts = dict(zip(urls, pool.map(_size_and_time, urls), strict=True))
+
+    def known(file: FileRef) -> FileRef:
+        return replace(file, size=facts[file.url].size, mtime=facts[file.url].mtime)
+
     return [
         replace(
             part,
             files={
-                name: replace(file, size=facts[file.url].size, mtime=facts[file.url].mtime)
-                if name in vague
-                else file
-                for name, file in part.files.items()
+                name: tuple(map(known, files)) if name in vague else files
+                for name, files in part.files.items()
             },
         )
         for part in partitions
@@ -164,24 +222,13 @@ def _size_and_time(url: str) -> FileRef:
         return FileRef(url, 0)  # the reader will say what is wrong with it
 
 
-def _refuse_overlaps(
-    labels: Mapping[tuple[int, int], str], folders: Mapping[TableName, TableFolder]
-) -> None:
-    ordered = sorted(labels)
-    for left, right in pairwise(ordered):
-        if right[0] <= left[1]:
-            files = [
-                next(
-                    folder.files[limits].name
-                    for folder in folders.values()
-                    if limits in folder.files
-                )
-                for limits in (left, right)
-            ]
+def _refuse_overlaps(folder: TableFolder) -> None:
+    for left, right in zip(folder.files, folder.files[1:], strict=False):
+        if left.limits and right.limits and right.limits[0] <= left.limits[1]:
             raise InputError(
-                f"The ranges of {files[0]} and {files[1]} overlap.",
-                "All tables must be cut into the same ranges: remove the files that are not of "
-                "this archive.",
+                f"The ranges of {left.name} and {right.name} overlap.",
+                "A table is cut into ranges of its own: remove the files that are not of this"
+                " archive.",
             )
 
 
@@ -245,7 +292,7 @@ def parse_range(text: str) -> tuple[int, int]:
 def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableName]) -> InputError:
     filesystem, root = filesystem_of(archive, "The archive")
     looked = [
-        f"{folder}/{spec.stem}*.{spec.formats[0]}"
+        f"{folder}/{_BETWEEN[release.partition.layout]}{spec.stem}*.{spec.formats[0]}"
         for spec in (release.tables[name] for name in tables)
         for folder in spec.folders
     ]

@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.units import UnitText
 
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
-FileFormat = Literal["csv.gz", "ecsv.gz", "csv", "ecsv", "fits", "parquet"]
+FileFormat = Literal[
+    "csv.gz",
+    "ecsv.gz",
+    "csv",
+    "ecsv",
+    "fits",
+    "parquet",
+    "fits.gz",
+    "fit",
+    "pq",
+    "txt",
+    "txt.gz",
+    "dat",
+    "dat.gz",
+    "tsv",
+    "tsv.gz",
+]
 ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -82,7 +98,7 @@ class TableSpec(Description):
     folders : tuple of str
         Folders, relative to the archive's root, that may hold the files; the first found counts.
     stem : str
-        What a file name begins with, before the range.
+        What a file name begins with, before the range. In folders by region it may be empty.
     formats : tuple of str
         Accepted file name endings in order of preference.
     columns : dict of str to ColumnSpec
@@ -90,7 +106,7 @@ class TableSpec(Description):
     """
 
     folders: Annotated[tuple[str, ...], Field(min_length=1)]
-    stem: Annotated[str, Field(min_length=1)]
+    stem: str = ""
     formats: Annotated[tuple[FileFormat, ...], Field(min_length=1)]
     columns: dict[ColumnName, ColumnSpec]
 
@@ -110,27 +126,54 @@ class TableSpec(Description):
         return self.columns[canonical].names or (canonical,)
 
 
+#: HEALPix level of a column that carries positions: HATS's, the finest of 64 bits.
+COLUMN_LEVEL: Final = 29
+#: By which name the reader gives that column; no described one can have it.
+POSITION: Final = "(position)"
+_DECIMAL_RANGES: Final = r"(?P<start>\d+)-(?P<stop>\d+)"
+
+
 class PartitionRule(Description):
-    """How files are cut into HEALPix ranges, the same in every table.
+    """How files are cut into HEALPix ranges; tables may be cut differently from each other.
 
     Parameters
     ----------
+    layout : {"ranges", "regions", "hats", "anywhere"}
+        Files in one folder, each with its range in its name; folders ``region=<id>``, whose id is
+        a hexadecimal digit for the base pixel and a digit 0-3 for each further level; folders
+        ``Norder=k/Dir=d`` with files or folders ``Npix=n``; or files in the table's folder and in
+        those below it, of which each may have any star. Of the latter three, a folder may hold
+        several files.
     range_pattern : str
         Regular expression with the groups ``start`` and ``stop`` (inclusive pixel numbers); it
-        stands between a table's stem and the file's ending.
+        stands between a table's stem and the file's ending. Of ranges only.
     healpix_level : int
-        Level (order) of the range's pixels, nested scheme, ICRS.
+        Level (order) of the range's pixels, nested scheme, ICRS. Folders may not be finer.
     source_id_shift : int
         ``source_id >> source_id_shift`` is the pixel at `healpix_level`.
     position_level, position_shift : int
         The finest pixel an id carries, from which an approximate position can be taken.
+    position_column : str or None
+        A column of every table with the nested HEALPix index of level 29, by which rows are cut
+        where their ids do not say it.
     """
 
-    range_pattern: str
+    layout: Literal["ranges", "regions", "hats", "anywhere"] = "ranges"
+    range_pattern: str = _DECIMAL_RANGES
     healpix_level: Annotated[int, Field(ge=0, le=29)]
     source_id_shift: Annotated[int, Field(ge=0, le=62)]
     position_level: Annotated[int, Field(ge=0, le=29)]
     position_shift: Annotated[int, Field(ge=0, le=62)]
+    position_column: Annotated[str, Field(min_length=1)] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Digests of descriptions that were written before there were these keys stay as they are.
+        content: dict[str, Any] = serialize(self)
+        later = {"layout": "ranges", "position_column": None}
+        return {
+            key: value for key, value in content.items() if key not in later or value != later[key]
+        }
 
     @model_validator(mode="after")
     def _pattern_has_its_groups(self) -> Self:
@@ -150,6 +193,34 @@ class PartitionRule(Description):
     def n_pixels(self) -> int:
         """Number of pixels on the sky at the partition's level."""
         return 12 << (2 * self.healpix_level)
+
+    @property
+    def ids_tell(self) -> bool:
+        """Whether a source id says in which partition its star is looked for."""
+        return self.position_column is None and self.layout != "anywhere"
+
+    def pixels(self, values: Any) -> Any:
+        """Return the pixels of values of the column by which rows are cut."""
+        pixels = values >> self.key_shift
+        # Where files are not cut, any id has a place: its pixel need not be one.
+        return pixels % self.n_pixels if self.layout == "anywhere" else pixels
+
+    @property
+    def key(self) -> str:
+        """Name by which readers give the column that a row's pixel comes from."""
+        return "source_id" if self.position_column is None else POSITION
+
+    @property
+    def key_shift(self) -> int:
+        """By how many bits a value of that column is shifted to be the pixel."""
+        if self.position_column is None:
+            return self.source_id_shift
+        return 2 * (COLUMN_LEVEL - self.healpix_level)
+
+    def name_of(self, start: int, stop: int) -> str:
+        """Return a range as partitions are called where no file says it."""
+        digits = len(str(self.n_pixels - 1))
+        return f"{start:0{digits}d}-{stop:0{digits}d}"
 
 
 class TextRule(Grown):

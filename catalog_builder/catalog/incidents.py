@@ -68,10 +68,14 @@ def collect_incidents(
 
 
 def _label_books(labels: Receipt, matches: Iterable[Receipt]) -> dict[str, Any]:
+    matches = list(matches)
+    missing = sum(match.rows_in - match.rows_out for match in matches)
+    if any("elsewhere" in match.notes for match in matches):
+        missing = labels.rows_out - sum(match.rows_out for match in matches)
     return {
         "survey": labels.task,
         "rows": labels.rows_in,
         "rejected": dict(sorted(labels.rejected.items())),
         "nulls": dict(sorted(labels.notes.get("label_nulls", {}).items())),
-        "without_spectrum": sum(match.rows_in - match.rows_out for match in matches),
+        "without_spectrum": missing,
     }

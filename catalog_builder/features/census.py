@@ -14,8 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
+from catalog_builder.archive.shares import Share
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.counts import how_counted
 from catalog_builder.features.ledger import Ids, Ledger, unique
@@ -36,22 +38,14 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
     """Write down whom one table asks for; of a looked-up one, whom it says others ask for."""
     partition: Partition = task.payload["partition"]
     table: TableName = task.payload["table"]
-    release, file = context.release, partition.files[table]
+    release = context.release
     ledger = Ledger(list(release.tables), release.driving_tables)
+    problem, simulated = "", False
+    for file in partition.files[table]:
+        wrong, was_read = _count_file(context, task, file, ledger)
+        problem = problem or wrong
+        simulated = is_marked(file, was_read=was_read) or simulated
     announcing = release.announced_in(table)
-    columns = {announcement.column for _, announcement in announcing}
-    problem, was_read = "", False
-    try:
-        for block in read_ids(file, table, release, context.settings.block_rows, columns):
-            was_read = was_read or block.n_read > 0
-            ids = block.columns["source_id"]
-            ledger.request(table, ids)
-            ledger.reject_unread(table, block.rejects)
-            for spectra, announcement in announcing:
-                said = announcement.said_by(block.columns[announcement.column])
-                ledger.announce(spectra, ids[said & _inside(context, task, ids)])
-    except InputError as error:
-        problem = str(error).replace(file.url, file.name)
     found = {spectra: ledger.announced(spectra) for spectra, _ in announcing}
     if table in release.driving_tables:
         found[table] = ledger.requested
@@ -61,7 +55,7 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
         np.save(out / f"{name}.npy", ids, allow_pickle=False)
     named = ledger.requested.size
     notes: dict[str, Any] = {"problem": problem} if problem else {}
-    if is_marked(file, was_read=was_read):
+    if simulated:
         notes[SIMULATED] = True
     return Outcome(
         rows_in=named + ledger.nameless.total(),
@@ -71,6 +65,31 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
         output_digest=_digest(found),
         notes=notes,
     )
+
+
+def _count_file(
+    context: IngestContext, task: Task, file: FileRef, ledger: Ledger
+) -> tuple[str, bool]:
+    """Put down whom a file asks for; return what is wrong with it, and whether it gave rows."""
+    partition: Partition = task.payload["partition"]
+    table: TableName = task.payload["table"]
+    release, was_read = context.release, False
+    announcing = release.announced_in(table)
+    columns = {announcement.column for _, announcement in announcing}
+    share = Share.of(partition, file, release.partition)
+    try:
+        for whole in read_ids(file, table, release, context.settings.block_rows, share, columns):
+            block = share.part(whole)
+            was_read = was_read or whole.n_read > 0
+            ids = block.columns["source_id"]
+            ledger.request(table, ids)
+            ledger.reject_unread(table, block.rejects)
+            for spectra, announcement in announcing:
+                said = announcement.said_by(block.columns[announcement.column])
+                ledger.announce(spectra, ids[said & ~share.outside(block)])
+    except InputError as error:
+        return str(error).replace(file.url, file.name), was_read
+    return "", was_read
 
 
 def _sum_up(context: IngestContext, task: Task) -> Outcome:
@@ -147,12 +166,6 @@ def plan_census(tasks: Sequence[Task], counts: Sequence[Receipt]) -> list[Task]:
         payload = {**task.payload, "counts": found}
         plan.append(Task(CENSUS.name, task.name, key, payload, needs))
     return plan
-
-
-def _inside(context: IngestContext, task: Task, ids: Ids) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    pixel = ids >> context.release.partition.source_id_shift
-    partition: Partition = task.payload["partition"]
-    return (pixel >= partition.start) & (pixel <= partition.stop)
 
 
 def _read(folder: Path) -> dict[str, Ids]:

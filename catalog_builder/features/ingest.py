@@ -122,13 +122,8 @@ class _PartitionIngest:
         seen = SeenIds()
         for block in self.reader.blocks(table):
             ids, rows = block.columns["source_id"], block.row_numbers
-            inside = self._in_range(ids)
-            self.ledger.reject(
-                table, RejectReason.OUTSIDE_PARTITION_RANGE, ids[~inside], rows[~inside]
-            )
-            first = inside.copy()
-            first[inside] = seen.add(ids[inside])
-            again = inside & ~first
+            first = seen.add(ids)
+            again = ~first
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
             for reading in readings:
                 new = first & ~is_among(ids, known[reading.name])
@@ -215,6 +210,8 @@ class _PartitionIngest:
             yield block
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
+        if not self.release.partition.ids_tell:
+            return np.ones(ids.size, bool)  # only rows that lie here were read
         pixel = ids >> self.release.partition.source_id_shift
         return (pixel >= self.partition.start) & (pixel <= self.partition.stop)
 

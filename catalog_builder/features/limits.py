@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.features.counts import counts_of, unknown_in_words
 from catalog_builder.features.settings import IngestSettings
+from catalog_builder.features.stage import table_of
 from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.receipts import Receipt
 
@@ -63,7 +64,7 @@ def refuse_bad_input(
     unknown = unknown_in_words(counts_of(features, census, given_up))
     if unknown and not settings.accept_lost:
         raise InputError(f"{unknown[0].upper()}{unknown[1:]}{example}", _ACCEPT)
-    files = Counter(table for receipt in features for table in receipt.inputs)
+    files = Counter(table_of(name) for receipt in features for name in receipt.inputs)
     bad = Counter(
         incident["table"]
         for receipt in features

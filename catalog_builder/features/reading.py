@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+import numpy as np
+
 from catalog_builder.archive.files import FileRef, refuse_if_changed
 from catalog_builder.archive.layout import Partition, checksum_matches
 from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.shares import Share
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.ledger import Ledger
 from catalog_builder.features.settings import IngestSettings
@@ -59,7 +62,7 @@ class PartitionReader:
         self.check_first = check_first
         self.settings, self.ledger = settings, ledger
         self.unread: dict[TableName, RejectReason] = {}
-        self._trusted: dict[TableName, bool] = {}
+        self._trusted: dict[FileRef, bool] = {}
 
     def has(self, table: TableName) -> bool:
         """Say whether the partition has a file of a table."""
@@ -68,25 +71,30 @@ class PartitionReader:
     def blocks(self, table: TableName) -> Iterator[Block]:
         """Yield the good rows of a table, block by block; the ledger gets the others.
 
+        Of files that other partitions have too, only the rows that are this one's. Rows of driving
+        tables that lie outside of the range of their file are among the others.
+
         Raises
         ------
         InputError
-            If the file is not the one that was planned: it changed, or is gone.
+            If a file is not the one that was planned: it changed, or is gone.
         NotCheckedError
-            If something is wrong with it, and it was not checked first.
+            If something is wrong with one, and it was not checked first.
         """
-        file = self.partition.files[table]
-        if self._is_trusted(table, file):
-            yield from self._good_rows(table, file)
-        refuse_if_changed(file)
+        for file in self.partition.files[table]:
+            if self._is_trusted(table, file):
+                yield from self._good_rows(table, file)
+            refuse_if_changed(file)
 
     def glance(self, table: TableName, columns: Iterable[str]) -> Iterator[Block]:
         """Yield a few columns of a table that will be read again: no books are kept.
 
         Of a damaged file as much as will be good again.
         """
-        file = self.partition.files[table]
-        if self._is_trusted(table, file):
+        for file in self.partition.files[table]:
+            if not self._is_trusted(table, file):
+                continue
+            share = Share.of(self.partition, file, self.release.partition)
             blocks = read_blocks(
                 file,
                 table,
@@ -94,18 +102,22 @@ class PartitionReader:
                 block_rows=self.settings.block_rows,
                 columns=["source_id", *columns],
                 check_first=self.check_first,
+                within=share.within,
             )
             with suppress(InputError):  # met again, and noted, when the rows are read
-                yield from blocks
+                yield from map(share.part, blocks)
 
     def why_incomplete(self, table: TableName) -> RejectReason | None:
         """Return why rows of a table may be missing that the archive has; None if none are."""
-        return self.ledger.reason_of_file(self.partition.files[table].name)
+        reasons = map(
+            self.ledger.reason_of_file, (file.name for file in self.partition.files[table])
+        )
+        return next((reason for reason in reasons if reason is not None), None)
 
     def _is_trusted(self, table: TableName, file: FileRef) -> bool:
-        if table not in self._trusted:
-            self._trusted[table] = self._has_its_checksum(table, file)
-        return self._trusted[table]
+        if file not in self._trusted:
+            self._trusted[file] = self._has_its_checksum(table, file)
+        return self._trusted[file]
 
     def _has_its_checksum(self, table: TableName, file: FileRef) -> bool:
         if not self.settings.verify_checksums:
@@ -128,19 +140,20 @@ class PartitionReader:
         return False
 
     def _good_rows(self, table: TableName, file: FileRef) -> Iterator[Block]:
+        share = Share.of(self.partition, file, self.release.partition)
         blocks = read_blocks(
             file,
             table,
             self.release,
             block_rows=self.settings.block_rows,
             check_first=self.check_first,
+            within=share.within,
         )
-        n_read = 0
+        end = 0
         try:
             for block in blocks:
-                self._note(table, block)
-                n_read += block.n_read
-                yield block
+                end = block.end
+                yield self._inside(table, share, self._note(table, share, block))
         except InputError as error:
             if not self.check_first:
                 raise NotCheckedError from error
@@ -149,15 +162,31 @@ class PartitionReader:
             if isinstance(error, DamagedFileError):
                 reason = error.reason
             self._reject_file(table, file, reason, error)
-            self._reject_all(table, file, reason, after=n_read)
+            self._reject_all(table, file, reason, after=end)
 
-    def _note(self, table: TableName, block: Block) -> None:
-        self.ledger.rows_read[table] += block.n_read
-        self.ledger.request(table, block.columns["source_id"])
-        self.ledger.reject_unread(table, block.rejects)
+    def _note(self, table: TableName, share: Share, block: Block) -> Block:
+        """Write down what a block has for this partition; return that part of it."""
+        part = share.part(block)
+        self.ledger.rows_read[table] += part.n_read
+        self.ledger.request(table, part.columns["source_id"])
+        self.ledger.reject_unread(table, part.rejects)
         self.ledger.cell_nulls.update(
-            {f"{table}.{name}": count for name, count in block.cell_nulls.items()}
+            {f"{table}.{name}": count for name, count in part.cell_nulls.items()}
         )
+        return part
+
+    def _inside(self, table: TableName, share: Share, part: Block) -> Block:
+        """Reject the rows that lie outside of the range of their file."""
+        # By a range in a name nothing is refused to a star that is looked up.
+        by_name = self.release.partition.layout == "ranges"
+        if by_name and table not in self.release.driving_tables:
+            return part
+        outside = share.outside(part)
+        if not outside.any():
+            return part
+        ids, rows = part.columns["source_id"][outside], part.row_numbers[outside]
+        self.ledger.reject(table, RejectReason.OUTSIDE_PARTITION_RANGE, ids, rows)
+        return part.take(~outside, np.zeros(len(part.rejects), bool))
 
     def _reject_file(
         self, table: TableName, file: FileRef, reason: RejectReason, error: InputError
@@ -176,10 +205,10 @@ class PartitionReader:
         if table not in self.release.driving_tables:
             self.unread[table] = reason
             return
+        share = Share.of(self.partition, file, self.release.partition)
         try:
-            for block in read_ids(file, table, self.release, self.settings.block_rows):
-                rest = block.after(after)
-                self._note(table, rest)
+            for block in read_ids(file, table, self.release, self.settings.block_rows, share):
+                rest = self._note(table, share, block.after(after))
                 self.ledger.reject(table, reason, rest.columns["source_id"], rest.row_numbers)
         except InputError:  # that something is wrong with the file is noted already
             self.unread[table] = reason
@@ -190,9 +219,12 @@ def read_ids(
     table: TableName,
     release: ReleaseSpec,
     block_rows: int,
+    share: Share,
     beside: Iterable[str] = (),
 ) -> Iterator[Block]:
     """Yield blocks with source ids, and the columns asked for beside them, but nothing else.
+
+    Blocks without a row of the share may be missing; of others, rows come that are not of it.
 
     Raises
     ------
@@ -200,4 +232,6 @@ def read_ids(
         If the file cannot be read, or not to its end: after its last good row.
     """
     columns = ["source_id", *beside]
-    yield from read_blocks(file, table, release, block_rows=block_rows, columns=columns)
+    yield from read_blocks(
+        file, table, release, block_rows=block_rows, columns=columns, within=share.within
+    )

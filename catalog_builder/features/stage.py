@@ -9,6 +9,7 @@ from typing import Any
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.tables import TableName
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.low_resolution import refuse_other_matrices
 from catalog_builder.features.matrices import inputs_of
@@ -104,9 +105,9 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
         Task(
             STAGE.name,
             partition.name,
-            digest_json({"shared": shared, "files": _inputs(partition)}),
+            digest_json({"shared": shared, "files": _inputs(partition), **_piece(partition)}),
             {"partition": partition},
-            work=float(sum(file.size for file in partition.files.values()) or 1),
+            work=float(partition.size or 1),
         )
         for partition in partitions
     ]
@@ -116,18 +117,36 @@ def _marks(partition: Partition, rows_read: Mapping[str, int]) -> dict[str, bool
     """Return the note that any table of the partition is simulated, if its header says so."""
     said = [
         is_marked(file, was_read=rows_read.get(table, 0) > 0)
-        for table, file in partition.files.items()
+        for table, files in partition.files.items()
+        for file in files
     ]
     return {SIMULATED: True} if any(said) else {}
 
 
 def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:
+    """Return the facts of each file by its table, with a number where it has several."""
     return {
-        table: {
+        f"{table} {number}" if len(files) > 1 else table: {
             "file": file.name,
             "size": file.size,
             "mtime": file.mtime,
             "checksum": file.checksum,
         }
-        for table, file in sorted(partition.files.items())
+        for table, files in sorted(partition.files.items())
+        for number, file in enumerate(files, 1)
     }
+
+
+def table_of(name: str) -> TableName:
+    """Return the table of an input of a receipt of this stage."""
+    return name.partition(" ")[0]
+
+
+def _piece(partition: Partition) -> dict[str, Any]:
+    """Return which rows of its files are a partition's, if they are not all of them."""
+    files = [file for several in partition.files.values() for file in several]
+    piece = (partition.start, partition.stop)
+    if all(file.limits in {piece, None} for file in files):
+        return {}
+    first = sorted(file.name for file in files if file.url in partition.first_of)
+    return {"piece": [*piece, first], "limits": [file.limits for file in files]}

@@ -235,7 +235,9 @@ def _with_checksums(folder: Folder, downloader: Downloader, outcome: _Outcome) -
     try:
         if downloader.fetch(listed):
             outcome.fetched.add(listed.path)
-        checksums = read_checksums(str(listed.path.parent), {rule.file_name}, rule)
+        checksums = read_checksums(
+            str(listed.path.parent), {rule.file_name}, rule, by_path=folder.by_path
+        )
     except CatalogBuilderError as error:
         names = f"{listed.path.name} of {folder.name}, and so its {len(folder.files)} files"
         outcome.failed.append((names, error))
@@ -243,7 +245,7 @@ def _with_checksums(folder: Folder, downloader: Downloader, outcome: _Outcome) -
     return replace(
         folder,
         files=tuple(
-            replace(file, checksum=checksums.get(file.remote_name)) for file in folder.files
+            replace(file, checksum=checksums.get(folder.listed_as(file))) for file in folder.files
         ),
     )
 

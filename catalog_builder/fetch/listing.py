@@ -28,14 +28,16 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file as the listing has it: name without folder, size in bytes, entity tag."""
+    """A file as the listing has it: its place in the folder, size in bytes, entity tag."""
 
     name: str
     size: int
     etag: str | None
 
 
-def list_folder(client: Client, listing: str, folder: str) -> list[RemoteFile]:
+def list_folder(
+    client: Client, listing: str, folder: str, *, deep: bool = False
+) -> list[RemoteFile]:
     """List the files that lie in a folder; empty where the server knows no such folder.
 
     Parameters
@@ -46,6 +48,8 @@ def list_folder(client: Client, listing: str, folder: str) -> list[RemoteFile]:
         Address of the listing, with the ``prefix`` of the archive's root in its query.
     folder : str
         Relative to the root.
+    deep : bool
+        Whether files in the folders below it are wanted too.
 
     Raises
     ------
@@ -59,12 +63,12 @@ def list_folder(client: Client, listing: str, folder: str) -> list[RemoteFile]:
     files: dict[str, RemoteFile] = {}
     marker = ""
     for _ in range(_MAX_PAGES):
-        asked = {**query, "prefix": prefix, "delimiter": "/"} | (
-            {"marker": marker} if marker else {}
-        )
+        asked = {**query, "prefix": prefix}
+        asked |= {} if deep else {"delimiter": "/"}
+        asked |= {"marker": marker} if marker else {}
         url = urlunsplit(parts._replace(query=urlencode(asked, safe="/")))
         page = _parse(url, client.read(url, _MAX_PAGE_BYTES))
-        files |= {file.name: file for file in _files(url, page, prefix)}
+        files |= {file.name: file for file in _files(url, page, prefix, deep=deep)}
         following = _next_marker(page)
         if following is None:
             return list(files.values())
@@ -103,7 +107,7 @@ def _parse(url: str, body: bytes) -> ElementTree.Element:
     return root
 
 
-def _files(url: str, page: ElementTree.Element, prefix: str) -> Iterator[RemoteFile]:
+def _files(url: str, page: ElementTree.Element, prefix: str, *, deep: bool) -> Iterator[RemoteFile]:
     for entry in page:
         if _tag(entry) != "Contents":
             continue
@@ -112,7 +116,7 @@ def _files(url: str, page: ElementTree.Element, prefix: str) -> Iterator[RemoteF
         _refuse_escape(url, key, prefix)
         name = key.removeprefix(prefix)
         # The folder's own key, keys of folders below it and hidden files are none of ours.
-        if not is_plain_name(name):
+        if not all(map(is_plain_name, name.split("/") if deep else [name])):
             continue
         if not re.fullmatch(r"[0-9]{1,18}", size):
             raise InputError(f"{url}: the size of {name} is {size[:40]!r}.", _WAY_OUT)

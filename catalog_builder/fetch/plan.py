@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote, unquote, urlsplit
 
-from catalog_builder.archive.folders import choose_files
+from catalog_builder.archive.cuts import choose_files
 from catalog_builder.archive.layout import parse_ranges
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import ChecksumRule, TableName
@@ -86,12 +86,21 @@ class Folder:
         The list, where the server has one.
     rule : ChecksumRule or None
         How the list is written.
+    by_path : bool
+        Whether the list has the files of folders below it, by their places.
     """
 
     name: str
     files: tuple[Download, ...]
     checksum_list: Download | None
     rule: ChecksumRule | None
+    by_path: bool = False
+
+    def listed_as(self, file: Download) -> str:
+        """Return the name of a file in the checksum list."""
+        if self.checksum_list is None or not self.by_path:
+            return file.remote_name
+        return file.path.relative_to(self.checksum_list.path.parent).as_posix()
 
 
 @dataclass(frozen=True)
@@ -157,8 +166,9 @@ def make_plan(
         root, listing = _addresses(release, root, listing)
         _refuse_unknown(release, tables)
         folders = [
-            _plan_table(client, release, table, out, root=root, listing=listing)
+            folder
             for table in dict.fromkeys(tables)
+            for folder in _plan_table(client, release, table, out, root=root, listing=listing)
         ]
         folders = _select(release, folders, ranges)
     if survey is not None:
@@ -189,30 +199,46 @@ def _refuse_unknown(release: ReleaseSpec, tables: Sequence[TableName]) -> None:
 
 def _plan_table(
     client: Client, release: ReleaseSpec, table: TableName, out: Path, *, root: str, listing: str
-) -> Folder:
-    spec = release.tables[table]
+) -> list[Folder]:
+    spec, deep = release.tables[table], release.partition.layout != "ranges"
     for folder in spec.folders:
-        remote = {file.name: file for file in list_folder(client, listing, folder)}
-        entries = [{"name": name, "type": "file"} for name in sorted(remote)]
-        chosen = choose_files(entries, spec, release)
+        remote = {file.name: file for file in list_folder(client, listing, folder, deep=deep)}
+        entries = [{"name": name, "place": name, "type": "file"} for name in sorted(remote)]
+        chosen, _ = choose_files(entries, spec, release)
         if not chosen:
             continue
-
-        rule = release.checksums
-        listed = remote.get(rule.file_name) if rule is not None else None
-        files = (
-            _place(remote[entry["name"]], root, folder, out, limits)
-            for limits, (_, entry, _) in sorted(chosen.items())
-        )
-        checksum_list = (
-            None if listed is None else replace(_place(listed, root, folder, out), is_list=True)
-        )
-        return Folder(table, tuple(files), checksum_list, rule)
+        parts: dict[str, list[Download]] = {}
+        for choice in chosen:
+            file = _place(remote[choice.place], root, folder, out, choice.limits)
+            above = choice.place.rpartition("/")[0]
+            # A list in the file's own folder, or else one above all of them.
+            listed = _list_in(above, remote, release)
+            parts.setdefault(above if listed or not above else "", []).append(file)
+        return [
+            Folder(
+                table,
+                tuple(files),
+                None
+                if (listed := _list_in(above, remote, release)) is None
+                else replace(_place(listed, root, folder, out), is_list=True),
+                release.checksums,
+                by_path=deep and not above,
+            )
+            for above, files in sorted(parts.items())
+        ]
     raise InputError(
         f"The listing {listing} has no files {spec.stem}*.{spec.formats[0]} in"
         f" {' or '.join(spec.folders)}.",
         "Name the tables that this server has with --table, or use another server.",
     )
+
+
+def _list_in(
+    folder: str, remote: Mapping[str, RemoteFile], release: ReleaseSpec
+) -> RemoteFile | None:
+    """Return the checksum list in a folder below a table's, if there is one."""
+    rule = release.checksums
+    return None if rule is None else remote.get(f"{folder}/{rule.file_name}".lstrip("/"))
 
 
 def _place(

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, get_args
 
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import TableSpec
+from catalog_builder.archive.tables import FileFormat, TableSpec
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.columns import uses
+from catalog_builder.inspecting.cutting import FoundPartition
 from catalog_builder.inspecting.draft_spectra import draft_rules, draft_spectra
 from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
 from catalog_builder.inspecting.match import LookedTable, Match, match_table
-from catalog_builder.inspecting.measure import FoundPartition, measure_partition
 from catalog_builder.inspecting.profile import truths
 
 #: Columns elsewhere of less likeness than this are not taken from there.
 _ELSEWHERE: Final = 0.8
-_FORMATS: Final = {"fits.gz": "fits", "pq": "parquet"}
 
 
 def make_draft(
-    name: str, release: ReleaseSpec, matches: Sequence[Match], others: Sequence[LookedTable]
+    name: str,
+    release: ReleaseSpec,
+    matches: Sequence[Match],
+    others: Sequence[LookedTable],
+    cut: FoundPartition,
 ) -> Draft:
     """Draft a description of an archive from an older release and what was found.
 
@@ -36,6 +39,8 @@ def make_draft(
         Its tables that were found.
     others : sequence of LookedTable
         Groups of files that are none of them: missing columns are looked for there.
+    cut : FoundPartition
+        How the files are cut.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def make_draft(
     draft.marks[("credit",)] = draft.marks[("reference_epoch",)] = CHECK
     if "download" in draft.content:
         draft.drop(("download",), "it is where the older release lies")
-    _draft_partition(draft, measure_partition(matches, release.partition), release)
+    _draft_partition(draft, cut, release)
     _draft_tables(draft, by_table, release)
     _draft_joined(draft, by_table, others, release)
     _remark_of_missing(draft, by_table, release)
@@ -75,15 +80,24 @@ def make_draft(
 
 def _draft_partition(draft: Draft, found: FoundPartition, release: ReleaseSpec) -> None:
     rule = release.partition
-    if found.pattern is None:
-        draft.marks[("partition", "range_pattern")] = f"{CHECK}: file names have no range"
-    else:
+    for key, value in (("layout", found.layout), ("position_column", found.column)):
+        if value != getattr(rule, key):
+            draft.content["partition"].pop(key, None)
+            if value is not None:
+                draft.put(("partition", key), value, FOUND)
+    if found.layout != "ranges":
+        draft.content["partition"].pop("range_pattern", None)
+    elif found.pattern is not None:
         draft.put(("partition", "range_pattern"), found.pattern, FOUND)
-    if found.shift is None or found.level is None:
-        draft.marks[("partition", "source_id_shift")] = f"{CHECK}: ids do not lie in file ranges"
+    if found.layout == "anywhere":
+        mark = f"{CHECK}: no rule of names or folders was found that the ids follow"
+        draft.marks[("partition", "layout")] = mark
         return
+    if found.shift is None or found.level is None:
+        return
+    by = "by the folders" if found.layout != "ranges" else "by the shift"
     draft.put(("partition", "source_id_shift"), found.shift, f"{FOUND}, in {found.files} files")
-    draft.put(("partition", "healpix_level"), found.level, f"{FOUND}, by the shift")
+    draft.put(("partition", "healpix_level"), found.level, f"{FOUND}, {by}")
     if found.shift - rule.position_shift != 2 * (rule.position_level - found.level):
         draft.put(("partition", "position_level"), found.level, CHECK)
         draft.put(("partition", "position_shift"), found.shift, CHECK)
@@ -108,12 +122,11 @@ def _draft_tables(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec
 
 def _place(draft: Draft, table: str, looked: LookedTable) -> None:
     group = looked.group
-    where = f"{CHECK}: files in many folders are not read" if "*" in group.folder else FOUND
-    draft.put(("tables", table, "folders"), [group.folder or "."], where)
-    draft.put(("tables", table, "stem"), group.stem or "?", FOUND if group.stem else CHECK)
-    ending = _FORMATS.get(group.ending, group.ending)
-    mark = FOUND if ending == group.ending else f"{CHECK}: files end in {group.ending}"
-    draft.put(("tables", table, "formats"), [ending], mark)
+    draft.put(("tables", table, "folders"), [group.top or "."], FOUND)
+    draft.put(("tables", table, "stem"), group.stem, FOUND)
+    known = group.ending in get_args(FileFormat)
+    mark = FOUND if known else f"{CHECK}: files end in {group.ending}, which is not read"
+    draft.put(("tables", table, "formats"), [group.ending if known else "csv"], mark)
 
 
 def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: TableSpec) -> None:
@@ -135,6 +148,9 @@ def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: Tabl
     if column.length is not None and profile.length and profile.length != column.length:
         made["length"] = profile.length
         mark = f"{mark}; {column.length} before"
+    if profile.sentinels and column.dtype != "bool" and name != "source_id":
+        made["nulls"] = list(profile.sentinels)
+        mark = f"{mark}; these numbers come again and again, far from all others"
     if column.dtype == "bool" and profile.kind == "integer":
         made["dtype"] = profile.dtype
         values = ", ".join(f"{value} ({count})" for value, count in profile.values.items())
@@ -228,7 +244,7 @@ def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
 
 
 def _table_name(looked: LookedTable) -> str:
-    last = looked.group.folder.rsplit("/", 1)[-1] or looked.group.stem
+    last = looked.group.last_folder or looked.group.stem
     plain = "".join(letter if letter.isalnum() else "_" for letter in last.lower()).strip("_")
     return plain if plain and plain[0].isalpha() else f"table_{plain}"
 
@@ -257,6 +273,15 @@ def _draft_text(draft: Draft, matches: Sequence[Match]) -> None:
                 true, false = truths(list(profile.values))
                 found["true_tokens"] += true
                 found["false_tokens"] += false
+    delimiters = {
+        match.looked.raw.delimiter
+        for match in matches
+        if match.looked.raw is not None and match.looked.raw.format == "text"
+    }
+    if delimiters - {","}:
+        delimiter = sorted(delimiters - {","})[0]
+        mark = FOUND if len(delimiters) == 1 else f"{CHECK}: tables differ: {sorted(delimiters)}"
+        draft.put(("text", "delimiter"), delimiter, mark)
     for key, tokens in found.items():
         known = draft.content["text"][key]
         lowered = {token.lower() for token in known}

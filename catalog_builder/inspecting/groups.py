@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from itertools import groupby
+from typing import Any, Final, NamedTuple, get_args
 
 from catalog_builder.archive.storage import errors_as_os_errors, filesystem_of, is_local
+from catalog_builder.archive.tables import FileFormat
 from catalog_builder.ground.errors import InputError
 
 #: Entries of an archive that are looked at, and how deep; a release has tens of thousands.
 _MOST_ENTRIES, _DEPTH = 50_000, 8
-_ENDINGS: Final = ("csv.gz", "ecsv.gz", "csv", "ecsv", "fits.gz", "fits", "parquet", "pq", "vot.gz")
+_ENDINGS: Final = (*get_args(FileFormat), "vot.gz")
 _RANGE: Final = re.compile(r"(?P<stem>.*?)(?P<range>\d+(?:[^0-9a-zA-Z]{0,2}[a-zA-Z_-]{0,4}\d+)?)")
-#: A folder that is one piece of many: ``region=0123``, ``Norder=3``, ``0017``.
-_PIECE: Final = re.compile(r"[A-Za-z_]+=.*|\d+")
+#: A folder that is one piece of many: ``region=0123``, ``Norder=3``, ``0017``, ``pix_0017``.
+_PIECE: Final = re.compile(
+    r"[A-Za-z_]+=.*|((pix|pixel|ipix|hpx|healpix|region|tile|chunk|part|order|norder)[_-]?)?\d+",
+    re.I,
+)
+#: What files in such folders begin with, if that comes again and again.
+_WORD: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[_-]?")
+_FEW_WORDS: Final = 0.3
 _SUMS: Final = re.compile(r"md5|sha\d*|checksum", re.I)
 
 
@@ -29,6 +38,8 @@ class Group:
         What they have in common; the folder relative to the archive, with ``*`` for pieces.
     files : dict of str to int
         URL and size.
+    places : dict of str to str
+        URL and place in the archive.
     ranges : list of str
         What stands between stem and ending, by file.
     sums : list of str
@@ -39,6 +50,7 @@ class Group:
     stem: str
     ending: str
     files: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     ranges: list[str] = field(default_factory=list)
     sums: list[str] = field(default_factory=list)
 
@@ -48,6 +60,25 @@ class Group:
         return sum(self.files.values())
 
     @property
+    def top(self) -> str:
+        """The folder above all of its files."""
+        return self.folder.partition("*")[0].rstrip("/").removesuffix("/dataset")
+
+    @property
+    def last_folder(self) -> str:
+        """The name of a folder that says what the files are."""
+        return self.folder.replace("/*", "").removesuffix("/dataset").rsplit("/", 1)[-1]
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether its files lie in folders of which each is a piece of the table."""
+        return "*" in self.folder
+
+    def place_of(self, url: str) -> str:
+        """Return where a file lies in the folder above all."""
+        return self.places[url].removeprefix(self.top).lstrip("/")
+
+    @property
     def name(self) -> str:
         """What the group is called on a page."""
         return f"{self.folder}/{self.stem}*.{self.ending}".removeprefix("/")
@@ -55,8 +86,16 @@ class Group:
     @property
     def example(self) -> str:
         """URL of a file to look at: the middle one, whose range says most, and one with content."""
+        if self.in_pieces:  # of those in folders the largest, since some have hardly a row
+            return max(sorted(self.files), key=self.files.__getitem__)
         urls = sorted(url for url, size in self.files.items() if size) or sorted(self.files)
         return urls[len(urls) // 2]
+
+    def others(self, count: int) -> list[str]:
+        """Return URLs of some more files, from the first to the last one."""
+        urls = sorted(url for url in self.files if url != self.example)
+        step = max(1, len(urls) // max(1, count))
+        return urls[::step][:count]
 
     def range_of(self, url: str) -> tuple[int, int] | None:
         """Return the numbers in a file's name; None where there are none."""
@@ -105,27 +144,75 @@ def find_groups(archive: str) -> list[Group]:
         raise InputError(
             f"The archive {archive} cannot be listed: {error}.", "Check the path or address."
         ) from error
+    found: list[_File] = []
     for entry in entries:
         path = str(entry["name"])
-        folder, _, base = path.removeprefix(root).lstrip("/").rpartition("/")
-        folder = "/".join("*" if _PIECE.fullmatch(part) else part for part in folder.split("/"))
+        place, _, base = path.removeprefix(root).lstrip("/").rpartition("/")
+        folder = _common(place)
         ending = next((each for each in _ENDINGS if base.lower().endswith(f".{each}")), None)
-        if ending is None:
-            if _SUMS.search(base):
-                sums.setdefault(folder, []).append(base)
-            continue
-        plain = base[: -len(ending) - 1]
-        match = _RANGE.fullmatch(plain)
-        stem, label = (match["stem"], match["range"]) if match else (plain, "")
-        group = groups.setdefault((folder, stem, ending), Group(folder, stem, ending))
-        url = path if is_local(filesystem) else str(filesystem.unstrip_protocol(path))
-        group.files[url] = int(entry.get("size") or 0)
+        if _SUMS.search(base):
+            sums.setdefault(folder.partition("*")[0].rstrip("/"), []).append(base)
+        elif ending is not None and not base.startswith(("_", ".")):
+            url = path if is_local(filesystem) else str(filesystem.unstrip_protocol(path))
+            plain = base[: -len(ending) - 1]
+            size = int(entry.get("size") or 0)
+            found.append(_File(url, f"{place}/{base}".lstrip("/"), folder, plain, ending, size))
+    words = _words(found)
+    for file in found:
+        if "*" in file.folder:
+            stem, label = words.get((file.folder, _word(file.plain)), ""), ""
+        else:
+            match = _RANGE.fullmatch(file.plain)
+            stem, label = (match["stem"], match["range"]) if match else (file.plain, "")
+        key = (file.folder, stem, file.ending)
+        group = groups.setdefault(key, Group(*key))
+        group.files[file.url] = file.size
+        group.places[file.url] = file.place
         group.ranges.append(label)
     if not groups and not filesystem.exists(root):
         raise InputError(f"The archive {archive} is not there.", "Check the path or address.")
     for group in groups.values():
-        group.sums = sums.get(group.folder, [])
+        group.sums = sums.get(group.top, [])
     return sorted(groups.values(), key=lambda group: group.name)
+
+
+class _File(NamedTuple):
+    """A file that may be part of a table."""
+
+    url: str
+    place: str
+    folder: str
+    plain: str
+    ending: str
+    size: int
+
+
+def _common(place: str) -> str:
+    """Return a folder with a star for those that are one of many."""
+    parts = ["*" if _PIECE.fullmatch(part) else part for part in place.split("/")]
+    return "/".join(part for part, _ in groupby(parts) if part)
+
+
+def _word(plain: str) -> str:
+    match = _WORD.match(plain)
+    return "" if match is None or plain.startswith("Npix=") else match[0]
+
+
+def _words(files: Sequence[_File]) -> dict[tuple[str, str], str]:
+    """Return the beginnings of names in folders of pieces that tell tables apart.
+
+    Where nearly every file begins otherwise, as random names do, these tell nothing.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for file in files:
+        if "*" in file.folder:
+            counts.setdefault(file.folder, Counter())[_word(file.plain)] += 1
+    return {
+        (folder, word): word
+        for folder, several in counts.items()
+        if len(several) == 1 or len(several) <= _FEW_WORDS * several.total()
+        for word in several
+    }
 
 
 def _walk(filesystem: Any, root: str) -> Iterator[dict[str, Any]]:

@@ -40,29 +40,34 @@ def shifts_into(ids: Ids, start: int, stop: int) -> list[int]:
 def _check_range(
     table: TableName, seen: TableView, view: View, rule: PartitionRule, looked: Looked
 ) -> None:
-    if seen.ids.size < LEAST_IDS:
+    if seen.keys.size < LEAST_IDS:
         return
-    start, stop = view.partition.start, view.partition.stop
-    pixels = seen.ids >> rule.source_id_shift
+    start, stop = seen.file.limits or (view.partition.start, view.partition.stop)
+    pixels = rule.pixels(seen.keys)
     outside = float(((pixels < start) | (pixels > stop)).mean())
-    line = "partition.source_id_shift"
-    looked.facts[f"{line} ({table})"] = f"{1 - outside:.1%} of {seen.ids.size} ids in range"
+    by_ids = rule.position_column is None
+    line = "partition.source_id_shift" if by_ids else "partition.position_column"
+    looked.facts[f"{line} ({table})"] = f"{1 - outside:.1%} of {seen.keys.size} ids in range"
     if outside <= _MOST_ELSEWHERE:
         return
-    fitting = [shift for shift in shifts_into(seen.ids, start, stop) if shift]
+    fitting = [shift for shift in shifts_into(seen.keys, start, stop) if shift] if by_ids else []
     hint = (
         f"A shift of {listed(map(str, fitting))} would bring them there: correct"
         f" partition.source_id_shift and partition.healpix_level."
         if fitting
         else "No shift brings them there: they are ids of another release, or the name of the file"
-        " does not give HEALPix pixels."
+        " does not give HEALPix pixels. If the tables have a column with the HEALPix index of level"
+        " 29, name it as partition.position_column."
+        if by_ids
+        else "The column is no nested HEALPix index of level 29, or the folders are no pixels."
     )
+    piece = view.partition.name if not seen.file.place else rule.name_of(start, stop)
+    how = f"source_id >> {rule.source_id_shift}" if by_ids else str(rule.position_column)
     looked.add(
         line,
         table,
-        f"{seen.file.name}: {outside:.0%} of {seen.ids.size} source ids do not lie in the range"
-        f" {view.partition.name} by source_id >> {rule.source_id_shift}: they are"
-        f" {pixels.min()} to {pixels.max()}.",
+        f"{seen.file.name}: {outside:.0%} of {seen.keys.size} source ids do not lie in the range"
+        f" {piece} by {how}: they are {pixels.min()} to {pixels.max()}.",
         hint,
     )
 

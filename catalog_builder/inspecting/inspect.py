@@ -12,12 +12,13 @@ from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.ground.errors import CatalogBuilderError, InputError
 from catalog_builder.inspecting import page
+from catalog_builder.inspecting.cutting import FoundPartition, measure_partition
 from catalog_builder.inspecting.draft import make_draft
 from catalog_builder.inspecting.drafting import Draft
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.match import Match, look_at_group, match_tables
-from catalog_builder.inspecting.measure import Lines, measure_lines, measure_partition
+from catalog_builder.inspecting.measure import Lines, measure_lines
 from catalog_builder.inspecting.view import look
 from catalog_builder.inspecting.yaml_text import to_text
 from catalog_builder.runtime.redaction import redact_credentials
@@ -70,14 +71,19 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     matches = match_tables(looked, release)
     taken = {match.looked.group.name for match in matches}
     others = [one for one in looked if one.group.name not in taken]
-    parts: list[Iterator[str]] = [
-        page.partition_lines(measure_partition(matches, release.partition), release)
-    ]
+    cut = measure_partition(matches, release.partition)
+    parts: list[Iterator[str]] = [page.partition_lines(cut, release)]
     text, problem, draft = "", None, None
+    about = redact_credentials(archive)
     try:
-        draft = make_draft(name, release, matches, others)
-        text = to_text(draft, release.name, redact_credentials(archive))
+        draft = make_draft(name, release, matches, others, cut)
+        text = to_text(draft, release.name, about)
         drafted = _loaded(text)
+        if not _is_listed(archive, drafted):
+            cut = FoundPartition("anywhere", cut.pattern)
+            draft = make_draft(name, release, matches, others, cut)
+            text = to_text(draft, release.name, about)
+            drafted = _loaded(text)
     except CatalogBuilderError as error:
         problem, drafted = error, None
     lines = {} if draft is None else draft.lines
@@ -89,6 +95,16 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     if draft is not None:
         parts.append(_remarks(draft))
     return Inspected(page.joined(parts), text if drafted is not None else "", problem)
+
+
+def _is_listed(archive: str, drafted: ReleaseSpec) -> bool:
+    """Say whether the files of an archive are found by how a draft says that they are cut."""
+    try:
+        partitions = list_partitions(archive, drafted)
+    except CatalogBuilderError:
+        return False
+    found = {table for partition in partitions for table in partition.files}
+    return found >= {*drafted.looked_up, *drafted.driving_tables}
 
 
 def _remarks(draft: Draft) -> Iterator[str]:
@@ -139,8 +155,8 @@ def _lines_of(
     except CatalogBuilderError:
         return
     for partition in partitions:
-        file = partition.files.get(match.table)
-        if file is not None and file.url == match.looked.url and isinstance(own, LineSpectrum):
+        urls = [file.url for file in partition.files.get(match.table, ())]
+        if match.looked.url in urls and isinstance(own, LineSpectrum):
             view = look(partition, drafted)
             yield from page.brightness_lines(view, match.table, own, lines, drafted)
 

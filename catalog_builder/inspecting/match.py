@@ -129,8 +129,8 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
         share *= 0.5
     group = looked.group
     named = max(
-        likeness(str(table), group.folder.rsplit("/", 1)[-1]),
-        likeness(spec.stem, group.stem or group.folder),
+        likeness(str(table), group.last_folder),
+        likeness(spec.stem or str(table), group.stem or group.last_folder),
     )
     return Match(table, looked, columns, (1 - _NAME_SHARE) * share + _NAME_SHARE * named)
 

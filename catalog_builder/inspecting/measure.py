@@ -1,9 +1,7 @@
-"""What is measured on an archive's tables: partition rule, grids, frames, coefficients."""
+"""What is measured on an archive's tables: grids, frames, coefficients."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,11 +10,9 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum, Product
-from catalog_builder.archive.tables import PartitionRule
 from catalog_builder.contract.grids import Medium, to_vacuum
-from catalog_builder.inspecting.ids import shifts_into
-from catalog_builder.inspecting.match import LookedTable, Match
-from catalog_builder.inspecting.profile import arrays, integers
+from catalog_builder.inspecting.match import Match
+from catalog_builder.inspecting.profile import arrays
 from catalog_builder.inspecting.spectra import Medians
 from catalog_builder.inspecting.triplet import (
     FoundGrid,
@@ -32,9 +28,6 @@ Float = NDArray[np.float64]
 _REST: Final = 8.0
 #: How far a start, nm, and a step, relative, may be from a round number to be taken for it.
 _ROUND_START, _ROUND_STEP = 0.004, 1e-3
-#: Gaia's identifiers: the pixel of a level begins at this bit, two fewer for each level.
-_GAIA_BIT: Final = 59
-_LEVELS: Final = range(13)
 
 
 @dataclass(frozen=True)
@@ -135,75 +128,6 @@ def round_grid(found: FoundGrid) -> tuple[float, float, Medium]:
             return round(value, 1), step, medium
     half = round(start / (step / 2)) * step / 2
     return round(half if abs(half - start) < _ROUND_START else start, 4), step, "vacuum"
-
-
-@dataclass(frozen=True)
-class FoundPartition:
-    """How files are cut.
-
-    Attributes
-    ----------
-    pattern : str, optional
-        Of the ranges in file names; None where they have none.
-    shift : int, optional
-        By which ids come into their file's range; None where there is none.
-    level : int, optional
-        HEALPix level of the ranges, if the shift is one of Gaia's.
-    share : float
-        Of the looked-at ids that lie in their range by the described rule.
-    files : int
-        Files whose ids were compared.
-    """
-
-    pattern: str | None
-    shift: int | None
-    level: int | None
-    share: float
-    files: int
-
-
-def measure_partition(matches: Sequence[Match], rule: PartitionRule) -> FoundPartition:
-    """Compare ids with the ranges in the names of their files."""
-    patterns = Counter(
-        match.looked.group.pattern for match in matches if match.looked.group.pattern is not None
-    )
-    fitting: Counter[int] = Counter()
-    inside, total, files = 0, 0, 0
-    for match in matches:
-        limits, ids = _limits(match.looked), _ids(match)
-        if limits is None or not ids.size:
-            continue
-        files += 1
-        fitting.update(shifts_into(ids, *limits))
-        pixels = ids >> rule.source_id_shift
-        inside += int(((pixels >= limits[0]) & (pixels <= limits[1])).sum())
-        total += ids.size
-    good = [shift for shift, count in fitting.items() if count == files]
-    shift = None
-    if good:
-        likely = [rule.source_id_shift, *(_GAIA_BIT - 2 * level for level in _LEVELS)]
-        shift = next((each for each in likely if each in good), min(good))
-    level = None if shift is None else (_GAIA_BIT - shift) / 2
-    whole = level is not None and level.is_integer() and level in _LEVELS
-    return FoundPartition(
-        patterns.most_common(1)[0][0] if patterns else None,
-        shift,
-        int(level) if whole and level is not None else None,
-        inside / total if total else float("nan"),
-        files,
-    )
-
-
-def _limits(looked: LookedTable) -> tuple[int, int] | None:
-    return looked.group.range_of(looked.url)
-
-
-def _ids(match: Match) -> NDArray[np.int64]:
-    profile, raw = match.profile("source_id"), match.looked.raw
-    if profile is None or raw is None:
-        return np.empty(0, np.int64)
-    ids = integers(raw.cells[profile.name])
-    return ids[ids > 0]
 
 
 def band_counts(match: Match, product: Product) -> dict[str, int]:

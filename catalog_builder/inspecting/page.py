@@ -12,10 +12,11 @@ from catalog_builder.archive.matrices import name_of
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.units import same_unit
+from catalog_builder.inspecting.cutting import FoundPartition
 from catalog_builder.inspecting.finding import listed
 from catalog_builder.inspecting.gate import GateReport
 from catalog_builder.inspecting.match import LookedTable, Match
-from catalog_builder.inspecting.measure import FoundPartition, Lines, band_counts, samples
+from catalog_builder.inspecting.measure import Lines, band_counts, samples
 from catalog_builder.inspecting.profile import Profile
 from catalog_builder.inspecting.samples import LEAST_SHIFT
 from catalog_builder.inspecting.spectra import share_of_broken_matrices
@@ -31,17 +32,33 @@ def partition_lines(found: FoundPartition, release: ReleaseSpec) -> Iterator[str
     """Say how files are cut, and whether ids lie where they should."""
     rule = release.partition
     yield "PARTITION"
-    yield f"  ranges in file names       {found.pattern or 'none'}"
-    if found.files:
+    yield f"  layout                     {_LAYOUTS[found.layout]}"
+    if found.layout in {"ranges", "anywhere"}:
+        yield f"  ranges in file names       {found.pattern or 'none'}"
+    shift = rule.source_id_shift
+    if found.layout in {"regions", "hats"}:
+        yield f"  orders of folders          up to {found.level}"
+        shift = 59 - 2 * (found.level or 0)
+    if np.isfinite(found.share):
         yield (
-            f"  source_id >> {rule.source_id_shift:<14}{found.share:.1%} of the ids lie in the"
-            f" range of their file ({found.files} files)"
+            f"  source_id >> {shift:<14}{found.share:.1%} of the ids lie in the range of their file"
+            f" ({found.files} files)"
         )
-    if found.shift is not None and found.shift != rule.source_id_shift:
+    if found.column is not None:
+        yield f"  position_column            {found.column} lies there"
+    elif found.shift is not None and found.shift != shift:
         level = "" if found.level is None else f", HEALPix level {found.level}"
         yield f"  source_id >> {found.shift:<14}brings all of them there{level}"
-    if found.shift is None and found.files:
+    if found.layout == "anywhere" and found.files:
         yield "  no shift of the ids brings them into the ranges of their files"
+
+
+_LAYOUTS: Final = {
+    "ranges": "ranges: each file has one in its name",
+    "regions": "regions: folders region=<id>",
+    "hats": "hats: folders Norder=k/Dir=d, and Npix=n",
+    "anywhere": "anywhere: files are not cut by place, or by no rule that was found",
+}
 
 
 def table_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
@@ -113,6 +130,9 @@ def _column(profile: Profile) -> str:
             (repr(word) if word != "(null)" else word) for word in profile.null_spellings
         )
         parts.append(f"null {profile.nulls / max(1, profile.rows):.0%} as {words}")
+    if profile.sentinels:
+        words = listed(f"{value:g}" for value in profile.sentinels)
+        parts.append(f"{words} for null?")
     if profile.values and (profile.kind != "integer" or len(profile.values) <= _SHOWN):
         counts = (f"{value} ({count})" for value, count in profile.values.items())
         parts.append(f"values {listed(counts, _SHOWN)}")

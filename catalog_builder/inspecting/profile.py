@@ -36,6 +36,14 @@ _FEW: Final = 24
 _MOST_NULL_WORDS, _LEAST_TIMES = 2, 3
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?|[+-]?(inf|infinity)", re.I)
 _INTEGER: Final = re.compile(r"[+-]?\d+")
+#: Numbers that may stand for no value: nines alone, the ends of types.
+_NINES: Final = re.compile(r"-?9{2,}(\.9+)?")
+_TYPE_ENDS: Final = frozenset(
+    {-128.0, -(2.0**15), -(2.0**31), -(2.0**63), 2.0**15 - 1, 2.0**31 - 1}
+)
+_MOST_SENTINELS: Final = 2
+#: Rows of arrays whose elements are looked at; letters of a word that means something alone.
+_LISTS, _WORD = 50, 2
 _OPENED: Final = ("[", "(", "{")
 
 
@@ -57,6 +65,8 @@ class Profile:
         Of arrays: how often each length comes.
     low, high : float
         Of numbers.
+    sentinels : tuple of float
+        Numbers that stand for no value: they come again and again, far from all others.
     """
 
     name: str
@@ -69,6 +79,7 @@ class Profile:
     lengths: dict[int, int] = field(default_factory=dict)
     low: float = math.nan
     high: float = math.nan
+    sentinels: tuple[float, ...] = ()
 
     @property
     def length(self) -> int | None:
@@ -88,8 +99,9 @@ class Profile:
 
 def profile_columns(table: RawTable) -> dict[str, Profile]:
     """Return what each column of a table is, by name."""
+    is_typed = table.format != "text"
     found = {
-        name: _profile(name, table.units.get(name, ""), cells)
+        name: _profile(name, table.units.get(name, ""), cells, is_typed=is_typed)
         for name, cells in table.cells.items()
     }
     # A null of the archive's own shows among numbers; then it is one in every other column too.
@@ -102,14 +114,22 @@ def profile_columns(table: RawTable) -> dict[str, Profile]:
     if not own:
         return found
     return {
-        name: _profile(name, table.units.get(name, ""), cells, _NULLS | own)
+        name: _profile(name, table.units.get(name, ""), cells, _NULLS | own, is_typed=is_typed)
         for name, cells in table.cells.items()
     }
 
 
-def _profile(name: str, unit: str, cells: Sequence[Any], null_words: Set[str] = _NULLS) -> Profile:
+def _profile(
+    name: str,
+    unit: str,
+    cells: Sequence[Any],
+    null_words: Set[str] = _NULLS,
+    *,
+    is_typed: bool = False,
+) -> Profile:
     if any(isinstance(cell, str) for cell in cells):
-        return _of_text(name, unit, [cell or "" for cell in cells], null_words)
+        words = [cell if isinstance(cell, str) else "" for cell in cells]
+        return _of_text(name, unit, words, null_words, is_typed=is_typed)
     present = [cell for cell in cells if _there(cell)]
     facts: dict[str, Any] = {"unit": unit, "rows": len(cells), "nulls": len(cells) - len(present)}
     if facts["nulls"]:
@@ -117,6 +137,8 @@ def _profile(name: str, unit: str, cells: Sequence[Any], null_words: Set[str] = 
     if not present:
         return Profile(name, "empty", **facts)
     if isinstance(present[0], list):
+        elements = [part for cell in present[:_LISTS] for part in cell if _there(part)]
+        facts["sentinels"] = find_sentinels(elements)
         return Profile(name, "array", **facts, lengths=dict(Counter(map(len, present))))
     return _of_scalars(name, present, facts)
 
@@ -125,24 +147,65 @@ def _of_scalars(name: str, present: Sequence[Any], facts: dict[str, Any]) -> Pro
     if all(isinstance(cell, bool) for cell in present):
         return Profile(name, "boolean", **facts, values=_counted(map(str, present)))
     if all(isinstance(cell, int) for cell in present):
-        facts |= {"values": _counted(map(str, present))}
-        return Profile(name, "integer", **facts, low=min(present), high=max(present))
+        facts |= {"values": _counted(map(str, present))} | _numbers(present)
+        return Profile(name, "integer", **facts)
     numbers = [float(cell) for cell in present if isinstance(cell, int | float)]
     if not numbers:
         return Profile(name, "text", **facts, values=_counted(map(str, present)))
-    return Profile(name, "float", **facts, low=min(numbers), high=max(numbers))
+    return Profile(name, "float", **facts | _numbers(numbers))
+
+
+def _numbers(values: Sequence[float]) -> dict[str, Any]:
+    """Return the smallest and the largest number, and what stands for no number."""
+    sentinels = find_sentinels(values)
+    rest = [value for value in values if value not in sentinels] or values
+    return {"low": min(rest), "high": max(rest), "sentinels": sentinels}
+
+
+def find_sentinels(values: Sequence[Any]) -> tuple[float, ...]:
+    """Return the numbers that stand for no value.
+
+    They are written with nines alone, or are the end of a type or beyond all measure; they are the
+    smallest or the largest of all, come at least three times, and are farther from the rest than
+    nine tenths of it are wide.
+    """
+    numbers = np.array(values, np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    found: list[float] = []
+    while numbers.size and len(found) < _MOST_SENTINELS:
+        ends = [float(end) for end in (numbers.min(), numbers.max()) if _may_be_none(float(end))]
+        for end in ends:
+            rest = numbers[numbers != end]
+            width = float(np.subtract(*np.percentile(rest, [95, 5]))) if rest.size else 0.0
+            gap = float(np.abs(rest - end).min()) if rest.size else math.inf
+            if numbers.size - rest.size >= _LEAST_TIMES and gap > max(width, 1.0):
+                found.append(end)
+                numbers = rest
+                break
+        else:
+            break
+    return tuple(found)
+
+
+def _may_be_none(value: float) -> bool:
+    return _NINES.fullmatch(f"{value:.10g}") is not None or abs(value) > 1e19 or value in _TYPE_ENDS
 
 
 def _there(cell: Any) -> bool:
     return cell is not None and not (isinstance(cell, float) and math.isnan(cell))
 
 
-def _of_text(name: str, unit: str, cells: Sequence[str], null_words: Set[str]) -> Profile:
+def _of_text(
+    name: str, unit: str, cells: Sequence[str], null_words: Set[str], *, is_typed: bool
+) -> Profile:
     facts: dict[str, Any] = {"unit": unit, "rows": len(cells)}
     nulls = Counter(cell for cell in cells if cell.lower() in null_words)
     present = [cell for cell in cells if cell.lower() not in null_words]
     if present and sum(_is_list(cell) for cell in present) > 0.5 * len(present):
-        lengths = Counter(parse_list(cell).size for cell in present if _is_list(cell))
+        parsed = [parse_list(cell) for cell in present if _is_list(cell)]
+        lengths = Counter(values.size for values in parsed)
+        if parsed:
+            facts["sentinels"] = find_sentinels(np.concatenate(parsed[:_LISTS]).tolist())
         facts |= {"nulls": sum(nulls.values()), "null_spellings": dict(nulls)}
         return Profile(name, "array", **facts, lengths=dict(lengths))
     words = Counter(cell for cell in present if not _NUMBER.fullmatch(cell))
@@ -159,10 +222,12 @@ def _of_text(name: str, unit: str, cells: Sequence[str], null_words: Set[str]) -
         found = [float(cell.replace("D", "e").replace("d", "e")) for cell in present]
         if kind == "integer":
             facts["values"] = _counted(present)
-        return Profile(name, kind, **facts, low=min(found), high=max(found))
+        return Profile(name, kind, **facts | _numbers(found))
     values = _counted(present)
     lowered = {value.lower() for value in values}
-    if any(lowered <= set(pair) for pair in _BOOLEANS):
+    # One letter alone may stand for anything.
+    alone = len(lowered) == 1 and len(next(iter(lowered))) < _WORD
+    if any(lowered <= set(pair) for pair in _BOOLEANS) and not (alone and is_typed):
         return Profile(name, "boolean", **facts, values=values)
     return Profile(name, "text", **facts, values=values)
 
@@ -219,11 +284,8 @@ def arrays(cells: Sequence[Any], length: int) -> NDArray[np.float64]:
 
 
 def integers(cells: Sequence[Any]) -> NDArray[np.int64]:
-    """Return cells as integers, 0 for what is none."""
-    return np.array(
-        [
-            int(cell) if isinstance(cell, int) or _INTEGER.fullmatch(str(cell)) else 0
-            for cell in cells
-        ],
-        np.int64,
+    """Return cells as integers, 0 for what is none or has too many digits."""
+    found = (
+        int(cell) if isinstance(cell, int) or _INTEGER.fullmatch(str(cell)) else 0 for cell in cells
     )
+    return np.array([each if abs(each) < 2**63 else 0 for each in found], np.int64)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalog_builder.archive.readers.block import DamagedFileError
-from catalog_builder.archive.readers.content import look_at
+from catalog_builder.archive.readers.content import look_at, read_head
 from catalog_builder.archive.readers.fits.table import FitsTable, open_fits_table
 from catalog_builder.archive.readers.stream import read_pieces
 from catalog_builder.archive.readers.text.buffer import TextBuffer
 from catalog_builder.archive.storage import open_bytes
+from catalog_builder.ground.documents import DocumentError, parse_yaml
 
+#: What may part fields, beside blanks; and where it is looked for.
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_HEAD_BYTES: Final = 1 << 16
 #: A cell of text may hold the longest array of a row.
 _MAX_CELL = 1 << 25
 
@@ -36,6 +41,8 @@ class RawTable:
     cells : dict of str to list
         By column, in the order of the file. Text as it stands there, also numbers and arrays; of
         typed files numbers, booleans, lists, and None for null.
+    delimiter : str
+        What parts the fields of text.
     """
 
     url: str
@@ -43,6 +50,7 @@ class RawTable:
     units: dict[str, str]
     types: dict[str, str]
     cells: dict[str, list[Any]]
+    delimiter: str = ","
 
     @property
     def names(self) -> list[str]:
@@ -85,6 +93,9 @@ def read_raw(url: str, rows: int) -> RawTable:
 
 
 def _read_text(url: str, rows: int) -> RawTable:
+    delimiter = find_delimiter(url)
+    if delimiter != ",":
+        return _read_delimited(url, rows, delimiter)
     text = TextBuffer(url, read_pieces(url, check_first=False))
     header = text.read_header()
     units = {name: str(entry["unit"]) for name, entry in _with(header.described, "unit")}
@@ -102,6 +113,63 @@ def _read_text(url: str, rows: int) -> RawTable:
     except csv.Error:
         pass  # a damaged row: those before it say what the table is
     return RawTable(url, "text", units, types, cells)
+
+
+def find_delimiter(url: str) -> str:
+    """Return what parts the names of a text table's columns: of what may, what is there most."""
+    for line in read_head(url, _HEAD_BYTES)[1].decode("utf-8", "replace").splitlines():
+        if not line.startswith("#") and line.strip():
+            counts = {each: line.count(each) for each in _DELIMITERS}
+            best = max(counts, key=counts.__getitem__)
+            return best if counts[best] else " " if len(line.split()) > 1 else ","
+    return ","
+
+
+def _read_delimited(url: str, rows: int, delimiter: str) -> RawTable:
+    comments: list[str] = []
+    lines = _text_lines(url)
+    for line in lines:
+        if line.startswith("#"):
+            comments.append(line[1:].removeprefix(" "))
+        elif line.strip():
+            break
+    else:
+        line = ""
+    names = [name.strip() for name in next(_parted([line], delimiter), [])]
+    try:
+        content = parse_yaml("\n".join(comments[1:])) if comments else {}
+    except DocumentError:
+        content = {}
+    entries = content.get("datatype") if isinstance(content, dict) else None
+    described = {
+        str(entry.get("name")): entry for entry in entries or [] if isinstance(entry, dict)
+    }
+    units = {name: str(entry["unit"]) for name, entry in _with(described, "unit")}
+    types = {name: str(entry["datatype"]) for name, entry in _with(described, "datatype")}
+    cells: dict[str, list[Any]] = {name: [] for name in names}
+    csv.field_size_limit(_MAX_CELL)
+    with suppress(csv.Error):
+        for row in islice(_parted(lines, delimiter), rows):
+            if len(row) == len(names):
+                for name, cell in zip(names, row, strict=True):
+                    cells[name].append(cell.strip())
+    return RawTable(url, "text", units, types, cells, delimiter)
+
+
+def _parted(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Yield the fields of each line; of blanks any number part two."""
+    if delimiter == " ":
+        lines = (f"{' '.join(line.split())}\n" for line in lines)
+    return csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t")
+
+
+def _text_lines(url: str) -> Iterator[str]:
+    rest = ""
+    for piece in read_pieces(url, check_first=False):
+        *whole, rest = (rest + piece.decode("utf-8", "replace")).split("\n")
+        yield from (f"{line}\n" for line in whole)
+    if rest:
+        yield rest
 
 
 def _with(described: dict[str, dict[str, Any]], key: str) -> Iterator[tuple[str, dict[str, Any]]]:

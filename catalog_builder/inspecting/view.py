@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition
-from catalog_builder.archive.readers import Block, DamagedFileError, read_blocks
+from catalog_builder.archive.readers import Block, DamagedFileError, Within, read_blocks
 from catalog_builder.archive.readers.block import match_columns
 from catalog_builder.archive.readers.guard import unforeseen_as_damage
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.tables import POSITION, TableName
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.raw import RawTable, read_raw
 
@@ -51,6 +51,8 @@ class TableView:
         Rows with an array of another length.
     ids : ndarray of int64
         All source ids that were read.
+    keys : ndarray of int64
+        Of the first file: by which rows are cut: the same, or the column with positions.
     complete : bool
         Whether the whole file was read.
     refused : InputError, optional
@@ -67,6 +69,7 @@ class TableView:
     bad_cells: dict[str, int] = field(default_factory=dict)
     wrong_lengths: int = 0
     ids: Ids = field(default_factory=lambda: np.empty(0, np.int64))
+    keys: Ids = field(default_factory=lambda: np.empty(0, np.int64))
     complete: bool = False
     refused: InputError | None = None
     damaged: str = ""
@@ -79,6 +82,11 @@ class TableView:
         number = REASON_NUMBER[RejectReason.WRONG_ARRAY_LENGTH]
         self.wrong_lengths += int((block.rejects.reasons == number).sum())
         self.ids = np.concatenate([self.ids, block.columns["source_id"]])
+
+    def note_keys(self, block: Block) -> None:
+        """Keep the values by which rows are cut into files."""
+        ids = block.columns["source_id"]
+        self.keys = np.concatenate([self.keys, block.columns.get(POSITION, ids)])
 
     def may_have(self, ids: Ids) -> NDArray[np.bool_]:
         """Say which ids were read if the file has them."""
@@ -131,17 +139,23 @@ def look(partition: Partition, release: ReleaseSpec) -> View:
     wanted: list[Ids] = []
     for table in release.driving_tables:
         if table in partition.files:
-            seen = tables[table] = _open(table, partition.files[table], release)
+            # Of several files the largest: one without rows says nothing.
+            file = max(partition.files[table], key=lambda file: file.size)
+            seen = tables[table] = _open(table, file, release)
             if not (seen.damaged or seen.refused):
                 _guarded(seen, lambda seen=seen, table=table: _read_spectra(seen, table, release))
             wanted.append(seen.ids)
     ids = np.unique(np.concatenate([np.empty(0, np.int64), *wanted]))
     for table in release.looked_up:
         if table in partition.files:
-            seen = tables[table] = _open(table, partition.files[table], release)
+            files = partition.files[table]
+            seen = tables[table] = _open(table, files[0], release)
             if not (seen.damaged or seen.refused):
                 _guarded(
-                    seen, lambda seen=seen, table=table: _read_sources(seen, table, release, ids)
+                    seen,
+                    lambda seen=seen, table=table, files=files: _read_sources(
+                        seen, files, table, release, ids
+                    ),
                 )
     return View(partition, tables)
 
@@ -177,19 +191,23 @@ def _read_spectra(seen: TableView, table: TableName, release: ReleaseSpec) -> No
     blocks = read_blocks(seen.file, table, release, block_rows=SPECTRA_ROWS, check_first=False)
     for block in blocks:
         seen.note(block)
+        seen.note_keys(block)
         seen.columns = block.columns
         break
 
 
-def _read_sources(seen: TableView, table: TableName, release: ReleaseSpec, ids: Ids) -> None:
-    blocks = read_blocks(seen.file, table, release, block_rows=_AT_ONCE, check_first=False)
+def _read_sources(
+    seen: TableView, files: Sequence[FileRef], table: TableName, release: ReleaseSpec, ids: Ids
+) -> None:
     kept: list[Columns] = []
-    for block in blocks:
+    for block in _blocks_of(files, table, release, ids):
         seen.note(block)
+        if block.first_row == 0 and not kept:
+            seen.note_keys(block)
         hit = np.isin(block.columns["source_id"], ids)
         kept.append({name: values[hit] for name, values in block.columns.items()})
         past = ids.size and block.n_rows and block.columns["source_id"].min() > ids[-1]
-        if past or seen.rows_read >= SOURCE_ROWS:
+        if (past and len(files) == 1) or seen.rows_read >= SOURCE_ROWS:
             break
     else:
         seen.complete = True
@@ -197,3 +215,16 @@ def _read_sources(seen: TableView, table: TableName, release: ReleaseSpec, ids: 
         found = {name: np.concatenate([some[name] for some in kept]) for name in kept[0]}
         order = np.argsort(found["source_id"], kind="stable")
         seen.columns = {name: values[order] for name, values in found.items()}
+
+
+def _blocks_of(
+    files: Sequence[FileRef], table: TableName, release: ReleaseSpec, ids: Ids
+) -> Iterator[Block]:
+    """Yield the rows of a table's files; of several, those that may be of some stars."""
+    within = None
+    if ids.size and release.partition.layout != "ranges":
+        within = Within("source_id", int(ids[0]), int(ids[-1]))
+    for file in files:
+        yield from read_blocks(
+            file, table, release, block_rows=_AT_ONCE, check_first=False, within=within
+        )

@@ -66,19 +66,25 @@ def explain(root: Path, source_id: int) -> str:
     workdir.require()
     config = _config_of(workdir)
     release = load_release(config.release)
-    level, pixel = release.partition.healpix_level, source_id >> release.partition.source_id_shift
-    if not 0 < source_id <= _LARGEST_ID or pixel >= release.partition.n_pixels:
+    rule = release.partition
+    level, pixel = rule.healpix_level, source_id >> rule.source_id_shift
+    if not 0 < source_id <= _LARGEST_ID or (rule.ids_tell and pixel >= rule.n_pixels):
         raise InputError(
             f"{source_id} is no source id of {release.title}: it lies in no pixel of the sky.",
             "Give it as the archive does, all its digits: a float or a spreadsheet rounds it.",
         )
-    partition = _partition_of(workdir, pixel)
+    if rule.ids_tell:
+        partition = _partition_of(workdir, pixel)
+        lines = [f"source_id {source_id}, HEALPix level-{level} pixel {pixel}"]
+    else:
+        partition = _partition_with(workdir, source_id)
+        lines = [f"source_id {source_id}, whose place on the sky its id does not tell"]
     if partition is None:
+        where = f" (pixel {pixel})" if rule.ids_tell else ""
         raise InputError(
-            f"No partition of the run in {root} holds {source_id} (pixel {pixel}).",
+            f"No partition of the run in {root} holds {source_id}{where}.",
             "Check the id, and the --ranges and the archive of the run.",
         )
-    lines = [f"source_id {source_id}, HEALPix level-{level} pixel {pixel}"]
     lines.append(f"partition {partition}")
     ingest = _receipt(workdir, "ingest", partition)
     if ingest is None:
@@ -150,6 +156,23 @@ def _partition_of(workdir: Workdir, pixel: int) -> str | None:
         match = _RANGE.fullmatch(name)
         if match is not None and int(match[1]) <= pixel <= int(match[2]):
             return name
+    return None
+
+
+def _partition_with(workdir: Workdir, source_id: int) -> str | None:
+    """Return the partition whose features have a source, or had and rejected it."""
+    earlier = {path.stem for path in (workdir.receipts / "ingest").glob("[!.]*")}
+    for name in (*sorted(read_plan(workdir, "ingest") or ()), *sorted(earlier)):
+        receipt = _receipt(workdir, "ingest", name)
+        try:
+            store = None if receipt is None else FeatureStore(workdir.root / receipt.output)
+            if store is not None and any(
+                (store.column(column) == source_id).any()
+                for column in ("source_id", "rejected_source_id")
+            ):
+                return name
+        except StoreError:
+            continue  # another one may have it
     return None
 
 

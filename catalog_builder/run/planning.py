@@ -6,7 +6,7 @@ stores and blocks of rows take (measured; `docs/design.md`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ import psutil
 from dask.utils import format_bytes, parse_bytes
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.layout import told_of_choices
+from catalog_builder.archive.layout import Partition, told_of_choices
 from catalog_builder.archive.readers.content import look_at, read_head
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName, TableSpec
@@ -141,19 +141,20 @@ def make_plan(pipeline: Pipeline) -> Plan:
     """
     config, release = pipeline.config, pipeline.release
     partitions = pipeline.partitions
-    files: dict[TableName, list[FileRef]] = {}
+    files: dict[TableName, dict[str, FileRef]] = {}
     for partition in partitions:
-        for table, file in partition.files.items():
-            files.setdefault(table, []).append(file)
+        for table, several in partition.files.items():
+            files.setdefault(table, {}).update({file.url: file for file in several})
     rows = {
-        table: _estimate_rows(refs, release.tables[table]) for table, refs in sorted(files.items())
+        table: _estimate_rows(list(refs.values()), release.tables[table])
+        for table, refs in sorted(files.items())
     }
     driving = {table: count for table, count in rows.items() if table in release.driving_tables}
     budgets = stage_budgets(
         config,
         release,
         {table: row_size(release.tables[table]) for table in driving},
-        round(max(_share_of_largest(files[table]) * count for table, count in driving.items())),
+        round(max(_share_of_largest(partitions, table) * n for table, n in driving.items())),
         _count_labelled(pipeline, sum(driving.values())),
         # What is only ingested may be of a release that no survey of labels goes with.
         pipeline.schema if pipeline.wanted - {"ingest"} else default_schema(),
@@ -198,9 +199,10 @@ def _networks(settings: ModelSettings) -> str:
     )
 
 
-def _share_of_largest(files: list[FileRef]) -> float:
-    """Return the largest file's share of the bytes of its table."""
-    return max(file.size for file in files) / max(1, sum(file.size for file in files))
+def _share_of_largest(partitions: Sequence[Partition], table: TableName) -> float:
+    """Return the largest partition's share of the bytes of a table."""
+    sizes = [partition.size_of(table) for partition in partitions]
+    return max(sizes) / max(1, sum(sizes))
 
 
 def _count_labelled(pipeline: Pipeline, sources: int) -> int:

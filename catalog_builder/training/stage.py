@@ -63,13 +63,16 @@ def _match(context: TrainingContext, task: Task) -> Outcome:
         task.payload["last_id"],
         out,
     )
-    missing = match.rows_in - match.rows_out
+    # Where ids do not say who lies here, those who are not found may lie in another partition.
+    elsewhere = bool(task.payload.get("elsewhere"))
+    missing = 0 if elsewhere else match.rows_in - match.rows_out
     return Outcome(
-        rows_in=match.rows_in,
+        rows_in=match.rows_out + missing,
         rows_out=match.rows_out,
         rejected={"no_usable_spectrum": missing} if missing else {},
         output=str(out.relative_to(root)),
         output_digest=match.digest,
+        notes={"elsewhere": True} if elsewhere else {},
     )
 
 
@@ -117,7 +120,6 @@ def plan_match(
     release: ReleaseSpec,
 ) -> list[Task]:
     """Return a task for each partition."""
-    shift = release.partition.source_id_shift
     range_of = {partition.name: partition for partition in partitions}
     return [
         Task(
@@ -127,14 +129,25 @@ def plan_match(
             {
                 "features": receipt.output,
                 "labels": labels.output,
-                "first_id": range_of[receipt.task].start << shift,
-                "last_id": ((range_of[receipt.task].stop + 1) << shift) - 1,
+                **_id_range(range_of[receipt.task], release),
             },
             needs=_needs(receipt, labels),
             work=float(max(1, receipt.rows_out)),
         )
         for receipt in features
     ]
+
+
+def _id_range(partition: Partition, release: ReleaseSpec) -> dict[str, int | bool]:
+    """Return the first and the last id that a partition can have, if ids say where they lie."""
+    rule = release.partition
+    if not rule.ids_tell:
+        return {"first_id": 1, "last_id": 2**63 - 1, "elsewhere": True}
+    shift = rule.source_id_shift
+    return {
+        "first_id": partition.start << shift,
+        "last_id": ((partition.stop + 1) << shift) - 1,
+    }
 
 
 def plan_assemble(

@@ -54,7 +54,7 @@ def test_end_to_end(
     estimator, batch = Estimator.load(model), RunConfig().predict.batch_size
     blocks = [store.read(slice(0, len(store))) for store in stores]
     partitions = list_partitions(str(archive), load_release("dr3"))
-    urls = [file.url for part in partitions for file in part.files.values()]
+    urls = [file.url for part in partitions for files in part.files.values() for file in files]
 
     def copy() -> None:
         shutil.copytree(work / sealed.output, tmp_path / "copy")

@@ -51,7 +51,7 @@ def inflate(*urls: str) -> None:
 
 
 def count(partition: Partition, table: TableName, release: ReleaseSpec) -> int:
-    return sum(block.n_rows for block in read_blocks(partition.files[table], table, release))
+    return sum(block.n_rows for block in read_blocks(partition.files[table][0], table, release))
 
 
 def ingest(
@@ -104,7 +104,7 @@ def test_ingest(
     tmp_path: Path,
 ) -> None:
     stars = count(partition, table, release)
-    few = excerpt(Path(partition.files[table].url), ASTROPY_ROWS, tmp_path / "few.ecsv.gz")
+    few = excerpt(Path(partition.files[table][0].url), ASTROPY_ROWS, tmp_path / "few.ecsv.gz")
     tables: list[TableName] = [table, "gaia_source"]
 
     def whole(*, verify: bool) -> Callable[[], float]:
@@ -112,7 +112,7 @@ def test_ingest(
             partition, tables, release, tmp_path / "out.zarr", verify_checksums=verify
         )
 
-    urls = [partition.files[name].url for name in tables]
+    urls = [partition.files[name][0].url for name in tables]
     isal = Run("isal", lambda: inflate(*urls), stars)
     bench.compare(
         f"parse-{name}",
@@ -153,6 +153,6 @@ def test_join(bench: Bench, partition: Partition, release: ReleaseSpec, tmp_path
             ),
             stars,
         ),
-        [Run("isal", lambda: inflate(*(partition.files[table].url for table in tables)), stars)],
+        [Run("isal", lambda: inflate(*(partition.files[table][0].url for table in tables)), stars)],
         unit="stars/s",
     )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterator
 
 from catalog_builder.archive.files import FileRef
-from catalog_builder.archive.readers.block import Block, DamagedFileError, select_columns
+from catalog_builder.archive.readers.block import (
+    Block,
+    DamagedFileError,
+    Within,
+    select_columns,
+)
 from catalog_builder.archive.readers.content import look_at
 from catalog_builder.archive.readers.guard import UnforeseenDamageError, guarded
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.tables import POSITION, ColumnSpec, TableName, TableSpec
 
-__all__ = ["Block", "DamagedFileError", "UnforeseenDamageError", "read_blocks"]
+__all__ = ["Block", "DamagedFileError", "UnforeseenDamageError", "Within", "read_blocks"]
 
 
 def read_blocks(
@@ -22,6 +27,7 @@ def read_blocks(
     block_rows: int = 2048,
     columns: Collection[str] | None = None,
     check_first: bool = True,
+    within: Within | None = None,
 ) -> Iterator[Block]:
     """Stream a file of a table in blocks of rows; memory does not grow with the file.
 
@@ -42,6 +48,9 @@ def read_blocks(
         Whether compressed text is gone through once beforehand, so that nothing is given of a
         gzip member with a wrong CRC. That takes half as long again. Whoever goes without must
         throw away all that was given when an error comes, and read again with it.
+    within : Within, optional
+        Which rows are wanted. A Parquet file's row groups that have none, by what its footer says
+        of them, are passed over; of others rows that are not wanted come too.
 
     Yields
     ------
@@ -60,7 +69,10 @@ def read_blocks(
     if block_rows < 1:
         raise ValueError("block_rows must be at least 1")
     blocks = guarded(
-        file.url, _read_blocks(file, table, release, block_rows, columns, check_first=check_first)
+        file.url,
+        _read_blocks(
+            file, table, release, block_rows, columns, check_first=check_first, within=within
+        ),
     )
     described = select_columns(release.tables[table], columns)
     nulls = {name: spec.nulls for name, spec in described.items() if spec.nulls}
@@ -76,8 +88,12 @@ def _read_blocks(
     columns: Collection[str] | None,
     *,
     check_first: bool,
+    within: Within | None,
 ) -> Generator[Block]:
     spec = release.tables[table]
+    if release.partition.position_column is not None:
+        spec = _with_position(spec, release.partition.position_column)
+        columns = None if columns is None else {*columns, POSITION}
     wanted = select_columns(spec, columns)
     content = look_at(file.url)
     if content.format == "text":
@@ -96,4 +112,10 @@ def _read_blocks(
     else:
         from catalog_builder.archive.readers.parquet.reader import read_parquet
 
-        yield from read_parquet(file, table, spec, wanted, release.text, block_rows)
+        yield from read_parquet(file, table, spec, wanted, release.text, block_rows, within)
+
+
+def _with_position(spec: TableSpec, column: str) -> TableSpec:
+    """Return a table with the column that says where its rows lie."""
+    position = ColumnSpec(dtype="int64", names=(column,), required=True)
+    return spec.model_copy(update={"columns": {**spec.columns, POSITION: position}})

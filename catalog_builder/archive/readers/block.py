@@ -79,19 +79,55 @@ class Block:
             made[name] = np.where(none, _null_of(values.dtype), values).astype(values.dtype)
         return replace(self, columns=made)
 
+    @property
+    def end(self) -> int:
+        """Number of the row behind the last one that this block looked at."""
+        return self.first_row + self.n_read
+
     def after(self, row: int) -> Block:
         """Return the part of the block from a row of the file on; counts of nulled cells stay."""
         if row <= self.first_row:
             return self
-        good, bad = self.row_numbers >= row, self.rejects.rows >= row
+        part = self.take(self.row_numbers >= row, self.rejects.rows >= row)
+        return replace(part, first_row=row, n_read=max(0, self.end - row))
+
+    def take(self, good: NDArray[np.bool_], bad: NDArray[np.bool_]) -> Block:
+        """Return some of the good rows and some of the rejects, as if no other had been read."""
         return replace(
             self,
             columns={name: values[good] for name, values in self.columns.items()},
             row_numbers=self.row_numbers[good],
-            first_row=row,
-            n_read=max(0, self.first_row + self.n_read - row),
+            n_read=int(good.sum() + bad.sum()),
             rejects=self.rejects.take(bad),
         )
+
+
+@dataclass(frozen=True)
+class Within:
+    """Rows that are wanted of a file: a reader may leave out blocks that have none of them.
+
+    Parameters
+    ----------
+    column : str
+        Canonical name of a column of integers.
+    low, high : int
+        Wanted are rows whose value lies between, both included.
+    outside : (int, int) or None
+        And those whose value is null or does not lie between these.
+    """
+
+    column: str
+    low: int
+    high: int
+    outside: tuple[int, int] | None = None
+
+    def has_none(self, least: int, most: int, nulls: int) -> bool:
+        """Say whether none is among rows of which the smallest and largest value are known."""
+        if least <= self.high and most >= self.low:
+            return False
+        if self.outside is None:
+            return True
+        return nulls == 0 and self.outside[0] <= least and most <= self.outside[1]
 
 
 def select_columns(table: TableSpec, columns: Collection[str] | None) -> dict[str, ColumnSpec]:

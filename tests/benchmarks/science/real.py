@@ -143,7 +143,9 @@ def _rvs_stars(archive: Path, release: ReleaseSpec) -> Block:
     parts = []
     for partition in list_partitions(str(archive), release, ()):
         if _RVS in partition.files:
-            parts += [block.columns for block in read_blocks(partition.files[_RVS], _RVS, release)]
+            parts += [
+                block.columns for block in read_blocks(partition.files[_RVS][0], _RVS, release)
+            ]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     (reading,) = release.readings[_RVS]
     spectra = convert(reading, columns, IngestSettings())

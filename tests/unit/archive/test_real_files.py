@@ -52,7 +52,7 @@ def test_real_rvs_spectra(shared_data, dr3):
     spectra = {}
     for part in list_partitions(str(shared_data / "real-dr3"), dr3):
         if "rvs_mean_spectrum" in part.files:
-            columns = read_all(part.files["rvs_mean_spectrum"].url, "rvs_mean_spectrum", dr3)
+            columns = read_all(part.files["rvs_mean_spectrum"][0].url, "rvs_mean_spectrum", dr3)
             spectra |= dict(zip(columns["source_id"].tolist(), columns["flux"], strict=True))
     raw = shared_data / "fixtures/rvs-raw"
     for name in ("HD176650", "GaiaDR3-1535964555128078720", "Kepler-409"):
@@ -67,7 +67,7 @@ def test_real_rvs_spectra(shared_data, dr3):
 @pytest.mark.parametrize("block_rows", [500, 2048])
 def test_real_xp_partition(shared_data, dr3, block_rows):
     part = list_partitions(str(shared_data / "real-dr3"), dr3, ["000000-023055"])[0]
-    file = part.files["xp_sampled_mean_spectrum"]
+    file = part.files["xp_sampled_mean_spectrum"][0]
     blocks = list(read_blocks(file, "xp_sampled_mean_spectrum", dr3, block_rows=block_rows))
     assert sum(block.n_rows for block in blocks) == 1750
     flux = np.concatenate([block.columns["flux"] for block in blocks])

@@ -37,7 +37,7 @@ def archive(tmp_path):
 
 
 def rvs_file(archive, release):
-    return list_partitions(str(archive), release)[0].files[RVS]
+    return list_partitions(str(archive), release)[0].files[RVS][0]
 
 
 def rows_of(file, release):
@@ -268,7 +268,7 @@ def test_a_store_that_lists_fractions_of_a_second(archive, tiny, now, same):
     memory = fsspec.filesystem("memory")
     memory.pipe({"/sky/gaia_source/Source_00-07.csv": CSV, "/sky/rvs/Rvs_00-07.csv": CSV})
     try:
-        file = replace(list_partitions("memory://sky", tiny)[0].files[RVS], mtime=100.25)
+        file = replace(list_partitions("memory://sky", tiny)[0].files[RVS][0], mtime=100.25)
         memory.store["/sky/rvs/Rvs_00-07.csv"].created = datetime.fromtimestamp(now, UTC)
         if same:
             refuse_if_changed(file)

@@ -85,7 +85,7 @@ def test_an_unforeseen_archive_gives_a_draft_that_reads_it(unforeseen, elsewhere
     partitions = list_partitions(str(elsewhere), own)
     assert examine_archive(partitions, own).findings == []
     # And a reader gives with it what was written.
-    (block, *_) = read_blocks(partitions[0].files["gaia_source"], "gaia_source", own)
+    (block, *_) = read_blocks(partitions[0].files["gaia_source"][0], "gaia_source", own)
     assert np.isfinite(block.columns["phot_g_mean_mag"]).all()
     assert np.isnan(block.columns["pseudocolour"]).any()
     assert block.rejects.rows.size == 0

@@ -44,7 +44,7 @@ def put_elsewhere(sky: Path, out: Path, *, shift: float = 0.0, bp: int = 51) -> 
         label = f"{part.start:07d}_to_{part.stop:07d}"
         for table, write in _WRITERS.items():
             if table in part.files:
-                raw = read_raw(part.files[table].url, 10**9)
+                raw = read_raw(part.files[table][0].url, 10**9)
                 write(out, label, raw.cells, shift, bp)
     return out
 

@@ -30,13 +30,29 @@ _LISTS, _STRUCT, _LONG_LIST = {9, 10}, 12, 15
 #: Of the footer: where its length stands, and the fields by which it says where columns lie.
 _TAIL: Final = 8
 _ROW_GROUPS, _COLUMNS, _ROWS, _FACTS = 4, 1, 3, 3
-_VALUES, _PAGES_AT, _DICTIONARY_AT = 5, 9, 11
+_TYPE, _VALUES, _PAGES_AT, _DICTIONARY_AT, _STATISTICS = 1, 5, 9, 11, 12
+_NULLS, _MOST, _LEAST, _INT64 = 3, 5, 6, 2
+
+
+class RowGroup(NamedTuple):
+    """A row group that can be read.
+
+    Attributes
+    ----------
+    n_rows : int
+        As the footer says.
+    limits : (int, int, int) or None
+        Of the key column its smallest and largest value, and how many are null, if it says so.
+    """
+
+    n_rows: int
+    limits: tuple[int, int, int] | None
 
 
 def good_groups(
-    url: str, stream: Any, metadata: Any, lengths: Mapping[str, int | None]
-) -> tuple[int, DamagedFileError | None]:
-    """Say how many row groups from the first on can be read, and what is wrong with the next.
+    url: str, stream: Any, metadata: Any, lengths: Mapping[str, int | None], key: str = ""
+) -> tuple[list[RowGroup], DamagedFileError | None]:
+    """Return the row groups from the first on that can be read, and what is wrong with the next.
 
     Parameters
     ----------
@@ -48,6 +64,8 @@ def good_groups(
         Its footer.
     lengths : mapping of str to int or None
         Elements of the arrays of each column that is read, None for single numbers.
+    key : str
+        A column of integers whose smallest and largest values are wanted too.
     """
     paths = [metadata.schema.column(leaf).path for leaf in range(metadata.num_columns)]
     leaves = {
@@ -62,23 +80,27 @@ def good_groups(
         raise DamagedFileError(
             f"{url} cannot be read as Parquet: its footer is damaged.", "Fetch it again."
         ) from error
+    found: list[RowGroup] = []
+    keys = [leaf for leaf in leaves if paths[leaf] == key]
     for number, (n_rows, chunks) in enumerate(groups):
         for leaf, length in leaves.items():
             wrong = _why_not(stream, chunks[leaf], n_rows, length)
             if wrong is not None:
-                return number, DamagedFileError(
+                return found, DamagedFileError(
                     f"{url} cannot be read as Parquet: row group {number}, column "
                     f"{paths[leaf]}: {wrong}.",
                     "If it is as its author wrote it, write it anew with smaller row groups.",
                 )
-    return len(groups), None
+        found.append(RowGroup(n_rows, chunks[keys[0]].limits if keys else None))
+    return found, None
 
 
 class _Chunk(NamedTuple):
-    """A column's part of a row group: how many values, and where its first page begins."""
+    """A column's part of a row group: its values, where the first page begins, its limits."""
 
     n_values: int
     place: int
+    limits: tuple[int, int, int] | None = None
 
 
 def _groups(stream: Any, leaves: Mapping[int, Any]) -> list[tuple[int, dict[int, _Chunk]]]:
@@ -98,12 +120,27 @@ def _groups(stream: Any, leaves: Mapping[int, Any]) -> list[tuple[int, dict[int,
 
 def _chunk(facts: Mapping[int, Any]) -> _Chunk:
     place, dictionary = int(facts[_PAGES_AT]), int(facts.get(_DICTIONARY_AT) or 0)
-    return _Chunk(int(facts[_VALUES]), dictionary if 0 < dictionary < place else place)
+    first = dictionary if 0 < dictionary < place else place
+    return _Chunk(int(facts[_VALUES]), first, _integer_limits(facts))
+
+
+def _integer_limits(facts: Mapping[int, Any]) -> tuple[int, int, int] | None:
+    """Return smallest and largest value and the number of nulls, of 64-bit integers."""
+    said = facts.get(_STATISTICS)
+    if facts.get(_TYPE) != _INT64 or not isinstance(said, dict):
+        return None
+    nulls = said.get(_NULLS)
+    ends = [end for field in (_LEAST, _MOST) if isinstance(end := said.get(field), bytes)]
+    if [len(end) for end in ends] != [8, 8]:
+        return None
+    least, most = (int.from_bytes(end, "little", signed=True) for end in ends)
+    # Without a number of nulls there may be any.
+    return (least, most, 1 if nulls is None else int(nulls)) if least <= most else None
 
 
 def _why_not(stream: Any, chunk: _Chunk, n_rows: int, length: int | None) -> str | None:
     """Say why a part of a column is not to be read."""
-    n_values, place = chunk
+    n_values, place, _ = chunk
     if length is not None and n_values > n_rows * length + SPARE_ELEMENTS:
         return f"{n_rows} rows of {length} elements are described, and it has {n_values} of them"
     seen = stored = 0
@@ -156,7 +193,7 @@ class _Compact:
         self.place = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """Return the fields by number: integers, lists, structures; None for other values."""
+        """Return the fields by number: integers, bytes, lists, structures; None for the others."""
         if depth > _MAX_DEPTH:
             raise ValueError("nested too deeply")
         fields: dict[int, Any] = {}
@@ -180,6 +217,7 @@ class _Compact:
         if kind == _BINARY:
             size = self._varint()
             self.place += size
+            return self._content[self.place - size : self.place]
         return None
 
     def _list(self, depth: int) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import decimal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import (
     Block,
     DamagedFileError,
+    Within,
     check_unit,
     match_columns,
 )
-from catalog_builder.archive.readers.parquet.pages import good_groups
+from catalog_builder.archive.readers.parquet.pages import RowGroup, good_groups
 from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
 from catalog_builder.archive.storage import open_bytes
 from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
@@ -31,10 +32,12 @@ def read_parquet(
     wanted: Mapping[str, ColumnSpec],
     text: TextRule,
     block_rows: int,
+    within: Within | None = None,
 ) -> Iterator[Block]:
     """Yield blocks of a Parquet file; lists are array columns.
 
-    A unit may stand in a field's metadata under ``unit``.
+    A unit may stand in a field's metadata under ``unit``. Where only some rows are wanted, row
+    groups are taken one by one, so that a row is in the same block whichever others are wanted.
 
     Raises
     ------
@@ -45,7 +48,7 @@ def read_parquet(
     """
     try:
         with open_bytes(file.url) as stream:
-            yield from _read(file.url, name, stream, table, wanted, text, block_rows)
+            yield from _read(file.url, name, stream, table, wanted, text, block_rows, within)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error
 
@@ -67,6 +70,7 @@ def _read(
     wanted: Mapping[str, ColumnSpec],
     text: TextRule,
     block_rows: int,
+    within: Within | None,
 ) -> Iterator[Block]:
     parquet = _open(stream)
     schema = parquet.schema_arrow
@@ -75,19 +79,33 @@ def _read(
         is_key = canonical == "source_id"
         _check_field(url, schema.field(place), wanted[canonical], is_key=is_key)
     lengths = {schema.names[place]: wanted[canonical].length for canonical, place in places.items()}
-    n_groups, damage = good_groups(url, stream, parquet.metadata, lengths)
-    first_row = 0
-    for batch in parquet.iter_batches(
-        block_rows, row_groups=list(range(n_groups)), columns=list(lengths), use_threads=False
-    ):
-        raw = {
-            canonical: _raw(batch.column(schema.names[place]))
-            for canonical, place in places.items()
-        }
-        yield make_block(name, wanted, raw, first_row, batch.num_rows, text)
-        first_row += batch.num_rows
+    key = "" if within is None else schema.names[places[within.column]]
+    groups, damage = good_groups(url, stream, parquet.metadata, lengths, key)
+    for first_row, numbers in _runs(groups, within):
+        row = first_row
+        for batch in parquet.iter_batches(
+            block_rows, row_groups=numbers, columns=list(lengths), use_threads=False
+        ):
+            raw = {
+                canonical: _raw(batch.column(schema.names[place]))
+                for canonical, place in places.items()
+            }
+            yield make_block(name, wanted, raw, row, batch.num_rows, text)
+            row += batch.num_rows
     if damage is not None:
         raise damage
+
+
+def _runs(groups: Sequence[RowGroup], within: Within | None) -> Iterator[tuple[int, list[int]]]:
+    """Yield row groups to be read together, with the number of their first row in the file."""
+    if within is None:
+        yield 0, list(range(len(groups)))
+        return
+    row = 0
+    for number, (n_rows, limits) in enumerate(groups):
+        if limits is None or not within.has_none(*limits):
+            yield row, [number]
+        row += n_rows
 
 
 def _check_field(url: str, field: Any, spec: ColumnSpec, *, is_key: bool) -> None:

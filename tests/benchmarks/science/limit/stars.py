@@ -92,7 +92,7 @@ def _coefficients(
     for partition in list_partitions(str(sky.archive), spec, ()):
         if _TABLE not in partition.files:
             continue
-        for block in read_blocks(partition.files[_TABLE], _TABLE, spec, columns=names):
+        for block in read_blocks(partition.files[_TABLE][0], _TABLE, spec, columns=names):
             wanted = np.flatnonzero(np.isin(block.columns["source_id"], ids))
             columns = {name: block.columns[name][wanted].astype(np.float64) for name in names}
             shares = np.stack(
