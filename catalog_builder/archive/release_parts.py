@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import (
+    Field,
+    HttpUrl,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.spectra import (
     Announcement,
     LineSpectrum,
@@ -59,6 +66,10 @@ _ZERO_POINT_INPUTS: dict[str, set[str]] = {
 }
 
 
+#: Keys that releases of the first version do not have.
+_CAME_LATER = ("crosswalks",)
+
+
 class DownloadRule(Description):
     """Where the archive is published, and how its folders are listed."""
 
@@ -89,6 +100,8 @@ class ReleaseParts(Description):
         Groups of magnitudes, by the name of the input.
     parallax : bool
         Whether the parallax is an input.
+    crosswalks : dict of str to CrosswalkRule
+        By the older release whose identifiers are translated.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
@@ -109,6 +122,13 @@ class ReleaseParts(Description):
     photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
     parallax: bool = True
     parallax_zero_point: ParallaxZeroPoint
+    crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _without_what_came_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out keys that a description does not use: digests from before keep their value."""
+        content: dict[str, Any] = handler(self)
+        return {k: v for k, v in content.items() if v or k not in _CAME_LATER}
 
     @property
     def inputs(self) -> Inputs:

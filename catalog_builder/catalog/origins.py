@@ -47,6 +47,13 @@ class Model:
     contract: Contract
     #: Whether it was trained elsewhere and given to this run.
     given: bool
+    #: The release whose identifiers the stars have that taught it; None where it does not say.
+    taught_release: str | None = None
+
+    @property
+    def made_for(self) -> str | None:
+        """The release whose stars its sigma was fitted on."""
+        return self.origin.made_for
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -78,8 +85,11 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         warn(f"the model was trained on {of}, this archive is {release.name}")
     if origin.simulated:
         warn("the model was trained on simulated stars")
-    metrics = estimator.document.metrics
-    return Model(path, estimator.digest, metrics, origin, contract, given=True)
+    document = estimator.document
+    taught = None if document.taught is None else document.taught.source_id_release or None
+    return Model(
+        path, document.digest, document.metrics, origin, contract, given=True, taught_release=taught
+    )
 
 
 def of_same_stars(tasks: Sequence[Task], stars: Sequence[Receipt], *more: Receipt) -> list[Task]:
@@ -167,7 +177,7 @@ def origin_of_catalogue(
         "partitions": len(partitions),
         "simulated_partitions": simulated,
         "model": {
-            **model.origin.model_dump(exclude={"credit", "release_credit", "release_facts"}),
+            **model.origin.said(),
             "trained_elsewhere": model.given,
         },
         # Who made none of it is not to be thanked for it.

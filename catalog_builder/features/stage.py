@@ -65,6 +65,7 @@ _WORDS: Any = {
     "title": True,
     "credit": True,
     "download": True,
+    "crosswalks": True,
     "spectra": {"__all__": {"title", "resolution", "low_sig_to_noise"}},
     "photometry": {
         "__all__": {

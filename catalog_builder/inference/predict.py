@@ -44,6 +44,7 @@ def predict_partition(
     out: Path,
     *,
     source_id_release: str,
+    known: Path | None = None,
 ) -> PartitionPrediction:
     """Predict all stars of a partition, batch by batch.
 
@@ -68,10 +69,12 @@ def predict_partition(
         New store of catalogue rows.
     source_id_release : str
         The archive release that the ids of the sources are of.
+    known : Path, optional
+        Store of the stars that taught a model of another release (`model.crossing`).
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
-    taught = Taught.of(store, estimator, source_id_release)
+    taught = Taught.of(store, estimator, source_id_release, known)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
     waiting: list[_Waiting] = []
