@@ -227,6 +227,33 @@ def record_in_words(record: Mapping[str, Any]) -> str:
     )
 
 
+def unverified_in_words(record: Mapping[str, Any]) -> str:
+    """Say that a model of another release was not measured on this one; nothing where it was.
+
+    Parameters
+    ----------
+    record : mapping
+        Of RELEASE.json.
+    """
+    if not record.get("unverified"):
+        return ""
+    model = record.get("model") or {}
+    made_for = model.get("calibrated_release") or model.get("release") or "a release not recorded"
+    return (
+        f"The model was made for {made_for} and was not measured on stars of {record['release']}:"
+        " how good labels and uncertainties are here is not known."
+    )
+
+
+def measured_in_words(measured: Mapping[str, Any]) -> str:
+    """Say on which stars of this release a model of another one was measured."""
+    return (
+        f"Measured on {measured['release']}, on labels of {measured['survey']}:"
+        f" {measured['stars']} stars that did not teach the model, and {measured['taught']} that"
+        " did, answered by models that were trained without them."
+    )
+
+
 def whose_metrics(digest: str, origin: ModelOrigin, *, given: bool) -> str:
     """Say on which stars the metrics of a model were measured."""
     of = f"model {digest[:SHORT]}, trained on {origin.in_words}"

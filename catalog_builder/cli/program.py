@@ -9,7 +9,7 @@ from rich.console import Console
 from catalog_builder.cli import steps  # noqa: F401 - importing a room registers its commands
 
 # isort: split
-from catalog_builder.cli import archives, looking  # noqa: F401 - in the order of --help
+from catalog_builder.cli import archives, crossing, looking  # noqa: F401 - in the order of --help
 from catalog_builder.cli.app import app
 from catalog_builder.ground.errors import CatalogBuilderError, StoreError
 from catalog_builder.runtime.redaction import redact_credentials

@@ -97,7 +97,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 f"catalog-builder {__version__}: {name}, in {settings.workdir} ...", err=True
             )
         wanted = _wanted(name, settings, until)
-        _run(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
+        run_wanted(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
 
     command.__doc__ = _HELP[name]
     return command
@@ -149,7 +149,7 @@ def _no_such_step(until: str, steps: Sequence[str]) -> ConfigError:
     return ConfigError(f"--until {until}: no such step here.", f"{meant}{listed}")
 
 
-def _run(
+def run_wanted(
     wanted: Sequence[str],
     config: RunConfig,
     dry_run: bool,
@@ -157,6 +157,7 @@ def _run(
     *,
     retry_quarantined: bool,
 ) -> None:
+    """Carry out steps of a run, or say what they would do."""
     from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:

@@ -62,6 +62,17 @@ def inputs_used(summary: Summary, schema: CatalogSchema) -> str:
     return table("What the labels were derived from", head, rows, words=2)
 
 
+#: What became of a label on its way through a crosswalk (`model.crossing`).
+CROSSED: Final = {
+    "one": "One star here",
+    "outside_archive": "Left out: outside of this archive",
+    "no_neighbour": "Left out: no neighbour",
+    "no_likely_neighbour": "Left out: no likely neighbour",
+    "several_likely_neighbours": "Left out: several likely neighbours",
+    "shares_its_neighbour": "Left out: its neighbour is another's, too",
+}
+
+
 def accounting(record: Mapping[str, Any]) -> str:
     """Return requested, published and rejected sources; the last line is the sum of the others."""
     facts = record["accounting"]
@@ -78,7 +89,24 @@ def accounting(record: Mapping[str, Any]) -> str:
     total = (words, number(requested), percent(requested, requested, 2))
     head = ("Sources", "Number", "Share")
     books = table("Every requested source is a row or a counted reject", head, rows, total=total)
-    return "\n".join([books, *(paragraph(f"Not in these numbers: {gap}") for gap in gaps)])
+    parts = [books, *(paragraph(f"Not in these numbers: {gap}") for gap in gaps)]
+    return "\n".join([*parts, *_crosswalk(record)])
+
+
+def _crosswalk(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what became of labels whose identifiers are of another release, if they are."""
+    labels = (record.get("incidents") or {}).get("labels") or {}
+    walk = labels.get("crosswalk")
+    if not walk:
+        return
+    whole = sum(walk.values())
+    rows: list[tuple[Cell, ...]] = [
+        (CROSSED.get(reason, reason), number(count), percent(count, whole, 2))
+        for reason, count in walk.items()
+    ]
+    total = ("Stars with labels", number(whole), percent(whole, whole, 2))
+    caption = f"Labels of {labels['survey']}, whose identifiers are of another release"
+    yield table(caption, ("Through the crosswalk", "Number", "Share"), rows, total=total)
 
 
 def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
@@ -194,6 +222,8 @@ def _view(view: str, shown: Quantities) -> str:
     """Say in words what test stars were seen with, as `catalog_builder.model.ensemble` names it."""
     inputs = shown.contract.inputs
     hidden = view.removeprefix("without_")
+    if view == "without_their_fold":
+        return "of the stars that taught the model, answered by models trained without them"
     if view == "as_observed":
         return "with all inputs they have"
     if hidden == view or hidden not in inputs.names:
