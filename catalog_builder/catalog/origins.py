@@ -257,6 +257,9 @@ def measured_in_words(measured: Mapping[str, Any]) -> str:
 def whose_metrics(digest: str, origin: ModelOrigin, *, given: bool) -> str:
     """Say on which stars the metrics of a model were measured."""
     of = f"model {digest[:SHORT]}, trained on {origin.in_words}"
+    if given and origin.calibrated_release is not None:
+        on = f"{origin.calibrated_release}, where sigma was fitted anew"
+        return f"Measured on stars of {on}, that did not teach the model, not this run's: {of}."
     if given:
         return f"Measured where the model was trained, on its own test stars, not this run's: {of}."
     return f"Measured on test stars of this archive: {of}."

@@ -133,7 +133,10 @@ def _translate_taught(context: CrossingContext, task: Task) -> Outcome:
     known = taught.find(pairs.old, taught.source_id_release)
     mine = known.split > 0
     pairs, split, fold = pairs.take(mine), known.split[mine], known.fold[mine]
-    new, place = np.unique(pairs.new, return_index=True)
+    # Of two that are one star now, the one that fitted networks rather than one that tested them.
+    order = np.lexsort((split, pairs.new))
+    new, first = np.unique(pairs.new[order], return_index=True)
+    place = order[first]
     columns: dict[str, NDArray[Any]] = {
         "source_id": new,
         "split": split[place],

@@ -72,7 +72,7 @@ def calibrate(
 
 
 def corrections(
-    answers: Sequence[tuple[Estimator, TrainingArrays]],
+    answers: Sequence[tuple[Estimator, TrainingArrays]], *, level_only: bool = False
 ) -> dict[str, tuple[LabelFactors, ...]]:
     """Return factors on sigma as it is calibrated, for stars that the calibration has not seen.
 
@@ -83,6 +83,8 @@ def corrections(
     ----------
     answers : sequence of (Estimator, TrainingArrays)
         Calibrated models, and stars that did not teach them.
+    level_only : bool
+        Whether the factors are the same for all stars of a subset of the inputs.
     """
     seen: dict[str, list[_Seen]] = {}
     for estimator, data in answers:
@@ -95,9 +97,13 @@ def corrections(
                 on_sigma, _ = factors(estimator.document.calibration, one.used, one.places, inputs)
                 one = replace(one, sigma=one.sigma * on_sigma)
                 seen.setdefault(inputs_key(one.used[0], inputs), []).append(one)
-    least = answers[0][0].document.settings.min_regime_stars
-    fitted = {key: _Seen.together(parts).fit(least) for key, parts in seen.items()}
     every = [one for parts in seen.values() for one in parts]
+    if not every:
+        return {ANY_INPUTS: (LabelFactors(),) * len(answers[0][0].contract.labels)}
+    least = answers[0][0].document.settings.min_regime_stars
+    # A curve needs twice as many.
+    least = sum(len(one.residual) for one in every) if level_only else least
+    fitted = {key: _Seen.together(parts).fit(least) for key, parts in seen.items()}
     return {**fitted, ANY_INPUTS: _Seen.together(every).fit(least)}
 
 

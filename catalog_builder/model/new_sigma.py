@@ -3,14 +3,16 @@
 The correction is of sigma as it was calibrated, so that what the first calibration learnt remains
 where there are few stars. Stars that taught the model say nothing of its errors: those with labels
 that did not teach are cut in two, one half calibrates and the other only measures. Where they are
-few, those that taught count too, as answered by the models that were trained without their fold.
+few, those that taught tell the shape of the correction, as answered by the models that were
+trained without their fold, and the others its level: what one network does not know of itself is
+not what an ensemble does not.
 """
 
 from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from catalog_builder.ground.errors import ModelError
-from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration
+from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, LabelFactors
 from catalog_builder.model.document import TAUGHT_FILE, ModelDocument, Weights, fold_folder
 from catalog_builder.model.ensemble import measure
 from catalog_builder.model.estimator import Estimator
@@ -34,8 +36,8 @@ from catalog_builder.training.split import uniform_hash
 ENOUGH_HELD_BACK: Final = 500
 #: Stars to measure with, below which nothing can be said of coverage.
 LEAST_MEASURED: Final = 30
-#: Stars that calibrate at least, of whatever kind.
-LEAST_CALIBRATING: Final = 100
+#: Stars that calibrate the ensemble at least.
+LEAST_CALIBRATING: Final = 50
 #: Share of the stars that did not teach that only measure.
 _MEASURED: Final = 0.5
 # Far from the seeds of splits and folds, which are hashed in the same way.
@@ -82,7 +84,7 @@ def recalibrate(
     say = say or _nothing
     say(0.1)
     calibrating = stars.calibrating
-    calibration = _corrected(estimator, stars.answers(None))
+    calibration = _ensemble(stars)
     say(0.4)
     folds = []
     for number, fold in enumerate(estimator.folds):
@@ -155,13 +157,12 @@ class _Stars:
         return found
 
     def refuse_too_few(self) -> None:
-        calibrating = len(self.calibrating) + sum(map(len, self.without))
-        if len(self.measured) >= LEAST_MEASURED and calibrating >= LEAST_CALIBRATING:
+        if len(self.measured) >= LEAST_MEASURED and len(self.calibrating) >= LEAST_CALIBRATING:
             return
         raise ModelError(
-            f"Of this release's stars with labels {len(self.measured)} are left to measure the"
-            f" model with, and {calibrating} to calibrate it; {LEAST_MEASURED} and"
-            f" {LEAST_CALIBRATING} are the least.",
+            f"Of this release's stars with labels that did not teach the model,"
+            f" {len(self.calibrating)} can calibrate it and {len(self.measured)} measure it;"
+            f" {LEAST_CALIBRATING} and {LEAST_MEASURED} are the least.",
             "Give a larger archive or label survey (--labels).",
         )
 
@@ -171,21 +172,41 @@ class _Stars:
         For the model of a fold no star counts that it will answer for.
         """
         folds = self.estimator.folds
+        if fold is None and self.are_enough:
+            return [(self.estimator, self.calibrating)]
+        others = [(one, self.without[k]) for k, one in enumerate(folds) if k != fold]
         if fold is None:
-            own, others = self.calibrating, enumerate(folds)
-            if len(own) >= ENOUGH_HELD_BACK:
-                return [(self.estimator, own)]
-            return [(self.estimator, own), *((one, self.without[k]) for k, one in others)]
+            return others
         strangers = fold_of(self.calibrating_ids, len(folds)) != fold
         own = self.calibrating.take(np.flatnonzero(strangers))
-        rest = [(one, self.without[k]) for k, one in enumerate(folds) if k != fold]
-        return [(folds[fold], own), *rest]
+        return [(folds[fold], own), *others]
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether those that did not teach calibrate the ensemble alone."""
+        return len(self.calibrating) >= ENOUGH_HELD_BACK or not self.estimator.folds
+
+
+def _ensemble(stars: _Stars) -> Calibration:
+    """Return the calibration of the whole model."""
+    estimator = stars.estimator
+    fitted = _corrected(estimator, stars.answers(None))
+    if stars.are_enough:
+        return fitted
+    # One network is not an ensemble: the level is told by its own answers.
+    shaped = estimator.document.model_copy(update={"calibration": fitted})
+    own = [(estimator.calibrated_as(shaped), stars.calibrating)]
+    return _corrected(own[0][0], own, level_only=True)
 
 
 def _corrected(
-    estimator: Estimator, answers: list[tuple[Estimator, TrainingArrays]]
-) -> Calibration:
-    before, found = estimator.document.calibration, corrections(answers)
+    estimator: Estimator,
+    answers: list[tuple[Estimator, TrainingArrays]],
+    *,
+    level_only: bool = False,
+) -> dict[str, tuple[LabelFactors, ...]]:
+    """Return the calibration of a model, corrected by what these stars say."""
+    before, found = estimator.document.calibration, corrections(answers, level_only=level_only)
     return {
         key: tuple(
             one.corrected(correction)
@@ -203,7 +224,7 @@ def _write(
     model: Path,
     estimator: Estimator,
     calibration: Calibration,
-    folds: list[Calibration],
+    folds: Sequence[Calibration],
     stars: _Stars,
     facts: Mapping[str, Any],
     out: Path,

@@ -22,12 +22,13 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.ground.errors import CatalogBuilderError, ConfigError, InputError
 from catalog_builder.inference import measure as measuring
 from catalog_builder.inference.stage import KnownStars
-from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.agreed import DEFAULT_RELEASE, contract_of
 from catalog_builder.labels.crosswalk import find_crosswalk, rule_of
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.model import crossing
 from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model.origin import ModelOrigin, description_digest
+from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.receipts import Receipt
@@ -107,7 +108,10 @@ class Crossing:
     def model_crosses(self) -> bool:
         """Whether a model is given that was made for another release than the archive's."""
         run = self.run
-        return run.config.model_path is not None and run.given.made_for != run.release.name
+        if run.config.model_path is None:
+            return False
+        # What does not say is of version 0.1, which knew one release.
+        return (run.given.made_for or DEFAULT_RELEASE) != run.release.name
 
     @property
     def measures(self) -> bool:
@@ -149,15 +153,16 @@ class Crossing:
                 self._check_labels()
             except (ConfigError, InputError) as error:
                 raise type(error)(
-                    f"The model was made for {run.given.made_for or 'a release not recorded'}, this"
+                    f"The model was made for {run.given.made_for or DEFAULT_RELEASE}, this"
                     f" archive is {run.release.name}: it has to be measured here, on labels."
                     f" {error.problem}",
                     f"{error.way_out} Or seal its labels as unverified, with --unverified-model.",
                 ) from error
-        elif learns and self.labels_cross:
+        elif learns and (self.labels_cross or run.config.recalibrate):
             self._check_labels()
-        if run.config.model_path is not None:
-            _ = self.taught_release
+        if run.config.model_path is None or not run.wanted & {"train", "predict", "publish"}:
+            return
+        _ = self.taught_release
         if run.config.recalibrate and run.given.taught_release != run.survey.source_id_release:
             raise ConfigError(
                 f"Stars that taught the model are known by identifiers of"
@@ -273,6 +278,8 @@ class Crossing:
         """Fit sigma of the given model anew, and return the model that this makes."""
         run, given = self.run, self.run.given
         training = run.training
+        if "train" in run.wanted:
+            refuse_large_training(run.config, training.rows_out, run.release.inputs)
         facts = {
             "calibrated_release": run.release.name,
             "calibrated_release_digest": description_digest(run.release),

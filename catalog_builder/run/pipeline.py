@@ -352,12 +352,16 @@ class Pipeline:
         """
         while True:
             try:
-                return getattr(self, _MAKES[step])
+                made = getattr(self, _MAKES[step])
+                if step == "predict":
+                    _ = self.measured
             except DamagedStoreError as error:
                 self.driver.discard(error)
-                for made in (*_MAKES.values(), "labels", "matched", "measured"):
-                    self.__dict__.pop(made, None)
+                for name in (*_MAKES.values(), "labels", "matched", "measured"):
+                    self.__dict__.pop(name, None)
                 self.crossing = Crossing(self)
+            else:
+                return made
 
     def step(
         self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None

@@ -205,7 +205,7 @@ def _share_of_largest(files: list[FileRef]) -> float:
 
 def _count_labelled(pipeline: Pipeline, sources: int) -> int:
     """Return how many labelled stars there may be: no more than labels, nor than sources."""
-    if not _trains(pipeline):
+    if not (_trains(pipeline) or pipeline.config.recalibrate):
         return 0
     try:
         rows = label_rows(pipeline.label_file)
