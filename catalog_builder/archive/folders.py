@@ -48,6 +48,15 @@ class TableFolder:
     without_size: bool = False
     strays: tuple[str, ...] = ()
 
+    def by_range(self, rule: PartitionRule) -> dict[tuple[int, int], tuple[str, list[FileRef]]]:
+        """Return name and files of each range, in HEALPix order; a whole sky where none is told."""
+        found: dict[tuple[int, int], tuple[str, list[FileRef]]] = {}
+        for file in self.files:
+            limits = file.limits or (0, rule.n_pixels - 1)
+            name = self.labels.get(limits) or rule.name_of(*limits)
+            found.setdefault(limits, (name, []))[1].append(file)
+        return dict(sorted(found.items()))
+
 
 def find_table(archive: str, release: ReleaseSpec, table: TableName) -> TableFolder | None:
     """Find the first of a table's folders that holds files of it; None where there is none.

@@ -64,6 +64,9 @@ class ReleaseSpec(ReleaseParts):
             for place, product in enumerate(spectrum.products):
                 yield f"spectra.{name}.products.{place}.table", product.table
         yield from (("driving_tables", table) for table in self.driving_tables)
+        yield from (
+            (f"crosswalks.{older}.table", rule.table) for older, rule in self.crosswalks.items()
+        )
 
     @model_validator(mode="after")
     def _every_driving_table_has_spectra(self) -> Self:
@@ -105,6 +108,21 @@ class ReleaseSpec(ReleaseParts):
             rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
             if isinstance(rule, ThresholdRule):
                 yield f"spectra.{name}.normalisation.column", rule.column
+
+    @model_validator(mode="after")
+    def _crosswalks_have_their_columns(self) -> Self:
+        if self.name in self.crosswalks:
+            raise ValueError(f"crosswalks.{self.name} is of this release itself")
+        for older, rule in self.crosswalks.items():
+            columns = self.tables[rule.table].columns
+            for what, name in rule.columns.items():
+                key, kind = f"crosswalks.{older}.{what}", _CROSSWALK_TYPES[what]
+                if name not in columns:
+                    raise ValueError(f"{key} names {name}, which is no column of {rule.table}")
+                spec = columns[name]
+                if not spec.dtype.startswith(kind) or spec.length is not None:
+                    raise ValueError(f"{key} names {name}, which is no {kind} for each row")
+        return self
 
     @model_validator(mode="after")
     def _quantities_are_what_they_are_taken_for(self) -> Self:
@@ -258,6 +276,16 @@ class ReleaseSpec(ReleaseParts):
                 f"tables.{table}.columns.{column}.unit is {found!r}, but spectra.{name}.flux_unit"
                 f" is {unit!r}"
             )
+
+
+#: What the columns of a crosswalk are.
+_CROSSWALK_TYPES = {
+    "old": "int64",
+    "new": "int64",
+    "distance": "float",
+    "magnitude_difference": "float",
+    "probable": "bool",
+}
 
 
 def load_release(name_or_path: str | Path) -> ReleaseSpec:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, HttpUrl
 
+from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.spectra import (
     Announcement,
@@ -25,7 +26,7 @@ from catalog_builder.archive.tables import (
     TextRule,
 )
 from catalog_builder.archive.zero_point import ParallaxZeroPoint
-from catalog_builder.contract.description import Description
+from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
 
 
@@ -37,7 +38,7 @@ class DownloadRule(Description):
     listing_style: Literal["s3"]
 
 
-class ReleaseParts(Description):
+class ReleaseParts(Grown):
     """A release of the archive, as described in ``schemas/releases/<name>.yaml``.
 
     Parameters
@@ -59,9 +60,13 @@ class ReleaseParts(Description):
         Groups of magnitudes, by the name of the input.
     parallax : bool
         Whether the parallax is an input.
+    crosswalks : dict of str to CrosswalkRule
+        By the older release whose identifiers are translated.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
+
+    added: ClassVar[tuple[str, ...]] = ("crosswalks",)
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
@@ -79,6 +84,7 @@ class ReleaseParts(Description):
     photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
     parallax: bool = True
     parallax_zero_point: ParallaxZeroPoint
+    crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
 
     @property
     def inputs(self) -> Inputs:

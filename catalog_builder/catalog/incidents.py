@@ -17,6 +17,7 @@ def collect_incidents(
     labels: Sequence[Receipt] = (),
     matches: Iterable[Receipt] = (),
     counts: Mapping[str, Count] | None = None,
+    translated: Receipt | None = None,
 ) -> dict[str, Any]:
     """Sum up what the receipts of ingest and of the training set tell of bad input.
 
@@ -36,6 +37,8 @@ def collect_incidents(
     counts : mapping of str to Count, optional
         How sources were counted in partitions with rows that could not be read. A run comes this
         far with one of which nothing is known only where that was accepted.
+    translated : Receipt, optional
+        Of the labels that went through a crosswalk, if they did.
 
     Returns
     -------
@@ -61,21 +64,27 @@ def collect_incidents(
         "cells": dict(sorted(cells.items())),
         "absent": dict(sorted(absent.items())),
         "parallax_fallback": sum(fallbacks) if fallbacks else None,
-        "labels": _label_books(labels[0], matches) if labels else None,
+        "labels": _label_books(labels[0], matches, translated) if labels else None,
         "counts": {name: count.model_dump() for name, count in counts.items()} if counts else None,
         "accepted_lost": any(count.is_unknown for count in (counts or {}).values()) or None,
     }
 
 
-def _label_books(labels: Receipt, matches: Iterable[Receipt]) -> dict[str, Any]:
+def _label_books(
+    labels: Receipt, matches: Iterable[Receipt], translated: Receipt | None
+) -> dict[str, Any]:
     matches = list(matches)
     missing = sum(match.rows_in - match.rows_out for match in matches)
     if any("elsewhere" in match.notes for match in matches):
-        missing = labels.rows_out - sum(match.rows_out for match in matches)
+        known = labels if translated is None else translated
+        missing = known.rows_out - sum(match.rows_out for match in matches)
+    lost = {} if translated is None else translated.rejected
+    walk = {} if translated is None else {"crosswalk": {"one": translated.rows_out, **lost}}
     return {
         "survey": labels.task,
         "rows": labels.rows_in,
         "rejected": dict(sorted(labels.rejected.items())),
         "nulls": dict(sorted(labels.notes.get("label_nulls", {}).items())),
         "without_spectrum": missing,
+        **walk,
     }

@@ -47,6 +47,13 @@ class Model:
     contract: Contract
     #: Whether it was trained elsewhere and given to this run.
     given: bool
+    #: The release whose identifiers the stars have that taught it; None where it does not say.
+    taught_release: str | None = None
+
+    @property
+    def made_for(self) -> str | None:
+        """The release whose stars its sigma was fitted on."""
+        return self.origin.made_for
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -78,8 +85,11 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         warn(f"the model was trained on {of}, this archive is {release.name}")
     if origin.simulated:
         warn("the model was trained on simulated stars")
-    metrics = estimator.document.metrics
-    return Model(path, estimator.digest, metrics, origin, contract, given=True)
+    document = estimator.document
+    taught = None if document.taught is None else document.taught.source_id_release or None
+    return Model(
+        path, document.digest, document.metrics, origin, contract, given=True, taught_release=taught
+    )
 
 
 def of_same_stars(tasks: Sequence[Task], stars: Sequence[Receipt], *more: Receipt) -> list[Task]:
@@ -167,7 +177,7 @@ def origin_of_catalogue(
         "partitions": len(partitions),
         "simulated_partitions": simulated,
         "model": {
-            **model.origin.model_dump(exclude={"credit", "release_credit", "release_facts"}),
+            **model.origin.said(),
             "trained_elsewhere": model.given,
         },
         # Who made none of it is not to be thanked for it.
@@ -217,9 +227,39 @@ def record_in_words(record: Mapping[str, Any]) -> str:
     )
 
 
+def unverified_in_words(record: Mapping[str, Any]) -> str:
+    """Say that a model of another release was not measured on this one; nothing where it was.
+
+    Parameters
+    ----------
+    record : mapping
+        Of RELEASE.json.
+    """
+    if not record.get("unverified"):
+        return ""
+    model = record.get("model") or {}
+    made_for = model.get("calibrated_release") or model.get("release") or "a release not recorded"
+    return (
+        f"The model was made for {made_for} and was not measured on stars of {record['release']}:"
+        " how good labels and uncertainties are here is not known."
+    )
+
+
+def measured_in_words(measured: Mapping[str, Any]) -> str:
+    """Say on which stars of this release a model of another one was measured."""
+    return (
+        f"Measured on {measured['release']}, on labels of {measured['survey']}:"
+        f" {measured['stars']} stars that did not teach the model, and {measured['taught']} that"
+        " did, answered by models that were trained without them."
+    )
+
+
 def whose_metrics(digest: str, origin: ModelOrigin, *, given: bool) -> str:
     """Say on which stars the metrics of a model were measured."""
     of = f"model {digest[:SHORT]}, trained on {origin.in_words}"
+    if given and origin.calibrated_release is not None:
+        on = f"{origin.calibrated_release}, where sigma was fitted anew"
+        return f"Measured on stars of {on}, that did not teach the model, not this run's: {of}."
     if given:
         return f"Measured where the model was trained, on its own test stars, not this run's: {of}."
     return f"Measured on test stars of this archive: {of}."

@@ -30,6 +30,9 @@ SEALED_FIELDS: Final = frozenset(
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
 )
+#: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
+_OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
+_RECALIBRATED: Final = ("parent", "calibrated_release", "calibrated_stars")
 
 
 class Accounting(BaseModel):
@@ -76,6 +79,9 @@ class LabelBooks(BaseModel):
         Labels of the other rows that are null: by cut, or ``<label>_missing`` in the file.
     without_spectrum : int
         Stars with labels for whom the archive has no usable spectrum.
+    crosswalk : dict of str to int, optional
+        Stars whose identifiers were translated: those with ``one`` match, and the others by the
+        reason for which they are left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +91,7 @@ class LabelBooks(BaseModel):
     rejected: dict[str, int]
     nulls: dict[str, int]
     without_spectrum: int = Field(ge=0)
+    crosswalk: dict[str, int] | None = None
 
 
 class Incidents(BaseModel):
@@ -147,6 +154,8 @@ class ModelFacts(BaseModel):
         How many partitions have stars with labels, and how many these are.
     simulated : bool, optional
         Whether any of its stars is simulated.
+    parent, calibrated_release, calibrated_stars : optional
+        Where sigma was fitted anew: digest of the model before, release and number of stars.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -161,6 +170,32 @@ class ModelFacts(BaseModel):
     partitions: int | None = None
     stars: int | None = None
     simulated: bool | None = None
+    parent: str | None = None
+    calibrated_release: str | None = None
+    calibrated_stars: int | None = None
+
+
+class MeasuredHere(BaseModel):
+    """How good the labels of a model of another release are on this catalogue's own stars.
+
+    Attributes
+    ----------
+    release, survey : str
+        The catalogue's archive release, and whose labels it was measured on.
+    stars, taught : int
+        Stars with labels that did not teach the model, and those that did.
+    metrics : dict
+        Of the first, ``as_observed``, and of the others, ``without_their_fold``: answered by
+        models that were trained without them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    release: str
+    survey: str
+    stars: int = Field(ge=0)
+    taught: int = Field(ge=0)
+    metrics: dict[str, Any]
 
 
 class Exported(BaseModel):
@@ -206,6 +241,10 @@ class ReleaseRecord(BaseModel):
     metrics : dict
         How good that model's labels are on the test split of its own training set, which is no
         part of this catalogue if the model was trained elsewhere.
+    measured_here : MeasuredHere, optional
+        The same on stars of this catalogue, where the model is of another release.
+    unverified : bool, optional
+        True where that was not measured: nothing says how good the labels are on this release.
     accounting : Accounting
         Requested, published and rejected sources.
     incidents : Incidents, optional
@@ -237,6 +276,8 @@ class ReleaseRecord(BaseModel):
     manifest: str
     model: ModelFacts | None = None
     metrics: dict[str, Any]
+    measured_here: MeasuredHere | None = None
+    unverified: Literal[True] | None = None
     accounting: Accounting
     incidents: Incidents | None = None
     acknowledgements: tuple[str, ...] = ()
@@ -249,6 +290,7 @@ class ReleaseRecord(BaseModel):
         for name in _ADDED:
             if content[name] is None:
                 del content[name]
+        _leave_out(content)
         if self.incidents is None:
             del content["incidents"]
         else:
@@ -259,6 +301,7 @@ class ReleaseRecord(BaseModel):
         """Return the file's text: indented, in the order of the fields above."""
         # Not pydantic's JSON: it turns NaN into null in silence.
         content = self.model_dump()
+        _leave_out(content)
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -319,6 +362,15 @@ def explain(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     return f"{key}: {first['msg']}" if key else first["msg"]
+
+
+def _leave_out(content: dict[str, Any]) -> None:
+    """Leave out what only catalogues with a model of another release have."""
+    facts = content.get("model") or {}
+    for where, names in ((content, _OF_ANOTHER_RELEASE), (facts, _RECALIBRATED)):
+        for name in names:
+            if where.get(name) is None:
+                where.pop(name, None)
 
 
 def _canonical(content: object) -> str:

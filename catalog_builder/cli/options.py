@@ -54,6 +54,19 @@ ModelPath = Annotated[
         help="Predict with this model directory; nothing is trained.",
     ),
 ]
+Recalibrate = Annotated[
+    bool,
+    typer.Option(
+        "--recalibrate", help="Fit sigma of --model anew on this archive's labels, then predict."
+    ),
+]
+UnverifiedModel = Annotated[
+    bool,
+    typer.Option(
+        "--unverified-model",
+        help="Take a --model of another release unmeasured; the catalogue says so.",
+    ),
+]
 VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
 ]

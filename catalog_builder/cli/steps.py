@@ -20,10 +20,12 @@ from catalog_builder.cli.options import (
     PrintConfig,
     Quiet,
     Ranges,
+    Recalibrate,
     Release,
     RetryQuarantined,
     Tls,
     Until,
+    UnverifiedModel,
     Verbose,
     VersionName,
     WorkdirPath,
@@ -52,6 +54,8 @@ def _step_command(name: str) -> Callable[..., None]:
         config: ConfigFile = None,
         assignments: Assignments = None,
         model: ModelPath = None,
+        recalibrate: Recalibrate = False,
+        unverified_model: UnverifiedModel = False,
         version: VersionName = None,
         cluster: Cluster = None,
         workers: Workers = None,
@@ -74,6 +78,8 @@ def _step_command(name: str) -> Callable[..., None]:
                 "labels": labels,
                 "workdir": None if workdir is None else str(workdir),
                 "model_path": None if model is None else str(model),
+                "recalibrate": recalibrate or None,
+                "unverified_model": unverified_model or None,
                 "version": version,
                 "cluster.kind": cluster,
                 "cluster.workers": workers,
@@ -91,7 +97,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 f"catalog-builder {__version__}: {name}, in {settings.workdir} ...", err=True
             )
         wanted = _wanted(name, settings, until)
-        _run(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
+        run_wanted(wanted, settings, dry_run, verbosity, retry_quarantined=retry_quarantined)
 
     command.__doc__ = _HELP[name]
     return command
@@ -143,7 +149,7 @@ def _no_such_step(until: str, steps: Sequence[str]) -> ConfigError:
     return ConfigError(f"--until {until}: no such step here.", f"{meant}{listed}")
 
 
-def _run(
+def run_wanted(
     wanted: Sequence[str],
     config: RunConfig,
     dry_run: bool,
@@ -151,6 +157,7 @@ def _run(
     *,
     retry_quarantined: bool,
 ) -> None:
+    """Carry out steps of a run, or say what they would do."""
     from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:

@@ -44,7 +44,8 @@ class Grown(Description):
     def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialise(self)
         for name in self.added:
-            if getattr(self, name) == type(self).model_fields[name].get_default():
+            default = type(self).model_fields[name].get_default(call_default_factory=True)
+            if getattr(self, name) == default:
                 content.pop(name, None)
         return content
 

@@ -66,6 +66,7 @@ _WORDS: Any = {
     "title": True,
     "credit": True,
     "download": True,
+    "crosswalks": True,
     "spectra": {
         "__all__": {
             "title": True,

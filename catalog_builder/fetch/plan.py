@@ -160,7 +160,8 @@ def make_plan(
     if out.exists() and not out.is_dir():
         raise StoreError(f"The folder {out} cannot be made: that is a file.", "Give another --out.")
     if tables is None:
-        tables = tuple(dict.fromkeys((*release.looked_up, *release.driving_tables)))
+        walks = [rule.table for rule in release.crosswalks.values()]
+        tables = tuple(dict.fromkeys((*release.looked_up, *release.driving_tables, *walks)))
     folders = []
     if tables:
         root, listing = _addresses(release, root, listing)

@@ -46,6 +46,7 @@ def predict_partition(
     *,
     source_id_release: str,
     galaxy: GalaxySettings | None = None,
+    known: Path | None = None,
 ) -> PartitionPrediction:
     """Predict all stars of a partition, batch by batch.
 
@@ -72,10 +73,12 @@ def predict_partition(
         The archive release that the ids of the sources are of.
     galaxy : GalaxySettings, optional
         Where the Sun is.
+    known : Path, optional
+        Store of the stars that taught a model of another release (`model.crossing`).
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
-    taught = Taught.of(store, estimator, source_id_release)
+    taught = Taught.of(store, estimator, source_id_release, known)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
     waiting: list[_Waiting] = []

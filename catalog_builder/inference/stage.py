@@ -23,6 +23,13 @@ PARTITION_NOT_PREDICTED = "partition_not_predicted"
 
 
 @dataclass(frozen=True)
+class KnownStars:
+    """The stars that taught a model of another release, by the identifiers of the archive's."""
+
+    receipt: Receipt
+
+
+@dataclass(frozen=True)
 class PredictContext:
     """What all predict tasks share. The weights travel by path, never inside a task."""
 
@@ -51,6 +58,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
         out,
         source_id_release=context.release,
         galaxy=context.settings.galaxy,
+        known=root / task.payload["known"] if "known" in task.payload else None,
     )
     return Outcome(
         rows_in=made.rows + made.failed,
@@ -73,6 +81,8 @@ def plan(
     *,
     release: str,
     trained: bool,
+    maker: str = ENSEMBLE.name,
+    known: KnownStars | None = None,
 ) -> list[Task]:
     """Return a task for each partition.
 
@@ -90,21 +100,26 @@ def plan(
         The archive release, by which stars are known that taught the model.
     trained : bool
         Whether the model was trained in this workdir.
+    maker : str
+        The stage that made it, if so.
+    known : KnownStars, optional
+        Where the stars are that taught a model of another release.
     """
     # The model is loaded once, and checks itself.
-    model = (Need(ENSEMBLE.name, ENSEMBLE_TASK, checked="nothing"),) if trained else ()
+    model = (Need(maker, ENSEMBLE_TASK, checked="nothing"),) if trained else ()
     # How a label is drawn changes no row: columns and bits say all that does.
     rows = schema.model_copy(update={"said_contract": None})
-    shared = digest_json(
-        [STAGE.version, model_digest, release, rows.digest, settings.model_dump(mode="json")]
-    )
+    key = [STAGE.version, model_digest, release, rows.digest, settings.model_dump(mode="json")]
+    shared = digest_json(key if known is None else [*key, known.receipt.output_digest])
+    taught = {} if known is None else {"known": known.receipt.output}
+    needs = () if known is None else (Need(known.receipt.stage, known.receipt.task),)
     return [
         Task(
             STAGE.name,
             receipt.task,
             digest_json([shared, receipt.output_digest]),
-            {"features": receipt.output},
-            needs=(Need(receipt.stage, receipt.task), *model),
+            {"features": receipt.output, **taught},
+            needs=(Need(receipt.stage, receipt.task), *model, *needs),
             work=float(max(1, receipt.rows_out)),
         )
         for receipt in features

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
@@ -13,7 +15,8 @@ from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.inference.columns import Columns, catalogue_columns, unanswered
 from catalog_builder.model.ensemble import Estimator
-from catalog_builder.model.taught import Known, TaughtStars
+from catalog_builder.model.taught import NO_FOLD, Known, TaughtStars
+from catalog_builder.stores.whole_store import WholeStore, named
 from catalog_builder.training.arrays import Split
 
 
@@ -62,10 +65,19 @@ class Taught:
         self._held: list[tuple[NDArray[np.int64], Block]] = []
 
     @classmethod
-    def of(cls, store: FeatureStore, estimator: Estimator, source_id_release: str) -> Taught:
-        """Look the sources of a partition up."""
+    def of(
+        cls,
+        store: FeatureStore,
+        estimator: Estimator,
+        source_id_release: str,
+        known: Path | None = None,
+    ) -> Taught:
+        """Look the sources of a partition up: in the model, or in what a crosswalk found."""
+        ids = store.column("source_id")
+        if known is not None:
+            return cls(_find(known, ids), estimator)
         stars = estimator.taught or TaughtStars.nobody()
-        return cls(stars.find(store.column("source_id"), source_id_release), estimator)
+        return cls(stars.find(ids, source_id_release), estimator)
 
     def __len__(self) -> int:
         """Return how many stars are held."""
@@ -114,3 +126,17 @@ class Taught:
             columns = catalogue_columns(own, prediction, model, schema, galaxy)
             parts.append(Answers(rows[at], columns, unanswered(columns, prediction, model)))
         return Answers.together(parts)
+
+
+def _find(known: Path, source_id: NDArray[np.int64]) -> Known:
+    """Look stars up in the store of those that taught a model of another release."""
+    with named(known, "store of stars that taught"):
+        group = zarr.open_group(WholeStore(known), mode="r")
+        ids, split, fold = (np.asarray(group[name][:]) for name in ("source_id", "split", "fold"))  # type: ignore[index]
+    place = np.searchsorted(ids, source_id).clip(max=max(len(ids) - 1, 0))
+    hit = ids[place] == source_id if len(ids) else np.zeros(len(source_id), bool)
+    found = Known(
+        np.zeros(len(source_id), np.uint8), np.full(len(source_id), NO_FOLD, dtype=np.uint8)
+    )
+    found.split[hit], found.fold[hit] = split[place[hit]], fold[place[hit]]
+    return found

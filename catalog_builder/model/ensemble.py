@@ -192,7 +192,7 @@ def _make(
     calibrated = draft.model_copy(update={"calibration": calibration})
     test = data.subset(Split.TEST)
     estimator = Estimator(networks, calibrated, selection)
-    metrics = _measure(estimator, test, views=whole is None)
+    metrics = measure(estimator, test, views=whole is None)
     digest = hashlib.sha256(selection.to_bytes()).hexdigest()
     tests = Weights(file=SELECTION_FILE, sha256=digest)
     return _Made(calibrated, members, selection).sealed(metrics=metrics, selection=tests)
@@ -270,7 +270,7 @@ def _select(estimator: Estimator, data: TrainingArrays, whole: Selection | None)
     return fit_selection(answers, data, settings, whole)
 
 
-def _measure(estimator: Estimator, data: TrainingArrays, *, views: bool) -> dict[str, Any]:
+def measure(estimator: Estimator, data: TrainingArrays, *, views: bool) -> dict[str, Any]:
     """Return the metrics of the test stars, as observed and in `views` without each input."""
     settings, contract = estimator.document.settings, estimator.contract
     labels, errors = data.labels.astype(np.float64), data.label_error.astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from catalog_builder.model.net.packed import pack
 from catalog_builder.model.net.slices import SLICE, whole_slices
 from catalog_builder.model.prediction import Prediction, no_prediction
 from catalog_builder.model.select.selection import Selection, Strangeness
-from catalog_builder.model.taught import TaughtStars
+from catalog_builder.model.taught import TaughtStars, taught_by
 from catalog_builder.training.arrays import batches, completed
 from catalog_builder.training.design import Block, Scaling, Stars, logarithmic, network_columns
 
@@ -124,11 +125,7 @@ class Estimator:
             most_landmarks=document.settings.map_stars,
             sha256=tests.sha256,
         )
-        taught = document.taught
-        stars = None
-        if taught is not None:
-            file, folds = path / taught.stars.file, len(taught.folds)
-            stars = TaughtStars.load(file, taught.source_id_release, folds, taught.stars.sha256)
+        stars = None if document.taught is None else taught_by(path)
         return cls(networks, document, selection, device, stars, cls._folds(path, document, device))
 
     @classmethod
@@ -141,6 +138,18 @@ class Estimator:
             refuse_foreign_fold(folder, document, digest)
             folds.append(cls.load(folder, device))
         return folds
+
+    def calibrated_as(self, document: ModelDocument) -> Estimator:
+        """Return the same networks and tests with the calibration of another document."""
+        other = copy.copy(self)
+        other.document = document
+        return other
+
+    def before_calibration(self) -> Estimator:
+        """Return the same networks with sigma as they say it, and no tests of strangeness."""
+        bare = self.calibrated_as(self.document.model_copy(update={"calibration": {}}))
+        bare._selection = Selection(self.contract.inputs)
+        return bare
 
     @property
     def digest(self) -> str:

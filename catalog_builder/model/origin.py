@@ -30,6 +30,8 @@ _MOST_FACTS: Final = 2000
 _MEANING: Final = ("medium", "frame")
 #: Parts of a description that say what a spectrum is; their facts are recorded one by one.
 _IN_FULL: Final = ("spectra", "parallax_zero_point")
+#: What is said of models whose sigma was fitted anew.
+_RECALIBRATED: Final = ("parent", "calibrated_release", "calibrated_stars")
 
 
 def _printable(value: str) -> str:
@@ -63,6 +65,10 @@ class ModelOrigin(BaseModel):
         How many of the archive have stars with labels, and how many these are.
     simulated : bool
         Whether any of the stars is simulated.
+    parent, calibrated_release : str
+        Of a model whose sigma was fitted anew: the digest of the one before, and on which release.
+    calibrated_stars : int
+        How many stars that took.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -79,6 +85,19 @@ class ModelOrigin(BaseModel):
     partitions: Annotated[int, Field(ge=0)] | None = None
     stars: Annotated[int, Field(ge=0)] | None = None
     simulated: bool | None = None
+    parent: Name | None = None
+    calibrated_release: Name | None = None
+    calibrated_stars: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def made_for(self) -> str | None:
+        """The release whose stars sigma was fitted on."""
+        return self.calibrated_release or self.release
+
+    def said(self) -> dict[str, Any]:
+        """Return it for RELEASE.json: what few models have only where it is."""
+        said = self.model_dump(exclude={"credit", "release_credit", "release_facts"})
+        return {k: v for k, v in said.items() if v is not None or k not in _RECALIBRATED}
 
     @property
     def in_words(self) -> str:
@@ -89,9 +108,12 @@ class ModelOrigin(BaseModel):
         if self.archive is not None:
             archive = f"archive {self.archive[:SHORT]}, partitions: {self.partitions}"
         unknown = "; not recorded whether simulated" if self.simulated is None else ""
+        anew = ""
+        if self.parent is not None:
+            anew = f"; sigma fitted anew on {self.calibrated_stars} of {self.calibrated_release}"
         return (
             f"{count}{kind}stars with labels of {self.survey or 'a survey not recorded'} in"
-            f" {self.release or 'a release not recorded'} ({archive}{unknown})"
+            f" {self.release or 'a release not recorded'} ({archive}{unknown}){anew}"
         )
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.checkpoint import check_tensors, read_tensors, tensor_bytes
+from catalog_builder.model.document import read_document
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.arrays import Split, TrainingArrays
 from catalog_builder.training.split import mixed, uniform_hash
@@ -67,6 +68,34 @@ class TaughtStars:
         fold = folds_of(data, folds)
         return cls(source_id_release, ids[order], data.split[order], fold[order])
 
+    def with_calibrators(
+        self, source_id: NDArray[np.int64], measured: NDArray[np.int64], folds: int
+    ) -> TaughtStars:
+        """Return these stars and more, by ids of the same release.
+
+        Parameters
+        ----------
+        source_id, measured : ndarray of int64
+            Stars whose labels set sigma, and those that were only measured with. They did not teach
+            before.
+        folds : int
+            How many folds there are.
+        """
+        fold = fold_of(source_id, folds) if folds else np.full(len(source_id), NO_FOLD, np.uint8)
+        new = _mixed(np.concatenate([source_id, measured]), self.source_id_release)
+        kinds = np.array([Split.CALIBRATION, Split.TEST], np.uint8)
+        split = np.repeat(kinds, [len(fold), len(measured)])
+        fold = np.concatenate([fold, np.full(len(measured), NO_FOLD, np.uint8)])
+        stay = ~np.isin(self.ids, new)
+        ids = np.concatenate([self.ids[stay], new])
+        order = np.argsort(ids)
+        return TaughtStars(
+            self.source_id_release,
+            ids[order],
+            np.concatenate([self.split[stay], split])[order],
+            np.concatenate([self.fold[stay], fold])[order],
+        )
+
     @classmethod
     def nobody(cls) -> Self:
         """Return no stars: of a model that does not say."""
@@ -84,6 +113,10 @@ class TaughtStars:
             split[known] = self.split[place[known]] + 1
             fold[known] = self.fold[place[known]]
         return Known(split, fold)
+
+    def knows(self, source_id: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say which ids of its own release are of stars that it names."""
+        return self.find(source_id, self.source_id_release).split > _NONE
 
     def to_bytes(self) -> bytes:
         """Return the content of a safetensors file."""
@@ -128,13 +161,33 @@ class TaughtStars:
         return ""
 
 
+def taught_by(path: Path) -> TaughtStars:
+    """Return the stars that taught the model of a directory; nobody where it does not say.
+
+    Raises
+    ------
+    ModelError
+        If it is no model, or its file of stars is damaged.
+    """
+    taught = read_document(path).taught
+    if taught is None:
+        return TaughtStars.nobody()
+    file, folds = path / taught.stars.file, len(taught.folds)
+    return TaughtStars.load(file, taught.source_id_release, folds, taught.stars.sha256)
+
+
 def folds_of(data: TrainingArrays, folds: int) -> NDArray[np.uint8]:
     """Return the fold of each star, (n,): a function of its id; test stars have none."""
     if not folds:
         return np.full(len(data), NO_FOLD, dtype=np.uint8)
-    ids = np.asarray(data.block["source_id"], dtype=np.int64)
-    fold = np.floor(uniform_hash(ids, _FOLD_KEY) * folds).astype(np.uint8)
+    fold = fold_of(data.block["source_id"], folds)
     return np.where(data.split == Split.TEST, np.uint8(NO_FOLD), fold)
+
+
+def fold_of(source_id: NDArray[np.generic], folds: int) -> NDArray[np.uint8]:
+    """Return the fold that an id belongs to, (n,), of one or more."""
+    ids = np.asarray(source_id, dtype=np.int64)
+    return np.floor(uniform_hash(ids, _FOLD_KEY) * folds).astype(np.uint8)
 
 
 def without_fold(

@@ -13,7 +13,7 @@ import numpy as np
 
 from catalog_builder.catalog.exports import Format, formats_of
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir
-from catalog_builder.catalog.origins import record_in_words, simulated_in_words
+from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import create_store, write_rows
@@ -303,4 +303,6 @@ def _attributes(context: PublishContext) -> dict[str, str]:
         marks["simulated"] = record_in_words(record)
     if record["model"]["simulated"]:
         marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
+    if unverified := unverified_in_words(record):
+        marks["unverified"] = unverified
     return {"title": f"{record['catalogue']} {context.edition.name}", **marks}

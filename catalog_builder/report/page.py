@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from catalog_builder.catalog.origins import heading, record_in_words
+from catalog_builder.catalog.origins import heading, record_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
@@ -93,14 +93,21 @@ def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) ->
     title, edition = text(record["catalogue"]), text(record["version"])
     words = record_in_words(record)
     what = heading(bool(record.get("simulated")))
-    banner = f'<p class="banner" role="note"><strong>{what}.</strong> {text(words)}</p>\n'
+    banner = ""
+    if words:
+        banner = f'<p class="banner" role="note"><strong>{what}.</strong> {text(words)}</p>\n'
+    if unverified := unverified_in_words(record):
+        banner += (
+            '<p class="banner" role="note"><strong>Unverified labels.</strong>'
+            f" {text(unverified)}</p>\n"
+        )
     layout = "made from release" if not record.get("simulated") else "in the layout of release"
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}, {edition}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"{banner if words else ''}"
+        f"{banner}"
         f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, {layout}'
         f" {text(record['release'])}</p>\n"
         f"{sections.headline(summary, record)}\n"

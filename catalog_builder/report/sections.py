@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from catalog_builder.catalog.origins import whose_metrics
+from catalog_builder.catalog.origins import (
+    measured_in_words,
+    unverified_in_words,
+    whose_metrics,
+)
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
@@ -101,7 +105,13 @@ def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
         "), and smaller than the 95 % interval widened likewise: honest uncertainties bring them"
         " to 68.3 and 95 %.",
     )
-    return f"{_whose(record)}\n{words}\n{tables.metrics(record, schema, summary.shown)}"
+    parts = [_whose(record), words, tables.metrics(record, schema, summary.shown)]
+    if measured := record.get("measured_here"):
+        parts.append(paragraph(Html("<strong>"), measured_in_words(measured), Html("</strong>")))
+        parts.append(tables.metrics(measured, schema, summary.shown))
+    if unverified := unverified_in_words(record):
+        parts.append(paragraph(Html("<strong>"), unverified, Html("</strong>")))
+    return "\n".join(parts)
 
 
 def _whose(record: Record) -> str:

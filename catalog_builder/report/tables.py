@@ -63,6 +63,17 @@ def inputs_used(summary: Summary, schema: CatalogSchema) -> str:
     return table("What the labels were derived from", head, rows, words=2)
 
 
+#: What became of a label on its way through a crosswalk (`model.crossing`).
+CROSSED: Final = {
+    "one": "One star here",
+    "outside_archive": "Left out: outside of this archive",
+    "no_neighbour": "Left out: no neighbour",
+    "no_likely_neighbour": "Left out: no likely neighbour",
+    "several_likely_neighbours": "Left out: several likely neighbours",
+    "shares_its_neighbour": "Left out: its neighbour is another's, too",
+}
+
+
 def accounting(record: Mapping[str, Any]) -> str:
     """Return requested, published and rejected sources; the last line is the sum of the others."""
     facts = record["accounting"]
@@ -80,7 +91,7 @@ def accounting(record: Mapping[str, Any]) -> str:
     head = ("Sources", "Number", "Share")
     books = table("Every requested source is a row or a counted reject", head, rows, total=total)
     remarks = [paragraph(f"Not in these numbers: {gap}") for gap in gaps]
-    return "\n".join([books, *remarks, *_meant(record)])
+    return "\n".join([books, *remarks, *_meant(record), *_crosswalk(record)])
 
 
 def _meant(record: Mapping[str, Any]) -> Iterator[str]:
@@ -96,6 +107,22 @@ def _meant(record: Mapping[str, Any]) -> Iterator[str]:
     if (fallen := incidents.get("parallax_fallback")) is not None:
         words = "The release gives no zero point for some parallaxes; those of the fallback rule: "
         yield paragraph(words, number(fallen), ".")
+
+
+def _crosswalk(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what became of labels whose identifiers are of another release, if they are."""
+    labels = (record.get("incidents") or {}).get("labels") or {}
+    walk = labels.get("crosswalk")
+    if not walk:
+        return
+    whole = sum(walk.values())
+    rows: list[tuple[Cell, ...]] = [
+        (CROSSED.get(reason, reason), number(count), percent(count, whole, 2))
+        for reason, count in walk.items()
+    ]
+    total = ("Stars with labels", number(whole), percent(whole, whole, 2))
+    caption = f"Labels of {labels['survey']}, whose identifiers are of another release"
+    yield table(caption, ("Through the crosswalk", "Number", "Share"), rows, total=total)
 
 
 def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
@@ -211,6 +238,8 @@ def _view(view: str, shown: Quantities) -> str:
     """Say in words what test stars were seen with, as `catalog_builder.model.ensemble` names it."""
     inputs = shown.contract.inputs
     hidden = view.removeprefix("without_")
+    if view == "without_their_fold":
+        return "of the stars that taught the model, answered by models trained without them"
     if view == "as_observed":
         return "with all inputs they have"
     if hidden == view or hidden not in inputs.names:

@@ -51,6 +51,17 @@ class RunConfig(Section):
     model_path: str | None = Field(
         None, description="Predict with this model directory instead of training one."
     )
+    recalibrate: bool = Field(
+        False,
+        description="Fit sigma of the model in `model_path` anew on this archive's labels.",
+    )
+    unverified_model: bool = Field(
+        False,
+        description=(
+            "Accept a model of another release without measuring it on this one's labels; the"
+            " catalogue says so."
+        ),
+    )
     ranges: tuple[str, ...] = Field(
         (),
         description="Only these partitions (`000000-023055`) or HEALPix level-8 pixels (`3111`).",
@@ -77,6 +88,12 @@ class RunConfig(Section):
                 f"device is cuda, but cluster.{self.cluster.kind} does not say where a GPU is to be"
                 " had (gpu_queue)"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_model_is_recalibrated(self) -> RunConfig:
+        if self.recalibrate and self.model_path is None:
+            raise ValueError("recalibrate: which model? Give model_path (--model)")
         return self
 
     @property

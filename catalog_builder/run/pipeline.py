@@ -37,11 +37,13 @@ from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of, contract_of_model
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
+from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.publish import stage as publishing
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
+from catalog_builder.run.crossing import Crossing
 from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
@@ -61,16 +63,16 @@ STEPS = tuple(_MAKES)
 #: The stages of each step, by which `status` shows how far it is.
 STAGES = {
     "ingest": ("ingest", "count", "census"),
-    "training-set": ("labels", "match", "training-set"),
-    "train": ("train", "model"),
-    "predict": ("predict",),
+    "training-set": ("labels", "neighbours", "crosswalk", "match", "training-set"),
+    "train": ("train", "model", "recalibrate"),
+    "predict": ("taught", "predict", "compare", "measure"),
     "publish": ("publish-chunks", "publish"),
 }
 
 
 def steps_of(config: RunConfig) -> tuple[str, ...]:
     """Return the steps of a whole run; with a model given there is nothing to learn."""
-    if config.model_path is None:
+    if config.model_path is None or config.recalibrate:
         return STEPS
     return tuple(step for step in STEPS if step not in ("training-set", "train"))
 
@@ -103,24 +105,19 @@ class Pipeline:
         #: Receipts of label surveys that this run learnt from, and of their stars by partition.
         self.taught: list[Receipt] = []
         self.matches: list[Receipt] = []
+        #: How labels and models of another release than the archive's are used.
+        self.crossing = Crossing(self)
 
     @functools.cached_property
     def survey(self) -> LabelSurvey:
-        """The label survey's description; its Gaia identifiers must be those of the archive."""
-        survey = load_survey(self.config.training.survey)
-        if survey.source_id_release != self.release.name:
-            raise ConfigError(
-                f"{survey.title} carries identifiers of release {survey.source_id_release}, the"
-                f" archive is {self.release.name}: an identifier is no key in another release.",
-                "Take a model trained on its own release with --model.",
-            )
-        return survey
+        """The label survey's description."""
+        return load_survey(self.config.training.survey)
 
     @functools.cached_property
     def contract(self) -> Contract:
         """Labels and inputs: a given model's, or those of the survey and the release."""
         if self.config.model_path is not None:
-            return contract_of_model(self.model.contract, self.release)
+            return contract_of_model(self.given.contract, self.release)
         return contract_of(self.release, self.survey)
 
     @functools.cached_property
@@ -162,7 +159,7 @@ class Pipeline:
             self.gate = pass_gate(self.partitions, self.release, self.driver.events)
         if is_marked_archive(self.archive):
             tasks = [task.of_simulated_stars() for task in tasks]
-        receipts = self._step("ingest", ingesting.STAGE, context, tasks)
+        receipts = self.step("ingest", ingesting.STAGE, context, tasks)
         out = given_up(self.workdir, tasks)
         self.given_up = {name: record.reason for name, record in out.items()}
         self.census = self._count(context, [task for task in tasks if task.name in out])
@@ -179,40 +176,70 @@ class Pipeline:
         if not lost:
             return []
         plan = counting.plan_counts(lost, context)
-        counts = self._step("ingest", counting.COUNT, context, plan)
+        counts = self.step("ingest", counting.COUNT, context, plan)
         plan = [
             census.of_simulated_stars() if task.simulated else census
             for task, census in zip(lost, counting.plan_census(lost, counts), strict=True)
         ]
-        return self._step("ingest", counting.CENSUS, context, plan)
+        return self.step("ingest", counting.CENSUS, context, plan)
+
+    @functools.cached_property
+    def labels(self) -> Receipt:
+        """The label survey, read once."""
+        context = self._training_context
+        plan = teaching.plan_labels(self.label_file, self.survey)
+        (labels,) = self.step(self._learning, teaching.LABELS, context, plan)
+        self.taught = [labels]
+        return labels
+
+    @functools.cached_property
+    def matched(self) -> list[Receipt]:
+        """The stars with labels of each partition."""
+        features, labels = self.features, self.crossing.cross(self.labels, self._learning)
+        plan = teaching.plan_match(self.partitions, features, labels, self.release)
+        plan = origins.of_same_stars(plan, features, labels)
+        self.matches = self.step(self._learning, teaching.MATCH, self._training_context, plan)
+        return self.matches
 
     @functools.cached_property
     def training(self) -> Receipt:
         """Training set: labels, their matches in each partition, and one store of them all."""
-        settings, features = self.config.training, self.features
-        context = teaching.TrainingContext(
-            self.workdir, self.contract, self.survey, settings, self.config.seed
-        )
-        step = functools.partial(self._step, "training-set")
-        (labels,) = step(
-            teaching.LABELS, context, teaching.plan_labels(self.label_file, self.survey)
-        )
-        self.taught = [labels]
-        plan = teaching.plan_match(self.partitions, features, labels, self.release)
-        self.matches = step(teaching.MATCH, context, origins.of_same_stars(plan, features, labels))
+        settings, features, matches = self.config.training, self.features, self.matched
+        context = self._training_context
         plan = teaching.plan_assemble(
-            features, self.matches, self.contract, self.survey, settings, self.config.seed
+            features, matches, context.contract, self.survey, settings, self.config.seed
         )
-        taken = [match for match in self.matches if match.rows_out]
-        (training,) = step(teaching.ASSEMBLE, context, origins.of_any_stars(plan, [labels, *taken]))
+        taken = [match for match in matches if match.rows_out]
+        plan = origins.of_any_stars(plan, [self.labels, *taken])
+        (training,) = self.step("training-set", teaching.ASSEMBLE, context, plan)
         return training
+
+    @property
+    def _training_context(self) -> teaching.TrainingContext:
+        config = self.config
+        contract = contract_of(self.release, self.survey)
+        return teaching.TrainingContext(
+            self.workdir, contract, self.survey, config.training, config.seed
+        )
+
+    @property
+    def _learning(self) -> str:
+        """The step that looks at labels: with a model given they only measure it."""
+        return "training-set" if "training-set" in steps_of(self.config) else "predict"
+
+    @functools.cached_property
+    def given(self) -> Model:
+        """The model that was given."""
+        path = Path(str(self.config.model_path))
+        return origins.given_model(path, self.release, self.driver.events.warn)
 
     @functools.cached_property
     def model(self) -> Model:
         """Train: the ensemble's members, then the calibrated model; or the model that was given."""
+        if self.config.recalibrate:
+            return self.crossing.recalibrated()
         if self.config.model_path is not None:
-            path = Path(self.config.model_path)
-            return origins.given_model(path, self.release, self.driver.events.warn)
+            return self.given
         settings, training = self.config.model, self.training
         context = learning.TrainContext(
             self.workdir,
@@ -222,7 +249,7 @@ class Pipeline:
             self.config.training_device,
             self._provenance(training),
         )
-        step = functools.partial(self._step, "train")
+        step = functools.partial(self.step, "train")
         if "train" in self.wanted:
             refuse_large_training(self.config, training.rows_out, self.release.inputs)
         plan = learning.plan_members(training, self.contract, settings, self.config.seed)
@@ -246,6 +273,7 @@ class Pipeline:
         model, settings = self.model, self.config.predict
         path = model.path.absolute()
         release = self.release.name
+        known = self.crossing.known_stars("predict")
         context = predicting.PredictContext(
             self.workdir, path, model.digest, self.schema, settings, release
         )
@@ -255,11 +283,18 @@ class Pipeline:
             self.schema,
             settings,
             release=release,
-            trained=self.config.model_path is None,
+            trained=not model.given,
+            maker=recalibrating.STAGE.name if self.config.recalibrate else learning.ASSEMBLE.name,
+            known=known,
         )
         plugin = ModelPlugin(path, model.digest)
         tasks = origins.of_same_stars(tasks, self.features)
-        return self._step("predict", predicting.STAGE, context, tasks, plugin)
+        return self.step("predict", predicting.STAGE, context, tasks, plugin)
+
+    @functools.cached_property
+    def measured(self) -> dict[str, Any] | None:
+        """How good a model of another release is here; None where there is nothing to ask."""
+        return self.crossing.measured()
 
     @functools.cached_property
     def catalogue(self) -> Receipt:
@@ -267,10 +302,14 @@ class Pipeline:
         predictions, model, settings = self.predictions, self.model, self.config.publish
         books = publishing.accounting(self.features, self.census, predictions)
         refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
-        inputs = provenance.input_digests([*self.features, *self.taught])
-        counts = {name: count.model_dump() for name, count in self.counts.items()}
         stars = [*self.features, *self.census]
-        origin = origins.origin_of_catalogue(self.release, stars, model)
+        origin = {
+            **origins.origin_of_catalogue(self.release, stars, model),
+            **self.crossing.facts(),
+        }
+        read = [*self.taught, *self.crossing.read]
+        inputs = provenance.input_digests([*self.features, *read])
+        counts = {name: count.model_dump() for name, count in self.counts.items()}
         edition = publishing.edition_of(
             predictions,
             {**books, **({"counts": counts} if counts else {})},
@@ -284,7 +323,7 @@ class Pipeline:
         )
         record = self._record(edition.name, books, inputs, origin)
         context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
-        step = functools.partial(self._step, "publish")
+        step = functools.partial(self.step, "publish")
         chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
         plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
@@ -300,10 +339,11 @@ class Pipeline:
         _ = self.partitions
         _ = self.readable_release
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
-            _ = self.model
+            _ = self.given
         elif "training-set" in self.wanted:
             self.config.model.refuse_too_large(self.contract)
             _ = self.label_file
+        self.crossing.check()
         if self.wanted & {"training-set", "predict", "publish"}:
             for column in refuse_other_columns(self.schema, self.release):
                 self.driver.events.warn(
@@ -320,15 +360,21 @@ class Pipeline:
         """
         while True:
             try:
-                return getattr(self, _MAKES[step])
+                made = getattr(self, _MAKES[step])
+                if step == "predict":
+                    _ = self.measured
             except DamagedStoreError as error:
                 self.driver.discard(error)
-                for made in _MAKES.values():
-                    self.__dict__.pop(made, None)
+                for name in (*_MAKES.values(), "labels", "matched", "measured"):
+                    self.__dict__.pop(name, None)
+                self.crossing = Crossing(self)
+            else:
+                return made
 
-    def _step(
+    def step(
         self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
     ) -> list[Receipt]:
+        """Complete the tasks of a stage; or require them, if their step is not wanted."""
         if step not in self.wanted and not self.driver.remakes(tasks):
             return self.driver.require(stage, tasks, step)
         with self._timed(step):
@@ -385,6 +431,7 @@ class Pipeline:
                 self.taught,
                 self.matches,
                 self.counts,
+                self.crossing.translated,
             ),
         }
 

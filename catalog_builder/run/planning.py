@@ -207,7 +207,7 @@ def _share_of_largest(partitions: Sequence[Partition], table: TableName) -> floa
 
 def _count_labelled(pipeline: Pipeline, sources: int) -> int:
     """Return how many labelled stars there may be: no more than labels, nor than sources."""
-    if not _trains(pipeline):
+    if not (_trains(pipeline) or pipeline.config.recalibrate):
         return 0
     try:
         rows = label_rows(pipeline.label_file)

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.archive.storage import check_address
-from catalog_builder.catalog.origins import Model, heading, simulated_in_words, whose_metrics
+from catalog_builder.catalog.origins import (
+    Model,
+    heading,
+    measured_in_words,
+    simulated_in_words,
+    unverified_in_words,
+    whose_metrics,
+)
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.contract.labels import Labels
 from catalog_builder.features.counts import gaps_in_words
@@ -157,6 +164,17 @@ def _metrics_of(model: Model) -> list[str]:
     ]
 
 
+def _measured_of(pipeline: Pipeline) -> list[str]:
+    """Return how good a model of another release is on this one, or that it was not measured."""
+    measured = pipeline.measured
+    if measured is not None:
+        lines = metric_lines(measured["metrics"], pipeline.model.contract.labels)
+        return [measured_in_words(measured), *lines]
+    record = read_release(pipeline.workdir.root / pipeline.catalogue.output).model_dump()
+    unverified = unverified_in_words(record)
+    return [f"UNVERIFIED: {unverified}"] if unverified else []
+
+
 def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     sealed = pipeline.catalogue
     rejected = ", ".join(f"{n} {reason}" for reason, n in sealed.rejected.items())
@@ -164,6 +182,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     gaps = gaps_in_words((incidents and incidents.counts) or {})
     return [
         *_metrics_of(pipeline.model),
+        *_measured_of(pipeline),
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
         *(f"Not in these numbers: {gap}" for gap in gaps),

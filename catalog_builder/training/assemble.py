@@ -17,6 +17,7 @@ from catalog_builder.runtime.chunks import plan_chunks
 from catalog_builder.stores.whole_store import WholeStore, named
 from catalog_builder.training.design import Split
 from catalog_builder.training.fit_scaling import fit_scaling
+from catalog_builder.training.match import OLD_ID
 from catalog_builder.training.settings import TrainingSettings
 from catalog_builder.training.split import split_of
 from catalog_builder.training.store import TrainingWriter, write_scaling
@@ -104,7 +105,8 @@ def _read(partition: Matched, part: slice) -> Block:
         group = zarr.open_group(WholeStore(partition.matches), mode="r")
         matched = {
             name: np.asarray(group[name][part])  # type: ignore[index]
-            for name in ("row", "labels", "label_error")
+            for name in ("row", "labels", "label_error", OLD_ID)
+            if name in group
         }
     return {**FeatureStore(partition.features).read(matched.pop("row")), **matched}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import zarr
@@ -14,12 +14,27 @@ from catalog_builder.features.store import ArrayDigest, FeatureStore
 from catalog_builder.stores.shards import COMPRESSORS
 from catalog_builder.stores.whole_store import EVERY_CHUNK, WholeStore, named
 
+#: Column of identifiers of the survey's release, where the archive's are of another.
+OLD_ID: Final = "old_source_id"
+
 
 @dataclass(frozen=True)
 class LabelStore:
     """Labels of a survey after cuts, one row per star, sorted by source id; read by id range."""
 
     path: Path
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the source ids of all rows.
+
+        Raises
+        ------
+        StoreError
+            If the store is absent or damaged.
+        """
+        with named(self.path, "label store"):
+            group = zarr.open_group(WholeStore(self.path), mode="r")
+            return np.asarray(group["source_id"][:])  # type: ignore[index]
 
     def between(self, first: int, last: int) -> dict[str, NDArray[Any]]:
         """Return the rows with ``first <= source_id <= last``.
@@ -57,7 +72,8 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
     first, last : int
         Range of source ids of the partition, inclusive.
     out : Path
-        Folder of the new store: ``row`` (of the feature store), ``labels``, ``label_error``.
+        Folder of the new store: ``row`` (of the feature store), ``labels``, ``label_error``, and
+        ``old_source_id`` where labels came through a crosswalk.
 
     Returns
     -------
@@ -73,6 +89,8 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
         "labels": wanted["labels"][hit],
         "label_error": wanted["label_error"][hit],
     }
+    if OLD_ID in wanted:
+        columns[OLD_ID] = wanted[OLD_ID][hit]
     return Match(wanted["source_id"].size, int(hit.sum()), write_arrays(out, columns))
 
 

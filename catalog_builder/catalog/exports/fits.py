@@ -140,8 +140,10 @@ def _stored_dtype(column: Column) -> np.dtype[Any]:
 
 
 def _export(store: Path, target: Path, schema: CatalogSchema, record: Mapping[str, Any]) -> None:
-    # Those who read only the table are told of simulated stars too.
-    export_fits(store, target, schema, _cards(record), _mark_cards(record))
+    # Those who read only the table are told of simulated stars, and of unverified labels, too.
+    export_fits(
+        store, target, schema, _cards(record), [*_mark_cards(record), *_measure_cards(record)]
+    )
 
 
 def _cards(record: Mapping[str, Any]) -> list[Card]:
@@ -162,12 +164,21 @@ def _cards(record: Mapping[str, Any]) -> list[Card]:
 
 
 def _mark_cards(record: Mapping[str, Any]) -> list[Card]:
-    """Return the cards that say what is simulated: of the stars, and of the model's."""
+    """Return the cards of what readers must be told: what is simulated, what was not measured."""
     cards: list[Card] = [(KEYWORD, record["simulated"], "whether stars are simulated")]
     learnt = record["model"]["simulated"]
     if learnt is not None:
         cards.append(("MODELSIM", learnt, "whether the model learnt from such stars"))
-    return cards
+    return [*cards, *_measure_cards(record)]
+
+
+def _measure_cards(record: Mapping[str, Any]) -> list[Card]:
+    """Return the card on whether a model of another release was measured on this one."""
+    if record.get("unverified"):
+        return [("UNVERIF", True, "model of another release, not measured here")]
+    if measured := record.get("measured_here"):
+        return [("UNVERIF", False, f"model measured here on {measured['stars']} stars")]
+    return []
 
 
 def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> None:

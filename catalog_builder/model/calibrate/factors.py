@@ -15,6 +15,7 @@ observed, and with its spectra made noisier, as those of a fainter twin.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Annotated, Self
 
 import numpy as np
@@ -66,6 +67,14 @@ class Curve(BaseModel):
         found = np.interp(coordinate, self.knots, self.values)
         return np.where(np.isfinite(coordinate), found, 0.0)
 
+    def plus(self, other: Curve) -> Curve:
+        """Return the sum of two curves."""
+        knots = tuple(sorted({*self.knots, *other.knots}))
+        if not knots:
+            return self
+        values = self(np.array(knots)) + other(np.array(knots))
+        return Curve(knots=knots, values=tuple(values.tolist()))
+
 
 class Factor(BaseModel):
     """A factor on sigma: a constant and one curve per coordinate, all in logarithms."""
@@ -83,6 +92,14 @@ class Factor(BaseModel):
         factor: Array = np.exp(np.clip(total, _SMALLEST, _LARGEST))
         return factor
 
+    def times(self, other: Factor) -> Factor:
+        """Return the product of two factors: its curves have the knots of both."""
+        pairs = zip_longest(self.curves, other.curves, fillvalue=Curve(knots=(), values=()))
+        return Factor(
+            constant=self.constant + other.constant,
+            curves=tuple(one.plus(another) for one, another in pairs),
+        )
+
 
 class LabelFactors(BaseModel):
     """The factors of one label: on sigma, and on 1.96 sigma for the 95 % interval."""
@@ -91,6 +108,15 @@ class LabelFactors(BaseModel):
 
     sigma: Factor = Factor()
     interval95: Factor = Factor()
+
+    def corrected(self, correction: LabelFactors) -> LabelFactors:
+        """Return these factors with a correction of calibrated sigma behind them."""
+        if correction == LabelFactors():  # too few stars: nothing was learnt
+            return self
+        return LabelFactors(
+            sigma=self.sigma.times(correction.sigma),
+            interval95=self.sigma.times(correction.interval95),
+        )
 
 
 Calibration = Mapping[str, tuple[LabelFactors, ...]]

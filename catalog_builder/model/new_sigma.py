@@ -1,0 +1,289 @@
+"""Sigma of a trained model fitted anew on another release's stars; its networks stay as they are.
+
+The correction is of sigma as it was calibrated, so that what the first calibration learnt remains
+where there are few stars. Stars that taught the model say nothing of its errors: those with labels
+that did not teach are cut in two, one half calibrates and the other only measures. Where they are
+few, those that taught tell the shape of the correction, as answered by the models that were
+trained without their fold, and the others its level: what one network does not know of itself is
+not what an ensemble does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from catalog_builder.ground.errors import ModelError
+from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, LabelFactors
+from catalog_builder.model.document import TAUGHT_FILE, ModelDocument, Weights, fold_folder
+from catalog_builder.model.ensemble import measure
+from catalog_builder.model.estimator import Estimator
+from catalog_builder.model.kept_back import corrections
+from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.taught import fold_of
+from catalog_builder.runtime.workdir import write_atomically
+from catalog_builder.training.arrays import Split, TrainingArrays, completed
+from catalog_builder.training.match import OLD_ID
+from catalog_builder.training.split import uniform_hash
+
+#: With so many stars that did not teach, they alone calibrate the ensemble: sigma to 3 %.
+ENOUGH_HELD_BACK: Final = 500
+#: Stars to measure with, below which nothing can be said of coverage.
+LEAST_MEASURED: Final = 30
+#: Stars that calibrate the ensemble at least.
+LEAST_CALIBRATING: Final = 50
+#: Share of the stars that did not teach that only measure.
+_MEASURED: Final = 0.5
+# Far from the seeds of splits and folds, which are hashed in the same way.
+_HALF_KEY: Final = 0x6F1D_5EED_4A1F_D000
+
+
+def recalibrate(
+    model: Path,
+    data: TrainingArrays,
+    facts: Mapping[str, Any],
+    out: Path,
+    say: Callable[[float], None] | None = None,
+) -> str:
+    """Write a model with the networks of another, and sigma that holds for these stars.
+
+    Parameters
+    ----------
+    model : Path
+        Directory of the model.
+    data : TrainingArrays
+        Stars with labels of the new release; its split is not looked at. Their ids in the release
+        that the model learnt from are in ``old_source_id`` of the block, if that is another.
+    facts : mapping
+        What is recorded of the new release beside the model's provenance: at least
+        ``calibrated_release``.
+    out : Path
+        The new model directory, made in one move.
+    say : callable
+        Told which share of the work is done.
+
+    Returns
+    -------
+    str
+        Digest of the new model.
+
+    Raises
+    ------
+    ModelError
+        If the model does not say who taught it, was recalibrated itself, or stars are too few.
+    """
+    estimator = Estimator.load(model)
+    _refuse_unfit(model, estimator)
+    stars = _Stars.of(data, estimator)
+    say = say or _nothing
+    say(0.1)
+    calibrating = stars.calibrating
+    calibration = _ensemble(stars)
+    say(0.4)
+    folds = []
+    for number, fold in enumerate(estimator.folds):
+        folds.append(_corrected(fold, stars.answers(number)))
+        say(0.4 + 0.4 * (number + 1) / len(estimator.folds))
+    known = {**facts, "calibrated_stars": len(calibrating)}
+    _write(model, estimator, calibration, folds, stars, known, out)
+    say(1.0)
+    return Estimator.load(out).digest
+
+
+def _nothing(share: float) -> None:
+    del share
+
+
+def _refuse_unfit(model: Path, estimator: Estimator) -> None:
+    if not (estimator.taught and len(estimator.taught.ids)):
+        raise ModelError(
+            f"The model {model} does not say which stars taught it: these must not calibrate it.",
+            "Take a model of version 0.2 or later, or train one on this release.",
+        )
+    if "parent" in estimator.document.provenance:
+        raise ModelError(
+            f"Sigma of the model {model} was fitted anew already.",
+            "Give the model that it was made from, whose digest is its provenance.parent.",
+        )
+
+
+@dataclass(frozen=True)
+class _Stars:
+    """The stars of a new release, by what they may say of a model."""
+
+    estimator: Estimator
+    calibrating: TrainingArrays
+    measured: TrainingArrays
+    #: Of each fold, those that taught the others.
+    without: list[TrainingArrays]
+    #: Ids in the release that the model learnt from, of the first two.
+    calibrating_ids: Any
+    measured_ids: Any
+
+    @classmethod
+    def of(cls, data: TrainingArrays, estimator: Estimator) -> _Stars:
+        taught, inputs = estimator.taught, estimator.contract.inputs
+        if taught is None:
+            raise RuntimeError("refused before")
+        order = [data.contract.labels.place(name) for name in estimator.contract.labels.names]
+        sample = TrainingArrays(
+            contract=estimator.contract,
+            block=completed(data.block, inputs),
+            labels=data.labels[:, order],
+            label_error=data.label_error[:, order],
+            split=data.split,
+        )
+        ids = np.asarray(data.block.get(OLD_ID, data.block["source_id"]), np.int64)
+        known = taught.find(ids, taught.source_id_release)
+        teaches = (known.split > 0) & (known.split != 1 + Split.TEST)
+        half = uniform_hash(ids, _HALF_KEY) < _MEASURED
+        calibrates, measures = np.flatnonzero(~teaches & ~half), np.flatnonzero(~teaches & half)
+        folds = range(len(estimator.folds))
+        found = cls(
+            estimator,
+            sample.take(calibrates),
+            sample.take(measures),
+            [sample.take(np.flatnonzero(teaches & (known.fold == fold))) for fold in folds],
+            ids[calibrates],
+            ids[measures],
+        )
+        found.refuse_too_few()
+        return found
+
+    def refuse_too_few(self) -> None:
+        if len(self.measured) >= LEAST_MEASURED and len(self.calibrating) >= LEAST_CALIBRATING:
+            return
+        raise ModelError(
+            f"Of this release's stars with labels that did not teach the model,"
+            f" {len(self.calibrating)} can calibrate it and {len(self.measured)} measure it;"
+            f" {LEAST_CALIBRATING} and {LEAST_MEASURED} are the least.",
+            "Give a larger archive or label survey (--labels).",
+        )
+
+    def answers(self, fold: int | None) -> list[tuple[Estimator, TrainingArrays]]:
+        """Return who answers for which stars, to calibrate the ensemble or the model of a fold.
+
+        For the model of a fold no star counts that it will answer for.
+        """
+        folds = self.estimator.folds
+        if fold is None and self.are_enough:
+            return [(self.estimator, self.calibrating)]
+        others = [(one, self.without[k]) for k, one in enumerate(folds) if k != fold]
+        if fold is None:
+            return others
+        strangers = fold_of(self.calibrating_ids, len(folds)) != fold
+        own = self.calibrating.take(np.flatnonzero(strangers))
+        return [(folds[fold], own), *others]
+
+    @property
+    def are_enough(self) -> bool:
+        """Whether those that did not teach calibrate the ensemble alone."""
+        return len(self.calibrating) >= ENOUGH_HELD_BACK or not self.estimator.folds
+
+
+def _ensemble(stars: _Stars) -> Calibration:
+    """Return the calibration of the whole model."""
+    estimator = stars.estimator
+    fitted = _corrected(estimator, stars.answers(None))
+    if stars.are_enough:
+        return fitted
+    # One network is not an ensemble: the level is told by its own answers.
+    shaped = estimator.document.model_copy(update={"calibration": fitted})
+    own = [(estimator.calibrated_as(shaped), stars.calibrating)]
+    return _corrected(own[0][0], own, level_only=True)
+
+
+def _corrected(
+    estimator: Estimator,
+    answers: list[tuple[Estimator, TrainingArrays]],
+    *,
+    level_only: bool = False,
+) -> dict[str, tuple[LabelFactors, ...]]:
+    """Return the calibration of a model, corrected by what these stars say."""
+    before, found = estimator.document.calibration, corrections(answers, level_only=level_only)
+    return {
+        key: tuple(
+            one.corrected(correction)
+            for one, correction in zip(
+                before.get(key, before[ANY_INPUTS]),
+                found.get(key, found[ANY_INPUTS]),
+                strict=True,
+            )
+        )
+        for key in {**before, **found}
+    }
+
+
+def _write(
+    model: Path,
+    estimator: Estimator,
+    calibration: Calibration,
+    folds: Sequence[Calibration],
+    stars: _Stars,
+    facts: Mapping[str, Any],
+    out: Path,
+) -> None:
+    if estimator.taught is None or estimator.document.taught is None:
+        raise RuntimeError("refused before")
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    digests = []
+    for number, (fold, fitted) in enumerate(zip(estimator.folds, folds, strict=True)):
+        name = fold_folder(number)
+        document = _document(fold, fitted, stars.measured, facts, views=False)
+        _copy(model / name, partial / name, document)
+        digests.append(document.digest)
+    taught = estimator.taught.with_calibrators(
+        stars.calibrating_ids, stars.measured_ids, len(folds)
+    ).to_bytes()
+    said = estimator.document.taught.model_copy(
+        update={
+            "stars": Weights(file=TAUGHT_FILE, sha256=hashlib.sha256(taught).hexdigest()),
+            "folds": tuple(digests),
+        }
+    )
+    document = _document(estimator, calibration, stars.measured, facts, views=True, taught=said)
+    _copy(model, partial, document)
+    write_atomically(partial / TAUGHT_FILE, taught)
+    Estimator.load(partial)  # what would be refused later is refused here
+    partial.replace(out)
+
+
+def _document(
+    estimator: Estimator,
+    calibration: Calibration,
+    measured: TrainingArrays,
+    facts: Mapping[str, Any],
+    *,
+    views: bool,
+    **more: Any,
+) -> ModelDocument:
+    """Return the document of a model with another calibration, measured on new stars."""
+    before = estimator.document
+    calibrated = before.model_copy(update={"calibration": dict(calibration)})
+    provenance = {
+        **before.provenance,
+        **facts,
+        "parent": before.digest,
+        "parent_metrics": before.metrics.get("as_observed", {}).get("all", {}),
+    }
+    metrics = measure(estimator.calibrated_as(calibrated), measured, views=views)
+    made = calibrated.model_copy(update={"metrics": metrics, "provenance": provenance, **more})
+    return made.model_copy(update={"digest": made.content_digest()})
+
+
+def _copy(model: Path, folder: Path, document: ModelDocument) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for weights in (*document.weights, document.selection):
+        shutil.copyfile(model / weights.file, folder / weights.file)
+    for number in range(len(document.weights)):
+        log = model / f"member-{number:02d}.training.jsonl"
+        if log.exists():
+            shutil.copyfile(log, folder / log.name)
+    write_atomically(folder / MODEL_JSON, document.to_bytes())
