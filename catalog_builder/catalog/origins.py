@@ -26,6 +26,7 @@ from catalog_builder.model.origin import (
     refuse_other_inputs,
     refuse_other_meaning,
 )
+from catalog_builder.model.population import Population
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Task
 
@@ -47,6 +48,8 @@ class Model:
     contract: Contract
     #: Whether it was trained elsewhere and given to this run.
     given: bool
+    #: A sample of its training archive, if it has one.
+    population: Population | None = None
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -78,8 +81,16 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         warn(f"the model was trained on {of}, this archive is {release.name}")
     if origin.simulated:
         warn("the model was trained on simulated stars")
-    metrics = estimator.document.metrics
-    return Model(path, estimator.digest, metrics, origin, contract, given=True)
+    document = estimator.document
+    return Model(
+        path,
+        estimator.digest,
+        document.metrics,
+        origin,
+        contract,
+        given=True,
+        population=document.population,
+    )
 
 
 def of_same_stars(tasks: Sequence[Task], stars: Sequence[Receipt], *more: Receipt) -> list[Task]:

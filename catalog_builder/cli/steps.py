@@ -22,6 +22,7 @@ from catalog_builder.cli.options import (
     Ranges,
     Release,
     RetryQuarantined,
+    Strict,
     Tls,
     Until,
     Verbose,
@@ -62,6 +63,7 @@ def _step_command(name: str) -> Callable[..., None]:
         print_config: PrintConfig = False,
         retry_quarantined: RetryQuarantined = False,
         accept_lost: AcceptLost = False,
+        strict: Strict = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
@@ -80,6 +82,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 "cluster.tls": tls,
                 "ranges": ranges,
                 "ingest.accept_lost": accept_lost or None,
+                "alarms.strict": strict or None,
             },
         )
         if print_config:

@@ -16,11 +16,9 @@ from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.places import colours_of
 from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
 from catalog_builder.features.store import Block
-from catalog_builder.flags.bits import compute_flags
-from catalog_builder.flags.predicates import FlagContext
-from catalog_builder.flags.tiers import quality_tier
 from catalog_builder.ground.errors import ConfigError, ModelError
 from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.model.judged import judged
 
 Columns = dict[str, NDArray[Any]]
 
@@ -83,7 +81,7 @@ def catalogue_columns(
         **_map_places(prediction, contract.inputs),
         **_colours(block, contract.inputs),
     }
-    made |= _judged(made, prediction, estimator, schema)
+    made |= judged(made, prediction, estimator, schema)
     # What overflows here is no answer: see `unanswered`.
     with np.errstate(over="ignore", under="ignore"):
         return {
@@ -122,26 +120,6 @@ def _found(made: Mapping[str, NDArray[Any]], name: str, schema: CatalogSchema) -
         )
     # The release has none, and the run has said so.
     return np.full(len(made["source_id"]), np.nan)
-
-
-def _judged(
-    made: Columns, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
-) -> Columns:
-    """Return flags and tier."""
-    contract: Contract = schema.contract
-    context = FlagContext(
-        contract=contract,
-        mean=prediction.mean,
-        inputs_used=prediction.inputs_used,
-        features=made,
-        label_range=estimator.label_range,
-        magnitude_range=estimator.magnitude_range,
-        parallax_range=estimator.parallax_range,
-        distances={name: made[name] for name in distances_of(contract.inputs)},
-    )
-    masks = compute_flags(context, schema.flags)
-    sigma = {label: made[f"e_{label}"] for label in contract.labels.names}
-    return {**masks, "quality_tier": quality_tier(masks, sigma, schema.flags)}
 
 
 def _labels(prediction: Prediction, labels: Labels) -> Columns:

@@ -20,6 +20,7 @@ from catalog_builder.model.calibrate.factors import ANY_INPUTS, LabelFactors
 from catalog_builder.model.files import COPY_AGAIN, read_whole
 from catalog_builder.model.layout3 import LAYOUT_3, from_layout_3
 from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.population import Population
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.scaling import Scaling
 
@@ -119,6 +120,8 @@ class ModelDocument(BaseModel):
         The file of the tests of strangeness.
     taught : Taught, optional
         The stars that taught it; not of a model of version 0.1, nor of one for a fold.
+    population : Population, optional
+        A sample of its training archive; not of a model of version 0.1, nor of one for a fold.
     digest : str
         SHA-256 of all the above.
     """
@@ -143,6 +146,7 @@ class ModelDocument(BaseModel):
     weights: tuple[Weights, ...]
     selection: Weights
     taught: Taught | None = None
+    population: Population | None = None
     digest: str = ""
 
     def content_digest(self) -> str:

@@ -31,6 +31,7 @@ from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
+from catalog_builder.inference.alarm_record import Comparison
 from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
 from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of
@@ -38,7 +39,9 @@ from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
+from catalog_builder.model.population import Population
 from catalog_builder.publish import stage as publishing
+from catalog_builder.run.alarms import compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.damage import DamagedStoreError
@@ -99,6 +102,8 @@ class Pipeline:
         self.given_up: dict[str, str] = {}
         #: How sources were counted in partitions with rows that could not be read.
         self.counts: dict[str, Count] = {}
+        #: The stars against those that the model was made for, as far as the run is.
+        self.compared: Comparison | None = None
         #: Receipts of label surveys that this run learnt from, and of their stars by partition.
         self.taught: list[Receipt] = []
         self.matches: list[Receipt] = []
@@ -223,13 +228,15 @@ class Pipeline:
         for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):
             self.driver.events.warn(remark)
         plan = learning.plan_assemble(
-            training, members, self.contract, settings, context.provenance
+            training, members, self.features, self.contract, settings, context.provenance
         )
         (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
         path = self.workdir.root / made.output
         origin = ModelOrigin.model_validate(context.provenance)
         metrics = made.notes["metrics"]
-        return Model(path, made.output_digest, metrics, origin, self.contract, given=False)
+        population = Population.model_validate(made.notes["population"])
+        digest, contract = made.output_digest, self.contract
+        return Model(path, digest, metrics, origin, contract, given=False, population=population)
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -252,7 +259,11 @@ class Pipeline:
         )
         plugin = ModelPlugin(path, model.digest)
         tasks = origins.of_same_stars(tasks, self.features)
-        return self._step("predict", predicting.STAGE, context, tasks, plugin)
+        for alarm in self.compare().alarms:  # before hours of prediction
+            self.driver.events.warn(alarm.words)
+        predictions = self._step("predict", predicting.STAGE, context, tasks, plugin)
+        self.compare(predictions)
+        return predictions
 
     @functools.cached_property
     def catalogue(self) -> Receipt:
@@ -266,7 +277,11 @@ class Pipeline:
         origin = origins.origin_of_catalogue(self.release, stars, model)
         edition = publishing.edition_of(
             predictions,
-            {**books, **({"counts": counts} if counts else {})},
+            {
+                **books,
+                **({"counts": counts} if counts else {}),
+                **self._alarms(),
+            },
             inputs,
             model.digest,
             self.schema,
@@ -285,6 +300,19 @@ class Pipeline:
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
+
+    def compare(self, predictions: Sequence[Receipt] = ()) -> Comparison:
+        """Compare the stars, and what is predicted of them, with the model's archive."""
+        settings = self.config.alarms
+        found = compare_run(self.model, self.schema, settings, self.features, predictions)
+        self.compared = found
+        return found
+
+    def _alarms(self) -> dict[str, Any]:
+        """Return what a catalogue with alarms is known by beside its rows."""
+        found = self.compared
+        alarms = found.model_dump(mode="json")["alarms"] if found is not None else []
+        return {"alarms": alarms} if alarms else {}
 
     # --- how -------------------------------------------------------------------------------------
 
@@ -370,6 +398,7 @@ class Pipeline:
             "inputs": inputs,
             "metrics": self.model.metrics,
             "accounting": books,
+            "alarms": None if self.compared is None else self.compared.model_dump(mode="json"),
             "incidents": collect_incidents(
                 self.features,
                 self.given_up,
