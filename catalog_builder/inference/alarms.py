@@ -154,6 +154,11 @@ class _Test:
     error: float = 1.0
     remarks: tuple[str, ...] = field(default=())
 
+    def as_remark(self) -> _Test:
+        """Return it as one that is never an alarm."""
+        told = (self.alarm.words,) if self.excess > 0 else ()
+        return _Test(self.alarm, remarks=told)
+
     def is_beyond(self, sigmas: float) -> bool:
         return self.excess > sigmas * self.error
 
@@ -169,7 +174,9 @@ def _of_inputs(
         found = difference(shares, reference)
         if found.stars < settings.min_stars:  # no star has a magnitude, say
             found = difference({"": _total(shares)}, {"": _total(reference)})
-        yield _share_test(name, _share_in_words(name, inputs), found, settings)
+        test = _share_test(name, _share_in_words(name, inputs), found, settings)
+        # More stars with a spectrum than before are what a deeper survey is for.
+        yield test if found.here < found.there else test.as_remark()
     for name, bins in there.values.items():
         axis, mine = axis_of(name, inputs), here.values.get(name, {})
         if axis is None or min(sum(bins.values()), sum(mine.values())) < settings.min_stars:
