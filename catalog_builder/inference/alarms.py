@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from scipy.special import ndtri
 
+from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.population import (
@@ -29,7 +30,13 @@ from catalog_builder.features.population import (
 )
 from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.settings import AlarmSettings
-from catalog_builder.model.population import AnswerCounts, Population
+from catalog_builder.model.population import (
+    ODD,
+    AnswerCounts,
+    Population,
+    not_an_input,
+    odd,
+)
 
 Shares = Mapping[str, tuple[int, int]]
 Bins = Mapping[str, int]
@@ -168,7 +175,8 @@ def _of_inputs(
 ) -> Iterator[_Test]:
     for name, reference in there.shares.items():
         # An input that the release does not have is one that no star has.
-        shares = here.shares.get(name) or {UNKNOWN: (here.stars, 0)}
+        absent = {UNKNOWN: (here.stars, 0)} if name.startswith("has_") else {}
+        shares = here.shares.get(name, absent)
         if not _total(reference)[0] or not _total(shares)[0]:
             continue  # asked of no star: that none has the input is another share
         found = difference(shares, reference)
@@ -195,14 +203,14 @@ def _of_inputs(
 def _of_answers(
     there: AnswerCounts, here: AnswerCounts, schema: CatalogSchema, settings: AlarmSettings
 ) -> Iterator[_Test]:
-    tiers = {tier.name for tier in schema.flags.tiers}
-    names = [bit.name for bit in schema.flags.active if bit.test != "input_used"]
-    for name in (*names, *sorted(tiers)):
+    flags = schema.flags
+    names = {bit.name: f"have the flag {bit.name}" for bit in flags.active if not_an_input(bit)}
+    names |= {tier.name: f"are of the tier {tier.name}" for tier in flags.tiers}
+    names |= {odd(name): f"have {name} above {ODD:g}" for name in distances_of(schema.inputs)}
+    for name, what in names.items():
         found = difference(here.share(name), there.share(name))
-        if found.stars < settings.min_stars:
-            continue
-        what = f"are of the tier {name}" if name in tiers else f"have the flag {name}"
-        yield _share_test(name, what, found, settings, " at the same S/N and magnitude")
+        if found.stars >= settings.min_stars:
+            yield _share_test(name, what, found, settings, " at the same S/N and magnitude")
 
 
 def _share_test(

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.places import colours_of
@@ -70,14 +69,12 @@ def catalogue_columns(
         If the schema has a column that nothing makes and that has no null.
     """
     contract = schema.contract
-    distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
     made = {
         "in_training_sample": np.zeros(len(prediction.mean), dtype=bool),
         "training_split": np.zeros(len(prediction.mean), dtype=np.uint8),
         **block,
         **_labels(prediction, contract.labels),
         **_correlations(prediction, contract.labels),
-        **distances,
         **_map_places(prediction, contract.inputs),
         **_colours(block, contract.inputs),
     }

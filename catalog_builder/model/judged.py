@@ -22,7 +22,7 @@ def judged(
     estimator: Estimator,
     schema: CatalogSchema,
 ) -> dict[str, NDArray[Any]]:
-    """Return the masks of the flags and ``quality_tier`` of n stars.
+    """Return the masks of the flags, ``quality_tier`` and the distances of n stars.
 
     Parameters
     ----------
@@ -36,6 +36,7 @@ def judged(
         Bits and tiers; its labels and inputs are those of the model.
     """
     contract = schema.contract
+    distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
     context = FlagContext(
         contract=contract,
         mean=prediction.mean,
@@ -44,8 +45,8 @@ def judged(
         label_range=estimator.label_range,
         magnitude_range=estimator.magnitude_range,
         parallax_range=estimator.parallax_range,
-        distances=dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True)),
+        distances=distances,
     )
     masks = compute_flags(context, schema.flags)
     sigma = dict(zip(contract.labels.names, prediction.sigma.T, strict=True))
-    return {**masks, "quality_tier": quality_tier(masks, sigma, schema.flags)}
+    return {**masks, **distances, "quality_tier": quality_tier(masks, sigma, schema.flags)}

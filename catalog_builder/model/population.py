@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.flags import FlagBit
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.population import (
     NOTE,
@@ -31,6 +33,21 @@ _MOST_STRATA: Final = 4000
 _MOST_ANSWERS: Final = 400
 
 
+#: A distance from the training stars, in units of its limit, that few ordinary stars have; all of
+#: them have it together before many are beyond the limit.
+ODD: Final = 0.5
+
+
+def odd(distance: str) -> str:
+    """Return by what name stars of a distance above `ODD` are counted."""
+    return f"{distance}_odd"
+
+
+def not_an_input(bit: FlagBit) -> bool:
+    """Tell whether a flag is counted: which inputs were used is what regimes are made of."""
+    return bit.test != "input_used"
+
+
 class AnswerCounts(BaseModel):
     """What a model says of some stars.
 
@@ -38,7 +55,8 @@ class AnswerCounts(BaseModel):
     ----------
     strata : dict of str to dict of str to int
         By regime (`Answers.regimes`): the number of its stars (``stars``), and of those with each
-        flag and each tier, by name. What no star has is left out.
+        flag, of each tier and with each distance above `ODD`, by name. What no star has is not
+        there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,7 +122,7 @@ class Answers:
         self._strata: dict[str, Counter[str]] = defaultdict(Counter)
 
     def add(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take rows: flags, tier, S/N of spectra of lines and the magnitude."""
+        """Take rows: flags, tier, distances, S/N of spectra of lines and the magnitude."""
         regimes = self.regimes(columns)
         names, where = np.unique(regimes, return_inverse=True)
         has = dict(self._said(columns))
@@ -118,12 +136,14 @@ class Answers:
 
     def _said(self, columns: Mapping[str, NDArray[Any]]) -> Iterable[tuple[str, NDArray[Any]]]:
         flags = self._schema.flags
-        # Which inputs were used is what the regimes are made of.
         for bit in flags.active:
-            if bit.test != "input_used":
+            if not_an_input(bit):
                 yield bit.name, flags.test(columns, bit.name)
         for tier in flags.tiers:
             yield tier.name, columns["quality_tier"] == tier.tier
+        for name in distances_of(self._schema.inputs):
+            if name in columns:
+                yield odd(name), columns[name] > ODD
 
     def regimes(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.str_]:
         """Return in which regime each star is.

@@ -63,8 +63,8 @@ class Trap:
 
 def spectra(table: Table, column: str) -> np.ndarray:
     """Return a column of arrays as numbers."""
-    cells = [np.fromstring(cell.strip("[]()"), sep=",") for cell in table[column]]
-    return np.array(cells)
+    cells = [cell.strip("[]()").replace("null", "nan").split(",") for cell in table[column]]
+    return np.array(cells, dtype=np.float64)
 
 
 def put(table: Table, column: str, values: np.ndarray) -> None:
@@ -85,7 +85,7 @@ def null(*names: str) -> Rows:
 
 def rename(name: str, other: str) -> Rows:
     def edit(table: Table, rng: np.random.Generator) -> None:
-        table.rename(columns={name: other}, inplace=True)
+        table[other] = table.pop(name)
 
     return edit
 
@@ -260,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bad += bool(found.alarms)
             print(f"clean sky {seed}: {' '.join(found.lines())}", flush=True)
         sky = folder / "sky"
-        simulate("dr3", STARS, FIRST_SEED - 1, sky)
+        simulate("dr3", STARS, FIRST_SEED - 1, sky, clean=True)
         for number, trap in enumerate(chosen.traps):
             spoilt = folder / f"trap-{number}"
             described = spoil(TRAPS[trap], sky, spoilt, number)
