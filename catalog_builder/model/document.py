@@ -110,18 +110,16 @@ class ModelDocument(BaseModel):
         Factors on sigma per label, for every subset of the inputs.
     training_digest, source_id_digest : str
         SHA-256 of the training arrays, and of the fit stars' source ids in order.
-    metrics : dict
-        Measured on the test stars.
-    provenance : dict
-        Given by the caller.
+    metrics, provenance : dict
+        Measured on the test stars; given by the caller.
     weights : tuple of Weights
         The members' files.
     selection : Weights
         The file of the tests of strangeness.
     taught : Taught, optional
-        The stars that taught it; not of a model of version 0.1, nor of one for a fold.
+        The stars that taught it.
     population : Population, optional
-        A sample of its training archive; not of a model of version 0.1, nor of one for a fold.
+        A sample of its training archive; neither is of a model of version 0.1, or for a fold.
     digest : str
         SHA-256 of all the above.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from catalog_builder.catalog.origins import Model
 from catalog_builder.contract.schema import CatalogSchema
@@ -39,6 +40,12 @@ def compare_run(
     answers = answers_of(predictions) if predictions else None
     seen = inputs_of(features)
     return compare(model.population, model.contract.inputs, seen, answers, schema, settings)
+
+
+def alarms_of(found: Comparison | None) -> dict[str, Any]:
+    """Return what a catalogue with alarms is known by beside its rows; nothing without any."""
+    alarms = found.model_dump(mode="json")["alarms"] if found is not None else []
+    return {"alarms": alarms} if alarms else {}
 
 
 def refuse_alarms(found: Comparison | None, sealed: Path | None) -> None:

@@ -41,7 +41,7 @@ from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.model.population import Population
 from catalog_builder.publish import stage as publishing
-from catalog_builder.run.alarms import compare_run
+from catalog_builder.run.alarms import alarms_of, compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.damage import DamagedStoreError
@@ -280,7 +280,7 @@ class Pipeline:
             {
                 **books,
                 **({"counts": counts} if counts else {}),
-                **self._alarms(),
+                **alarms_of(self.compared),
             },
             inputs,
             model.digest,
@@ -307,12 +307,6 @@ class Pipeline:
         found = compare_run(self.model, self.schema, settings, self.features, predictions)
         self.compared = found
         return found
-
-    def _alarms(self) -> dict[str, Any]:
-        """Return what a catalogue with alarms is known by beside its rows."""
-        found = self.compared
-        alarms = found.model_dump(mode="json")["alarms"] if found is not None else []
-        return {"alarms": alarms} if alarms else {}
 
     # --- how -------------------------------------------------------------------------------------
 
