@@ -138,7 +138,7 @@ def compare(
         return Comparison(stars=seen.stars, not_compared=few)
     tests = [
         *_of_inputs(population.inputs, seen, inputs, settings),
-        *(_of_answers(population.answers, answers, schema, settings) if answers else ()),
+        *(_of_answers(population, answers, schema, settings) if answers else ()),
     ]
     # So many that one of all of them is beyond by chance in one of so many runs.
     sigmas = float(-ndtri(settings.false_alarm_rate / (2 * max(1, len(tests)))))
@@ -201,9 +201,9 @@ def _of_inputs(
 
 
 def _of_answers(
-    there: AnswerCounts, here: AnswerCounts, schema: CatalogSchema, settings: AlarmSettings
+    population: Population, here: AnswerCounts, schema: CatalogSchema, settings: AlarmSettings
 ) -> Iterator[_Test]:
-    flags = schema.flags
+    there, flags = population.answers_like(here), schema.flags
     names = {bit.name: f"have the flag {bit.name}" for bit in flags.active if not_an_input(bit)}
     names |= {tier.name: f"are of the tier {tier.name}" for tier in flags.tiers}
     names |= {odd(name): f"have {name} above {ODD:g}" for name in distances_of(schema.inputs)}

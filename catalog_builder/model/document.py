@@ -121,7 +121,7 @@ class ModelDocument(BaseModel):
     population : Population, optional
         A sample of its training archive; neither is of a model of version 0.1, or for a fold.
     digest : str
-        SHA-256 of all the above.
+        Of all the above.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

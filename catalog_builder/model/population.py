@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagBit
-from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.schema import TRAINING, CatalogSchema
 from catalog_builder.features.population import (
     NOTE,
     UNKNOWN,
@@ -71,6 +71,13 @@ class AnswerCounts(BaseModel):
         """How many stars."""
         return sum(counts.get(ALL, 0) for counts in self.strata.values())
 
+    @property
+    def taught(self) -> float:
+        """Which share of them taught the model."""
+        return sum(counts.get(TRAINING[0], 0) for counts in self.strata.values()) / (
+            self.stars or 1
+        )
+
     def share(self, name: str) -> dict[str, tuple[int, int]]:
         """Return all stars, and those with a flag or of a tier, by regime."""
         return {
@@ -98,7 +105,10 @@ class Population(BaseModel):
     inputs : InputCounts
         What those of the sample have.
     answers : AnswerCounts
-        What the model says of them; of a star that taught, the one of its fold that did not see it.
+        What the model says of them, as of stars that it never met.
+    own : AnswerCounts
+        The same as in a catalogue of that archive: of a star that taught, by the model of its fold.
+        That has fewer networks, and is less sure of itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -106,6 +116,14 @@ class Population(BaseModel):
     archive: Stars
     inputs: InputCounts
     answers: AnswerCounts
+    own: AnswerCounts
+
+    def answers_like(self, here: AnswerCounts) -> AnswerCounts:
+        """Return the counts that a run is to be compared with.
+
+        Its own where as many of its stars taught, as in the run that trained the model.
+        """
+        return self.own if here.taught > 0.5 * self.own.taught else self.answers
 
 
 class Answers:
@@ -144,6 +162,8 @@ class Answers:
         for name in distances_of(self._schema.inputs):
             if name in columns:
                 yield odd(name), columns[name] > ODD
+        if TRAINING[0] in columns:
+            yield TRAINING[0], columns[TRAINING[0]]
 
     def regimes(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.str_]:
         """Return in which regime each star is.

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.schema import TRAINING, CatalogSchema
 from catalog_builder.features.population import InputCollector
 from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.model.estimator import Estimator
@@ -63,7 +63,8 @@ def measure(estimator: Estimator, archive: TrainingArchive) -> Population:
     """
     schema = CatalogSchema.of(estimator.contract)
     inputs = estimator.contract.inputs
-    collector, answers = InputCollector(inputs), Answers(schema)
+    collector, answers, own = InputCollector(inputs), Answers(schema), Answers(schema)
+    size = estimator.document.settings.validation_batch_size
     share = min(1.0, SAMPLE_STARS / max(1, archive.stars))
     for store in archive.stores:
         for read in _sample(store, share):
@@ -73,10 +74,17 @@ def measure(estimator: Estimator, archive: TrainingArchive) -> Population:
                 arrays = [key for key in _arrays(name) if key in block]
                 collector.add_spectra(name, {key: block[key][has] for key in arrays})
             collector.add_sources(block)
-            for who, own in _who_answers(estimator, block, archive.release):
-                size = estimator.document.settings.validation_batch_size
-                answers.add({**own, **judged(own, who.predict(own, size), who, schema)})
-    return Population(archive=archive.stars, inputs=collector.counts(), answers=answers.counts())
+            said = judged(block, estimator.predict(block, size), estimator, schema)
+            answers.add({**block, **said})
+            for who, some in _who_answers(estimator, block, archive.release):
+                known = {**some, TRAINING[0]: np.full(len(some["source_id"]), who is not estimator)}
+                own.add({**known, **judged(some, who.predict(some, size), who, schema)})
+    return Population(
+        archive=archive.stars,
+        inputs=collector.counts(),
+        answers=answers.counts(),
+        own=own.counts(),
+    )
 
 
 def _arrays(name: str) -> tuple[str, ...]:

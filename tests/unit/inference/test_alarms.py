@@ -69,7 +69,8 @@ def said(block, rate=0.3, seed=9):
 
 def population(count=4000, **changed):
     block = stars(count, 1, **changed)
-    return Population(archive=10 * count, inputs=seen(block), answers=said(block))
+    answers = said(block)
+    return Population(archive=10 * count, inputs=seen(block), answers=answers, own=answers)
 
 
 def alarms(block, reference=None, rate=0.3):
