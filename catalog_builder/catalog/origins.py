@@ -26,6 +26,7 @@ from catalog_builder.model.origin import (
     refuse_other_inputs,
     refuse_other_meaning,
 )
+from catalog_builder.model.population import Population
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Task
 
@@ -54,6 +55,9 @@ class Model:
     def made_for(self) -> str | None:
         """The release whose stars its sigma was fitted on."""
         return self.origin.made_for
+
+    #: A sample of its training archive, if it has one.
+    population: Population | None = None
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -88,7 +92,14 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
     document = estimator.document
     taught = None if document.taught is None else document.taught.source_id_release or None
     return Model(
-        path, document.digest, document.metrics, origin, contract, given=True, taught_release=taught
+        path,
+        estimator.digest,
+        document.metrics,
+        origin,
+        contract,
+        given=True,
+        taught_release=taught,
+        population=document.population,
     )
 
 

@@ -19,6 +19,7 @@ from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.features.counts import Count
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.inference.alarm_record import Comparison
 
 # What `seal` finds out by itself; the rest is told to it.
 SEALED_FIELDS: Final = frozenset(
@@ -29,6 +30,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
+    "alarms",
 )
 #: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
 _OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
@@ -249,6 +251,8 @@ class ReleaseRecord(BaseModel):
         Requested, published and rejected sources.
     incidents : Incidents, optional
         What was wrong with the input.
+    alarms : Comparison, optional
+        Whether the stars are as those that the model was made for. Not in records of version 0.1.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
     seal : str
@@ -280,6 +284,7 @@ class ReleaseRecord(BaseModel):
     unverified: Literal[True] | None = None
     accounting: Accounting
     incidents: Incidents | None = None
+    alarms: Comparison | None = None
     acknowledgements: tuple[str, ...] = ()
     seal: str = ""
 

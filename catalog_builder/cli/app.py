@@ -17,7 +17,8 @@ app = typer.Typer(
     ),
     epilog=(
         "Exit codes: 0 done, 2 usage, 3 a setting, 4 archive or labels, 5 workdir, 6 cluster,"
-        " 7 model, 8 catalogue, 9 memory or disk, 1 a defect of the program, 130 interrupted."
+        " 7 model, 8 catalogue, 9 memory or disk, 10 an alarm (--strict), 1 a defect of the"
+        " program, 130 interrupted."
     ),
     no_args_is_help=True,
     add_completion=False,

@@ -107,6 +107,12 @@ AcceptLost = Annotated[
         "--accept-lost", help="Seal although it is unknown how many sources some partition lost."
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="End with exit code 10 if the stars are far from the model's archive."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print details.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]

@@ -23,6 +23,7 @@ from catalog_builder.cli.options import (
     Recalibrate,
     Release,
     RetryQuarantined,
+    Strict,
     Tls,
     Until,
     UnverifiedModel,
@@ -66,6 +67,7 @@ def _step_command(name: str) -> Callable[..., None]:
         print_config: PrintConfig = False,
         retry_quarantined: RetryQuarantined = False,
         accept_lost: AcceptLost = False,
+        strict: Strict = False,
         quiet: Quiet = False,
         verbose: Verbose = False,
     ) -> None:
@@ -86,6 +88,7 @@ def _step_command(name: str) -> Callable[..., None]:
                 "cluster.tls": tls,
                 "ranges": ranges,
                 "ingest.accept_lost": accept_lost or None,
+                "alarms.strict": strict or None,
             },
         )
         if print_config:

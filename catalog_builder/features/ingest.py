@@ -27,6 +27,7 @@ from catalog_builder.archive.tables import TableName
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.faint import faint_sources
 from catalog_builder.features.ledger import Ids, Ledger, unique
+from catalog_builder.features.population import NOTE, InputCollector
 from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
 from catalog_builder.features.settings import IngestSettings
@@ -101,6 +102,7 @@ class _PartitionIngest:
         )
         self.inputs = release.inputs
         self.writer = FeatureWriter(out, settings.store_chunk_rows, self.inputs)
+        self.population = InputCollector(self.inputs)
         self.spectra = {name: SpectraOfSources(_NO_IDS, {}) for name in release.spectra}
         self.faint: dict[str, Ids] = {}
 
@@ -145,7 +147,9 @@ class _PartitionIngest:
         made = convert(reading, columns, self.settings)
         for reason, wrong in made.reasons.items():
             self.ledger.reject(reading.product.table, reason, ids[wrong], rows[wrong])
-        self.writer.append(reading.name, _select(made.rows, made.usable))
+        spectra = _select(made.rows, made.usable)
+        self.writer.append(reading.name, spectra)
+        self.population.add_spectra(reading.name, spectra)
         scalars = self.spectra[reading.name].scalars
         for name, values in made.scalars.items():
             scalars.setdefault(name, []).append(values[made.usable])
@@ -219,6 +223,8 @@ class _PartitionIngest:
         requested, rejected_rows = self.ledger.requested, self.ledger.rejected_rows()
         digest = self.writer.finish(sources, rejected_rows)
         notes = self.ledger.notes()
+        self.population.add_sources(sources)
+        notes[NOTE] = self.population.counts().model_dump(mode="json")
         notes["with"] = {name: int(sources[f"has_{name}"].sum()) for name in self.inputs.names}
         if self.release.has_fallback:
             notes["parallax_fallback"] = int(sources["parallax_fallback"].sum())

@@ -76,3 +76,9 @@ class ResourceError(CatalogBuilderError):
     """The plan does not fit the memory or the disk at hand; refused before work starts."""
 
     exit_code = 9
+
+
+class AlarmError(CatalogBuilderError):
+    """A strict run is done, and its stars are far from those that the model was made for."""
+
+    exit_code = 10

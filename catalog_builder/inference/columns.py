@@ -10,19 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.places import colours_of
 from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
 from catalog_builder.features.store import Block
-from catalog_builder.flags.bits import compute_flags
-from catalog_builder.flags.predicates import FlagContext
-from catalog_builder.flags.tiers import quality_tier
 from catalog_builder.galaxy.columns import galactic_columns
 from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.ground.errors import ConfigError, ModelError
 from catalog_builder.model.ensemble import Estimator, Prediction
+from catalog_builder.model.judged import judged
 
 Columns = dict[str, NDArray[Any]]
 
@@ -80,19 +77,17 @@ def catalogue_columns(
         If the schema has a column that nothing makes and that has no null.
     """
     contract = schema.contract
-    distances = dict(zip(distances_of(contract.inputs), prediction.distances.T, strict=True))
     made = {
         "in_training_sample": np.zeros(len(prediction.mean), dtype=bool),
         "training_split": np.zeros(len(prediction.mean), dtype=np.uint8),
         **block,
         **_labels(prediction, contract.labels),
         **_correlations(prediction, contract.labels),
-        **distances,
         **_map_places(prediction, contract.inputs),
         **_colours(block, contract.inputs),
         **galactic_columns(block, galaxy or GalaxySettings()),
     }
-    made |= _judged(made, prediction, estimator, schema)
+    made |= judged(made, prediction, estimator, schema)
     # What overflows here is no answer: see `unanswered`.
     with np.errstate(over="ignore", under="ignore"):
         return {
@@ -131,26 +126,6 @@ def _found(made: Mapping[str, NDArray[Any]], name: str, schema: CatalogSchema) -
         )
     # The release has none, and the run has said so.
     return np.full(len(made["source_id"]), np.nan)
-
-
-def _judged(
-    made: Columns, prediction: Prediction, estimator: Estimator, schema: CatalogSchema
-) -> Columns:
-    """Return flags and tier."""
-    contract: Contract = schema.contract
-    context = FlagContext(
-        contract=contract,
-        mean=prediction.mean,
-        inputs_used=prediction.inputs_used,
-        features=made,
-        label_range=estimator.label_range,
-        magnitude_range=estimator.magnitude_range,
-        parallax_range=estimator.parallax_range,
-        distances={name: made[name] for name in distances_of(contract.inputs)},
-    )
-    masks = compute_flags(context, schema.flags)
-    sigma = {label: made[f"e_{label}"] for label in contract.labels.names}
-    return {**masks, "quality_tier": quality_tier(masks, sigma, schema.flags)}
 
 
 def _labels(prediction: Prediction, labels: Labels) -> Columns:

@@ -21,6 +21,7 @@ from catalog_builder.inference.columns import (
 from catalog_builder.inference.rows import CHUNK_ROWS, RowWriter
 from catalog_builder.inference.taught import Taught
 from catalog_builder.model.ensemble import Estimator
+from catalog_builder.model.population import AnswerCounts, Answers
 from catalog_builder.training.arrays import completed
 
 #: Stars read at a time, at least one batch: some chunks of the feature store, 40 MB of spectra.
@@ -35,6 +36,7 @@ class PartitionPrediction:
     failed: int
     digest: str
     labelled: dict[str, int]
+    answers: AnswerCounts
 
 
 def predict_partition(
@@ -81,6 +83,7 @@ def predict_partition(
     taught = Taught.of(store, estimator, source_id_release, known)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
+    answers = Answers(schema)
     waiting: list[_Waiting] = []
 
     def write() -> None:
@@ -91,6 +94,7 @@ def predict_partition(
             kept = {name: values[~failed] for name, values in columns.items()}
             for label in labelled:
                 labelled[label] += int(np.isfinite(kept[label]).sum())
+            answers.add(kept)
             writer.write(len(writer), kept)
         waiting.clear()
 
@@ -107,7 +111,8 @@ def predict_partition(
             write()
     write()
     made = len(writer)
-    return PartitionPrediction(made, len(store) - made, writer.finish(), labelled)
+    lost = len(store) - made
+    return PartitionPrediction(made, lost, writer.finish(), labelled, answers.counts())
 
 
 class _Waiting(NamedTuple):

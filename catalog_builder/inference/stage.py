@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.features.population import NOTE
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.inference.settings import PredictSettings
 from catalog_builder.model.stage import ASSEMBLE as ENSEMBLE
@@ -66,7 +67,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
         rejected={PREDICTION_FAILED: made.failed} if made.failed else {},
         output=str(out.relative_to(root)),
         output_digest=made.digest,
-        notes={"labelled": made.labelled},
+        notes={"labelled": made.labelled, NOTE: made.answers.model_dump(mode="json")},
     )
 
 

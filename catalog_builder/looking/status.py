@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.looking.alarms import alarms_in
 from catalog_builder.looking.examples import reject_examples
 from catalog_builder.looking.progress import LastRun, read_last_run
 from catalog_builder.runtime.lock import holder
@@ -124,6 +125,8 @@ class RunStatus:
         By reason, a few rejected rows: source_id, table, row, partition.
     catalogues : list of str
         Sealed catalogues.
+    alarms : dict of str to list of str
+        In what those catalogues are far from what their model was made for.
     """
 
     workdir: str
@@ -134,6 +137,7 @@ class RunStatus:
     stages: list[StageStatus]
     reject_examples: dict[str, list[dict[str, Any]]]
     catalogues: list[str]
+    alarms: dict[str, list[str]]
 
     def to_json(self) -> str:
         """Return everything as JSON."""
@@ -173,6 +177,7 @@ def read_status(root: Path) -> RunStatus:
         stages.append(status)
         if name == "ingest":
             examples = reject_examples(workdir, receipts)
+    catalogues = sorted(str(path.parent) for path in workdir.catalogs.glob("*/[!.]*/RELEASE.json"))
     return RunStatus(
         workdir=str(root),
         driver=driver,
@@ -181,9 +186,8 @@ def read_status(root: Path) -> RunStatus:
         last_error=last.error if driver is None else None,
         stages=stages,
         reject_examples=examples,
-        catalogues=sorted(
-            str(path.parent) for path in workdir.catalogs.glob("*/[!.]*/RELEASE.json")
-        ),
+        catalogues=catalogues,
+        alarms=alarms_in(catalogues),
     )
 
 

@@ -95,4 +95,8 @@ def _end(status: RunStatus) -> Iterator[str]:
         yield f"warning: nothing was finished for {duration(status.stalled_seconds)}"
     if status.last_error:
         yield f"last error: {status.last_error}"
-    yield from [f"catalogue: {path}" for path in status.catalogues] or ["no catalogue yet"]
+    if not status.catalogues:
+        yield "no catalogue yet"
+    for path in status.catalogues:
+        yield f"catalogue: {path}"
+        yield from (f"  ALARM: {words}" for words in status.alarms.get(path, ()))

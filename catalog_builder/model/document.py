@@ -20,6 +20,7 @@ from catalog_builder.model.calibrate.factors import ANY_INPUTS, LabelFactors
 from catalog_builder.model.files import COPY_AGAIN, read_whole
 from catalog_builder.model.layout3 import LAYOUT_3, from_layout_3
 from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.population import Population
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.scaling import Scaling
 
@@ -109,18 +110,18 @@ class ModelDocument(BaseModel):
         Factors on sigma per label, for every subset of the inputs.
     training_digest, source_id_digest : str
         SHA-256 of the training arrays, and of the fit stars' source ids in order.
-    metrics : dict
-        Measured on the test stars.
-    provenance : dict
-        Given by the caller.
+    metrics, provenance : dict
+        Measured on the test stars; given by the caller.
     weights : tuple of Weights
         The members' files.
     selection : Weights
         The file of the tests of strangeness.
     taught : Taught, optional
-        The stars that taught it; not of a model of version 0.1, nor of one for a fold.
+        The stars that taught it.
+    population : Population, optional
+        A sample of its training archive; neither is of a model of version 0.1, or for a fold.
     digest : str
-        SHA-256 of all the above.
+        Of all the above.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -143,6 +144,7 @@ class ModelDocument(BaseModel):
     weights: tuple[Weights, ...]
     selection: Weights
     taught: Taught | None = None
+    population: Population | None = None
     digest: str = ""
 
     def content_digest(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from catalog_builder.model.fit.sample import label_stars, trainable, trained_nam
 from catalog_builder.model.kept_back import Tell, calibrate, hide
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.net.answers import Contradictions
+from catalog_builder.model.population import Population
 from catalog_builder.model.prediction import Prediction
 from catalog_builder.model.select.fit import fit_selection
 from catalog_builder.model.select.selection import Selection
@@ -46,7 +47,7 @@ from catalog_builder.training.design import (
     TrainingArrays,
 )
 
-__all__ = ["Estimator", "Prediction", "assemble", "read_metrics"]
+__all__ = ["Estimator", "Prediction", "assemble"]
 
 #: Shares of the time that the tests of a prediction (and reading) and then the calibration take;
 #: measuring and writing take the rest. Of 22 191 stars: 2.5, 3.2 and 1.1 s of processor time, of
@@ -64,6 +65,7 @@ def assemble(
     tell: Tell | None = None,
     *,
     folds: Sequence[Sequence[Path]] = (),
+    population: Callable[[Estimator], Population] | None = None,
 ) -> str:
     """Calibrate an ensemble, measure it on the test stars, and write its model directory.
 
@@ -87,6 +89,8 @@ def assemble(
     folds : sequence of sequences of Path
         The members of each fold, which `fit_member` trained with what `without_fold` returns. They
         become models of their own, that answer for the fold's stars; without them nobody does.
+    population : callable, optional
+        Has the finished model answer a sample of its training archive, for its document.
 
     Returns
     -------
@@ -120,8 +124,8 @@ def assemble(
         folds=tuple(part.document.digest for part in parts),
     )
     made = whole.sealed(taught=taught)
-    _write(made, {fold_folder(number): part for number, part in enumerate(parts)}, stars, out)
-    return made.document.digest
+    named = {fold_folder(number): part for number, part in enumerate(parts)}
+    return _write(made, named, stars, out, population)
 
 
 @dataclass(frozen=True)
@@ -237,11 +241,6 @@ def _draft(
     )
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
-    """Return the test metrics that a model directory records."""
-    return read_document(path).metrics
-
-
 def _member_weights(file: Path, draft: ModelDocument, scaling: Scaling) -> dict[str, Tensor]:
     settings = draft.settings
     tensors, document = read_tensors(file, 4 * settings.weights(draft.contract))
@@ -302,11 +301,14 @@ def _views(block: Block, estimator: Estimator) -> dict[str, Block]:
     return views
 
 
-def _write(made: _Made, folds: Mapping[str, _Made], stars: bytes, out: Path) -> None:
-    if out.exists() and any(out.iterdir()):
-        if read_document(out).digest == made.document.digest:
-            return
-        raise ModelError(f"{out} holds another model.", "A model is never overwritten: move it.")
+def _write(
+    made: _Made,
+    folds: Mapping[str, _Made],
+    stars: bytes,
+    out: Path,
+    population: Callable[[Estimator], Population] | None,
+) -> str:
+    """Write a model directory, in one move; return the digest of the model."""
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -316,8 +318,20 @@ def _write(made: _Made, folds: Mapping[str, _Made], stars: bytes, out: Path) -> 
     write_atomically(partial / TAUGHT_FILE, stars)
     made.write(partial)
     # What would be refused later is refused here, where it can still be trained again.
-    Estimator.load(partial)
-    partial.replace(out)
+    loaded = Estimator.load(partial)
+    if population is not None:
+        made = made.sealed(population=population(loaded))
+        write_atomically(partial / MODEL_JSON, made.document.to_bytes())
+        read_document(partial)
+    if out.exists() and any(out.iterdir()):
+        if read_document(out).digest != made.document.digest:
+            raise ModelError(
+                f"{out} holds another model.", "A model is never overwritten: move it."
+            )
+        shutil.rmtree(partial)
+    else:
+        partial.replace(out)
+    return made.document.digest
 
 
 def _range(values: NDArray[Any]) -> tuple[float, float] | None:

@@ -23,6 +23,8 @@ from catalog_builder.runtime.tasks import Outcome, Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training.shapes import learnt_from
 
+#: Feature stores that the sample of the archive is drawn from at most, spread over the sky.
+_SAMPLED = 200
 #: A member's log, one line for each epoch (``model.fit`` writes it, and takes seconds to import).
 LOG = "training.jsonl"
 
@@ -103,13 +105,18 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
 
 
 def _assemble(context: TrainContext, task: Task) -> Outcome:
-    from catalog_builder.model.ensemble import assemble, read_metrics
+    from catalog_builder.model.document import read_document
+    from catalog_builder.model.ensemble import assemble
+    from catalog_builder.model.reference import TrainingArchive, measure
     from catalog_builder.training.store import load_training
 
     root = context.workdir.root
     data, scaling = load_training(root / task.payload["training"], context.contract)
     out = context.workdir.new_output("models", "model", suffix="")
     members = [root / member for member in task.payload["members"]]
+    stores, stars = task.payload["archive"]
+    release = str(context.provenance.get("release") or "")
+    archive = TrainingArchive([root / store for store in stores], stars, release)
     digest = assemble(
         members,
         data,
@@ -119,18 +126,23 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
         out,
         lambda share: tell(context.workdir, task.stage, task.name, share),
         folds=[[root / member for member in fold] for fold in task.payload["folds"]],
+        population=lambda estimator: measure(estimator, archive),
     )
+    document = read_document(out)
     return Outcome(
         rows_in=len(data),
         rows_out=len(data),
         output=str(out.relative_to(root)),
         output_digest=digest,
-        notes={"metrics": read_metrics(out)},
+        notes={
+            "metrics": document.metrics,
+            "population": document.model_dump(mode="json")["population"],
+        },
     )
 
 
 MEMBER = Stage("train", version=7, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=18, work=_assemble, part=_assembled, keeps_previous=True)
+ASSEMBLE = Stage("model", version=19, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 
@@ -176,15 +188,21 @@ def plan_members(
 def plan_assemble(
     training: Receipt,
     members: Sequence[Receipt],
+    features: Sequence[Receipt],
     contract: Contract,
     settings: ModelSettings,
     provenance: Mapping[str, Any],
 ) -> list[Task]:
-    """Return the one task that makes the model directory, of the members of `plan_members`."""
+    """Return the one task that makes the model directory, of the members of `plan_members`.
+
+    Of the archive's features a sample is answered by the finished model.
+    """
+    sampled = _spread(features)
     key = {
         "version": ASSEMBLE.version,
         "training": training.output_digest,
         "members": [member.output_digest for member in members],
+        "archive": [receipt.output_digest for receipt in sampled],
         "contract": in_order(contract.model_dump(mode="json")),
         "settings": settings.model_dump(mode="json"),
         "provenance": dict(provenance),
@@ -194,12 +212,17 @@ def plan_assemble(
     payload = {
         "training": training.output,
         "members": whole,
+        "archive": (
+            [receipt.output for receipt in sampled],
+            sum(receipt.rows_out for receipt in sampled),
+        ),
         "folds": [
             rest[start : start + settings.fold_members]
             for start in range(0, len(rest), settings.fold_members)
         ],
     }
-    needs = _needs(training, *members)
+    stores = (Need(receipt.stage, receipt.task) for receipt in sampled)
+    needs = (*_needs(training, *members), *stores)
     return [Task(ASSEMBLE.name, ENSEMBLE_TASK, digest_json(key), payload, needs)]
 
 
@@ -211,6 +234,13 @@ def remarks(members: Sequence[Receipt], *, offers_gpu: bool) -> list[str]:
         *(["training ran on a CPU (gpu_fallback): no GPU came or worked"] if fell_back else []),
         *(f"{task}: its checkpoint was damaged; it was trained from the start" for task in spoilt),
     ]
+
+
+def _spread(features: Sequence[Receipt]) -> list[Receipt]:
+    """Return some partitions, evenly along the sky's order, if there are many."""
+    if len(features) <= _SAMPLED:
+        return list(features)
+    return [features[number * len(features) // _SAMPLED] for number in range(_SAMPLED)]
 
 
 def _needs(*receipts: Receipt) -> tuple[Need, ...]:

@@ -15,6 +15,7 @@ from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.report import sections
+from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
 from catalog_builder.report.summary import Summary, summarise
 
@@ -49,7 +50,7 @@ def make_report(
         ``version``, ``software``, ``model_digest``, ``config_digest``, ``inputs``, ``metrics``
         (as `catalog_builder.model.ensemble` measures them, or the same per label),
         ``accounting``, ``acknowledgements``; and, where they are known, ``simulated``,
-        ``partitions``, ``simulated_partitions``, ``model`` and ``release_digest``.
+        ``partitions``, ``simulated_partitions``, ``model``, ``alarms`` and ``release_digest``.
     schema : CatalogSchema
         That the store was made with.
     target : Path
@@ -107,7 +108,7 @@ def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) ->
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}, {edition}: report</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"{banner}"
+        f"{alarm_banner(record)}{banner}"
         f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, {layout}'
         f" {text(record['release'])}</p>\n"
         f"{sections.headline(summary, record)}\n"

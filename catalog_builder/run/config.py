@@ -20,7 +20,7 @@ from catalog_builder.fetch.settings import FetchSettings
 from catalog_builder.ground.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.ground.settings import Section
-from catalog_builder.inference.settings import PredictSettings
+from catalog_builder.inference.settings import AlarmSettings, PredictSettings
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -77,6 +77,7 @@ class RunConfig(Section):
     training: TrainingSettings = Field(default_factory=TrainingSettings)
     model: ModelSettings = Field(default_factory=ModelSettings)
     predict: PredictSettings = Field(default_factory=PredictSettings)
+    alarms: AlarmSettings = Field(default_factory=AlarmSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)
     demo: DemoSettings = Field(default_factory=DemoSettings)
     publish: PublishSettings = Field(default_factory=PublishSettings)

@@ -32,6 +32,7 @@ from catalog_builder.features.matrices import place_matrices
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
+from catalog_builder.inference.alarm_record import Comparison
 from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
 from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of, contract_of_model
@@ -40,7 +41,9 @@ from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
+from catalog_builder.model.population import Population
 from catalog_builder.publish import stage as publishing
+from catalog_builder.run.alarms import alarms_of, compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.crossing import Crossing
@@ -102,6 +105,8 @@ class Pipeline:
         self.given_up: dict[str, str] = {}
         #: How sources were counted in partitions with rows that could not be read.
         self.counts: dict[str, Count] = {}
+        #: The stars against those that the model was made for, as far as the run is.
+        self.compared: Comparison | None = None
         #: Receipts of label surveys that this run learnt from, and of their stars by partition.
         self.taught: list[Receipt] = []
         self.matches: list[Receipt] = []
@@ -257,13 +262,15 @@ class Pipeline:
         for remark in learning.remarks(members, offers_gpu=self.config.cluster.offers_gpu):
             self.driver.events.warn(remark)
         plan = learning.plan_assemble(
-            training, members, self.contract, settings, context.provenance
+            training, members, self.features, self.contract, settings, context.provenance
         )
         (made,) = step(learning.ASSEMBLE, context, origins.of_any_stars(plan, [training]))
         path = self.workdir.root / made.output
         origin = ModelOrigin.model_validate(context.provenance)
         metrics = made.notes["metrics"]
-        return Model(path, made.output_digest, metrics, origin, self.contract, given=False)
+        population = Population.model_validate(made.notes["population"])
+        digest, contract = made.output_digest, self.contract
+        return Model(path, digest, metrics, origin, contract, given=False, population=population)
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -289,7 +296,11 @@ class Pipeline:
         )
         plugin = ModelPlugin(path, model.digest)
         tasks = origins.of_same_stars(tasks, self.features)
-        return self.step("predict", predicting.STAGE, context, tasks, plugin)
+        for alarm in self.compare().alarms:  # before hours of prediction
+            self.driver.events.warn(alarm.words)
+        predictions = self.step("predict", predicting.STAGE, context, tasks, plugin)
+        self.compare(predictions)
+        return predictions
 
     @functools.cached_property
     def measured(self) -> dict[str, Any] | None:
@@ -312,7 +323,11 @@ class Pipeline:
         counts = {name: count.model_dump() for name, count in self.counts.items()}
         edition = publishing.edition_of(
             predictions,
-            {**books, **({"counts": counts} if counts else {})},
+            {
+                **books,
+                **({"counts": counts} if counts else {}),
+                **alarms_of(self.compared),
+            },
             inputs,
             model.digest,
             self.schema,
@@ -331,6 +346,13 @@ class Pipeline:
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed
+
+    def compare(self, predictions: Sequence[Receipt] = ()) -> Comparison:
+        """Compare the stars, and what is predicted of them, with the model's archive."""
+        settings = self.config.alarms
+        found = compare_run(self.model, self.schema, settings, self.features, predictions)
+        self.compared = found
+        return found
 
     # --- how -------------------------------------------------------------------------------------
 
@@ -424,6 +446,7 @@ class Pipeline:
             "inputs": inputs,
             "metrics": self.model.metrics,
             "accounting": books,
+            "alarms": None if self.compared is None else self.compared.model_dump(mode="json"),
             "incidents": collect_incidents(
                 self.features,
                 self.given_up,

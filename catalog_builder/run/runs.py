@@ -20,6 +20,7 @@ from catalog_builder.catalog.origins import (
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.contract.labels import Labels
 from catalog_builder.features.counts import gaps_in_words
+from catalog_builder.run.alarms import refuse_alarms
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.demo import (
     compare_with_truth,
@@ -77,11 +78,17 @@ def run_steps(
                 events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
                 for step in wanted:
                     pipeline.complete(step)
+                if config.model_path is not None and pipeline.compared is None:
+                    pipeline.compare()  # after an ingest for this model
                 echo(closing_lines(pipeline, driver, time.monotonic() - begin))
+                if pipeline.compared is not None:
+                    events.record("compared", said=pipeline.compared.lines())
                 events.record("end", executed=dict(driver.executed), seconds=pipeline.seconds)
                 if demo and "publish" in wanted:
                     sealed = workdir.root / pipeline.catalogue.output
                     compare_with_truth(sealed, Path(pipeline.archive), echo)
+                if config.alarms.strict:
+                    refuse_alarms(pipeline.compared, _sealed(pipeline))
         except BaseException as error:
             events.record_error(error)
             # Workers elsewhere may take a while to hear of it: what they left stays for `clean`.
@@ -143,9 +150,22 @@ def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
     elif "train" in pipeline.wanted:
         lines += _metrics_of(pipeline.model)
         lines.append(f"Model: {pipeline.model.path}")
+    lines += _compared(pipeline)
     spent = ", ".join(f"{step} {taken:.0f} s" for step, taken in pipeline.seconds.items())
     lines.append(f"Time: {spent}; {seconds:.0f} s in all.")
     return "\n".join(lines)
+
+
+def _compared(pipeline: Pipeline) -> list[str]:
+    """Say in what the stars are otherwise than those that the model was made for."""
+    found = pipeline.compared
+    return [] if found is None else found.lines()
+
+
+def _sealed(pipeline: Pipeline) -> Path | None:
+    if "publish" not in pipeline.wanted:
+        return None
+    return pipeline.workdir.root / pipeline.catalogue.output
 
 
 def _marks(pipeline: Pipeline) -> list[str]:

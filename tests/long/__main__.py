@@ -35,6 +35,10 @@ PARTS = {
         ("-m", "tests.long.skies"),
         "clean skies of several seeds, read by astropy table by table, and run with no reject",
     ),
+    "alarms": (
+        ("-m", "tests.long.alarms"),
+        "a model on twenty clean skies of other seeds: no alarm; on spoilt ones: one each",
+    ),
 }
 
 HEAD = """# The long checks

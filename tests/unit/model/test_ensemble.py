@@ -13,7 +13,7 @@ import torch
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.document import read_document
-from catalog_builder.model.ensemble import Estimator, assemble, read_metrics
+from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit.member import fit_member
 from catalog_builder.model.net.packed import PackedLinear, can_pack
 from catalog_builder.model.net.slices import SLICE
@@ -53,11 +53,11 @@ def test_the_same_training_gives_the_same_model(members, sky, scaling, settings,
 
 
 def test_a_model_is_never_overwritten(members, sky, scaling, settings, model):
-    before = read_metrics(model)
+    before = read_document(model).metrics
     assemble(members, sky, scaling, settings, {"survey": "invented"}, model)
     with pytest.raises(ModelError, match="holds another model"):
         assemble(members, sky, scaling, settings, {"survey": "another"}, model)
-    assert read_metrics(model) == before
+    assert read_document(model).metrics == before
 
 
 def test_members_of_another_training_are_refused(members, sky, scaling, settings, tmp_path):

@@ -283,7 +283,7 @@ def test_each_network_is_a_task_and_the_ensemble_comes_first(folded):
     ]
     assert len({task.payload["member"] for task in tasks}) == len({t.key for t in tasks}) == 4
     made = [Receipt(task=task.name, output=task.name, **facts) for task in tasks]
-    (task,) = plan_assemble(training, made, CONTRACT, folded, {})
+    (task,) = plan_assemble(training, made, [], CONTRACT, folded, {})
     assert task.payload["members"] == ["member-00", "member-01"]
     assert task.payload["folds"] == [["fold-00-member-00"], ["fold-01-member-00"]]
     # Those of the ensemble stay as they are whatever becomes of the folds.
