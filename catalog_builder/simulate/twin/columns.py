@@ -82,6 +82,8 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("unreliable_bp", "bool"),
         Column("unreliable_rp", "bool"),
         Column("phot_proc_flag", "int8"),
+        Column("phot_bp_n_blended_transits", "int16"),
+        Column("phot_rp_n_blended_transits", "int16"),
     ),
     "all_source_rvs": (
         *_KEY,
@@ -89,6 +91,9 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("rv_assumed_sb2", "bool"),
         Column("radial_velocity_single", "float32", "km.s**-1"),
         Column("rv_expected_sig_to_noise", "float32"),
+        Column("rv_template_teff", "float32", "K"),
+        Column("rv_template_logg", "float32", "log(cm.s**-2)"),
+        Column("rv_template_fe_h", "float32", "dex"),
         Column("vbroad", "float32", "km.s**-1"),
         Column("grvs_mag", "float32", "mag"),
         Column("rvs_spec_sig_to_noise", "float32"),

@@ -76,12 +76,15 @@ def describe(
         "driving_tables": ["rvs_mean_spectrum", _XP_TABLE],
         "joined_tables": ["all_source_flags"],
         "partition": _partition(older, recipe),
-        "parallax_zero_point": _zero_point(),
+        "parallax_zero_point": _zero_point(draft["parallax_zero_point"]),
         "crosswalks": {older.name: _crosswalk()},
     }
     if recipe.layout == "ranges":
         found["checksums"] = {"file_name": CHECKSUMS, "algorithm": "md5"}
-    found["spectra"] = {"rvs": _rvs(draft["spectra"]["rvs"], recipe), "xp": _xp(sha256)}
+    found["spectra"] = {
+        "rvs": _rvs(draft["spectra"]["rvs"], recipe),
+        "xp": _xp(draft["spectra"].get("xp", {}), sha256),
+    }
     found["tables"] = {name: _table(name, draft, recipe) for name in _described(draft)}
     return found
 
@@ -106,7 +109,9 @@ def _partition(older: ReleaseSpec, recipe: Recipe) -> dict[str, Any]:
     return {"layout": "regions", **rule}
 
 
-def _zero_point() -> dict[str, Any]:
+def _zero_point(draft: dict[str, Any]) -> dict[str, Any]:
+    if "fallback" in draft:
+        return draft
     same = ("phot_g_mean_mag", "nu_eff_used_in_astrometry", "pseudocolour", "ecl_lat")
     inputs = dict(zip(same, same, strict=True))
     return {
@@ -148,8 +153,8 @@ def _rvs(draft: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _xp(sha256: str) -> dict[str, Any]:
-    return {
+def _xp(draft: dict[str, Any], sha256: str) -> dict[str, Any]:
+    return draft | {
         "kind": "low_resolution",
         "title": "XP",
         "products": [

@@ -84,7 +84,11 @@ def _typed(values: Values | None, column: Column, n: int) -> Values:
 
 
 def taken(values: Values, where: NDArray[np.int64], found: NDArray[np.bool_]) -> Values:
-    """Return `values[where]`, null where nothing was found."""
+    """Return `values[where]`, null where nothing was found; there may be no values at all."""
+    if len(values) == 0:
+        nothing = np.zeros((len(where), *values.shape[1:]), values.dtype)
+        is_float = values.dtype.kind == "f"
+        return np.full_like(nothing, np.nan) if is_float else np.ma.array(nothing, mask=True)
     picked = np.ma.asarray(values)[where]
     if picked.dtype.kind == "f":
         filled = np.ma.filled(picked, np.nan)

@@ -89,18 +89,18 @@ def _of_sources(
     """Columns of the stars that the older release does not have, or has otherwise."""
     n, seen = len(star), again.seen
     g, bp, rp = seen.magnitudes.T
-    fitted = np.isfinite(ap["teff_gspspec"].astype(np.float64))
     where, found = _places(star.source_id, ap["source_id"])
-    spec = found & fitted[where]
+    in_spec, in_xp = (
+        np.isfinite(taken(ap[f"teff_{kind}"], where, found)) for kind in ("gspspec", "gspphot")
+    )
     parameters: dict[str, Values] = {}
     for name in ("teff", "logg", "mh"):
         one, other = (taken(ap[f"{name}_{kind}"], where, found) for kind in ("gspspec", "gspphot"))
-        parameters[name] = np.where(spec, one, other)
-    in_xp = found & np.isfinite(taken(ap["teff_gspphot"], where, found).astype(np.float64))
-    origin = np.where(spec, "GSPSPEC", "GSPPHOT")
+        parameters[name] = np.where(in_spec, one, other)
+    origin = np.where(in_spec, "GSPSPEC", "GSPPHOT")
     epochs = np.digitize(-seen.exact_grvs, [-14.0, -12.0]) + 1
     yes, no = np.ones(n, dtype=bool), np.zeros(n, dtype=bool)
-    mask = _masks(draws("masks"), seen)
+    mask, blends = _masks(draws("masks"), seen), draws("blends")
     return (
         parameters
         | place_columns(star.ra, star.dec)
@@ -119,14 +119,20 @@ def _of_sources(
             "unreliable_rp": ~np.isfinite(rp),
             "rv_assumed_sb2": no,
             "radial_velocity_single": radial_velocity(star.l),
-            "ap_origin": np.ma.array(origin, mask=~(spec | in_xp)),
+            # The templates are a coarse grid.
+            "rv_template_teff": 250.0 * np.round(star.teff / 250.0),
+            "rv_template_logg": 0.5 * np.round(star.logg / 0.5),
+            "rv_template_fe_h": 0.25 * np.round(star.fe_h / 0.25),
+            "phot_bp_n_blended_transits": blends.poisson(1.0, n),
+            "phot_rp_n_blended_transits": blends.poisson(1.0, n),
+            "ap_origin": np.ma.array(origin, mask=~(in_spec | in_xp)),
             "in_gaia_source": yes,
             "non_single_star": (mask > 2047).astype(np.int16),
             "has_xp": seen.has_xp,
             "has_rvs": np.where(has_rvs, HAS_RVS, 0),
             "has_epoch_rvs": np.where(has_rvs, epochs, 0),
             "in_ap_xp": in_xp,
-            "in_ap_rvs": spec,
+            "in_ap_rvs": in_spec,
         }
     )
 
