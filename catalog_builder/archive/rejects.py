@@ -33,6 +33,7 @@ class RejectReason(StrEnum):
     TRUNCATED_FILE = "truncated_file"
     FILE_NOT_AS_DESCRIBED = "file_not_as_described"
     NO_POSITIVE_FLUX = "no_positive_flux"
+    BELOW_LEAST_SIG_TO_NOISE = "below_least_sig_to_noise"
 
     @property
     def sentence(self) -> str:
@@ -57,6 +58,9 @@ _SENTENCES: dict[RejectReason, str] = {
     RejectReason.TRUNCATED_FILE: "The file ends before its compressed stream or table is complete.",
     RejectReason.FILE_NOT_AS_DESCRIBED: "The file's header contradicts the release description.",
     RejectReason.NO_POSITIVE_FLUX: "The spectrum's mean flux is not positive: it has no scale.",
+    RejectReason.BELOW_LEAST_SIG_TO_NOISE: (
+        "The spectrum is fainter than least_sig_to_noise of the release description."
+    ),
 }
 
 #: Reasons in the order in which stores and readers keep them as numbers.

@@ -8,7 +8,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from catalog_builder.archive.release_parts import ParallaxZeroPoint, ReleaseParts
+from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.release_parts import ReleaseParts
 from catalog_builder.archive.spectra import (
     CodeRule,
     LineSpectrum,
@@ -17,10 +18,12 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
 )
 from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import load_description
 from catalog_builder.contract.inputs import ColumnName
 from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.units import same_unit
+from catalog_builder.ground.resources import schemas_dir
 
 __all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release"]
 
@@ -92,8 +95,7 @@ class ReleaseSpec(ReleaseParts):
 
     def _columns_by_key(self) -> Iterator[tuple[str, ColumnName]]:
         """Yield the columns of looked-up tables that something uses, and what."""
-        for argument, column in self.parallax_zero_point.inputs.items():
-            yield f"parallax_zero_point.inputs.{argument}", column
+        yield from self.parallax_zero_point.columns_by_key()
         if self.parallax:
             yield from (("parallax: true", column) for column in ("parallax", "parallax_error"))
         for group, bands in self.photometry.items():
@@ -126,6 +128,8 @@ class ReleaseSpec(ReleaseParts):
         """Yield what takes a column for a quantity, the column, and the unit if it matters."""
         if self.parallax:
             yield from (("parallax: true", name, "mas") for name in ("parallax", "parallax_error"))
+        if self.parallax_zero_point.bias is not None:
+            yield "parallax_zero_point.inputs.bias", self.parallax_zero_point.bias, "mas"
         for group, bands in self.photometry.items():
             for band, spec in bands.bands.items():
                 yield f"photometry.{group}.bands.{band}.column", spec.column, "mag"
@@ -199,7 +203,7 @@ class ReleaseSpec(ReleaseParts):
     @model_validator(mode="after")
     def _features_have_names_of_their_own(self) -> Self:
         # Beside the features, what a training store has of its own.
-        made = {"parallax_corrected", "labels", "label_error", "split", "row"}
+        made = {"parallax_corrected", "parallax_fallback", "labels", "label_error", "split", "row"}
         for name, spectrum in self.spectra.items():
             made |= {
                 f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row", "wavelength")
@@ -221,10 +225,13 @@ class ReleaseSpec(ReleaseParts):
         if not isinstance(rule, CodeRule):
             return
         dtype = self.tables[product.table].columns[rule.code].dtype
-        if not dtype.startswith("int"):
+        where = f"tables.{product.table}.columns.{rule.code}.dtype is {dtype}"
+        if dtype == "bool":
+            raise ValueError(f"{where}, but spectra.{name}.normalisation.code is a column of codes")
+        if 0 in rule.values and dtype.startswith("int"):
             raise ValueError(
-                f"tables.{product.table}.columns.{rule.code}.dtype is {dtype}, but"
-                f" spectra.{name}.normalisation.code is a column of integers"
+                f"{where}, in which a null is 0, and spectra.{name}.normalisation.values has 0:"
+                " give float32, in which a null is none of the codes"
             )
 
     def _expect_length(self, table: TableName, column: str, length: int | None) -> None:
@@ -261,4 +268,14 @@ def load_release(name_or_path: str | Path) -> ReleaseSpec:
     ConfigError
         If it is not there or not valid; the message names the key.
     """
-    return load_description(ReleaseSpec, "releases", name_or_path)
+    release = load_description(ReleaseSpec, "releases", name_or_path)
+    given = Path(name_or_path)
+    folder = given.parent if given.suffix else schemas_dir() / "releases"
+    return release.with_matrices(
+        {
+            basis.sha256: folder / basis.path
+            for spectrum in release.spectra.values()
+            for product in spectrum.products
+            if isinstance(basis := product.basis, BasisFile) and not basis.is_remote
+        }
+    )

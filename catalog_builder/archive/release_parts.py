@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, model_validator
+from pydantic import Field, HttpUrl
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.spectra import (
     Announcement,
     LineSpectrum,
+    Product,
     Reading,
     Spectrum,
     scalars_of,
@@ -20,43 +24,9 @@ from catalog_builder.archive.tables import (
     TableSpec,
     TextRule,
 )
+from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
-
-
-class ParallaxZeroPoint(Description):
-    """How the parallax zero point is found; it is subtracted from the parallax.
-
-    Parameters
-    ----------
-    rule : {"lindegren2021", "column", "none"}
-        Lindegren et al. 2021 (A&A 649, A4), a column of the release, or no correction.
-    inputs : dict of str to str
-        The rule's own argument names -> canonical columns of the source table.
-    """
-
-    rule: Literal["lindegren2021", "column", "none"]
-    inputs: dict[str, ColumnName] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_its_inputs(self) -> Self:
-        needed = _ZERO_POINT_INPUTS[self.rule]
-        if set(self.inputs) != needed:
-            raise ValueError(f"rule {self.rule} needs exactly the inputs {sorted(needed)}")
-        return self
-
-
-_ZERO_POINT_INPUTS: dict[str, set[str]] = {
-    "lindegren2021": {
-        "phot_g_mean_mag",
-        "nu_eff_used_in_astrometry",
-        "pseudocolour",
-        "ecl_lat",
-        "astrometric_params_solved",
-    },
-    "column": {"bias"},
-    "none": set(),
-}
 
 
 class DownloadRule(Description):
@@ -120,7 +90,25 @@ class ReleaseParts(Description):
             },
             photometry=self.photometry,
             parallax=self.parallax,
+            parallax_fallback=self.has_fallback,
         )
+
+    @property
+    def has_fallback(self) -> bool:
+        """Whether some parallaxes are corrected by the fallback of the zero point's rule."""
+        return self.parallax and self.parallax_zero_point.fallback is not None
+
+    def with_matrices(self, places: Mapping[str, Path]) -> Self:
+        """Return the release with where its files of matrices lie, by their digests."""
+        if not places:
+            return self
+        spectra = {
+            name: spectrum.model_copy(
+                update={"products": tuple(_placed(each, places) for each in spectrum.products)}
+            )
+            for name, spectrum in self.spectra.items()
+        }
+        return self.model_copy(update={"spectra": spectra})
 
     @property
     def looked_up(self) -> tuple[TableName, ...]:
@@ -177,3 +165,10 @@ class ReleaseParts(Description):
         return (
             f"{name}_sig_to_noise" if self.has_own_noise(name) else self.spectra[name].sig_to_noise
         )
+
+
+def _placed(product: Product, places: Mapping[str, Path]) -> Product:
+    basis = product.basis
+    if not isinstance(basis, BasisFile) or basis.sha256 not in places:
+        return product
+    return product.model_copy(update={"basis": basis.at(places[basis.sha256])})

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.tables import TableName
-from catalog_builder.contract.description import Description
+from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt, to_vacuum
 from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
 from catalog_builder.contract.units import UnitText
@@ -74,8 +75,8 @@ class Product(Description):
         Columns of the samples.
     bands : dict of str to int
         Coefficients of each band.
-    basis : str, optional
-        Name of the matrices, shipped with the program, that make samples of coefficients.
+    basis : str or BasisFile, optional
+        The matrices that make samples of coefficients: a name of those shipped, or a file.
     announced_by : Announcement, optional
         Where the archive says who has a row in the table.
     """
@@ -85,7 +86,7 @@ class Product(Description):
     flux: ColumnName = "flux"
     flux_error: ColumnName = "flux_error"
     bands: dict[ColumnName, PositiveInt] = Field(default_factory=dict)
-    basis: ColumnName | None = None
+    basis: ColumnName | BasisFile | None = None
     announced_by: Announcement | None = None
 
     @model_validator(mode="after")
@@ -124,7 +125,8 @@ class ThresholdRule(Description):
 class CodeRule(Description):
     """How spectra were normalised, told by a code in a column of the spectrum's own table.
 
-    A code that `values` does not have, or none, leaves it unknown.
+    A code that `values` does not have, or none, leaves it unknown. In a column of integers a null
+    is 0: where 0 is a code, the column is of floats.
     """
 
     code: ColumnName
@@ -155,7 +157,7 @@ NormalisationRule = Annotated[
 ]
 
 
-class _Published(Description):
+class _Published(Grown):
     """What spectra of every kind have.
 
     Attributes
@@ -178,7 +180,11 @@ class _Published(Description):
         signal-to-noise ratio.
     low_sig_to_noise : float, optional
         Below it the flag for low S/N is set.
+    least_sig_to_noise : float, optional
+        Spectra below it are not used; of those without S/N nothing is known, and they are.
     """
+
+    added: ClassVar[tuple[str, ...]] = ("least_sig_to_noise",)
 
     title: Words
     products: Annotated[tuple[Product, ...], Field(min_length=1)]
@@ -188,6 +194,7 @@ class _Published(Description):
     resolution: Annotated[float, Field(gt=0)] | None = None
     sig_to_noise: ColumnName | None = None
     low_sig_to_noise: Annotated[float, Field(gt=0)] | None = None
+    least_sig_to_noise: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     def lengths(self, product: Product) -> dict[str, int | None]:
         """Return the length of each column of a product that is read; None for a scalar."""
@@ -286,8 +293,10 @@ class LowResolutionSpectrum(_Published):
 
     @model_validator(mode="after")
     def _can_be_scaled(self) -> Self:
-        if self.low_sig_to_noise is not None and self.sig_to_noise is None:
-            raise ValueError("low_sig_to_noise needs sig_to_noise, the column that it limits")
+        limits = {"low": self.low_sig_to_noise, "least": self.least_sig_to_noise}
+        for name, limit in limits.items():
+            if limit is not None and self.sig_to_noise is None:
+                raise ValueError(f"{name}_sig_to_noise needs sig_to_noise, the column it limits")
         if self.medium != "vacuum":
             raise ValueError("samples of low resolution are taken as they are: give vacuum ones")
         low, high = self.scale_window

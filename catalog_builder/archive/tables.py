@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from catalog_builder.contract.description import Description
+from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.units import UnitText
 
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=80)]
@@ -34,7 +35,7 @@ ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 PositiveInt = Annotated[int, Field(gt=0)]
 
 
-class ColumnSpec(Description):
+class ColumnSpec(Grown):
     """One column: its names in the files, and its type, unit and shape in the program.
 
     Parameters
@@ -50,13 +51,32 @@ class ColumnSpec(Description):
     required : bool
         Whether a file without the column is refused, and for arrays, whether a bad cell rejects
         its row for that table. A bad cell in an optional column becomes null.
+    nulls : tuple of float
+        Numbers that stand for no value, also among the elements of arrays.
     """
+
+    added: ClassVar[tuple[str, ...]] = ("nulls",)
 
     dtype: ScalarType
     names: tuple[str, ...] = ()
     unit: UnitText = ""
     length: PositiveInt | None = None
     required: bool = False
+    nulls: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+
+    @model_validator(mode="after")
+    def _nulls_can_stand_there(self) -> Self:
+        if self.nulls and self.dtype == "bool":
+            raise ValueError("nulls are numbers, and the column is of booleans")
+        for null in self.nulls:
+            if self.dtype.startswith("float"):
+                fits = abs(null) <= float(np.finfo(self.dtype).max)
+            else:
+                limits = np.iinfo(self.dtype)
+                fits = math.floor(null) == null and limits.min <= null <= limits.max
+            if not fits:
+                raise ValueError(f"nulls has {null:g}, which no {self.dtype} is")
+        return self
 
     @model_validator(mode="after")
     def _arrays_are_floats(self) -> Self:
@@ -93,7 +113,8 @@ class TableSpec(Description):
     @model_validator(mode="after")
     def _has_a_usable_key(self) -> Self:
         key = self.columns.get("source_id")
-        if key is None or key.dtype != "int64" or not key.required or key.length is not None:
+        plain = key is not None and key.length is None and not key.nulls
+        if key is None or key.dtype != "int64" or not key.required or not plain:
             raise ValueError(
                 "columns must hold `source_id` as {dtype: int64, required: true}: every table "
                 "is joined by it"
@@ -112,7 +133,7 @@ POSITION: Final = "(position)"
 _DECIMAL_RANGES: Final = r"(?P<start>\d+)-(?P<stop>\d+)"
 
 
-class PartitionRule(Description):
+class PartitionRule(Grown):
     """How files are cut into HEALPix ranges; tables may be cut differently from each other.
 
     Parameters
@@ -137,6 +158,8 @@ class PartitionRule(Description):
         where their ids do not say it.
     """
 
+    added: ClassVar[tuple[str, ...]] = ("layout", "position_column")
+
     layout: Literal["ranges", "regions", "hats", "anywhere"] = "ranges"
     range_pattern: str = _DECIMAL_RANGES
     healpix_level: Annotated[int, Field(ge=0, le=29)]
@@ -144,15 +167,6 @@ class PartitionRule(Description):
     position_level: Annotated[int, Field(ge=0, le=29)]
     position_shift: Annotated[int, Field(ge=0, le=62)]
     position_column: Annotated[str, Field(min_length=1)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Digests of descriptions that were written before there were these keys stay as they are.
-        content: dict[str, Any] = serialize(self)
-        later = {"layout": "ranges", "position_column": None}
-        return {
-            key: value for key, value in content.items() if key not in later or value != later[key]
-        }
 
     @model_validator(mode="after")
     def _pattern_has_its_groups(self) -> Self:
@@ -202,12 +216,25 @@ class PartitionRule(Description):
         return f"{start:0{digits}d}-{stop:0{digits}d}"
 
 
-class TextRule(Description):
-    """Spellings in text files, all compared without regard to case."""
+class TextRule(Grown):
+    """Spellings in text files, all compared without regard to case.
+
+    Those of booleans count in columns of text in FITS and Parquet, too.
+
+    Attributes
+    ----------
+    null_tokens, true_tokens, false_tokens : tuple of str
+        What stands for no value, for true and for false.
+    delimiter : str
+        What parts fields; of blanks, any number does.
+    """
+
+    added: ClassVar[tuple[str, ...]] = ("delimiter",)
 
     null_tokens: tuple[str, ...]
     true_tokens: Annotated[tuple[str, ...], Field(min_length=1)]
     false_tokens: Annotated[tuple[str, ...], Field(min_length=1)]
+    delimiter: Literal[",", ";", "\t", "|", " "] = ","
 
 
 class ChecksumRule(Description):

@@ -11,7 +11,7 @@ from catalog_builder.runtime.receipts import Receipt
 
 
 def collect_incidents(
-    features: Iterable[Receipt],
+    features: Sequence[Receipt],
     given_up: Mapping[str, str],
     archive: str,
     labels: Sequence[Receipt] = (),
@@ -22,7 +22,7 @@ def collect_incidents(
 
     Parameters
     ----------
-    features : iterable of Receipt
+    features : sequence of Receipt
         Of the partitions that were ingested.
     given_up : mapping of str to str
         Partitions that were not, and why.
@@ -46,6 +46,7 @@ def collect_incidents(
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     cells: Counter[str] = Counter()
     absent: Counter[str] = Counter()
+    fallbacks = [n for r in features if (n := r.notes.get("parallax_fallback")) is not None]
     for receipt in features:
         files.update(receipt.notes.get("file_rejects", {}))
         cells.update(receipt.notes.get("cell_nulls", {}))
@@ -59,6 +60,7 @@ def collect_incidents(
         "rows": {table: dict(sorted(counts.items())) for table, counts in sorted(rows.items())},
         "cells": dict(sorted(cells.items())),
         "absent": dict(sorted(absent.items())),
+        "parallax_fallback": sum(fallbacks) if fallbacks else None,
         "labels": _label_books(labels[0], matches) if labels else None,
         "counts": {name: count.model_dump() for name, count in counts.items()} if counts else None,
         "accepted_lost": any(count.is_unknown for count in (counts or {}).values()) or None,

@@ -103,6 +103,9 @@ class Incidents(BaseModel):
         Bad cells that became null, by ``table.column``.
     absent : dict of str to int, optional
         Spectra that the source table announces and no file holds, by table.
+    parallax_fallback : int, optional
+        Stars whose parallax was corrected by the fallback of the release's zero point, for the
+        release gives them none; where it has a fallback.
     labels : LabelBooks, optional
         Of the label survey; none where the model was given.
     counts : dict of str to Count, optional
@@ -118,6 +121,7 @@ class Incidents(BaseModel):
     rows: dict[str, dict[str, int]] = Field(default_factory=dict)
     cells: dict[str, int] = Field(default_factory=dict)
     absent: dict[str, int] | None = None
+    parallax_fallback: int | None = Field(None, ge=0)
     labels: LabelBooks | None = None
     counts: dict[str, Count] | None = None
     accepted_lost: Literal[True] | None = None

@@ -166,9 +166,12 @@ def doctor(
     if archive is not None:
         from catalog_builder.archive.layout import list_partitions
         from catalog_builder.archive.release import load_release
+        from catalog_builder.features.low_resolution import refuse_other_matrices
+        from catalog_builder.features.matrices import place_matrices
         from catalog_builder.inspecting.gate import examine_archive
 
-        spec = load_release(release)
+        spec = place_matrices(load_release(release), archive, None)
+        refuse_other_matrices(spec)
         gate = examine_archive(list_partitions(archive, spec), spec)
         typer.echo(f"archive    {gate.in_words()}")
         gate.refuse()

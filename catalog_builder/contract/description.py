@@ -7,9 +7,15 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from catalog_builder.ground.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.ground.errors import ConfigError
@@ -20,6 +26,27 @@ class Description(BaseModel):
     """Base of every part of a description: immutable, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Grown(Description):
+    """A part of a description to which keys were added after it had been released.
+
+    Attributes
+    ----------
+    added : tuple of str
+        Keys that are not written while they have their default, so that the digests of older
+        descriptions stay theirs.
+    """
+
+    added: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialise(self)
+        for name in self.added:
+            if getattr(self, name) == type(self).model_fields[name].get_default():
+                content.pop(name, None)
+        return content
 
 
 ModelT = TypeVar("ModelT", bound=Description)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import combinations
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from catalog_builder.contract.description import Description
+from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.words import listed
@@ -136,7 +136,7 @@ class BandsInput(Description):
         return 1 + len(self.colours)
 
 
-class Inputs(Description):
+class Inputs(Grown):
     """All inputs, in the order of every array that says which a star has.
 
     Attributes
@@ -147,7 +147,11 @@ class Inputs(Description):
         By name; the first band of the first is what is called the magnitude.
     parallax : bool
         Whether the parallax is an input.
+    parallax_fallback : bool
+        Whether the zero point of some parallaxes is that of a fallback, which a flag says.
     """
+
+    added: ClassVar[tuple[str, ...]] = ("parallax_fallback",)
 
     spectra: Annotated[dict[InputName, SpectrumInput], Field(max_length=_MOST_INPUTS)] = Field(
         default_factory=dict
@@ -156,6 +160,7 @@ class Inputs(Description):
         default_factory=dict
     )
     parallax: bool = True
+    parallax_fallback: bool = False
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:

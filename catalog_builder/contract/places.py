@@ -206,6 +206,11 @@ def _parallax(contract: Contract) -> Iterator[Thing]:
         yield Thing(PARALLAX, {})
 
 
+def _parallax_fallback(contract: Contract) -> Iterator[Thing]:
+    if contract.inputs.parallax and contract.inputs.parallax_fallback:
+        yield Thing(PARALLAX, {})
+
+
 def _digits(contract: Contract) -> Iterator[Thing]:
     return (Thing(one.outside, {"digit.title": one.title}) for one in digits_of(contract))
 
@@ -224,5 +229,6 @@ THINGS: Final[Mapping[str, Callable[[Contract], Iterator[Thing]]]] = {
     "colour": _colours,
     "magnitude": _magnitude,
     "parallax": _parallax,
+    "parallax_fallback": _parallax_fallback,
     "digit": _digits,
 }

@@ -25,6 +25,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import Reading
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.counts import How, how_counted
+from catalog_builder.features.faint import faint_sources
 from catalog_builder.features.ledger import Ids, Ledger, unique
 from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
@@ -101,8 +102,10 @@ class _PartitionIngest:
         self.inputs = release.inputs
         self.writer = FeatureWriter(out, settings.store_chunk_rows, self.inputs)
         self.spectra = {name: SpectraOfSources(_NO_IDS, {}) for name in release.spectra}
+        self.faint: dict[str, Ids] = {}
 
     def run(self) -> IngestResult:
+        self.faint = faint_sources(self.release, self.reader)
         for table, readings in self.release.readings.items():
             if self.reader.has(table):
                 self._read_spectra(table, readings)
@@ -124,6 +127,11 @@ class _PartitionIngest:
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
             for reading in readings:
                 new = first & ~is_among(ids, known[reading.name])
+                faint = new & is_among(ids, self.faint.get(reading.name, _NO_IDS))
+                self.ledger.reject(
+                    table, RejectReason.BELOW_LEAST_SIG_TO_NOISE, ids[faint], rows[faint]
+                )
+                new &= ~faint
                 kept[reading.name].append(self._convert(reading, block, new))
         for name, parts in kept.items():
             self.spectra[name].ids = np.concatenate(parts)
@@ -212,6 +220,8 @@ class _PartitionIngest:
         digest = self.writer.finish(sources, rejected_rows)
         notes = self.ledger.notes()
         notes["with"] = {name: int(sources[f"has_{name}"].sum()) for name in self.inputs.names}
+        if self.release.has_fallback:
+            notes["parallax_fallback"] = int(sources["parallax_fallback"].sum())
         if self.reader.unread:
             notes["counts"] = self._counts()
         return IngestResult(

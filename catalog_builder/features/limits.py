@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.features.counts import counts_of, unknown_in_words
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.stage import table_of
 from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.receipts import Receipt
 
+#: Reasons that the release description asks for.
+_MEANT = frozenset({RejectReason.BELOW_LEAST_SIG_TO_NOISE})
 _LOOK = (
     "`catalog-builder status` lists the reasons. Correct the files and give the same command again,"
     " or raise ingest.max_rejected if they are in order."
@@ -48,7 +51,7 @@ def refuse_bad_input(
     """
     receipts = [*features, *census]
     requested = sum(receipt.rows_in for receipt in receipts)
-    rejected = sum(sum(receipt.rejected.values()) for receipt in receipts)
+    rejected = sum(n for each in receipts for why, n in each.rejected.items() if why not in _MEANT)
     example = _example(features, given_up)
     if requested == 0:
         raise InputError(f"The archive's files gave not one source.{example}", _LOOK)

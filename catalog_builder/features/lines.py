@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ def class_by_threshold(values: NDArray[np.floating], rule: ThresholdRule) -> NDA
     return np.where(np.isfinite(values), known, UNKNOWN).astype(np.uint8)
 
 
-def class_by_code(codes: NDArray[np.integer], rule: CodeRule) -> NDArray[np.uint8]:
+def class_by_code(codes: NDArray[Any], rule: CodeRule) -> NDArray[np.uint8]:
     """Return how spectra were normalised, told by a code; UNKNOWN where the rule has it not."""
     classes = np.full(codes.shape, UNKNOWN, np.uint8)
     for code, normalisation in rule.values.items():

@@ -8,14 +8,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.matrices import BasisFile, name_of
+from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.features.kernels import add_variance, error_products, scale_rows
+from catalog_builder.features.matrices import WAVELENGTH, matrices_of
 from catalog_builder.ground.errors import ConfigError
 
 #: Coefficients (n, k), their errors (n, k) and correlations (n, k(k-1)/2) of one band.
@@ -23,8 +25,6 @@ Coefficients = tuple[NDArray[np.float64], NDArray[np.float32], NDArray[np.float3
 
 #: Spectra whose products of errors stay in the processor's cache.
 _ROWS_AT_ONCE = 256
-#: Of the samples, nm, among the matrices.
-_WAVELENGTH = "wavelength"
 #: Singular values of the variance's operator below this share of the largest are rounding.
 _NOISE = 5e-7
 
@@ -47,7 +47,9 @@ class ScaledSpectra:
     usable: NDArray[np.bool_]
 
 
-def sample_coefficients(bands: Mapping[str, Coefficients], basis: str) -> SampledSpectra:
+def sample_coefficients(
+    bands: Mapping[str, Coefficients], basis: str | BasisFile
+) -> SampledSpectra:
     """Sample spectra given as basis-function coefficients.
 
     Parameters
@@ -55,8 +57,8 @@ def sample_coefficients(bands: Mapping[str, Coefficients], basis: str) -> Sample
     bands : mapping of str to tuple of (coefficients, errors, correlations)
         Shapes (n, k), (n, k) and (n, k(k-1)/2) of each band; the correlations are the strict lower
         triangle row by row. NaN where a band is missing.
-    basis : str
-        Name of the release's matrices in this folder, e.g. ``xp_dr3``.
+    basis : str or BasisFile
+        The release's matrices: a name in this folder, e.g. ``xp_dr3``, or a file.
 
     Returns
     -------
@@ -70,9 +72,9 @@ def sample_coefficients(bands: Mapping[str, Coefficients], basis: str) -> Sample
     ConfigError
         If there are no such matrices.
     """
-    matrices = _matrices(basis)
+    matrices = matrices_of(basis)
     rows = len(next(iter(bands.values()))[0])
-    flux = np.zeros((rows, matrices[_WAVELENGTH].size))
+    flux = np.zeros((rows, matrices[WAVELENGTH].size))
     variance = np.zeros_like(flux)
     for band, (coefficients, errors, correlations) in bands.items():
         form = _quadratic_form(basis, band)
@@ -81,6 +83,19 @@ def sample_coefficients(bands: Mapping[str, Coefficients], basis: str) -> Sample
             _add_variance(errors, correlations, form, variance)
             flux[~np.isfinite(coefficients).all(axis=1)] = np.nan
     return SampledSpectra(flux, np.sqrt(np.maximum(variance, 0)))
+
+
+def refuse_other_matrices(release: ReleaseSpec) -> None:
+    """Refuse a release with coefficients for which there are no fitting matrices.
+
+    Raises
+    ------
+    ConfigError
+        See `refuse_other_basis`.
+    """
+    for name, spectrum in release.spectra.items():
+        if isinstance(spectrum, LowResolutionSpectrum):
+            refuse_other_basis(name, spectrum)
 
 
 def refuse_other_basis(name: str, spectrum: LowResolutionSpectrum) -> None:
@@ -95,19 +110,19 @@ def refuse_other_basis(name: str, spectrum: LowResolutionSpectrum) -> None:
         if product.basis is None:
             continue
         key = f"spectra.{name}.products.{place}"
-        matrices = _matrices(product.basis)
-        sizes = {band: len(matrix) for band, matrix in matrices.items() if band != _WAVELENGTH}
+        called = name_of(product.basis)
+        matrices = matrices_of(product.basis)
+        sizes = {band: len(matrix) for band, matrix in matrices.items() if band != WAVELENGTH}
         if any(sizes.get(band) != count for band, count in product.bands.items()):
             raise ConfigError(
-                f"{key}.bands is {dict(product.bands)}, but the matrices {product.basis} are of"
-                f" {sizes}.",
+                f"{key}.bands is {dict(product.bands)}, but the matrices {called} are of {sizes}.",
                 "Give bands and numbers of coefficients that the matrices have.",
             )
-        samples, grid = matrices[_WAVELENGTH], spectrum.grid.nanometres()
+        samples, grid = matrices[WAVELENGTH], spectrum.grid.nanometres()
         if samples.shape != grid.shape or not np.allclose(samples, grid, rtol=0, atol=1e-6):
             raise ConfigError(
                 f"spectra.{name}.grid has {grid.size} samples from {grid[0]:g} nm on, but the"
-                f" matrices {product.basis} give {samples.size}, from {samples[0]:g} to"
+                f" matrices {called} give {samples.size}, from {samples[0]:g} to"
                 f" {samples[-1]:g} nm.",
                 "Give the grid of the matrices.",
             )
@@ -201,8 +216,8 @@ def _add_variance(
 
 
 @functools.lru_cache(maxsize=8)
-def _quadratic_form(basis: str, band: str) -> _QuadraticForm:
-    whole = _matrices(basis)[band]
+def _quadratic_form(basis: str | BasisFile, band: str) -> _QuadraticForm:
+    whole = matrices_of(basis)[band]
     reached = np.flatnonzero(whole.any(axis=0))
     samples = slice(int(reached[0]), int(reached[-1]) + 1)
     matrix = np.ascontiguousarray(whole[:, samples])
@@ -221,16 +236,3 @@ def _quadratic_form(basis: str, band: str) -> _QuadraticForm:
         right[:kept].astype(np.float32),
         unit,
     )
-
-
-@functools.lru_cache(maxsize=4)
-def _matrices(basis: str) -> dict[str, NDArray[np.float64]]:
-    """Return the matrix of each band, shape (k, samples), and the wavelengths, nm."""
-    source = resources.files("catalog_builder.features") / f"{basis}.npz"
-    if not source.is_file():
-        raise ConfigError(
-            f"There are no matrices {basis!r} in this version of the program.",
-            "Name some that are shipped as `basis` of the product in the release description.",
-        )
-    with source.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive if not name.endswith("_weight")}

@@ -122,6 +122,9 @@ def complete_sources(
     if release.parallax:
         zero = parallax.zero_point(release.parallax_zero_point, made, ids.size)
         made["parallax_corrected"] = made["parallax"] - zero
+        if release.has_fallback:
+            fallen = parallax.by_fallback(release.parallax_zero_point, made, zero)
+            made["parallax_fallback"] = fallen & np.isfinite(made["parallax"])
         made["has_parallax"] = np.isfinite(made["parallax"]) & (made["parallax_error"] > 0)
     for group, bands in release.photometry.items():
         made[f"has_{group}"] = np.all([np.isfinite(made[name]) for name in bands.columns], axis=0)

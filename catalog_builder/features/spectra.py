@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, LowResolutionSpectrum, Reading
 from catalog_builder.features import lines, low_resolution
+from catalog_builder.features.faint import below
 from catalog_builder.features.settings import IngestSettings
 
 Columns = Mapping[str, NDArray[Any]]
@@ -53,8 +54,20 @@ def convert(reading: Reading, columns: Columns, settings: IngestSettings) -> Con
         Coverage limits.
     """
     if isinstance(reading.spectrum, LineSpectrum):
-        return _convert_lines(reading, reading.spectrum, columns, settings)
-    return _convert_low_resolution(reading, reading.spectrum, columns)
+        made = _convert_lines(reading, reading.spectrum, columns, settings)
+    else:
+        made = _convert_low_resolution(reading, reading.spectrum, columns)
+    return _without_faint(reading, made)
+
+
+def _without_faint(reading: Reading, made: Converted) -> Converted:
+    """Leave out spectra whose own S/N is below the least; that of looked-up tables is known."""
+    least = reading.spectrum.least_sig_to_noise
+    if least is None or not reading.own_noise:
+        return made
+    faint = made.usable & below(made.scalars[f"{reading.name}_sig_to_noise"], least)
+    reasons = {**made.reasons, RejectReason.BELOW_LEAST_SIG_TO_NOISE: faint}
+    return replace(made, usable=made.usable & ~faint, reasons=reasons)
 
 
 def _convert_lines(

@@ -9,10 +9,10 @@ from typing import Any
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.marks import is_marked
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.spectra import LowResolutionSpectrum
 from catalog_builder.archive.tables import TableName
 from catalog_builder.features.ingest import ingest_partition
-from catalog_builder.features.low_resolution import refuse_other_basis
+from catalog_builder.features.low_resolution import refuse_other_matrices
+from catalog_builder.features.matrices import inputs_of
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.ground.digests import digest_json, in_order
 from catalog_builder.runtime.receipts import SIMULATED, Receipt
@@ -41,7 +41,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         rows_in=result.rows_in,
         rows_out=result.rows_out,
         rejected=result.rejected,
-        inputs=_inputs(partition),
+        inputs={**_inputs(partition), **inputs_of(context.release)},
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
         notes={**result.notes, **_marks(partition, result.notes["rows_read"])},
@@ -66,7 +66,15 @@ _WORDS: Any = {
     "title": True,
     "credit": True,
     "download": True,
-    "spectra": {"__all__": {"title", "resolution", "low_sig_to_noise"}},
+    "spectra": {
+        "__all__": {
+            "title": True,
+            "resolution": True,
+            "low_sig_to_noise": True,
+            # Matrices are what their digest says.
+            "products": {"__all__": {"basis": {"path"}}},
+        }
+    },
     "photometry": {
         "__all__": {
             "title": True,
@@ -85,9 +93,7 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
     ConfigError
         If the release has coefficients for which the program has no fitting matrices.
     """
-    for name, spectrum in release.spectra.items():
-        if isinstance(spectrum, LowResolutionSpectrum):
-            refuse_other_basis(name, spectrum)
+    refuse_other_matrices(release)
     shared = digest_json(
         {
             "version": STAGE.version,

@@ -86,6 +86,11 @@ def parallax_outside_range(context: FlagContext) -> Bools:
     return _outside(parallax, context.parallax_range)
 
 
+def parallax_fallback(context: FlagContext) -> Bools:
+    """Tell where the parallax's zero point is that of the release's fallback."""
+    return np.asarray(context.features["parallax_fallback"], dtype=bool)
+
+
 def low_sig_to_noise(context: FlagContext, *, spectrum: str, threshold: float) -> Bools:
     """Tell where a spectrum was used and has a known S/N below the threshold."""
     used = input_used(context, modality=spectrum)
@@ -130,6 +135,7 @@ PREDICATES: Final[Mapping[str, Predicate]] = {
         label_outside_range,
         magnitude_outside_range,
         parallax_outside_range,
+        parallax_fallback,
         low_sig_to_noise,
         beyond_limit,
         label_not_available,

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import PARALLAX
@@ -45,7 +46,9 @@ def refuse_lost_predictions(books: Mapping[str, Any], model: Path, limit: float)
     rejected, requested = books["rejected"], books["requested"]
     failed = rejected.get(PREDICTION_FAILED, 0)
     lost = failed + rejected.get(PARTITION_NOT_PREDICTED, 0)
-    together = sum(rejected.values())
+    # Spectra that the release description calls too faint are left out on purpose.
+    meant = rejected.get(RejectReason.BELOW_LEAST_SIG_TO_NOISE, 0)
+    together = sum(rejected.values()) - meant
     if not lost or together <= limit * requested:
         return
     problem = (

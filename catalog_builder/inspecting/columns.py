@@ -52,9 +52,8 @@ class Use:
 def uses(release: ReleaseSpec) -> Iterator[Use]:
     """Yield the columns of looked-up tables that rules use."""
     all_of_them = release.driving_tables
-    zero_point = release.parallax_zero_point
-    for argument, column in zero_point.inputs.items():
-        line, either = f"parallax_zero_point.inputs.{argument}", argument in _EITHER
+    for line, column in release.parallax_zero_point.columns_by_key():
+        either = line.rpartition(".")[2] in _EITHER
         yield Use(line, column, all_of_them, either, "parallax" if release.parallax else None)
     if release.parallax:
         yield Use("parallax", "parallax", all_of_them, beside="parallax_error")
@@ -205,7 +204,10 @@ def _quoted(seen: TableView, names: tuple[str, ...]) -> str:
 
 def _check_zero_point(view: View, release: ReleaseSpec, looked: Looked) -> None:
     """Note if no star has either of the two colours of which the zero point needs one."""
-    inputs = release.parallax_zero_point.inputs
+    rule, line = release.parallax_zero_point, "parallax_zero_point.inputs"
+    inputs = rule.inputs
+    if rule.fallback is not None:
+        line, inputs = "parallax_zero_point.fallback.inputs", rule.fallback.inputs
     either = [inputs[argument] for argument in _EITHER if argument in inputs]
     homes = {release.home_of(column) for column in either}
     seen = view.tables.get(next(iter(homes)) or "") if len(homes) == 1 else None
@@ -218,7 +220,7 @@ def _check_zero_point(view: View, release: ReleaseSpec, looked: Looked) -> None:
     known = [np.isfinite(values) & (values != 0) for values in columns if values is not None]
     if found.size >= LEAST_STARS and known and not np.any(known):
         looked.add(
-            "parallax_zero_point.inputs",
+            line,
             str(next(iter(homes))),
             f"{seen.file.name}: {' and '.join(either)} are null for all of {found.size} stars:"
             " none would have a corrected parallax.",

@@ -74,7 +74,7 @@ def make_draft(
     _draft_text(draft, matches)
     _draft_checksums(draft, matches)
     draft_spectra(draft, by_table, release)
-    draft_rules(draft, release)
+    draft_rules(draft, by_table, release)
     return draft
 
 

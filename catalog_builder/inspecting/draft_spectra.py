@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
-from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.archive.zero_point import LINDEGREN_INPUTS
+from catalog_builder.inspecting.drafting import CHECK, FOUND, NO_DIGEST, Draft, Path
 from catalog_builder.inspecting.match import Match
 from catalog_builder.inspecting.measure import Lines, band_counts, measure_lines
+
+#: What DR3 and DR4 call the same: numbers of parameters, and a mask of bits.
+_SOLVED: Final = "astrometric_params_solved"
+_SOLVED_AS_BITS: Final = "astrometric_params"
 
 
 def draft_spectra(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
@@ -38,10 +44,13 @@ def draft_spectra(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec
             elif product.bands:
                 counts = {**product.bands, **band_counts(match, product)}
                 made["bands"] = counts
+                if isinstance(product.basis, BasisFile):
+                    draft.marks[(*path, "products")] = f"{CHECK}: basis"
                 if counts != dict(product.bands):
-                    made["basis"] = f"xp_{len(counts)}_bands_to_be_made"
+                    sizes = "_".join(str(count) for count in counts.values())
+                    made["basis"] = {"path": f"{name}_{sizes}.npz", "sha256": NO_DIGEST}
                     draft.marks[(*path, "products")] = (
-                        f"{CHECK}: {counts} coefficients, and matrices of these are not shipped"
+                        f"{CHECK}: basis; {counts} coefficients need matrices that are not shipped"
                     )
             else:
                 _draft_samples(draft, name, match, product.flux)
@@ -118,17 +127,12 @@ def _draft_samples(draft: Draft, name: str, match: Match, flux: str) -> None:
     draft.put(("spectra", name, "grid"), made, f"{CHECK}: {profile.length} samples")
 
 
-def draft_rules(draft: Draft, release: ReleaseSpec) -> None:
+def draft_rules(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
     """Take out or change rules whose columns are gone."""
     tables = draft.content["tables"]
     homes = [release.source_table, *draft.content.get("joined_tables", [])]
     columns = {name for table in homes for name in tables[table]["columns"]}
-    zero_point = release.parallax_zero_point
-    if not set(zero_point.inputs.values()) <= columns:
-        gone = sorted(set(zero_point.inputs.values()) - columns)
-        draft.put(
-            ("parallax_zero_point",), {"rule": "none"}, f"{CHECK}: {', '.join(gone)} not found"
-        )
+    _draft_zero_point(draft, release, columns, by_table)
     if release.parallax and not {"parallax", "parallax_error"} <= columns:
         draft.put(("parallax",), False, f"{CHECK}: no parallax found")
     for group, bands in release.photometry.items():
@@ -144,6 +148,40 @@ def draft_rules(draft: Draft, release: ReleaseSpec) -> None:
         if content.get("sig_to_noise") not in {None, *columns, *own}:
             draft.drop(("spectra", name, "sig_to_noise"), "it was not found; samples give one")
         _draft_normalisation(draft, name, content.get("normalisation"), columns | own)
+
+
+def _draft_zero_point(
+    draft: Draft, release: ReleaseSpec, columns: set[str], by_table: dict[str, Match]
+) -> None:
+    """Keep the zero point's rule and its fallback as far as their columns are there."""
+    rule, path = release.parallax_zero_point, ("parallax_zero_point",)
+    gone = sorted(set(rule.inputs.values()) - columns)
+    lost = sorted(set(rule.fallback.inputs.values()) - columns) if rule.fallback else []
+    if gone and rule.fallback is not None and not lost:
+        made = draft.content["parallax_zero_point"]["fallback"]
+        draft.put(path, made, f"{CHECK}: {', '.join(gone)} not found; the fallback is left")
+    elif gone:
+        draft.put(path, {"rule": "none"}, f"{CHECK}: {', '.join(gone)} not found")
+    elif lost:
+        none = {"rule": "none"}
+        draft.put((*path, "fallback"), none, f"{CHECK}: {', '.join(lost)} not found")
+    elif rule.bias is not None and rule.fallback is None:
+        seen = [match.profile(rule.bias) for match in by_table.values()]
+        share = max(
+            (each.nulls / max(1, each.rows) for each in seen if each is not None), default=0
+        )
+        if share > 0:
+            mark = f"{CHECK}: {share:.0%} of {rule.bias} are null"
+            draft.put((*path, "fallback"), _fallback(columns), mark)
+
+
+def _fallback(columns: set[str]) -> dict[str, Any]:
+    """Return the rule for stars without a bias: Lindegren's where its inputs are, else none."""
+    inputs = {name: name for name in sorted(LINDEGREN_INPUTS)}
+    if _SOLVED not in columns:
+        inputs[_SOLVED] = _SOLVED_AS_BITS
+    known = columns.issuperset(inputs.values())
+    return {"rule": "lindegren2021", "inputs": inputs} if known else {"rule": "none"}
 
 
 def _draft_normalisation(

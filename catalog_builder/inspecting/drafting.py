@@ -11,6 +11,8 @@ Path = tuple[Any, ...]
 
 FOUND: Final = "found"
 CHECK: Final = "to be checked"
+#: Of a file that is to be named yet.
+NO_DIGEST: Final = "0" * 64
 
 
 @dataclass

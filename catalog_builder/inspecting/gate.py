@@ -16,6 +16,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.archive.tables import TableName
 from catalog_builder.ground.errors import InputError
+from catalog_builder.inspecting.bias import check_bias
 from catalog_builder.inspecting.columns import check_columns
 from catalog_builder.inspecting.finding import Finding, Looked, common
 from catalog_builder.inspecting.ids import check_ids
@@ -147,6 +148,7 @@ def _each(views: Sequence[View], release: ReleaseSpec, looked: Looked) -> list[F
     for view in views:
         check_columns(view, release, looked)
         check_lengths(view, release, looked)
+        check_bias(view, release, looked)
         check_ids(view, release, looked)
         check_bands(view, release, looked)
     return common([looked.findings])

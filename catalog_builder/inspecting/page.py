@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 from dask.utils import format_bytes
 
+from catalog_builder.archive.matrices import name_of
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.units import same_unit
@@ -220,7 +221,8 @@ def band_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
                 count = counts.get(band)
                 needed = None if count is None else count * (count - 1) // 2
                 values = samples(match, f"{band}_coefficient_correlations")
-                words = f"{count or 'none'}, described (and matrices {product.basis}) {described}"
+                of = name_of(product.basis)
+                words = f"{count or 'none'}, described (and matrices {of}) {described}"
                 if values is not None and values.shape[1] == needed:
                     broken = share_of_broken_matrices(values[:_MATRICES])
                     words += f"; {1 - broken:.0%} of the correlations are positive definite"

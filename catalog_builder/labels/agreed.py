@@ -20,6 +20,15 @@ def contract_of(release: ReleaseSpec, survey: LabelSurvey) -> Contract:
     return Contract(labels=survey.declared, inputs=release.inputs)
 
 
+def contract_of_model(model: Contract, release: ReleaseSpec) -> Contract:
+    """Return the contract of a given model's answers for the stars of a release.
+
+    Labels and inputs are the model's; how parallaxes were corrected is the release's.
+    """
+    how = {"parallax_fallback": release.has_fallback and model.inputs.parallax}
+    return model.model_copy(update={"inputs": model.inputs.model_copy(update=how)})
+
+
 @functools.cache
 def default_contract() -> Contract:
     """Return the contract of `DEFAULT_RELEASE` and `DEFAULT_SURVEY`.

@@ -27,7 +27,7 @@ from catalog_builder.ground.documents import DocumentError, parse_json, read_doc
 from catalog_builder.ground.errors import CatalogBuilderError, ConfigError, InputError, StoreError
 from catalog_builder.inference.rows import read_failed, read_rows
 from catalog_builder.inference.stage import PREDICTION_FAILED
-from catalog_builder.labels.agreed import contract_of, default_schema
+from catalog_builder.labels.agreed import contract_of, contract_of_model, default_schema
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.run.config import RunConfig
@@ -142,7 +142,8 @@ def _schema_of_run(config: RunConfig, release: ReleaseSpec) -> CatalogSchema:
         if config.model_path is None:
             return CatalogSchema.of(contract_of(release, load_survey(config.training.survey)))
         content = parse_json(read_document(Path(config.model_path) / MODEL_JSON))
-        return CatalogSchema.of(Contract.model_validate(content["contract"]))
+        model = Contract.model_validate(content["contract"])
+        return CatalogSchema.of(contract_of_model(model, release))
     except (ConfigError, OSError, DocumentError, ValidationError, LookupError, TypeError):
         # The description or the model is gone, or is of before models said.
         return default_schema()

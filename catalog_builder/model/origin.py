@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Inputs
@@ -116,19 +117,30 @@ def read_origin(provenance: Mapping[str, Any], model: Path) -> ModelOrigin:
 def facts_of(release: ReleaseSpec) -> dict[str, str]:
     """Return what a release's description says of its spectra by key, and digests of the rest."""
     facts: dict[str, str] = {}
-    for name, content in release.model_dump(mode="json").items():
+    for name, content in _said_by(release).items():
         if name in _IN_FULL and content is not None:
             facts.update(_flat(name, content))
         elif isinstance(content, str | float | int) and len(str(content)) <= _SHORT_ENOUGH:
             facts[name] = str(content)
         else:
             facts[name] = f"digest {digest_json(content)[:SHORT]}"
+    for name, spectrum in release.spectra.items():
+        for product in spectrum.products:
+            if isinstance(product.basis, BasisFile):  # behind what is cut off a list of products
+                facts[f"spectra.{name}.{product.table}.basis"] = product.basis.sha256
     return dict(sorted(facts.items()))
 
 
 def description_digest(release: ReleaseSpec) -> str:
     """Return the digest of a release's description."""
-    return digest_json(in_order(release.model_dump(mode="json")))
+    return digest_json(in_order(_said_by(release)))
+
+
+def _said_by(release: ReleaseSpec) -> dict[str, Any]:
+    """Return a description without where its matrices lie: they are what their digest says."""
+    where = {"spectra": {"__all__": {"products": {"__all__": {"basis": {"path"}}}}}}
+    said: dict[str, Any] = release.model_dump(mode="json", exclude=where)
+    return said
 
 
 def differences(origin: ModelOrigin, release: ReleaseSpec) -> dict[str, str]:

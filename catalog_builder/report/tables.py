@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.counts import Count, gaps_in_words
@@ -78,7 +79,23 @@ def accounting(record: Mapping[str, Any]) -> str:
     total = (words, number(requested), percent(requested, requested, 2))
     head = ("Sources", "Number", "Share")
     books = table("Every requested source is a row or a counted reject", head, rows, total=total)
-    return "\n".join([books, *(paragraph(f"Not in these numbers: {gap}") for gap in gaps)])
+    remarks = [paragraph(f"Not in these numbers: {gap}") for gap in gaps]
+    return "\n".join([books, *remarks, *_meant(record)])
+
+
+def _meant(record: Mapping[str, Any]) -> Iterator[str]:
+    """Say what the release description left out, or corrected in another way, on purpose."""
+    incidents = record.get("incidents") or {}
+    for place, reasons in incidents.get("rows", {}).items():
+        if faint := reasons.get(RejectReason.BELOW_LEAST_SIG_TO_NOISE):
+            words = (
+                f" spectra of {place} are fainter than the least S/N that the release description"
+                " asks for, and were not used."
+            )
+            yield paragraph(number(faint), words)
+    if (fallen := incidents.get("parallax_fallback")) is not None:
+        words = "The release gives no zero point for some parallaxes; those of the fallback rule: "
+        yield paragraph(words, number(fallen), ".")
 
 
 def _counts(record: Mapping[str, Any]) -> dict[str, Count]:

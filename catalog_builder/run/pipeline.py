@@ -28,12 +28,13 @@ from catalog_builder.features import census as counting
 from catalog_builder.features import stage as ingesting
 from catalog_builder.features.counts import Count, counts_of, gaps_in_words
 from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
+from catalog_builder.features.matrices import place_matrices
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
 from catalog_builder.inspecting.gate import GateReport, pass_gate
-from catalog_builder.labels.agreed import contract_of
+from catalog_builder.labels.agreed import contract_of, contract_of_model
 from catalog_builder.labels.locate import find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import stage as learning
@@ -119,7 +120,7 @@ class Pipeline:
     def contract(self) -> Contract:
         """Labels and inputs: a given model's, or those of the survey and the release."""
         if self.config.model_path is not None:
-            return self.model.contract
+            return contract_of_model(self.model.contract, self.release)
         return contract_of(self.release, self.survey)
 
     @functools.cached_property
@@ -146,11 +147,17 @@ class Pipeline:
     # --- the steps -------------------------------------------------------------------------------
 
     @functools.cached_property
+    def readable_release(self) -> ReleaseSpec:
+        """The release, with its matrices where workers can read them."""
+        kept = self.workdir.matrices if self.driver.works else None
+        return place_matrices(self.release, self.archive, kept)
+
+    @functools.cached_property
     def features(self) -> list[Receipt]:
         """Ingest: a feature store for each partition."""
-        settings = self.config.ingest
-        context = ingesting.IngestContext(self.workdir, self.release, settings)
-        tasks = ingesting.plan(self.partitions, self.release, settings)
+        settings, release = self.config.ingest, self.readable_release
+        context = ingesting.IngestContext(self.workdir, release, settings)
+        tasks = ingesting.plan(self.partitions, release, settings)
         if settings.gate and "ingest" in self.wanted and review(self.workdir, tasks).todo:
             self.gate = pass_gate(self.partitions, self.release, self.driver.events)
         if is_marked_archive(self.archive):
@@ -291,6 +298,7 @@ class Pipeline:
     def check_settings(self) -> None:
         """Find out what is wrong with the archive, model or labels before days of ingest."""
         _ = self.partitions
+        _ = self.readable_release
         if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
             _ = self.model
         elif "training-set" in self.wanted:

@@ -34,6 +34,8 @@ class _Found:
 class PreviewDriver(Driver):
     """A driver that does nothing: it notes what the stages of a run would have to do."""
 
+    works = False
+
     def __init__(self, *arguments: object, **options: object) -> None:
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.found = _Found()

@@ -55,7 +55,11 @@ class Driver:
         Tasks carried out in this run, by stage.
     remade : dict of (stage, task) to Damage
         Tasks whose output was found damaged in this run, and was discarded.
+    works : bool
+        Whether anything is done; a preview only looks.
     """
+
+    works = True
 
     def __init__(
         self,

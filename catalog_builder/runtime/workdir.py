@@ -60,6 +60,11 @@ class Workdir:
         return self.root / "catalogs"
 
     @property
+    def matrices(self) -> Path:
+        """Copies of the release's matrices, by their digests, for the workers."""
+        return self.root / "matrices"
+
+    @property
     def lock_file(self) -> Path:
         """Lock of the one driver that may work here."""
         return self.root / "driver.lock"

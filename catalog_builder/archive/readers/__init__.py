@@ -68,12 +68,16 @@ def read_blocks(
     """
     if block_rows < 1:
         raise ValueError("block_rows must be at least 1")
-    yield from guarded(
+    blocks = guarded(
         file.url,
         _read_blocks(
             file, table, release, block_rows, columns, check_first=check_first, within=within
         ),
     )
+    described = select_columns(release.tables[table], columns)
+    nulls = {name: spec.nulls for name, spec in described.items() if spec.nulls}
+    for block in blocks:
+        yield block.without(nulls) if nulls else block
 
 
 def _read_blocks(
@@ -104,11 +108,11 @@ def _read_blocks(
     elif content.format == "fits":
         from catalog_builder.archive.readers.fits.reader import read_fits
 
-        yield from read_fits(file, table, spec, wanted, block_rows)
+        yield from read_fits(file, table, spec, wanted, release.text, block_rows)
     else:
         from catalog_builder.archive.readers.parquet.reader import read_parquet
 
-        yield from read_parquet(file, table, spec, wanted, block_rows, within)
+        yield from read_parquet(file, table, spec, wanted, release.text, block_rows, within)
 
 
 def _with_position(spec: TableSpec, column: str) -> TableSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,6 +74,15 @@ class Block:
     def end(self) -> int:
         """Number of the row behind the last one that this block looked at."""
         return self.first_row + self.n_read
+
+    def without(self, nulls: Mapping[str, Sequence[float]]) -> Block:
+        """Return the block with numbers that stand for no value made nulls, by column."""
+        made = dict(self.columns)
+        for name, numbers in nulls.items():
+            values = made[name]
+            none = np.isin(values, np.asarray(numbers).astype(values.dtype))
+            made[name] = np.where(none, _null_of(values.dtype), values).astype(values.dtype)
+        return replace(self, columns=made)
 
     def after(self, row: int) -> Block:
         """Return the part of the block from a row of the file on; counts of nulled cells stay."""
@@ -211,11 +220,14 @@ def inexact_key(url: str, name: str) -> InputError:
     )
 
 
+def _null_of(dtype: np.dtype[Any]) -> float:
+    return float("nan") if dtype.kind == "f" else 0
+
+
 def null_column(spec: ColumnSpec, n_rows: int) -> NDArray[Any]:
     """Return a column of nulls."""
     shape = (n_rows,) if spec.length is None else (n_rows, spec.length)
-    fill = np.nan if spec.numpy_dtype.kind == "f" else 0
-    return np.full(shape, fill, spec.numpy_dtype)
+    return np.full(shape, _null_of(spec.numpy_dtype), spec.numpy_dtype)
 
 
 def integer_limits(spec: ColumnSpec, *, is_key: bool = False) -> tuple[int, int]:

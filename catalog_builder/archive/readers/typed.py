@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from catalog_builder.archive.readers.block import (
     null_column,
 )
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
-from catalog_builder.archive.tables import ColumnSpec
+from catalog_builder.archive.tables import ColumnSpec, TextRule
 from catalog_builder.ground.errors import InputError
 
 
@@ -38,6 +38,10 @@ class RawColumn:
     values: NDArray[Any]
     null: NDArray[np.bool_]
     lengths: NDArray[np.int64] | None = None
+
+
+#: Of NumPy's kinds.
+_TEXT: Final = "US"
 
 
 def check_kind(
@@ -70,6 +74,8 @@ def check_kind(
         raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
     if is_list == (spec.length is not None) and kind in "iufb":
         return
+    if spec.dtype == "bool" and kind in _TEXT and not is_list:
+        return
     expected = spec.dtype if spec.length is None else f"arrays of {spec.length} {spec.dtype}"
     seen = {"U": "text", "S": "text", "O": "objects"}.get(kind, f"of kind {kind!r}")
     raise InputError(
@@ -85,6 +91,7 @@ def make_block(
     raw: Mapping[str, RawColumn],
     first_row: int,
     n_read: int,
+    text: TextRule,
 ) -> Block:
     """Check typed columns row by row and bring them to their dtypes.
 
@@ -100,6 +107,8 @@ def make_block(
         Number of the first row in the file.
     n_read : int
         Number of rows.
+    text : TextRule
+        Spellings of booleans, where a column of them is text.
 
     Returns
     -------
@@ -121,6 +130,8 @@ def make_block(
         if column is None:
             columns[name] = null_column(spec, n_read)
         elif spec.length is None:
+            if spec.dtype == "bool" and column.values.dtype.kind in f"{_TEXT}O":
+                column = _spelt(column, text)
             columns[name], nulled[name] = _scalars(column, spec, is_key=name == "source_id")
         else:
             columns[name], wrong = _arrays(column, spec, spec.length)
@@ -149,6 +160,21 @@ def make_block(
         ),
         cell_nulls={name: count for name, count in counts.items() if count},
     )
+
+
+def _spelt(column: RawColumn, rule: TextRule) -> RawColumn:
+    """Return 1 for words that say true, 0 for false, 2 for others; and which say null."""
+    values = column.values
+    words = np.char.decode(values, "utf-8", "replace") if values.dtype.kind == "S" else values
+    kinds, place = np.unique(words.astype(str), return_inverse=True)
+    kinds = np.char.lower(np.char.strip(kinds))
+    true, false, null = (
+        np.isin(kinds, [token.lower() for token in tokens])
+        for tokens in (rule.true_tokens, rule.false_tokens, rule.null_tokens)
+    )
+    numbers = np.select([true, false], [np.int8(1), np.int8(0)], np.int8(2))
+    none = null & ~true & ~false
+    return RawColumn(numbers[place], column.null | none[place])
 
 
 def _scalars(

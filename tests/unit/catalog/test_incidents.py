@@ -56,10 +56,13 @@ def test_partitions_are_summed_up():
         "rows": {"rvs": {"all_nan_spectrum": 4, "bad_number": 3}},
         "cells": {"gaia.ra": 6},
         "absent": {},
+        "parallax_fallback": None,
         "labels": None,
         "counts": None,
         "accepted_lost": None,
     }
+    receipts = [receipt(parallax_fallback=2), receipt(parallax_fallback=3)]
+    assert collect_incidents(receipts, {}, "/a")["parallax_fallback"] == 5
     assert Incidents.model_validate(found).files["file.csv.gz"].reason == "truncated_file"
 
 

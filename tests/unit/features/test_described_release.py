@@ -6,6 +6,8 @@ import re
 from typing import get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
@@ -183,12 +185,73 @@ def test_the_threshold_and_the_magnitudes_may_be_of_a_joined_table(archive):
     np.testing.assert_array_equal(store.column("rave_normalisation"), [2, 1, 0, 3])
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_code_may_be_zero_and_null(archive, ending):
+    archive.description["tables"]["rave_spectra"]["columns"]["how"]["dtype"] = "float32"
+    archive.description["tables"]["rave_spectra"]["formats"] = [ending]
+    values = {0: "pseudo_continuum", 3: "constant"}
+    archive.description["spectra"]["rave"]["normalisation"]["values"] = values
+    flux, error = np.full(912, 0.9, "f4"), np.full(912, 0.03, "f4")
+    codes = {1: 0, 2: 3, 3: None, 5: 4}
+    if ending == "parquet":
+        columns = {
+            "source_id": pa.array(list(codes)),
+            "norm_flux": pa.array([flux] * 4),
+            "norm_error": pa.array([error] * 4),
+            "cont_code": pa.array(list(codes.values()), pa.uint8()),
+        }
+        archive.path("rave_spectra").unlink()
+        pq.write_table(pa.table(columns), archive.path("rave_spectra").with_suffix(".parquet"))
+    else:
+        archive.write(
+            "rave_spectra",
+            [
+                {"source_id": n, "norm_flux": listed(flux), "norm_error": listed(error),
+                 "cont_code": "" if code is None else code}
+                for n, code in codes.items()
+            ],
+        )  # fmt: skip
+    _, store = archive.ingest()
+    np.testing.assert_array_equal(store.column("source_id"), [1, 2, 3, 5])
+    np.testing.assert_array_equal(store.column("rave_normalisation"), [1, 2, 3, 3])
+
+
 def test_a_release_without_a_parallax_has_none(archive):
     archive.description["parallax"] = False
     archive.description["parallax_zero_point"] = {"rule": "none"}
     result, store = archive.ingest()
     assert "parallax" not in result.notes["with"]
     assert "has_parallax" not in store.read(slice(0, 1))
+
+
+def test_null_biases_fall_back_and_are_counted(archive):
+    columns = archive.description["tables"]["gaia_source"]["columns"]
+    inputs = archive.description["parallax_zero_point"]["inputs"]
+    inputs["astrometric_params_solved"] = "astrometric_params"
+    columns["astrometric_params"] = columns.pop("astrometric_params_solved")
+    columns["bias"] = {"dtype": "float64", "unit": "mas"}
+    archive.description["parallax_zero_point"] = {
+        "rule": "column",
+        "inputs": {"bias": "bias"},
+        "fallback": {"rule": "lindegren2021", "inputs": inputs},
+    }
+    source = {"ra": 10.0, "dec": 20.0, "parallax": 1.5, "parallax_error": 0.1, "ecl_lat": 5.0}
+    source |= {f"phot_{band}_mean_mag": 12.0 for band in ("g", "bp", "rp")}
+    source |= {"nu_eff_used_in_astrometry": 1.5, "pseudocolour": 1.5, "astrometric_params": 2079}
+    # By star: the release's own, none, none for there is no parallax; and others.
+    own = {1: {"bias": -0.02}, 3: {"astrometric_params": 3, "parallax": "null"}}
+    archive.write(
+        "gaia_source", [{"source_id": n, **source, **own.get(n, {})} for n in range(1, 6)]
+    )
+    assert archive.release.inputs.parallax_fallback
+    result, store = archive.ingest()
+    np.testing.assert_array_equal(store.column("source_id"), [1, 2, 3, 5])
+    np.testing.assert_array_equal(store.column("parallax_fallback"), [False, True, False, True])
+    assert result.notes["parallax_fallback"] == 2
+    corrected = store.column("parallax_corrected")
+    assert corrected[0] == 1.52
+    assert 1.5 < corrected[1] == corrected[3] < 1.6
+    assert np.isnan(corrected[2])
 
 
 def test_a_new_description_makes_features_anew_and_new_words_do_not(archive):
@@ -230,7 +293,8 @@ def test_a_new_description_makes_features_anew_and_new_words_do_not(archive):
         ("spectra.rvs.normalisation.column", "x", r"rvs\.normalisation\.column names x, which is"),
         ("photometry.near_infrared.bands.j.column", "x", r"bands\.j\.column names x, which is no"),
         ("parallax_zero_point.inputs.ecl_lat", "x", r"point\.inputs\.ecl_lat names x, which is no"),
-        ("tables.rave_spectra.columns.how.dtype", "float32", r"normalisation\.code is a column of"),
+        ("tables.rave_spectra.columns.how.dtype", "bool", r"normalisation\.code is a column of"),
+        ("spectra.rave.normalisation.values", {0: "constant"}, r"in which a null is 0, and"),
         ("tables.twomass.columns.rave_row", {"dtype": "int8"}, r"columns\.rave_row has the name"),
         ("tables.twomass.columns.ra", {"dtype": "float64"}, r"ra is declared twice"),
         ("tables.twomass.columns.j_mag", {"dtype": "float32", "length": 2}, r"j_mag has a length"),

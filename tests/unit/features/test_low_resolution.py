@@ -5,13 +5,13 @@ import pytest
 
 from catalog_builder.archive.release import load_release
 from catalog_builder.archive.spectra import LowResolutionSpectrum
-from catalog_builder.features import low_resolution
 from catalog_builder.features.low_resolution import (
     SampledSpectra,
     refuse_other_basis,
     sample_coefficients,
     scale_spectra,
 )
+from catalog_builder.features.matrices import matrices_of
 from catalog_builder.ground.errors import ConfigError
 
 XP = load_release("dr3").spectra["xp"]
@@ -36,7 +36,7 @@ def test_errors_are_those_of_the_full_covariance():
     sampled = sample_coefficients({"bp": bp, "rp": rp}, "xp_dr3")
     expected = np.zeros((4, XP.grid.count))
     for (_, sigma, packed), matrix in ((bp, "bp"), (rp, "rp")):
-        basis = low_resolution._matrices("xp_dr3")[matrix]
+        basis = matrices_of("xp_dr3")[matrix]
         for star in range(4):
             lower = np.zeros((55, 55))
             lower[np.tril_indices(55, -1)] = packed[star]

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
 from catalog_builder.flags.predicates import PREDICATES, FlagContext
 from catalog_builder.ground.errors import ConfigError
@@ -160,8 +161,25 @@ def test_the_result_is_int64_and_one_per_star():
     assert flags.shape == (1,)
 
 
+def with_fallback():
+    """Return the bits of a release whose zero point has a fallback."""
+    inputs = CONTRACT.inputs.model_copy(update={"parallax_fallback": True})
+    return FlagSchema.of(CONTRACT.model_copy(update={"inputs": inputs}))
+
+
 def test_every_predicate_is_used_by_a_bit():
-    assert {bit.test for bit in SCHEMA.active} == set(PREDICATES)
+    assert {bit.test for bit in with_fallback().active} == set(PREDICATES)
+
+
+def test_a_fallback_of_the_zero_point_has_a_bit_of_its_own():
+    schema = with_fallback()
+    assert schema.bits[:-1] == SCHEMA.bits
+    assert schema.bits[-1].name == "parallax_zero_point_fallback"
+    assert schema.bits[-1].bit == SCHEMA.bits[-1].bit + 1
+    for fallen in (False, True):
+        context = star(features={"parallax_fallback": np.array([fallen])})
+        flags = compute_flags(context, schema)
+        assert schema.test(flags, "parallax_zero_point_fallback") == fallen
 
 
 def changed(name, **update):

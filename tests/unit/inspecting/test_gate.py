@@ -207,6 +207,90 @@ def test_ids_of_another_release(archive):
     assert "tables.rvs_mean_spectrum.columns.source_id" in lines
 
 
+BIAS = "tentative_parallax_bias"
+FALLBACK = {"rule": "lindegren2021", "inputs": load_release("dr3").parallax_zero_point.inputs}
+
+
+def with_bias(archive, folder, cell, **rule):
+    """Give every star a bias, and return the description that subtracts it."""
+    for path in (archive / "gdr3/gaia_source").glob("GaiaSource_*"):
+
+        def add(content):
+            head, _, rows = content.decode().partition("solution_id")
+            names, *lines = (f"solution_id{rows}" if rows else head).splitlines()
+            made = [f"{names},{BIAS}", *(f"{line},{cell(n)}" for n, line in enumerate(lines))]
+            return "\n".join([*([head] if rows else []), *made, ""]).encode()
+
+        rewrite(path, plain(add))
+
+    def change(content):
+        columns(content, GAIA)[BIAS] = {"dtype": "float64", "unit": "mas"}
+        content["parallax_zero_point"] = {"rule": "column", "inputs": {"bias": BIAS}, **rule}
+
+    return described(folder, change)
+
+
+def plain(change):
+    """Apply a change to the table behind its comment lines."""
+
+    def made(content):
+        lines = content.splitlines(keepends=True)
+        comments = [line for line in lines if line.startswith(b"#")]
+        return change(b"".join(lines[len(comments) :]))
+
+    return made
+
+
+def mas(value):
+    return lambda n: "null" if n % 9 == 0 else f"{value + 0.01 * (n % 7 - 3):.4f}"
+
+
+@pytest.mark.parametrize(
+    ("value", "rule", "line", "words"),
+    [
+        (0.03, {}, "parallax_zero_point.sign", "is +0.030 +- 0.00"),
+        (0.03, {"fallback": FALLBACK}, "parallax_zero_point.sign", "mas (-0.03"),
+        (-30.0, {}, f"tables.gaia_source.columns.{BIAS}.unit", "no zero point is as large"),
+    ],
+)
+def test_a_bias_that_runs_the_other_way_is_refused(archive, tmp_path, value, rule, line, words):
+    release = with_bias(archive, tmp_path, mas(value), **rule)
+    (found,) = gate(archive, release).findings
+    assert found.line == line
+    assert words in found.problem
+
+
+@pytest.mark.parametrize(
+    ("value", "rule"),
+    [
+        (-0.03, {"fallback": FALLBACK}),
+        (0.004, {}),
+        (0.03, {"sign": "add"}),
+        (0.03, {"sign": "subtract"}),
+        (-0.03, {"sign": "subtract"}),
+    ],
+)
+def test_a_bias_of_the_right_or_the_stated_sign_passes(archive, tmp_path, value, rule):
+    report = gate(archive, with_bias(archive, tmp_path, mas(value), **rule))
+    assert report.findings == []
+    assert "median of tentative_parallax_bias" in report.facts["parallax_zero_point.sign"]
+
+
+def test_columns_of_the_fallback_must_be_there(archive, tmp_path):
+    with_bias(archive, tmp_path, mas(-0.03))
+
+    def change(content):
+        columns(content, GAIA)[BIAS] = {"dtype": "float64", "unit": "mas"}
+        columns(content, GAIA)["ecl_lat"]["names"] = ["beta"]
+        content["parallax_zero_point"] = {
+            "rule": "column", "inputs": {"bias": BIAS}, "fallback": FALLBACK,
+        }  # fmt: skip
+
+    (found,) = gate(archive, described(tmp_path, change)).findings
+    assert found.line == "parallax_zero_point.fallback.inputs.ecl_lat"
+    assert "has no column beta" in found.problem
+
+
 def test_the_draft_of_dr4_loads_and_its_guesses_are_named(sky):
     release = load_release("dr4")
     assert release.spectra["rvs"].grid.count == 961

@@ -162,6 +162,20 @@ def test_what_the_accounting_does_not_know_stands_below_it(make_record):
     assert "Not in these numbers" not in known
 
 
+def test_what_was_left_out_on_purpose_is_said(make_record):
+    incidents = {
+        "rows": {"rvs_mean_spectrum": {"below_least_sig_to_noise": 1234, "malformed_row": 1}},
+        "parallax_fallback": 17,
+    }
+    markup = tables.accounting(make_record(20, incidents=incidents))
+    faint = '<data value="1234">1\u202f234</data> spectra of rvs_mean_spectrum are fainter than'
+    assert faint in markup
+    assert 'the fallback rule: <data value="17">17</data>.' in markup
+    plain = tables.accounting(make_record(20, incidents={"rows": {"a": {"malformed_row": 1}}}))
+    assert "fainter" not in plain
+    assert "fallback" not in plain
+
+
 def test_test_metrics_have_units_and_coverage(page):
     row = next(row for row in page.rows if row[:2] == ["Teff", "K"] and len(row) == 8)
     assert row[2:] == ["447", "61", "−5", "98", "67.1\u202f%", "94.7\u202f%"]

@@ -8,11 +8,16 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.block import Block, check_unit, match_columns
 from catalog_builder.archive.readers.fits.table import open_fits_table
 from catalog_builder.archive.readers.typed import check_kind, make_block
-from catalog_builder.archive.tables import ColumnSpec, TableSpec
+from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
 
 def read_fits(
-    file: FileRef, name: str, table: TableSpec, wanted: Mapping[str, ColumnSpec], block_rows: int
+    file: FileRef,
+    name: str,
+    table: TableSpec,
+    wanted: Mapping[str, ColumnSpec],
+    text: TextRule,
+    block_rows: int,
 ) -> Iterator[Block]:
     """Yield blocks of the first binary table in a FITS file.
 
@@ -36,5 +41,5 @@ def read_fits(
         for columns in fits_table.blocks(list(native.values()), block_rows, lengths):
             raw = {canonical: columns[column] for canonical, column in native.items()}
             n_read = raw["source_id"].null.size
-            yield make_block(name, wanted, raw, first_row, n_read)
+            yield make_block(name, wanted, raw, first_row, n_read, text)
             first_row += n_read

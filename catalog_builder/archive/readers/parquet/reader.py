@@ -22,7 +22,7 @@ from catalog_builder.archive.readers.block import (
 from catalog_builder.archive.readers.parquet.pages import RowGroup, good_groups
 from catalog_builder.archive.readers.typed import RawColumn, check_kind, make_block
 from catalog_builder.archive.storage import open_bytes
-from catalog_builder.archive.tables import ColumnSpec, TableSpec
+from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
 
 
 def read_parquet(
@@ -30,6 +30,7 @@ def read_parquet(
     name: str,
     table: TableSpec,
     wanted: Mapping[str, ColumnSpec],
+    text: TextRule,
     block_rows: int,
     within: Within | None = None,
 ) -> Iterator[Block]:
@@ -47,7 +48,7 @@ def read_parquet(
     """
     try:
         with open_bytes(file.url) as stream:
-            yield from _read(file.url, name, stream, table, wanted, block_rows, within)
+            yield from _read(file.url, name, stream, table, wanted, text, block_rows, within)
     except (OSError, pa.ArrowException) as error:
         raise DamagedFileError(f"{file.url} cannot be read as Parquet: {error}.") from error
 
@@ -67,6 +68,7 @@ def _read(
     stream: Any,
     table: TableSpec,
     wanted: Mapping[str, ColumnSpec],
+    text: TextRule,
     block_rows: int,
     within: Within | None,
 ) -> Iterator[Block]:
@@ -88,7 +90,7 @@ def _read(
                 canonical: _raw(batch.column(schema.names[place]))
                 for canonical, place in places.items()
             }
-            yield make_block(name, wanted, raw, row, batch.num_rows)
+            yield make_block(name, wanted, raw, row, batch.num_rows, text)
             row += batch.num_rows
     if damage is not None:
         raise damage
@@ -157,6 +159,8 @@ def _decimals(column: Any) -> tuple[Any, Any]:
 
 def _numbers(column: Any) -> Any:
     """Return a NumPy array; null floats are NaN, other nulls 0 (their mask is kept apart)."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return column.fill_null("").to_numpy(zero_copy_only=False)
     if pa.types.is_floating(column.type):
         return column.fill_null(np.nan).to_numpy(zero_copy_only=False)
     return column.fill_null(False if pa.types.is_boolean(column.type) else 0).to_numpy(

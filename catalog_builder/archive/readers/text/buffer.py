@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.readers.block import DamagedFileError
+from catalog_builder.archive.readers.text.delimiters import with_commas
 from catalog_builder.archive.readers.text.header import TextHeader, parse_header
 from catalog_builder.archive.readers.text.numbers import NEWLINE
 from catalog_builder.archive.readers.text.words import PADDING
@@ -23,9 +24,10 @@ _HEADER_STEP = 1 << 12
 class TextBuffer:
     """The text between the decompressor and the parser."""
 
-    def __init__(self, url: str, pieces: Iterator[bytes]) -> None:
+    def __init__(self, url: str, pieces: Iterator[bytes], delimiter: str = ",") -> None:
         self.url = url
-        self.pieces = pieces
+        self.pieces = pieces if delimiter == "," else with_commas(pieces, delimiter)
+        self.delimiter = delimiter
         self.buffer = _padded(1 << 20)
         #: Of the buffer: asking for it takes NumPy a microsecond.
         self.address = self.buffer.ctypes.data
@@ -108,7 +110,7 @@ class TextBuffer:
                 f"{self.url} has more than {_MAX_COLUMNS} columns.",
                 "Check that it is the table its name says.",
             )
-        return parse_header(self.url, comments, names)
+        return parse_header(self.url, comments, names, self.delimiter)
 
     def _take_line(self) -> str | None:
         searched = self.start

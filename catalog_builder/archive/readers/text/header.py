@@ -33,13 +33,13 @@ class TextHeader:
     described: dict[str, dict[str, Any]]
 
 
-def parse_header(url: str, comments: list[str], names: str) -> TextHeader:
-    """Parse comment lines (without ``#``) and the line of names.
+def parse_header(url: str, comments: list[str], names: str, delimiter: str = ",") -> TextHeader:
+    """Parse comment lines (without ``#``) and the line of names, which has commas in any case.
 
     Raises
     ------
     InputError
-        If an ECSV header is damaged, or its delimiter is not the comma.
+        If an ECSV header is damaged, or its delimiter is another one.
     """
     try:
         columns = next(csv.reader([names]), [])
@@ -49,11 +49,12 @@ def parse_header(url: str, comments: list[str], names: str) -> TextHeader:
     if not any(line.lstrip().startswith(_ECSV) for line in comments[:1]):
         return TextHeader(stripped, {})
     content = _load(url, comments[1:])
-    delimiter = content.get("delimiter", " ")
-    if delimiter != ",":
+    said = content.get("delimiter", " ")
+    if said != delimiter:
         raise InputError(
-            f"{url}: its ECSV header gives the delimiter {delimiter!r}.",
-            "Write the table with commas.",
+            f"{url}: its ECSV header gives the delimiter {said!r}, the release description"
+            f" {delimiter!r}.",
+            "Correct text.delimiter, or write the table with the other one.",
         )
     entries = content.get("datatype")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

@@ -52,6 +52,7 @@ class TextReader:
         self.table = table
         self.wanted = wanted
         self.block_rows = block_rows
+        self.delimiter = text_rule.delimiter
         self.tokens = [
             pack_tokens(spellings)
             for spellings in (text_rule.null_tokens, text_rule.true_tokens, text_rule.false_tokens)
@@ -61,7 +62,7 @@ class TextReader:
 
     def blocks(self) -> Iterator[Block]:
         """Yield the table's blocks; a damaged file raises after its last good row."""
-        text = TextBuffer(self.url, self.pieces)
+        text = TextBuffer(self.url, self.pieces, self.delimiter)
         header = text.read_header()
         self._plan(header)
         filling = self._new_block()
