@@ -7,7 +7,7 @@ import re
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.units import UnitText
@@ -133,7 +133,7 @@ POSITION: Final = "(position)"
 _DECIMAL_RANGES: Final = r"(?P<start>\d+)-(?P<stop>\d+)"
 
 
-class PartitionRule(Description):
+class PartitionRule(Grown):
     """How files are cut into HEALPix ranges; tables may be cut differently from each other.
 
     Parameters
@@ -158,6 +158,8 @@ class PartitionRule(Description):
         where their ids do not say it.
     """
 
+    added: ClassVar[tuple[str, ...]] = ("layout", "position_column")
+
     layout: Literal["ranges", "regions", "hats", "anywhere"] = "ranges"
     range_pattern: str = _DECIMAL_RANGES
     healpix_level: Annotated[int, Field(ge=0, le=29)]
@@ -165,15 +167,6 @@ class PartitionRule(Description):
     position_level: Annotated[int, Field(ge=0, le=29)]
     position_shift: Annotated[int, Field(ge=0, le=62)]
     position_column: Annotated[str, Field(min_length=1)] | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # Digests of descriptions that were written before there were these keys stay as they are.
-        content: dict[str, Any] = serialize(self)
-        later = {"layout": "ranges", "position_column": None}
-        return {
-            key: value for key, value in content.items() if key not in later or value != later[key]
-        }
 
     @model_validator(mode="after")
     def _pattern_has_its_groups(self) -> Self:

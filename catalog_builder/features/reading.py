@@ -62,7 +62,7 @@ class PartitionReader:
         self.check_first = check_first
         self.settings, self.ledger = settings, ledger
         self.unread: dict[TableName, RejectReason] = {}
-        self._trusted: dict[FileRef, bool] = {}
+        self._trusted: dict[str, bool] = {}
 
     def has(self, table: TableName) -> bool:
         """Say whether the partition has a file of a table."""
@@ -115,9 +115,9 @@ class PartitionReader:
         return next((reason for reason in reasons if reason is not None), None)
 
     def _is_trusted(self, table: TableName, file: FileRef) -> bool:
-        if file not in self._trusted:
-            self._trusted[file] = self._has_its_checksum(table, file)
-        return self._trusted[file]
+        if file.url not in self._trusted:
+            self._trusted[file.url] = self._has_its_checksum(table, file)
+        return self._trusted[file.url]
 
     def _has_its_checksum(self, table: TableName, file: FileRef) -> bool:
         if not self.settings.verify_checksums:

@@ -70,6 +70,11 @@ class Block:
         """Number of good rows."""
         return int(self.row_numbers.size)
 
+    @property
+    def end(self) -> int:
+        """Number of the row behind the last one that this block looked at."""
+        return self.first_row + self.n_read
+
     def without(self, nulls: Mapping[str, Sequence[float]]) -> Block:
         """Return the block with numbers that stand for no value made nulls, by column."""
         made = dict(self.columns)
@@ -78,11 +83,6 @@ class Block:
             none = np.isin(values, np.asarray(numbers).astype(values.dtype))
             made[name] = np.where(none, _null_of(values.dtype), values).astype(values.dtype)
         return replace(self, columns=made)
-
-    @property
-    def end(self) -> int:
-        """Number of the row behind the last one that this block looked at."""
-        return self.first_row + self.n_read
 
     def after(self, row: int) -> Block:
         """Return the part of the block from a row of the file on; counts of nulled cells stay."""

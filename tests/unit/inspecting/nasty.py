@@ -1,4 +1,4 @@
-"""Archives as other surveys might publish them, each odd in several ways, from one sky."""
+"""Archives as other surveys might publish them, each odd in several ways; from one sky."""
 
 from __future__ import annotations
 
