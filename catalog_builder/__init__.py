@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.table import open_table
+    from catalog_builder.comparing.differences import diff
+    from catalog_builder.comparing.drift import drift
 
-__all__ = ["DISTRIBUTION", "__version__", "open_catalog", "open_table"]
+__all__ = ["DISTRIBUTION", "__version__", "diff", "drift", "open_catalog", "open_table"]
 
 
 def __getattr__(name: str) -> Any:
@@ -25,4 +27,12 @@ def __getattr__(name: str) -> Any:
         from catalog_builder.catalog.table import open_table
 
         return open_table
+    if name == "diff":
+        from catalog_builder.comparing.differences import diff
+
+        return diff
+    if name == "drift":
+        from catalog_builder.comparing.drift import drift
+
+        return drift
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

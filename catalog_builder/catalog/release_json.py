@@ -29,6 +29,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
+    "drift",
 )
 
 
@@ -168,6 +169,28 @@ class Exported(BaseModel):
     media_type: str
 
 
+class DriftFacts(BaseModel):
+    """The comparison with an older catalogue that is sealed with this one.
+
+    Attributes
+    ----------
+    release, version, seal : str
+        Of the older one.
+    verdict : str
+        In a sentence.
+    files : dict of str to str
+        SHA-256 of the page and of the JSON file, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    release: str
+    version: str
+    seal: str
+    verdict: str
+    files: dict[str, str]
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -199,6 +222,8 @@ class ReleaseRecord(BaseModel):
         SHA-256 of ``SHA256SUMS``, which lists all other files.
     model : ModelFacts, optional
         What that model was trained on. Not in records of version 0.1.0.
+    drift : DriftFacts, optional
+        How far its answers are from those of an older catalogue, where that was asked for.
     metrics : dict
         How good that model's labels are on the test split of its own training set, which is no
         part of this catalogue if the model was trained elsewhere.
@@ -232,6 +257,7 @@ class ReleaseRecord(BaseModel):
     exports: dict[str, Exported] | None = None
     manifest: str
     model: ModelFacts | None = None
+    drift: DriftFacts | None = None
     metrics: dict[str, Any]
     accounting: Accounting
     incidents: Incidents | None = None

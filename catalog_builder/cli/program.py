@@ -10,6 +10,9 @@ from catalog_builder.cli import steps  # noqa: F401 - importing a room registers
 
 # isort: split
 from catalog_builder.cli import archives, looking  # noqa: F401 - in the order of --help
+
+# isort: split
+from catalog_builder.cli import comparing  # noqa: F401
 from catalog_builder.cli.app import app
 from catalog_builder.ground.errors import CatalogBuilderError, StoreError
 from catalog_builder.runtime.redaction import redact_credentials
