@@ -29,6 +29,7 @@ def content(comparison: Comparison) -> dict[str, Any]:
             "median_in_sigma": verdict.MEDIAN,
             "share_within_1": verdict.SHARE,
             "errors": verdict.ERRORS,
+            "errors_of_regimes": verdict.REGIME_ERRORS,
             "least_stars": verdict.LEAST_STARS,
             "resolution": f"differences in bins of {STEP:.0%} of their size",
         },

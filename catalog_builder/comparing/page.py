@@ -126,14 +126,15 @@ def _rules() -> str:
         f" and more than {verdict.ERRORS:g} of its own errors from 0; or if the share within one"
         f" expected difference is further from 68.3 % than {100 * verdict.SHARE:g} % and than"
         f" {verdict.ERRORS:g} of its own errors, whatever part of the errors is shared.",
-        "The median's error is half the distance between the quantiles 0.5 ± 0.5/√n, whatever the"
-        " distribution. The scatter is 1.4826 times the median absolute deviation. Both come from"
-        " bins 1 % wide.",
+        "The median's error is a quarter of the distance between the quantiles 0.5 ± 1/√n, whatever"
+        " the distribution. The scatter is 1.4826 times the median absolute deviation. Both come"
+        " from bins 1 % wide.",
         "Temperatures of regimes are the mean of old and new weighted by 1/σ²: a division by one of"
         " them alone would show a shift where errors were large. S/N is the old one, the tier the"
         " worse of both.",
-        f"Regimes of fewer than {verdict.LEAST_STARS} stars are not judged. Among a hundred regimes"
-        " one stands out by chance now and then.",
+        f"Regimes are judged likewise, by {verdict.REGIME_ERRORS:g} errors in place of"
+        f" {verdict.ERRORS:g}: there are a hundred of them. Those of fewer than"
+        f" {verdict.LEAST_STARS} stars are not judged.",
     )
     return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
 

@@ -82,13 +82,13 @@ class Sketch:
         """Return the error of the median, whatever the distribution.
 
         The number of values below the true median is binomial, with a deviation of sqrt(n) / 2:
-        half the distance between the quantiles 0.5 +- 0.5 / sqrt(n).
+        two of them are the quantiles 0.5 +- 1 / sqrt(n), less noisy than those of one.
         """
         total = int(self.counts[cell].sum())
         if not total:
             return math.nan
-        off = 0.5 / math.sqrt(total)
-        return (self.quantile(cell, 0.5 + off) - self.quantile(cell, 0.5 - off)) / 2
+        off = 1.0 / math.sqrt(total)
+        return (self.quantile(cell, 0.5 + off) - self.quantile(cell, 0.5 - off)) / 4
 
     def scatter(self, cell: int) -> float:
         """Return the robust scatter: 1.4826 times the median absolute deviation."""

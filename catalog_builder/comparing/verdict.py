@@ -20,6 +20,8 @@ from catalog_builder.comparing.tally import Numbers, Tally
 
 #: What is allowed: of the new uncertainty, of the share, and in errors of either.
 MEDIAN, SHARE, ERRORS = 0.1, 0.05, 3.0
+#: The same for regimes: among a hundred of them, 3 errors come by chance.
+REGIME_ERRORS: Final = 4.0
 #: A regime of fewer stars is not judged, and its numbers are not shown.
 LEAST_STARS: Final = 20
 
@@ -55,9 +57,12 @@ def judge(tally: Tally, cell: int = 0, division: str = "", regime: str = "") -> 
     name = tally.label.name
     if numbers.stars < LEAST_STARS:
         return Judgement(name, division, regime, "too few stars", (), numbers)
-    reasons = [*_offset(numbers, tally), *(() if _same(numbers) else _scatter(numbers))]
+    errors = REGIME_ERRORS if cell else ERRORS
+    reasons = list(_offset(numbers, tally, errors))
+    reasons += [] if _same(numbers) else _scatter(numbers, errors)
     state: State = "drifts" if reasons else "agrees"
-    if not reasons and not _same(numbers) and _far(_adopted(numbers, tally), numbers.stars):
+    adopted = numbers.shares[tally.lines[0].name].within_1
+    if not reasons and not _same(numbers) and _far(adopted, numbers.stars, errors):
         state = "within bounds"
     return Judgement(name, division, regime, state, tuple(reasons), numbers)
 
@@ -99,9 +104,9 @@ def in_words(comparison: Comparison) -> str:
     return f"No drift in {len(found)} labels.{more}"
 
 
-def _offset(numbers: Numbers, tally: Tally) -> Iterator[str]:
+def _offset(numbers: Numbers, tally: Tally, errors: float) -> Iterator[str]:
     size, error = abs(numbers.median), numbers.median_error
-    if size > MEDIAN * numbers.sigma_new and size > ERRORS * error:
+    if size > MEDIAN * numbers.sigma_new and size > errors * error:
         digits = tally.label.decimals + 1
         yield (
             f"median difference {numbers.median:+.{digits}f} ± {error:.{digits}f}"
@@ -109,22 +114,18 @@ def _offset(numbers: Numbers, tally: Tally) -> Iterator[str]:
         )
 
 
-def _scatter(numbers: Numbers) -> Iterator[str]:
+def _scatter(numbers: Numbers, errors: float) -> Iterator[str]:
     """Yield why no correlation between the bounds explains the share within one deviation."""
     most, least = (numbers.shares[name].within_1 for name in (INDEPENDENT, NESTED))
-    if most < WITHIN_ONE and _far(most, numbers.stars):
+    if most < WITHIN_ONE and _far(most, numbers.stars, errors):
         yield f"{most:.1%} within one expected difference, even of independent errors"
-    elif least > WITHIN_ONE and _far(least, numbers.stars):
+    elif least > WITHIN_ONE and _far(least, numbers.stars, errors):
         yield f"{least:.1%} within one expected difference, even of nested data: sigma is too large"
 
 
-def _adopted(numbers: Numbers, tally: Tally) -> float:
-    return numbers.shares[tally.lines[0].name].within_1
-
-
-def _far(share: float, stars: int) -> bool:
+def _far(share: float, stars: int, errors: float) -> bool:
     error = math.sqrt(WITHIN_ONE * (1 - WITHIN_ONE) / stars)
-    return abs(share - WITHIN_ONE) > max(SHARE, ERRORS * error)
+    return abs(share - WITHIN_ONE) > max(SHARE, errors * error)
 
 
 def _same(numbers: Numbers) -> bool:
