@@ -133,7 +133,7 @@ def _by_regime(
                 draw(panel, enough, tally)
             names = [division.regimes[place] for place in kept]
             panel.set_xticks(range(len(kept)), names, rotation=55, ha="right")
-            panel.tick_params(which="minor", bottom=False, top=False)
+            panel.minorticks_off()
             panel.set_xlim(-0.6, len(kept) - 0.4)
         row[0].set_ylabel(f"{tally.label.tex}\n{title}")
     for panel, division in zip(grid[0], shown, strict=True):

@@ -10,6 +10,7 @@ from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import write_rows
+from catalog_builder.comparing import verdict
 from catalog_builder.comparing.drift import (
     Options,
     check_drift,
@@ -21,6 +22,7 @@ from catalog_builder.comparing.drift import (
 )
 from catalog_builder.ground.errors import CatalogueError, ConfigError, InputError
 from catalog_builder.publish.seal import seal
+from tests.unit.labels.test_read import write as write_survey
 
 
 @pytest.fixture
@@ -126,3 +128,47 @@ def test_what_a_run_could_not_compare_is_told_before_it(pristine, tmp_path):
         check_drift(pristine, "dr4", None)
     with pytest.raises(InputError, match="is not there"):
         check_drift(pristine, "dr4", tmp_path / "none.csv")
+
+
+@pytest.fixture
+def survey_file(sky, tmp_path):
+    """The labels of every third star, as APOGEE would give them."""
+    columns = {"teff": "TEFF", "logg": "LOGG", "m_h": "M_H", "alpha_m": "ALPHA_M", "fe_h": "FE_H"}
+    errors = {"teff": 50.0, "logg": 0.1, "m_h": 0.05, "alpha_m": 0.03, "fe_h": 0.05}
+    rows = [{"id": int(sky.ids[star])} for star in range(0, len(sky.ids), 3)]
+    for name, error in errors.items():
+        labels = sky.truth[name][::3] + error * sky.rng.normal(size=len(rows))
+        for row, value in zip(rows, labels, strict=True):
+            row |= {columns[name]: value, f"{columns[name]}_ERR": error}
+    file = write_survey(tmp_path / "allStar.fits", rows)
+    return file.url
+
+
+def test_the_correlation_is_measured_on_labelled_stars(
+    sky, side, compared_schema, survey_file, tmp_path
+):
+    old = side(sky.observe(compared_schema, rho=0.6))
+    new = side(sky.observe(compared_schema, scale=0.8, rho=0.6))
+    found = drift_of(old, new, Options(labels=survey_file))
+    for name, measured in found.correlation["measured"].items():
+        assert abs(measured["correlation"] - 0.6) < 4 * measured["error"] < 0.4
+        assert found.tallies[name].correlation == measured["correlation"]
+    assert "APOGEE" in found.correlation["words"]
+    states = {judged.state for judged in verdict.judgements(found)}
+    assert states <= {"agrees", "within bounds"}
+    page, _ = write(found, tmp_path / "out")
+    assert "± 0.0" in page.read_text(encoding="utf-8")
+
+
+def test_labels_of_another_release_are_refused(sky, side, compared_schema, survey_file):
+    rows = sky.observe(compared_schema)
+    both = [side(rows, {"release": "dr2"}) for _ in range(2)]
+    with pytest.raises(InputError, match="are of dr3, the old catalogue is of dr2"):
+        drift_of(*both, Options(labels=survey_file))
+
+
+def test_labels_of_other_stars_are_refused(sky, side, compared_schema, survey_file):
+    rows = sky.observe(compared_schema)
+    rows["source_id"] += 1
+    with pytest.raises(InputError, match="None of the"):
+        drift_of(side(rows), side(rows), Options(labels=survey_file))
