@@ -116,3 +116,19 @@ def test_an_empty_crosswalk_matches_nobody():
 def test_a_pair_that_comes_twice_is_one():
     found = CrosswalkIds(np.array([1, 1]), np.array([5, 5]))
     assert found.to_new(np.array([1]))[0].tolist() == [5]
+
+
+def test_what_the_command_crosswalk_writes_is_read(tmp_path):
+    """A row for each likely pair, and one with one id alone for each star without."""
+    path = tmp_path / "crosswalk.csv"
+    path.write_text(
+        "source_id,dr3_source_id,likely_matches,neighbours,angular_distance,"
+        "magnitude_difference,status\n"
+        "1,11,1,1,0.1,0.01,one\n2,12,2,2,0.1,,several\n3,12,2,2,0.2,0.02,several\n"
+        "4,,0,0,,,none\n,15,0,0,,,none\n"
+    )
+    found = read_crosswalk(path)
+    ids, status = found.to_new(np.array([11, 12, 15]))
+    assert ids.tolist() == [1, NO_ID, NO_ID]
+    assert status.tolist() == [Match.ONE, Match.SEVERAL, Match.NONE]
+    assert found.of_new(np.array([1, 3, 4])).tolist() == [Match.ONE, Match.SEVERAL, Match.NONE]
