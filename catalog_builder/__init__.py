@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
     from catalog_builder.catalog.table import open_table
+    from catalog_builder.comparing.differences import diff
+    from catalog_builder.comparing.drift import drift
 
 __all__ = [
     "DISTRIBUTION",
     "__version__",
+    "diff",
+    "drift",
     "open_catalog",
     "open_table",
     "plot_abundances",
@@ -38,4 +42,12 @@ def __getattr__(name: str) -> Any:
         from catalog_builder.catalog import plots
 
         return getattr(plots, name)
+    if name == "diff":
+        from catalog_builder.comparing.differences import diff
+
+        return diff
+    if name == "drift":
+        from catalog_builder.comparing.drift import drift
+
+        return drift
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,8 +19,12 @@ MANIFEST_FILE: Final = "SHA256SUMS"
 SCHEMA_FILE: Final = "schema.json"
 STORE_NAME: Final = "catalog.zarr"
 REPORT_NAME: Final = "report.html"
+DRIFT_PAGE: Final = "drift.html"
+DRIFT_JSON: Final = "drift.json"
 #: What lies in a catalogue's folder beside its exports.
-OWN_NAMES: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, REPORT_NAME})
+OWN_NAMES: Final = frozenset(
+    {RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, REPORT_NAME, DRIFT_PAGE, DRIFT_JSON}
+)
 
 LATEST_FILE: Final = "latest"
 BUILDING_PREFIX: Final = ".building-"

@@ -30,7 +30,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    "alarms",
+    *("alarms", "drift"),
 )
 #: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
 _OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
@@ -209,6 +209,28 @@ class Exported(BaseModel):
     media_type: str
 
 
+class DriftFacts(BaseModel):
+    """The comparison with an older catalogue that is sealed with this one.
+
+    Attributes
+    ----------
+    release, version, seal : str
+        Of the older one.
+    verdict : str
+        In a sentence.
+    files : dict of str to str
+        SHA-256 of the page and of the JSON file, by name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    release: str
+    version: str
+    seal: str
+    verdict: str
+    files: dict[str, str]
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -240,6 +262,8 @@ class ReleaseRecord(BaseModel):
         SHA-256 of ``SHA256SUMS``, which lists all other files.
     model : ModelFacts, optional
         What that model was trained on. Not in records of version 0.1.0.
+    drift : DriftFacts, optional
+        How far its answers are from those of an older catalogue, where that was asked for.
     metrics : dict
         How good that model's labels are on the test split of its own training set, which is no
         part of this catalogue if the model was trained elsewhere.
@@ -279,6 +303,7 @@ class ReleaseRecord(BaseModel):
     exports: dict[str, Exported] | None = None
     manifest: str
     model: ModelFacts | None = None
+    drift: DriftFacts | None = None
     metrics: dict[str, Any]
     measured_here: MeasuredHere | None = None
     unverified: Literal[True] | None = None

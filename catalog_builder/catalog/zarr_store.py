@@ -158,6 +158,11 @@ def in_pieces(
         yield first, {name: values[first : first + _PIECE_ROWS] for name, values in rows.items()}
 
 
+def open_columns(path: Path, names: Sequence[str]) -> dict[str, zarr.Array[Any]]:
+    """Open several columns for reading; a chunk that is missing or damaged is an error then."""
+    return {name: _open(path, name) for name in names}
+
+
 def row_count(path: Path) -> int:
     """Return the number of sources in a store."""
     return int(_open(path, "source_id").shape[0])

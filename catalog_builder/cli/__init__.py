@@ -1,8 +1,8 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 done; 1 a defect of the program; 2 wrong usage; 3 a wrong setting; 4 the archive or
-the label survey; 5 the workdir; 6 the cluster; 7 the model; 8 the catalogue; 9 not enough memory
-or disk; 130 interrupted.
+Exit codes: 0 done; 1 a defect of the program, or of `diff`, that there is a difference; 2 wrong
+usage; 3 a wrong setting; 4 the archive or the label survey; 5 the workdir; 6 the cluster; 7 the
+model; 8 the catalogue; 9 not enough memory or disk; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -70,6 +70,20 @@ UnverifiedModel = Annotated[
 VersionName = Annotated[
     str | None, typer.Option("--version", metavar="NAME", help="Name of the catalogue's version.")
 ]
+DriftFrom = Annotated[
+    Path | None,
+    typer.Option(
+        parser=given_path,
+        metavar="CATALOGUE",
+        help="Seal a comparison with this older catalogue too; see `drift`.",
+    ),
+]
+DriftCrosswalk = Annotated[
+    Path | None,
+    typer.Option(
+        parser=given_path, metavar="FILE", help="Which star of that catalogue is which of this one."
+    ),
+]
 Cluster = Annotated[
     str | None,
     typer.Option(metavar="local|slurm|pbs|srun|kubernetes|ADDRESS", help="Where the work runs."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import typer
 
@@ -14,6 +15,8 @@ from catalog_builder.cli.options import (
     Assignments,
     Cluster,
     ConfigFile,
+    DriftCrosswalk,
+    DriftFrom,
     DryRun,
     Labels,
     ModelPath,
@@ -58,6 +61,8 @@ def _step_command(name: str) -> Callable[..., None]:
         recalibrate: Recalibrate = False,
         unverified_model: UnverifiedModel = False,
         version: VersionName = None,
+        drift_from: DriftFrom = None,
+        drift_crosswalk: DriftCrosswalk = None,
         cluster: Cluster = None,
         workers: Workers = None,
         tls: Tls = None,
@@ -83,6 +88,8 @@ def _step_command(name: str) -> Callable[..., None]:
                 "recalibrate": recalibrate or None,
                 "unverified_model": unverified_model or None,
                 "version": version,
+                "publish.drift_from": _absolute(drift_from),
+                "publish.drift_crosswalk": _absolute(drift_crosswalk),
                 "cluster.kind": cluster,
                 "cluster.workers": workers,
                 "cluster.tls": tls,
@@ -108,6 +115,11 @@ def _step_command(name: str) -> Callable[..., None]:
 
 for _name, _help in _HELP.items():
     app.command(_name, help=_help)(_step_command(_name))
+
+
+def _absolute(path: Path | None) -> str | None:
+    """Return a path as workers find it, wherever they stand."""
+    return None if path is None else str(path.absolute())
 
 
 def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:

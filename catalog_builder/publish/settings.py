@@ -23,6 +23,19 @@ class PublishSettings(Section):
         True, description="Draw `report.html`: some 4 s at the end of the run, however many rows."
     )
 
+    drift_from: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="An older catalogue, as `drift` takes it: `drift.html` and `drift.json` are"
+        " sealed with the new one.",
+    )
+    drift_crosswalk: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="The file that says which star of that catalogue is which of the new one; by"
+        " the same ids if not given.",
+    )
+
     @field_validator("formats")
     @classmethod
     def _formats_are_known(cls, formats: tuple[str, ...]) -> tuple[str, ...]:

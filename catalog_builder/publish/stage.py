@@ -17,6 +17,7 @@ from catalog_builder.catalog.origins import record_in_words, simulated_in_words,
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import create_store, write_rows
+from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogBuilderError, CatalogueError
@@ -94,7 +95,8 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
 
             page = building / REPORT_NAME
             make_report(building / STORE_NAME, context.record, context.schema, page)
-        seal(building, folder, {**context.record, "exports": exports}, context.schema)
+        facts = {**context.record, "exports": exports, **_drift(context, building)}
+        seal(building, folder, facts, context.schema)
     elif findings := validate_catalog(folder):
         raise CatalogueError(
             f"{folder} stands in the way and is damaged: {findings[0]}.",
@@ -125,6 +127,15 @@ def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]
     return {
         name: {"file": one.file_name, "media_type": one.media_type} for name, one in formats.items()
     }
+
+
+def _drift(context: PublishContext, building: Path) -> dict[str, Any]:
+    """Lay the comparison with an older catalogue beside the store, where it is asked for."""
+    settings = context.settings
+    if settings.drift_from is None:
+        return {}
+    store, crosswalk = building / STORE_NAME, settings.drift_crosswalk
+    return make_drift(settings.drift_from, store, context.schema, context.record, crosswalk)
 
 
 @contextmanager

@@ -247,7 +247,7 @@ def _yaml_lines(section: BaseModel, indent: int) -> list[str]:
         if isinstance(value, BaseModel):
             lines += ["", f"{pad}{name}:", *_yaml_lines(value, indent + 2)]
             continue
-        plain = section.model_dump(mode="json", include={name})[name]
+        plain = section.model_dump(mode="json", include={name}).get(name)  # left out: null
         text = yaml.safe_dump(plain, default_flow_style=True, width=10_000).strip()
         lines += [f"{pad}# {field.description}"] if field.description else []
         lines.append(f"{pad}{name}: {text.removesuffix('...').strip()}")

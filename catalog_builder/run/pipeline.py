@@ -22,6 +22,7 @@ from catalog_builder.catalog import origins, provenance
 from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.catalog.origins import Model
+from catalog_builder.comparing.drift import check_drift
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features import census as counting
@@ -374,6 +375,9 @@ class Pipeline:
                 )
         if "publish" in self.wanted:
             formats_of(self.config.publish.formats, self.schema)
+            settings = self.config.publish
+            if settings.drift_from is not None:
+                check_drift(settings.drift_from, self.release.name, settings.drift_crosswalk)
 
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made.

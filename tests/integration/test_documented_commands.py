@@ -39,6 +39,7 @@ NOT_RUN = {
     "run --archive /scratch/gaia --workdir /scratch/work": CONTAINER,
     "doctor --workdir /workdir": CONTAINER,
     "doctor --cluster kubernetes --set cluster.kubernetes.manifests=my-run": "it needs kubectl",
+    "drift OLD NEW --crosswalk crosswalk.parquet": "it needs catalogues of two releases",
     "status --workdir /workdir": "it is given inside a pod (make test-kubernetes runs such)",
 }
 COMMANDS = all_commands()
@@ -63,6 +64,8 @@ def place(finished, archive, tmp_path_factory):
     shutil.copytree(finished, folder / "work")
     (folder / "W").symlink_to("work")
     (folder / "ARCHIVE").symlink_to(archive)
+    for name in ("OLD", "NEW"):
+        (folder / name).symlink_to("work/catalogs/dr3")
     simulate("dr3", 100, 1, folder / "CLEAN", clean=True)
     return folder
 

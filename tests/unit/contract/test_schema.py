@@ -11,7 +11,7 @@ import xarray as xr
 import yaml
 from astropy.io.votable.ucd import check_ucd
 
-from catalog_builder.catalog.diff import diff
+from catalog_builder.comparing.schemas import compare_schemas
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.contract.schema import TRAINING, CatalogSchema
 from catalog_builder.galaxy.columns import DIRECTION, PLACE
@@ -63,7 +63,7 @@ def test_what_was_released_is_still_so():
         assert {k: v for k, v in now.items() if k not in tests} == {
             k: v for k, v in before.items() if k not in tests
         }
-    now = diff(CatalogSchema.model_validate(released), SCHEMA)
+    now = compare_schemas(CatalogSchema.model_validate(released), SCHEMA)
     assert now == (True, (), tuple(f"column {name}" for name in sorted(added)))
 
 
@@ -220,14 +220,14 @@ def test_additions_and_notes_are_compatible():
     def reserve_a_bit(content):
         content["flags"]["bits"][18].update(status="reserved", test="", parameters={})
 
-    assert diff(changed(reserve_a_bit), changed(grow)) == (True, (), ("column vbroad",))
+    assert compare_schemas(changed(reserve_a_bit), changed(grow)) == (True, (), ("column vbroad",))
 
 
 def test_another_meaning_of_a_tier_breaks():
     def loosen(content):
         content["flags"]["tiers"][0]["largest_sigma"]["teff"] = 300.0
 
-    found = diff(SCHEMA, changed(loosen))
+    found = compare_schemas(SCHEMA, changed(loosen))
     assert found == (False, ("tier 1 (gold) is gone or has changed",), ())
 
 
@@ -241,7 +241,7 @@ def test_another_meaning_of_a_tier_breaks():
     ],
 )
 def test_a_changed_column_is_incompatible(change, said):
-    result = diff(SCHEMA, changed(change))
+    result = compare_schemas(SCHEMA, changed(change))
     assert not result.compatible
     assert any(said in problem for problem in result.breaking)
 
@@ -266,7 +266,7 @@ def without(name):
     ],
 )
 def test_a_changed_bit_is_incompatible(change, said):
-    result = diff(SCHEMA, changed(change))
+    result = compare_schemas(SCHEMA, changed(change))
     assert not result.compatible
     assert any(said in problem for problem in result.breaking)
 
@@ -275,5 +275,5 @@ def test_a_withdrawn_bit_stays_withdrawn():
     def withdraw(content):
         content["flags"]["bits"][2].update(status="withdrawn", test="", parameters={})
 
-    assert diff(SCHEMA, changed(withdraw)).compatible
-    assert not diff(changed(withdraw), SCHEMA).compatible
+    assert compare_schemas(SCHEMA, changed(withdraw)).compatible
+    assert not compare_schemas(changed(withdraw), SCHEMA).compatible

@@ -15,14 +15,14 @@ _RENAMED: Final[dict[str, tuple[str, dict[str, str | float]]]] = {
 
 
 class SchemaDiff(NamedTuple):
-    """Result of :func:`diff`: ``compatible`` is False if anything released has changed."""
+    """What :func:`compare_schemas` found; ``compatible`` unless anything released has changed."""
 
     compatible: bool
     breaking: tuple[str, ...]
     additions: tuple[str, ...]
 
 
-def diff(old: CatalogSchema, new: CatalogSchema) -> SchemaDiff:
+def compare_schemas(old: CatalogSchema, new: CatalogSchema) -> SchemaDiff:
     """Tell whether a program written for ``old`` reads a catalogue of ``new`` correctly.
 
     Additions are compatible: new columns, new bits, a reserved bit that gets its test, a bit that

@@ -1,0 +1,84 @@
+"""Commands that compare: `drift` and `diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catalog_builder.cli.app import app
+from catalog_builder.cli.options import AsJson, given_path
+
+Old = Annotated[Path, typer.Argument(help="The older catalogue: folder of a version or release.")]
+New = Annotated[Path, typer.Argument(help="The newer one.")]
+Crosswalk = Annotated[
+    Path | None,
+    typer.Option(
+        parser=given_path,
+        metavar="FILE",
+        help="Table of new ids (source_id) and old ones: CSV, ECSV, FITS or Parquet.",
+    ),
+]
+OldColumn = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Its column with the old ids, where more than one could be."),
+]
+SameIds = Annotated[
+    bool, typer.Option("--same-ids", help="The releases have other names, but the same ids.")
+]
+
+
+@app.command()
+def drift(
+    old: Old,
+    new: New,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", parser=given_path, metavar="FOLDER", help="Folder for page and JSON."
+        ),
+    ] = Path("drift"),
+    crosswalk: Crosswalk = None,
+    old_column: OldColumn = None,
+    same_ids: SameIds = False,
+    correlation: Annotated[
+        float, typer.Option(metavar="RHO", help="Of the errors of both: 0 is independent.")
+    ] = 0.0,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|URL", help="A label survey's file: RHO is measured on its stars."
+        ),
+    ] = None,
+    survey: Annotated[str, typer.Option(help="Description of that survey.")] = "apogee-dr17",
+) -> None:
+    """Say how far answers moved from one catalogue to the next: a verdict, a page and JSON."""
+    from catalog_builder.comparing.drift import Options, closing_lines, write
+    from catalog_builder.comparing.drift import drift as compare
+
+    options = Options(crosswalk, old_column, same_ids, correlation, labels, survey)
+    typer.echo(f"Comparing {old} with {new} ...", err=True)
+    found = compare(old, new, options)
+    page, document = write(found, out)
+    typer.echo(f"{closing_lines(found)}\nPage: {page}\nJSON: {document}")
+
+
+@app.command()
+def diff(
+    old: Old,
+    new: New,
+    crosswalk: Crosswalk = None,
+    old_column: OldColumn = None,
+    same_ids: SameIds = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is not the same in two catalogues; exit code 0 if nothing, 1 if something."""
+    from catalog_builder.comparing.differences import diff as compare
+    from catalog_builder.comparing.differences import in_words
+    from catalog_builder.comparing.drift import Options
+
+    found = compare(old, new, Options(crosswalk, old_column, same_ids))
+    typer.echo(found.to_json() if as_json else in_words(found, str(old), str(new)))
+    if not found.same:
+        raise typer.Exit(1)

@@ -1,0 +1,60 @@
+"""The correlation of errors is measured on stars whose labels neither release made."""
+
+import numpy as np
+import pytest
+
+from catalog_builder.comparing.correlation import LEAST_STARS, Estimate, estimate
+
+
+def answers(rho, stars=20_000, seed=3, label_error=0.5, stated=1.0, offset=0.0):
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(0, 5, stars)
+    sigma = rng.uniform(0.5, 2.0, (2, stars))
+    common, own = rng.normal(size=stars), rng.normal(size=(2, stars))
+    errors = sigma * (np.sqrt(rho) * common + np.sqrt(1 - rho) * own)
+    label = truth + label_error * rng.normal(size=stars)
+    old, new = (
+        np.column_stack([truth + e + offset, stated * s])
+        for e, s in zip(errors, sigma, strict=True)
+    )
+    return old, new, label, np.full(stars, label_error)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.8])
+@pytest.mark.parametrize("label_error", [0.05, 1.0])
+def test_a_planted_correlation_is_found_within_its_error(rho, label_error):
+    found = estimate(*answers(rho, label_error=label_error))
+    assert abs(found.correlation - rho) < 3.5 * found.error
+    assert found.error < 0.03
+
+
+def test_it_does_not_ask_the_differences():
+    """Noise in one of them alone changes all differences, and not what both share."""
+    old, new, label, error = answers(0.5)
+    before = estimate(old, new, label, error)
+    rng = np.random.default_rng(8)
+    new = new + np.column_stack([0.8 * new[:, 1] * rng.normal(size=len(new)), np.zeros(len(new))])
+    after = estimate(old, new, label, error)
+    assert abs(after.correlation - before.correlation) < 4 * after.error
+
+
+def test_a_shift_against_the_survey_is_no_correlation():
+    found = estimate(*answers(0.0, offset=3.0))
+    assert abs(found.correlation) < 3.5 * found.error
+
+
+def test_outliers_do_not_count():
+    old, new, label, error = answers(0.2)
+    label[::100] += 300
+    found = estimate(old, new, label, error)
+    assert abs(found.correlation - 0.2) < 3.5 * found.error
+
+
+def test_few_stars_and_impossible_numbers_are_not_adopted():
+    few = estimate(*answers(0.5, stars=LEAST_STARS - 1))
+    assert few.adopted == 0
+    assert np.isnan(estimate(*answers(0.5, stars=2)).correlation)
+    assert Estimate(1000, -0.2, 0.1).adopted == 0
+    assert Estimate(1000, 1.3, 0.1).adopted == 0.99
+    nulls = [values * np.nan for values in answers(0.5)]
+    assert estimate(*nulls).stars == 0
