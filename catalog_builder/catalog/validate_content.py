@@ -56,7 +56,7 @@ def readers(catalogue: OpenCatalogue, workers: int) -> Iterator[Read]:
         yield lambda function, items: (function(catalogue, item) for item in items)
         return
     given = (catalogue.folder, catalogue.schema, tuple(catalogue.arrays), catalogue.exports)
-    # Not forked: the libraries have threads, and a lock that one of them holds would be held forever.
+    # Not forked: the libraries have threads, whose locks a fork would hold for ever.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _open, given)
     try:
         yield lambda function, items: pool.map(_on_opened, ((function, item) for item in items))

@@ -18,7 +18,7 @@ from catalog_builder.catalog.digest import BLOCK_ROWS, block_digest
 from catalog_builder.catalog.exports import Format, Target
 from catalog_builder.catalog.finding import FindingLog
 from catalog_builder.catalog.layout import STORE_NAME
-from catalog_builder.catalog.validate_rows import RowRules
+from catalog_builder.catalog.row_rules import RowRules
 from catalog_builder.catalog.zarr_store import as_declared, check_names, in_pieces
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError, StoreError

@@ -102,13 +102,22 @@ def read_facts(file: Path, digest: str = "") -> ChunkFacts:
         with np.load(io.BytesIO(content), allow_pickle=False) as found:
             arrays = dict(found)
         written = json.loads(arrays["written"].tobytes())
+        index, start, rows, first_id, last_id = map(int, arrays["numbers"])
         return ChunkFacts(
-            *map(int, arrays["numbers"]),
-            arrays["sizes"],
-            arrays["digests"],
-            arrays["blocks"],
-            {name: _written(one) for name, one in written.items()},
-            {name[len(_STATE) :]: a for name, a in arrays.items() if name.startswith(_STATE)},
+            index=index,
+            start=start,
+            rows=rows,
+            first_id=first_id,
+            last_id=last_id,
+            sizes=arrays["sizes"],
+            digests=arrays["digests"],
+            blocks=arrays["blocks"],
+            written={name: _written(one) for name, one in written.items()},
+            report={
+                name[len(_STATE) :]: values
+                for name, values in arrays.items()
+                if name.startswith(_STATE)
+            },
         )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise StoreError(

@@ -10,7 +10,6 @@ sums are put together; read are the sizes of all files, and the bytes of a sampl
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +56,7 @@ def seal(
     building: Building,
     target_dir: Path,
     facts_of: Facts,
-    add_pages: Pages = lambda building, summary: None,
+    add_pages: Pages | None = None,
 ) -> ReleaseRecord:
     """Put together, describe, check and reveal a catalogue whose chunks are written.
 
@@ -70,9 +69,10 @@ def seal(
         ``<workdir>/catalogs/<release>/<version>``, which must not exist.
     facts_of : callable
         Returns what the task of a chunk said, by the chunk's number.
-    add_pages : callable
+    add_pages : callable, optional
         ``add_pages(building, summary)`` writes files into the folder of the catalogue, beside the
         zarr store: they are sealed with it. The summary is that of the report, or None.
+        There are no pages without it.
 
     Returns
     -------
@@ -101,7 +101,8 @@ def seal(
             check_sizes(made)
             check_sample(made, {index: facts_of(index) for index in sampled(building.chunks)})
             _end_formats(made, part_lines)
-        add_pages(building, None if tally is None else tally.summary())
+        if add_pages is not None:
+            add_pages(building, None if tally is None else tally.summary())
         record = _describe(made, sum_lines)
     _check(building)
     _refuse_existing(target_dir)

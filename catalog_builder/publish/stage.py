@@ -1,12 +1,13 @@
-"""The publish stages: chunks of the catalogue written side by side, then put together and sealed."""
+"""The publish stages: chunks of the catalogue written side by side, and what they make sealed."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,9 @@ from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
+
+#: The tasks of so many last chunks start what the seal needs, on the workers of which one seals.
+_WARM: Final = 2
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class PublishContext:
     #: Checksums of the store's metadata by file, as `prepare_store` left them; no receipt has them.
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def building(self) -> Building:
         """Return the catalogue that is being built."""
         rows = self.record["accounting"]["published"]
@@ -90,11 +94,14 @@ class PublishContext:
 def _write_chunk(context: PublishContext, task: Task) -> Outcome:
     root, payload = context.workdir.root, task.payload
     _refuse_other_metadata(context)
+    building = context.building
     columns = _rows(context, payload["pieces"])
     beyond = _rows(context, payload["beyond"]) if payload["beyond"] else {}
-    facts = make_chunk(context.building, payload["index"], columns, beyond)
+    facts = make_chunk(building, payload["index"], columns, beyond)
     file = facts_file(context.facts, facts.index)
     digest = write_facts(file, facts)
+    if context.settings.report and facts.index >= building.chunks - _WARM:
+        import catalog_builder.report.page  # noqa: F401 - matplotlib starts beside the last chunks
     return Outcome(
         rows_in=len(columns["source_id"]),
         rows_out=facts.rows,

@@ -293,9 +293,7 @@ def galactic_mollweide(
     if not known.any():
         return x, y
     alpha, delta = np.radians(ra[known]), np.radians(dec[known])
-    icrs = np.stack(
-        [np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)]
-    )
+    icrs = np.stack([np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)])
     forward, left, up = _to_galactic() @ icrs
     theta = np.interp(up, _SINE_LATITUDE, _THETA)
     x[known] = -2 * np.sqrt(2) / np.pi * np.arctan2(left, forward) * np.cos(theta)
