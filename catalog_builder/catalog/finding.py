@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,16 @@ class FindingLog:
         row = start + int(np.argmax(wrong)) if before is None else before.row
         total = count + (0 if before is None else before.count)
         self._findings[key] = Finding(file, problem, column, row, total)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Note what was found elsewhere, behind what was found before."""
+        for one in findings:
+            key = (one.file, one.column, one.problem)
+            before = self._findings.get(key)
+            if before is None:
+                self._findings[key] = one
+            elif one.count:
+                self._findings[key] = replace(before, count=before.count + one.count)
 
     def as_list(self) -> list[Finding]:
         """Return the findings in the order in which they were first seen."""

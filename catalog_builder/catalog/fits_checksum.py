@@ -39,6 +39,18 @@ class SummingWriter:
         self.write(bytes(-self.size % FITS_BLOCK))
 
 
+def sum_at(place: int, data: bytes) -> int:
+    """Return what bytes add to the sum of the data unit in which they begin at a place."""
+    before = place % 4
+    return add_words(0, bytes(before) + data + bytes(-(before + len(data)) % 4))
+
+
+def add_sums(one: int, other: int) -> int:
+    """Return the ones'-complement sum of two."""
+    total = one + other
+    return total if total <= ALL_ONES else total - ALL_ONES
+
+
 def header_bytes(header: fits.Header, datasum: int) -> bytes:
     """Return a header as it lies in the file, with DATASUM and CHECKSUM set.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +15,7 @@ from catalog_builder.ground.errors import CatalogueError
 
 RELEASE_FILE: Final = "RELEASE.json"
 MANIFEST_FILE: Final = "SHA256SUMS"
+PARTS_FILE: Final = "SHA256PARTS"
 SCHEMA_FILE: Final = "schema.json"
 STORE_NAME: Final = "catalog.zarr"
 REPORT_NAME: Final = "report.html"
@@ -23,7 +23,10 @@ DRIFT_PAGE: Final = "drift.html"
 DRIFT_JSON: Final = "drift.json"
 #: What lies in a catalogue's folder beside its exports.
 OWN_NAMES: Final = frozenset(
-    {RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, REPORT_NAME, DRIFT_PAGE, DRIFT_JSON}
+    {
+        *(RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME),
+        *(REPORT_NAME, DRIFT_PAGE, DRIFT_JSON),
+    }
 )
 
 LATEST_FILE: Final = "latest"
@@ -33,6 +36,12 @@ BUILDING_PREFIX: Final = ".building-"
 def building_dir(target: Path) -> Path:
     """Return where the catalogue of this folder is built: hidden, beside it, on the same disk."""
     return target.with_name(f"{BUILDING_PREFIX}{target.name}")
+
+
+def facts_dir(target: Path) -> Path:
+    """Return where the tasks of chunks say what they wrote, until that catalogue is sealed."""
+    building = building_dir(target)
+    return building.with_name(f"{building.name}.facts")
 
 
 def is_building(folder: Path) -> bool:
@@ -84,12 +93,6 @@ def _no_catalogue(path: Path, folder: Path) -> CatalogueError:
         if found
         else f"Give the folder of a version (it holds {RELEASE_FILE}) or of a release.",
     )
-
-
-def sealed_files(folder: Path) -> Iterator[Path]:
-    """Yield every file of a catalogue that its manifest lists, sorted by path."""
-    own = {folder / RELEASE_FILE, folder / MANIFEST_FILE}
-    yield from (folder / name for name in contents(folder).files if folder / name not in own)
 
 
 @dataclass

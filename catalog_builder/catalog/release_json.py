@@ -2,7 +2,8 @@
 
 It is written last, and its presence is what makes a folder a catalogue. ``columns`` seals the
 values, ``manifest`` (the SHA-256 of the file ``SHA256SUMS``) every file, and ``seal`` this record
-itself. ``sha256sum -c SHA256SUMS`` checks the files without this program.
+itself. ``sha256sum -c SHA256SUMS`` checks the files without this program; docs/releases.md has two
+lines for the parts that ``SHA256PARTS`` lists.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from catalog_builder.inference.alarm_record import Comparison
 
 # What `seal` finds out by itself; the rest is told to it.
 SEALED_FIELDS: Final = frozenset(
-    {"format", "schema_version", "schema_digest", "columns", "manifest", "seal"}
+    {
+        *("format", "schema_version", "schema_digest", "columns", "block_rows", "exports"),
+        *("manifest", "seal"),
+    }
 )
 
 
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift"),
+    *("alarms", "drift", "block_rows"),
 )
 #: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
 _OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
@@ -256,10 +260,14 @@ class ReleaseRecord(BaseModel):
         Digest of each input file.
     columns : dict of str to str
         Digest of each stored column (:mod:`catalog_builder.catalog.digest`).
+    block_rows : int, optional
+        Rows of the blocks of which they are made. Not in records of version 0.1.0, whose digests
+        are each one SHA-256 over all rows.
     exports : dict of str to Exported, optional
         What lies beside the zarr store, by the name of its format. Not in records of version 0.1.
     manifest : str
-        SHA-256 of ``SHA256SUMS``, which lists all other files.
+        SHA-256 of ``SHA256SUMS``, which lists all other files, and with ``SHA256PARTS`` the parts
+        of those that are too large for one digest.
     model : ModelFacts, optional
         What that model was trained on. Not in records of version 0.1.0.
     drift : DriftFacts, optional
@@ -300,6 +308,7 @@ class ReleaseRecord(BaseModel):
     config_digest: str
     inputs: dict[str, str]
     columns: dict[str, str]
+    block_rows: int | None = None
     exports: dict[str, Exported] | None = None
     manifest: str
     model: ModelFacts | None = None
@@ -343,7 +352,8 @@ def make_record(release: Mapping[str, Any], sealed: Mapping[str, Any]) -> Releas
     release : mapping
         All fields but those that the seal finds out.
     sealed : mapping
-        ``schema_version``, ``schema_digest``, ``columns``, ``manifest``.
+        ``schema_version``, ``schema_digest``, ``columns``, ``block_rows``, ``exports``,
+        ``manifest``.
 
     Raises
     ------

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.dex import DexQuantity
-from catalog_builder.catalog.exports.fits import DAMAGE, EXTENSION, quiet
+from catalog_builder.catalog.exports.fits import DAMAGE, quiet
+from catalog_builder.catalog.fits_table import EXTENSION
 from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
 from catalog_builder.contract.schema import CatalogSchema, is_in_dex
 from catalog_builder.ground.errors import CatalogueError

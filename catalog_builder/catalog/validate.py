@@ -2,14 +2,16 @@
 
 Nothing is trusted that can be recomputed: the seal of ``RELEASE.json``, the digest of every file,
 the declarations of every column, the digest of every column, the equality of the exports with the
-store, and the rules that the rows must keep. Rows are streamed, a chunk at a time.
+store, and the rules that the rows must keep. Here is what can be said without reading the rows;
+these and the files are read in pieces, by as many processes as are asked for
+(`catalog_builder.catalog.validate_content`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
@@ -17,10 +19,11 @@ import zarr
 from pydantic import ValidationError
 from zarr.errors import ZarrUserWarning
 
-from catalog_builder.catalog.exports import Format, format_of
+from catalog_builder.catalog.exports import Part, format_of
 from catalog_builder.catalog.finding import Finding, FindingLog
 from catalog_builder.catalog.layout import (
     MANIFEST_FILE,
+    PARTS_FILE,
     RELEASE_FILE,
     SCHEMA_FILE,
     STORE_NAME,
@@ -28,8 +31,10 @@ from catalog_builder.catalog.layout import (
     contents,
     find_catalogue,
 )
+from catalog_builder.catalog.manifests import CHANGED, gap_of, read_parts, read_sums
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
-from catalog_builder.catalog.validate_rows import check_rows
+from catalog_builder.catalog.validate_content import Listed, check_content, readers
+from catalog_builder.catalog.validate_rows import OpenCatalogue
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.documents import parse_json, read_document
 from catalog_builder.ground.errors import CatalogueError, ConfigError
@@ -37,16 +42,24 @@ from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.stores.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
-_OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, SCHEMA_FILE, STORE_NAME, "."})
+_OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME, "."})
 
 
-def validate_catalog(path: str | Path) -> list[Finding]:
+def validate_catalog(
+    path: str | Path, *, workers: int = 1, sample: int | None = None
+) -> list[Finding]:
     """Check a catalogue.
 
     Parameters
     ----------
     path : str or Path
         The folder of a version, or of a release, of which the latest version is taken.
+    workers : int
+        Processes that read side by side.
+    sample : int, optional
+        Read so many blocks of rows, taken at random all over the catalogue, and their files and
+        parts of files; not compared are then the digests of columns and the sums in FITS headers.
+        By default everything is read.
 
     Returns
     -------
@@ -72,12 +85,13 @@ def validate_catalog(path: str | Path) -> list[Finding]:
     if unopened & exports.keys():
         return log.as_list()
     schema = _schema(folder, record, log)
-    _check_files(folder, present, record, log)
-    readable = _check_declarations(folder, schema, log)
-    exports = {name: one for name, one in exports.items() if name in present.files}
-    for name, one in exports.items():
-        one.check(folder / name, schema, log)
-    check_rows(folder, schema, readable, record, log, exports)
+    listed = _listed(folder, present, record, log)
+    readable = check_declarations(folder, schema, log)
+    there = {*present.files, *present.folders}
+    exports = {name: kind for name, kind in exports.items() if name in there}
+    catalogue = OpenCatalogue(folder, schema, readable, exports)
+    with readers(catalogue, workers) as read:
+        check_content(catalogue, listed, record, log, read, sample)
     return log.as_list()
 
 
@@ -98,16 +112,16 @@ def _record(folder: Path, log: FindingLog) -> ReleaseRecord | None:
     return record
 
 
-def _exports(record: ReleaseRecord | None, log: FindingLog) -> dict[str, Format]:
-    """Return the formats of the exports by file name."""
+def _exports(record: ReleaseRecord | None, log: FindingLog) -> dict[str, str]:
+    """Return the names of the exports' formats by file name."""
     said = None if record is None else record.exports
     if said is None:  # as before records said so
-        fits = format_of("fits")
-        return {fits.file_name: fits}
+        return {format_of("fits").file_name: "fits"}
     found = {}
     for name, exported in said.items():
         try:
-            found[exported.file] = format_of(name)
+            format_of(name)
+            found[exported.file] = name
         except ConfigError as error:
             log.add(exported.file, f"it is not compared with {STORE_NAME}: {error.problem}")
     return found
@@ -129,36 +143,47 @@ def _schema(folder: Path, record: ReleaseRecord | None, log: FindingLog) -> Cata
     return schema.or_else(default_contract())
 
 
-def _check_files(
+def _listed(
     folder: Path, present: Contents, record: ReleaseRecord | None, log: FindingLog
-) -> None:
-    manifest = folder / MANIFEST_FILE
+) -> Listed:
+    """Return what the lists of the catalogue say of the files that are there."""
     if MANIFEST_FILE not in present.files:
         log.add(MANIFEST_FILE, "missing")
-        return
-    text = manifest.read_bytes()
+        return Listed({}, {})
+    text = (folder / MANIFEST_FILE).read_bytes()
     if record and hashlib.sha256(text).hexdigest() != record.manifest:
         log.add(MANIFEST_FILE, f"is not the list that {RELEASE_FILE} seals")
-    listed = {}
-    for line in text.decode("utf-8", errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
+    files = read_sums(text)
+    parts = _parts(folder, files, present, log)
+    listed = files.keys() | parts.keys()
     found = set(present.files) - {RELEASE_FILE, MANIFEST_FILE}
-    for name in sorted(listed.keys() - found - present.others.keys()):
+    for name in sorted(listed - found - present.others.keys()):
         log.add(name, "missing")
-    for name in sorted(found - listed.keys()):
+    for name in sorted(found - listed):
         log.add(name, "not part of the sealed catalogue")
     for name in sorted(set(present.folders) - _folders_of(listed)):
         log.add(name, "a folder that is not part of the sealed catalogue")
-    for name in sorted(found & listed.keys()):
-        try:
-            with (folder / name).open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            log.add(name, f"cannot be read: {error.strerror}")
-            continue
-        if digest != listed[name]:
-            log.add(name, "its bytes have changed since sealing")
+    return Listed(
+        {name: files[name] for name in sorted(found & files.keys())},
+        {name: parts[name] for name in sorted(found & parts.keys())},
+    )
+
+
+def _parts(
+    folder: Path, files: Mapping[str, str], present: Contents, log: FindingLog
+) -> dict[str, list[Part]]:
+    """Return the parts of large files; that they make these up is checked here."""
+    if not {PARTS_FILE} <= files.keys() & set(present.files):
+        return {}
+    try:
+        parts = read_parts((folder / PARTS_FILE).read_bytes())
+    except (OSError, ValueError) as error:
+        log.add(PARTS_FILE, f"cannot be read: {error}")
+        return {}
+    for name in sorted(parts.keys() & set(present.files)):
+        if problem := gap_of(parts[name], (folder / name).stat().st_size):
+            log.add(name, f"{CHANGED}: {problem}")
+    return parts
 
 
 def _folders_of(names: Iterable[str]) -> set[str]:
@@ -166,7 +191,7 @@ def _folders_of(names: Iterable[str]) -> set[str]:
     return {parent.as_posix() for name in names for parent in PurePosixPath(name).parents}
 
 
-def _check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) -> tuple[str, ...]:
+def check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) -> tuple[str, ...]:
     """Compare the arrays with the schema; return the names of those that can be read."""
     present: tuple[str, ...] = ()
     # The arrays' own metadata first; then the copy in the group, which xarray reads instead.

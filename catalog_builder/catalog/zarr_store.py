@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from catalog_builder.catalog.chunk_files import LEVEL
 from catalog_builder.contract.schema import CatalogSchema, Column
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.stores.whole_store import EVERY_CHUNK, CatalogueStore
@@ -29,7 +30,7 @@ _PIECE_ROWS: Final = 8192
 # zstd, because it decodes noisy float32 at 1.5 GB/s where gzip reaches 0.25 at the same size
 # (0.84 of the raw size at any level from 1 to 15). The CRC-32C behind it makes a flipped byte an
 # error on read instead of a wrong star.
-_CODECS: Final = (ZstdCodec(level=3), Crc32cCodec())
+_CODECS: Final = (ZstdCodec(level=LEVEL), Crc32cCodec())
 
 
 def create_store(
@@ -112,7 +113,7 @@ def write_rows(
         If the rows do not fill whole chunks (the store's last chunk counts as whole at its end),
         a column is missing, unknown, of another length, or of another kind of dtype.
     """
-    _check_names(path, schema, columns)
+    check_names(path, schema, columns)
     lengths = {len(values) for values in columns.values()}
     if len(lengths) != 1:
         raise StoreError(f"{path}: columns of {sorted(lengths)} rows in one write.")
@@ -126,7 +127,7 @@ def write_rows(
             )
         if stop > array.shape[0]:
             raise StoreError(f"{path}: row {stop} of a store of {array.shape[0]} rows.")
-        array[start:stop] = _as_declared(path, column, columns[column.name])
+        array[start:stop] = as_declared(path, column, columns[column.name])
 
 
 def read_column(path: Path, name: str) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -180,7 +181,8 @@ def _open(path: Path, name: str, *, writable: bool = False) -> zarr.Array[Any]:
     return array.with_config(EVERY_CHUNK)
 
 
-def _check_names(path: Path, schema: CatalogSchema, columns: Mapping[str, object]) -> None:
+def check_names(path: Path, schema: CatalogSchema, columns: Mapping[str, object]) -> None:
+    """Refuse rows that lack a column, or have one that is not the schema's."""
     missing = [name for name in schema.names if name not in columns]
     unknown = sorted(columns.keys() - {*schema.names})
     if missing or unknown:
@@ -190,7 +192,8 @@ def _check_names(path: Path, schema: CatalogSchema, columns: Mapping[str, object
         )
 
 
-def _as_declared(path: Path, column: Column, values: NDArray[Any]) -> NDArray[Any]:
+def as_declared(path: Path, column: Column, values: NDArray[Any]) -> NDArray[Any]:
+    """Return values in the type of their column, if they are of its kind."""
     if not np.can_cast(values.dtype, column.numpy_dtype, casting="same_kind"):
         raise StoreError(
             f"{path}: {column.name} is {values.dtype}, declared {column.dtype}.",

@@ -2,49 +2,78 @@
 
 The order is the safety. Files first, then their digests, then ``RELEASE.json``, then one rename;
 each step is on disk before the next begins. Whatever is interrupted leaves a ``.building-*``
-folder, which nothing takes for a catalogue and which the next run builds anew.
+folder, which nothing takes for a catalogue and which the next run goes on with.
+
+The rows were written, read back, checked and summed up by the tasks of their chunks. Here their
+sums are put together; read are the sizes of all files, and the bytes of a sample of the chunks.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
-from catalog_builder.catalog.digest import store_digests
+from catalog_builder.catalog.digest import BLOCK_ROWS
+from catalog_builder.catalog.exports import Part
+from catalog_builder.catalog.finding import FindingLog
 from catalog_builder.catalog.layout import (
     LATEST_FILE,
     MANIFEST_FILE,
+    PARTS_FILE,
     RELEASE_FILE,
     SCHEMA_FILE,
     STORE_NAME,
-    sealed_files,
 )
+from catalog_builder.catalog.manifests import digest_of, file_line, gap_of, part_line
 from catalog_builder.catalog.release_json import SEALED_FIELDS, ReleaseRecord, make_record
-from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.catalog.validate import check_declarations
+from catalog_builder.catalog.validate_rows import OpenCatalogue, spans
 from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.publish.chunk import Building
+from catalog_builder.publish.facts import ChunkFacts
+from catalog_builder.publish.formats import told_as_a_format
+from catalog_builder.publish.gather import (
+    Gathered,
+    check_sample,
+    check_sizes,
+    gather,
+    sampled,
+)
+from catalog_builder.report.summary import Summary
+from catalog_builder.report.tally import Tally
+
+#: Reads the facts of a chunk.
+Facts = Callable[[int], ChunkFacts]
+#: Writes pages into the catalogue's folder, and returns what RELEASE.json says of them; the summary
+#: is that of the report, if there is one.
+Pages = Callable[[Building, Summary | None], Mapping[str, Any]]
+_OWN: Final = frozenset({MANIFEST_FILE, PARTS_FILE, RELEASE_FILE, STORE_NAME})
 
 
 def seal(
-    build_dir: Path, target_dir: Path, release: Mapping[str, Any], schema: CatalogSchema
+    building: Building,
+    target_dir: Path,
+    facts_of: Facts,
+    add_pages: Pages | None = None,
 ) -> ReleaseRecord:
-    """Describe, validate and reveal a finished catalogue.
+    """Put together, describe, check and reveal a catalogue whose chunks are written.
 
     Parameters
     ----------
-    build_dir : Path
-        Holds ``catalog.zarr`` and the exports; see
-        :func:`catalog_builder.catalog.layout.building_dir`.
+    building : Building
+        Its hidden folder holds ``catalog.zarr`` and the exports that are written by chunks; its
+        record has the fields of :class:`ReleaseRecord` that sealing does not find out.
     target_dir : Path
         ``<workdir>/catalogs/<release>/<version>``, which must not exist.
-    release : mapping
-        The fields of :class:`ReleaseRecord` that cannot be read from the files.
-    schema : CatalogSchema
-        What the catalogue was made with; written to ``schema.json``.
+    facts_of : callable
+        Returns what the task of a chunk said, by the chunk's number.
+    add_pages : callable, optional
+        ``add_pages(building, summary)`` writes files into the folder of the catalogue, beside the
+        zarr store: they are sealed with it. The summary is that of the report, or None. What it
+        returns are fields of RELEASE.json. There are no pages without it.
 
     Returns
     -------
@@ -54,19 +83,32 @@ def seal(
     Raises
     ------
     CatalogueError
-        If the target exists, a fact is missing, or the catalogue is not valid.
+        If the target exists, a fact is missing, or the chunks are not the catalogue.
+    ChunkDamageError
+        If what a chunk's task wrote has changed since.
     """
     _refuse_existing(target_dir)
-    if given := SEALED_FIELDS & release.keys():
+    if given := SEALED_FIELDS & building.record.keys():
         raise CatalogueError(f"Fields found out by sealing were given: {sorted(given)}.")
-    record = _describe(build_dir, release, schema)
-    if findings := validate_catalog(build_dir):
-        raise CatalogueError(
-            f"{build_dir} is not sealed: {findings[0]} ({len(findings)} findings).",
-            "Remove the folder and publish again; if it stays, this is a defect.",
-        )
+    for leftover in building.folder.glob(".*.partial"):
+        if leftover.is_file():  # of an attempt that was interrupted
+            leftover.unlink()
+    sums, parts = (_partial(building.folder / name) for name in (MANIFEST_FILE, PARTS_FILE))
+    with sums.open("w", encoding="utf-8") as sum_lines:
+        with parts.open("w", encoding="utf-8") as part_lines:
+            tally = Tally(building.schema) if building.report else None
+            chunks = (facts_of(index) for index in range(building.chunks))
+            made = gather(building, chunks, sum_lines, part_lines, tally)
+            check_sizes(made)
+            check_sample(made, {index: facts_of(index) for index in sampled(building.chunks)})
+            _end_formats(made, part_lines)
+        told: Mapping[str, Any] = {}
+        if add_pages is not None:
+            told = add_pages(building, None if tally is None else tally.summary())
+        record = _describe(made, sum_lines, told)
+    _check(building)
     _refuse_existing(target_dir)
-    build_dir.rename(target_dir)
+    building.folder.rename(target_dir)
     _sync(target_dir.parent)
     point_latest(target_dir)
     return record
@@ -77,34 +119,101 @@ def point_latest(target_dir: Path) -> None:
     _write(target_dir.parent / LATEST_FILE, target_dir.name + "\n")
 
 
-def _describe(build_dir: Path, release: Mapping[str, Any], schema: CatalogSchema) -> ReleaseRecord:
-    for leftover in build_dir.glob(".*.partial"):
-        if leftover.is_file():  # of an export that was interrupted
-            leftover.unlink()
+def _end_formats(made: Gathered, lines: TextIO) -> None:
+    """Write what depends on all chunks, the formats that are written at once, and the parts."""
+    building = made.building
+    for name, one in building.formats.items():
+        target = building.target(one)
+        with told_as_a_format(name, one):
+            if one.by_chunks is None:
+                one.write(building.store, target.path, building.schema, building.record)
+                if not target.path.is_file():
+                    raise ValueError(f"there is no {one.file_name}")
+                continue
+            for part in one.by_chunks.end(target, made.written[name]):
+                lines.write(part_line(part))
+                made.parts.setdefault(part.file, []).append(part)
+    for file, parts in made.parts.items():
+        size = (building.folder / file).stat().st_size
+        if gap := gap_of(sorted(parts, key=lambda part: part.start), size):
+            raise CatalogueError(
+                f"{building.folder / file} is not sealed: {gap}.",
+                "Remove the folder and publish again; if it stays, this is a defect.",
+            )
+
+
+def _describe(made: Gathered, sums: TextIO, told: Mapping[str, Any]) -> ReleaseRecord:
+    building, schema = made.building, made.building.schema
+    folder = building.folder
     text = json.dumps(schema.model_dump(mode="json", by_alias=True), indent=2, allow_nan=False)
-    _write(build_dir / SCHEMA_FILE, text + "\n")
-    _write(build_dir / MANIFEST_FILE, _manifest(build_dir))
+    _write(folder / SCHEMA_FILE, text + "\n")
+    partial = _partial(folder / PARTS_FILE)
+    if made.parts:
+        partial.replace(folder / PARTS_FILE)
+        sums.write(file_line(PARTS_FILE, _digest(folder / PARTS_FILE)))
+    else:
+        partial.unlink()
+    for name in _other_files(building, made.parts):
+        sums.write(file_line(name, _digest(folder / name)))
+    sums.close()
+    _partial(folder / MANIFEST_FILE).replace(folder / MANIFEST_FILE)
+    manifest = _digest(folder / MANIFEST_FILE)
+    for directory in (*_folders(building), folder):
+        _sync(directory)
     sealed = {
         "schema_version": schema.version,
         "schema_digest": schema.digest,
-        "columns": store_digests(build_dir / STORE_NAME, schema),
-        "manifest": hashlib.sha256((build_dir / MANIFEST_FILE).read_bytes()).hexdigest(),
+        "columns": made.columns,
+        "block_rows": BLOCK_ROWS,
+        "exports": {
+            name: {"file": one.file_name, "media_type": one.media_type}
+            for name, one in building.formats.items()
+        },
+        "manifest": manifest,
     }
-    record = make_record(release, sealed)
-    _write(build_dir / RELEASE_FILE, record.to_json())
+    record = make_record({**building.record, **told}, sealed)
+    _write(folder / RELEASE_FILE, record.to_json())
     return record
 
 
-def _manifest(folder: Path) -> str:
-    lines = []
-    for path in sealed_files(folder):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
-    for directory in sorted(path for path in folder.rglob("*") if path.is_dir()):
-        _sync(directory)
-    return "".join(lines)
+def _other_files(building: Building, parts: Mapping[str, list[Part]]) -> Iterator[str]:
+    """Yield the files that no chunk wrote: metadata, whole exports, and all pages."""
+    yield f"{STORE_NAME}/zarr.json"
+    for name in building.schema.names:
+        yield f"{STORE_NAME}/{name}/zarr.json"
+    by_chunks = {file.split("/")[0] for file in parts}
+    for path in sorted(building.folder.iterdir()):
+        if path.name not in _OWN | by_chunks and not path.name.startswith("."):
+            yield path.name
+
+
+def _folders(building: Building) -> Iterator[Path]:
+    for name in building.schema.names:
+        yield building.store / name / "c"
+        yield building.store / name
+    yield building.store
+
+
+def _check(building: Building) -> None:
+    """Check the declarations of the store and of the exports, as `validate` does it."""
+    log = FindingLog()
+    check_declarations(building.folder, building.schema, log)
+    for one in building.formats.values():
+        check = one.check if one.by_chunks is None else one.check_quickly
+        if check is not None:
+            check(building.folder / one.file_name, building.schema, log)
+    # What no chunk's task has compared with the rows.
+    whole = {one.file_name: name for name, one in building.formats.items() if not one.by_chunks}
+    if whole:
+        catalogue = OpenCatalogue(building.folder, building.schema, building.schema.names, whole)
+        catalogue.check_lengths(building.rows, log)
+        for start, stop in spans(building.rows):
+            log.extend(catalogue.check_span(start, stop, digests=False).findings)
+    if findings := log.as_list():
+        raise CatalogueError(
+            f"{building.folder} is not sealed: {findings[0]} ({len(findings)} findings).",
+            "Remove the folder and publish again; if it stays, this is a defect.",
+        )
 
 
 def _refuse_existing(target_dir: Path) -> None:
@@ -115,8 +224,18 @@ def _refuse_existing(target_dir: Path) -> None:
         )
 
 
+def _digest(path: Path) -> str:
+    """Return the digest of a file that is on disk when this returns."""
+    _sync(path)
+    return digest_of(path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.partial")
+
+
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
+    partial = _partial(path)
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -125,8 +244,8 @@ def _write(path: Path, text: str) -> None:
     _sync(path.parent)
 
 
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,35 +1,44 @@
-"""The publish stages: chunks of the catalogue written side by side, then exported and sealed."""
+"""The publish stages: chunks of the catalogue written side by side, and what they make sealed."""
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from catalog_builder.catalog.exports import Format, formats_of
-from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir
+from catalog_builder.catalog.digest import BLOCK_ROWS
+from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir, facts_dir
 from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
-from catalog_builder.ground.errors import CatalogBuilderError, CatalogueError
+from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
+from catalog_builder.publish.building import other_metadata, prepare
+from catalog_builder.publish.chunk import Building, make_chunk
+from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
+from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.settings import PublishSettings
-from catalog_builder.runtime.chunks import plan_chunks
+from catalog_builder.report.summary import Summary
+from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
-from catalog_builder.runtime.receipts import Receipt, file_checksum
+from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
+
+#: The tasks of so many last chunks start what the seal needs, on the workers of which one seals.
+_WARM: Final = 2
 
 
 @dataclass(frozen=True)
@@ -63,47 +72,72 @@ class PublishContext:
     #: Checksums of the store's metadata by file, as `prepare_store` left them; no receipt has them.
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @functools.cached_property
+    def building(self) -> Building:
+        """Return the catalogue that is being built."""
+        rows = self.record["accounting"]["published"]
+        return Building(
+            building_dir(self.edition.folder(self.workdir)),
+            self.schema,
+            self.record,
+            rows,
+            min(self.settings.chunk_rows, rows),
+            formats_of(self.settings.formats, self.schema),
+            self.settings.report,
+        )
+
+    @property
+    def facts(self) -> Path:
+        """Return the folder of what the tasks say of their chunks."""
+        return facts_dir(self.edition.folder(self.workdir))
+
 
 def _write_chunk(context: PublishContext, task: Task) -> Outcome:
-    root = context.workdir.root
-    store = _store(context)
+    root, payload = context.workdir.root, task.payload
     _refuse_other_metadata(context)
-    pieces = [read_rows(root / path, start, stop) for path, start, stop in task.payload["pieces"]]
-    columns = {
-        name: np.concatenate([piece[name] for piece in pieces]) for name in context.schema.names
-    }
-    write_rows(store, context.schema, task.payload["start"], columns)
-    rows = len(columns["source_id"])
+    building = context.building
+    columns = _rows(context, payload["pieces"])
+    beyond = _rows(context, payload["beyond"]) if payload["beyond"] else {}
+    facts = make_chunk(building, payload["index"], columns, beyond)
+    file = facts_file(context.facts, facts.index)
+    digest = write_facts(file, facts)
+    if context.settings.report and facts.index >= building.chunks - _WARM:
+        import catalog_builder.report.page  # noqa: F401 - matplotlib starts beside the last chunks
     return Outcome(
-        rows_in=rows,
-        rows_out=rows,
-        output=str(store.relative_to(root)),
-        output_digest=task.key,
-        pattern=f"*/c/{task.payload['index']}",
+        rows_in=len(columns["source_id"]),
+        rows_out=facts.rows,
+        output=str(file.relative_to(root)),
+        output_digest=digest,
     )
 
 
+def _rows(context: PublishContext, pieces: Sequence[Sequence[Any]]) -> dict[str, NDArray[Any]]:
+    root = context.workdir.root
+    read = [read_rows(root / path, start, stop) for path, start, stop in pieces]
+    return {name: np.concatenate([piece[name] for piece in read]) for name in context.schema.names}
+
+
 def _seal(context: PublishContext, task: Task) -> Outcome:
-    del task
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
-        building = building_dir(folder)
         _refuse_other_metadata(context)
-        exports = _export(context, building)
-        if context.settings.report:
-            from catalog_builder.report.page import make_report  # matplotlib
-
-            page = building / REPORT_NAME
-            make_report(building / STORE_NAME, context.record, context.schema, page)
-        facts = {**context.record, "exports": exports, **_drift(context, building)}
-        seal(building, folder, facts, context.schema)
-    elif findings := validate_catalog(folder):
+        pages = functools.partial(_add_pages, context.settings)
+        try:
+            seal(context.building, folder, _facts_of(context, task), pages)
+        except ChunkDamageError as error:
+            file = facts_file(context.facts, error.index).relative_to(context.workdir.root)
+            chunk = task.needs[error.index]
+            # Without its facts the chunk is written again, in every format.
+            damage = Damage(chunk.stage, chunk.task, str(file), f"is not true: {error.what}")
+            raise DamagedStoreError.of([damage]) from error
+    elif findings := validate_catalog(folder, sample=SAMPLED):
         raise CatalogueError(
             f"{folder} stands in the way and is damaged: {findings[0]}.",
             "See `catalog-builder validate`, then remove the folder or choose another --version.",
         )
     else:  # a killed run sealed it before the receipt was written
         point_latest(folder)
+    remove_tree(context.facts)
     sealed = read_release(folder)
     return Outcome(
         rows_in=sealed.accounting.requested,
@@ -115,51 +149,46 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     )
 
 
-def _export(context: PublishContext, building: Path) -> dict[str, dict[str, str]]:
-    """Write each format that is asked for; return what RELEASE.json says of them."""
-    formats = formats_of(context.settings.formats, context.schema)
-    for name, one in formats.items():
-        target = building / one.file_name
-        with _told_as_a_format(name, one):
-            one.write(building / STORE_NAME, target, context.schema, context.record)
-            if not target.is_file():
-                raise ValueError(f"there is no {one.file_name}")
-    return {
-        name: {"file": one.file_name, "media_type": one.media_type} for name, one in formats.items()
-    }
+def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts]:
+    """Return what reads the facts of a chunk, as its receipt says that they are."""
+    workdir = context.workdir
+
+    def read(index: int) -> ChunkFacts:
+        need = task.needs[index]
+        receipt = read_receipt(workdir.receipt_file(need.stage, need.task))
+        file = facts_file(context.facts, index)
+        if receipt is None or receipt.output != str(file.relative_to(workdir.root)):
+            raise StoreError(
+                f"The receipt of {need.stage}/{need.task} is damaged.",
+                "Give the same command again: the chunk is written anew.",
+            )
+        facts = read_facts(file, receipt.output_digest)
+        if receipt.rows_out != facts.rows:
+            raise CatalogueError(
+                f"{need.stage}/{need.task} says {receipt.rows_out} rows, and wrote {facts.rows}.",
+                f"Remove {file} and give the same command again.",
+            )
+        return facts
+
+    return read
 
 
-def _drift(context: PublishContext, building: Path) -> dict[str, Any]:
-    """Lay the comparison with an older catalogue beside the store, where it is asked for."""
-    settings = context.settings
+def _add_pages(
+    settings: PublishSettings, building: Building, summary: Summary | None
+) -> Mapping[str, Any]:
+    """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
+    if summary is not None:
+        from catalog_builder.report.page import write_report  # matplotlib
+
+        write_report(summary, building.record, building.schema, building.folder / REPORT_NAME)
     if settings.drift_from is None:
         return {}
-    store, crosswalk = building / STORE_NAME, settings.drift_crosswalk
-    return make_drift(settings.drift_from, store, context.schema, context.record, crosswalk)
+    store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
+    return make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
 
 
-@contextmanager
-def _told_as_a_format(name: str, one: Format) -> Iterator[None]:
-    """Name the format in whatever its module raises: it may be anybody's.
-
-    Raises
-    ------
-    CatalogueError
-        Not for errors with words of their own, nor for those of the disk.
-    """
-    try:
-        yield
-    except (CatalogBuilderError, OSError, MemoryError):
-        raise
-    except Exception as error:  # whichever it is: formats come from anywhere
-        raise CatalogueError(
-            f"The export format {name} failed: {type(error).__name__}: {error}.",
-            f"Correct {one.write.__module__}, or take {name} out of publish.formats.",
-        ) from error
-
-
-CHUNKS = Stage("publish-chunks", version=3, work=_write_chunk)
-SEAL = Stage("publish", version=4, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=4, work=_write_chunk)
+SEAL = Stage("publish", version=5, work=_seal, sealed=True)
 
 
 def edition_of(
@@ -222,29 +251,39 @@ def plan_chunk_tasks(
     edition: Edition, predictions: Sequence[Receipt], settings: PublishSettings
 ) -> list[Task]:
     """Return a task for each chunk of the catalogue."""
-    counts = [receipt.rows_out for receipt in predictions]
+    rows = Rows([receipt.rows_out for receipt in predictions])
     tasks = []
-    for chunk in plan_chunks(counts, settings.chunk_rows):
-        pieces = [
-            (predictions[piece.partition].output, piece.start, piece.stop) for piece in chunk.pieces
-        ]
-        key = digest_json([edition.digest, chunk.index])
-        payload = {"index": chunk.index, "start": chunk.start, "pieces": pieces}
-        used = [predictions[piece.partition] for piece in chunk.pieces]
-        needs = tuple(Need(receipt.stage, receipt.task) for receipt in used)
-        tasks.append(Task(CHUNKS.name, f"{edition.name}-{chunk.index:06d}", key, payload, needs))
+    for index, start in enumerate(range(0, len(rows), settings.chunk_rows)):
+        stop = min(start + settings.chunk_rows, len(rows))
+        # The last block that begins in the chunk is digested by its task, wherever it ends.
+        first, end = (-(-row // BLOCK_ROWS) * BLOCK_ROWS for row in (start, stop))
+        end = min(end, len(rows)) if end > first else stop
+        pieces, beyond = list(rows.between(start, stop)), list(rows.between(stop, end))
+        payload = {
+            "index": index,
+            "pieces": [_described(piece, predictions) for piece in pieces],
+            "beyond": [_described(piece, predictions) for piece in beyond],
+        }
+        used = dict.fromkeys(piece.partition for piece in (*pieces, *beyond))
+        needs = tuple(Need(predictions[n].stage, predictions[n].task) for n in used)
+        key = digest_json([edition.digest, index])
+        tasks.append(Task(CHUNKS.name, f"{edition.name}-{index:06d}", key, payload, needs))
     return tasks
+
+
+def _described(piece: Piece, predictions: Sequence[Receipt]) -> tuple[str, int, int]:
+    return predictions[piece.partition].output, piece.start, piece.stop
 
 
 def plan_seal(edition: Edition, chunks: Sequence[Task]) -> list[Task]:
     """Return the one task that exports and seals what the tasks of chunks wrote."""
-    # Whatever is wrong with a chunk is seen when it is exported.
+    # Whatever is wrong with a chunk is seen when the chunks are put together.
     needs = tuple(Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks)
     return [Task(SEAL.name, edition.name, edition.digest, needs=needs)]
 
 
 def prepare_store(context: PublishContext) -> PublishContext:
-    """Create the empty store that chunk tasks fill, or what is missing of an earlier attempt's.
+    """Create what chunk tasks fill, or what is missing of an earlier attempt's.
 
     Returns
     -------
@@ -256,50 +295,14 @@ def prepare_store(context: PublishContext) -> PublishContext:
     CatalogueError
         If there is no row to publish.
     """
-    if context.record["accounting"]["published"] == 0:
-        raise CatalogueError(
-            "There is no source to publish: every requested one was rejected.",
-            "`catalog-builder status` gives the reasons.",
-        )
-    store = _store(context)
-    store.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = store.with_name(f".{STORE_NAME}.partial")
-    remove_tree(unfinished)
-    rows = context.record["accounting"]["published"]
-    chunk_rows = min(context.settings.chunk_rows, rows)
-    create_store(unfinished, context.schema, rows, chunk_rows, _attributes(context))
-    files = sorted(file for file in unfinished.rglob("*") if file.is_file())
-    meant = {file.relative_to(unfinished).as_posix(): file_checksum(file) for file in files}
-    if store.exists():
-        for name in _other_metadata(meant, store):
-            (store / name).parent.mkdir(exist_ok=True)
-            (unfinished / name).replace(store / name)
-        remove_tree(unfinished)
-    else:
-        unfinished.rename(store)
-    return replace(context, metadata=meant)
-
-
-def _store(context: PublishContext) -> Path:
-    return building_dir(context.edition.folder(context.workdir)) / STORE_NAME
-
-
-def _other_metadata(meant: Mapping[str, str], store: Path) -> list[str]:
-    """Return the files that a store does not have as they are meant to be."""
-    return [name for name, checksum in meant.items() if not _is(store / name, checksum)]
-
-
-def _is(file: Path, checksum: str) -> bool:
-    try:
-        return file_checksum(file) == checksum
-    except OSError:
-        return False
+    metadata = prepare(context.building, context.facts, _attributes(context))
+    return replace(context, metadata=metadata)
 
 
 def _refuse_other_metadata(context: PublishContext) -> None:
     """Compare the store's metadata, which no receipt and no checksum covers, with what is meant."""
-    store, root = _store(context), context.workdir.root
-    if other := _other_metadata(context.metadata, store):
+    store, root = context.building.store, context.workdir.root
+    if other := other_metadata(context.metadata, store):
         raise DamagedStoreError.of(
             Damage(CHUNKS.name, "metadata", str((store / name).relative_to(root)), "is damaged")
             for name in other

@@ -30,6 +30,7 @@ from catalog_builder.report.pictures import (
     as_picture,
     panels,
     plain_logarithmic,
+    thousands,
 )
 from catalog_builder.report.quantities import (
     Quantity,
@@ -161,8 +162,7 @@ def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
         _frame(panel, drawn, every, left_out=0.0005)
         panel.set_ylim(0.0, 1.12 * every.max())
         panel.set_xlabel(axis_title(schema, summary.shown[name]))
-        panel.set_ylabel("Stars per bin")
-        panel.ticklabel_format(axis="y", style="sci", scilimits=(0, 4))
+        panel.set_ylabel(f"Stars per bin{thousands(panel.yaxis, float(every.max()))}")
     figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
     middles = "; ".join(
         f"{name} {quantiles(summary.labels[name].counts, summary.shown[name].axis, 0.5)[0]:.4g}"

@@ -33,18 +33,17 @@ _FACTS: Final = (
 )
 
 
-def make_report(
-    store: Path, record: Mapping[str, Any], schema: CatalogSchema, target: Path
+def write_report(
+    summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, target: Path
 ) -> None:
-    """Write the report of a catalogue that is about to be sealed.
+    """Write the report of a catalogue that is about to be sealed, of its histograms.
 
-    The store is read once, a chunk at a time; memory does not grow with its rows, and the same
-    store and facts give the same bytes.
+    The same histograms and facts give the same bytes.
 
     Parameters
     ----------
-    store : Path
-        ``catalog.zarr``, complete.
+    summary : Summary
+        Of all rows of the catalogue.
     record : mapping
         The facts of ``RELEASE.json`` that are known before sealing: ``catalogue``, ``release``,
         ``version``, ``software``, ``model_digest``, ``config_digest``, ``inputs``, ``metrics``
@@ -52,28 +51,47 @@ def make_report(
         ``accounting``, ``acknowledgements``; and, where they are known, ``simulated``,
         ``partitions``, ``simulated_partitions``, ``model``, ``alarms`` and ``release_digest``.
     schema : CatalogSchema
-        That the store was made with.
+        That the catalogue was made with.
     target : Path
         The file to write, ``report.html``.
 
     Raises
     ------
     CatalogueError
-        If a fact is missing, the accounting does not add up, or the store does not hold the
+        If a fact is missing, the accounting does not add up, or the histograms are not of the
         published number of sources.
+    """
+    _check_facts(record)
+    published = record["accounting"]["published"]
+    if summary.rows != published:
+        raise CatalogueError(
+            f"The catalogue holds {summary.rows} sources, its accounting says {published}.",
+            "Publish the catalogue again.",
+        )
+    target.write_text(_page(summary, record, schema), encoding="utf-8", newline="\n")
+
+
+def make_report(
+    store: Path, record: Mapping[str, Any], schema: CatalogSchema, target: Path
+) -> None:
+    """Write the report of a zarr store, which is read once, a chunk at a time.
+
+    Parameters
+    ----------
+    store : Path
+        ``catalog.zarr``, complete.
+    record, schema, target
+        As of `write_report`.
+
+    Raises
+    ------
+    CatalogueError
+        As `write_report` does.
     StoreError
         If the store lacks a column.
     """
     _check_facts(record)
-    summary = summarise(store, schema)
-    published = record["accounting"]["published"]
-    if summary.rows != published:
-        raise CatalogueError(
-            f"{store} holds {summary.rows} sources, its accounting says {published}.",
-            "Publish the catalogue again.",
-        )
-    page = _page(summary, record, schema)
-    target.write_text(page, encoding="utf-8", newline="\n")
+    write_report(summarise(store, schema), record, schema, target)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -95,7 +96,7 @@ class Summary:
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
-        self._schema = schema
+        self.schema = schema
         self.shown = shown = Quantities(schema.contract)
         self._inputs = inputs = shown.contract.inputs
         self.digit_names = (
@@ -160,8 +161,19 @@ class Summary:
         self._count_planes(block, inside)
         self.sky.add(*galactic_mollweide(block["ra"], block["dec"]))
 
+    @property
+    def histograms(self) -> list[Histogram]:
+        """Return every histogram, always in the same order."""
+        kinds = (
+            *(self.magnitude, self.labels, self.labels_in_range, self.sigma),
+            *(self.sigma_by_magnitude, self.sigma_by_snr, self.kiel_metallicity),
+            *(self.abundance, self.spectra_map),
+        )
+        found: list[Histogram] = [one for kind in kinds for one in kind.values()]
+        return [*found, *((self.kiel,) if self.kiel else ()), self.sky]
+
     def _count_columns(self, block: Block) -> None:
-        for column in self._schema.columns:
+        for column in self.schema.columns:
             values = block[column.name]
             if column.nullable:
                 self.filled[column.name] += int(np.count_nonzero(~np.isnan(values)))
@@ -171,10 +183,10 @@ class Summary:
                 self.filled[column.name] += len(values)
 
     def _count_flags(self, block: Block) -> None:
-        for bit in self._schema.flags.bits:
-            self.bits[bit.bit] += int(np.count_nonzero(flagged(block, self._schema, bit.name)))
-        self.undeclared += int(np.count_nonzero(undeclared(block, self._schema)))
-        digits = range_digits(block, self._schema)
+        for bit in self.schema.flags.bits:
+            self.bits[bit.bit] += int(np.count_nonzero(flagged(block, self.schema, bit.name)))
+        self.undeclared += int(np.count_nonzero(undeclared(block, self.schema)))
+        digits = range_digits(block, self.schema)
         self.wholly_inside += int(np.count_nonzero((digits == ord("0")).all(axis=1)))
         for column, digit in enumerate(b"019"):
             self.digits[:, column] += np.count_nonzero(digits == digit, axis=0)
@@ -226,13 +238,13 @@ class Summary:
 
     def _inside(self, block: Block, label: str) -> NDArray[np.bool_]:
         inside: NDArray[np.bool_] = np.isfinite(block[label])
-        inside &= ~flagged(block, self._schema, f"{label}_outside_range")
+        inside &= ~flagged(block, self.schema, f"{label}_outside_range")
         return inside
 
     def _used(self, block: Block, name: str) -> NDArray[np.bool_]:
         if name == NO_SPECTRUM:
             return np.ones(len(block["source_id"]), dtype=bool)
-        return flagged(block, self._schema, f"{name}_used")
+        return flagged(block, self.schema, f"{name}_used")
 
 
 def summarise(store: Path, schema: CatalogSchema) -> Summary:
@@ -276,15 +288,23 @@ def galactic_mollweide(
     ----------
     Snyder 1987, USGS Professional Paper 1395, p. 251.
     """
-    import astropy.units as u
-    from astropy.coordinates import SkyCoord
-
     x, y = np.full(ra.shape, np.nan), np.full(ra.shape, np.nan)
     known = np.isfinite(ra) & np.isfinite(dec)
     if not known.any():
         return x, y
-    position = SkyCoord(ra[known] * u.deg, dec[known] * u.deg, frame="icrs").galactic
-    theta = np.interp(np.sin(position.b.rad), _SINE_LATITUDE, _THETA)
-    x[known] = -2 * np.sqrt(2) / np.pi * position.l.wrap_at(np.pi * u.rad).rad * np.cos(theta)
+    alpha, delta = np.radians(ra[known]), np.radians(dec[known])
+    icrs = np.stack([np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)])
+    forward, left, up = _to_galactic() @ icrs
+    theta = np.interp(up, _SINE_LATITUDE, _THETA)
+    x[known] = -2 * np.sqrt(2) / np.pi * np.arctan2(left, forward) * np.cos(theta)
     y[known] = np.sqrt(2) * np.sin(theta)
     return x, y
+
+
+@functools.cache
+def _to_galactic() -> NDArray[np.float64]:
+    """Return the rotation from ICRS to galactic axes: astropy's, which takes a frame for each."""
+    from astropy.coordinates import ICRS, CartesianRepresentation, Galactic
+
+    axes = ICRS(CartesianRepresentation(np.eye(3)))
+    return np.asarray(axes.transform_to(Galactic()).cartesian.xyz.value)

@@ -6,8 +6,10 @@ whole output chunks, so that no two tasks ever write the same one.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,29 @@ def plan_chunks(counts: Sequence[int], chunk_rows: int) -> Iterator[ChunkPlan]:
                 pieces, room, index = [], chunk_rows, index + 1
     if pieces:
         yield ChunkPlan(index, index * chunk_rows, tuple(pieces))
+
+
+class Rows:
+    """The concatenation of partitions of some lengths.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Rows of each partition, in order.
+    """
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self._starts = [0, *accumulate(counts)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def between(self, start: int, stop: int) -> Iterator[Piece]:
+        """Yield what the rows ``[start, stop)`` of the whole are put together from."""
+        partition = bisect_right(self._starts, start) - 1
+        while start < stop:
+            first, end = self._starts[partition], min(stop, self._starts[partition + 1])
+            if end > start:
+                yield Piece(partition, start - first, end - first)
+                start = end
+            partition += 1

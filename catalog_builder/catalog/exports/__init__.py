@@ -3,14 +3,18 @@
 A module of this folder is a format, under its own name; so is an entry point of the group
 ``catalog_builder.exports`` that leads to a module. It has a `Format` called ``FORMAT``, which
 `publish.formats` asks for by that name.
+
+A format that can be written in parts (`Format.by_chunks`) is written by the tasks that write the
+chunks of the zarr store, side by side; any other by the one task that seals the catalogue, while
+all workers but one idle.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -42,13 +46,97 @@ class ExportedRows(Protocol):
 
 
 @dataclass(frozen=True)
+class Target:
+    """A file, or folder, of a format that is written by chunks.
+
+    Attributes
+    ----------
+    path : Path
+        ``file_name`` of the format, in the folder of the catalogue that is being built.
+    schema : CatalogSchema
+        Every column of ``schema.all_columns`` is to be in it.
+    record : mapping
+        The facts of RELEASE.json.
+    rows : int
+        Of the whole catalogue.
+    """
+
+    path: Path
+    schema: CatalogSchema
+    record: Mapping[str, Any]
+    rows: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes of a file of a catalogue; the parts of a file follow each other from its first byte on.
+
+    Attributes
+    ----------
+    file : str
+        Path inside the catalogue's folder.
+    start, size : int
+        First byte, and how many.
+    digest : str
+        Their SHA-256, 64 hexadecimal digits.
+    """
+
+    file: str
+    start: int
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the task of a chunk wrote of a format.
+
+    Attributes
+    ----------
+    parts : tuple of Part
+        The bytes, read back from the file.
+    facts : mapping
+        Numbers and texts that `ByChunks.end` needs of every chunk, few of them.
+    """
+
+    parts: tuple[Part, ...]
+    facts: Mapping[str, int | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ByChunks:
+    """How a format is written in parts, by tasks that know nothing of each other.
+
+    A task that is tried again writes the same bytes to the same places. What it returns must be on
+    disk by then, and be read back: nothing reads it again before the catalogue is sealed.
+
+    Attributes
+    ----------
+    begin : callable
+        ``begin(target)``, before the first chunk and whenever a run is taken up again, makes what
+        tasks write into. It returns False if that was there: what chunks wrote is then used.
+    write : callable
+        ``write(target, start, rows)`` writes the rows of a chunk, of which ``start`` is the first:
+        all columns of the schema in order, the derived ones too. It returns `Written`.
+    end : callable
+        ``end(target, written)`` writes what depends on all chunks (a header, an index), of what
+        their tasks returned, in order; it returns the parts of which it wrote the bytes. It may be
+        called more than once.
+    """
+
+    begin: Callable[[Target], bool]
+    write: Callable[[Target, int, Mapping[str, NDArray[Any]]], Written]
+    end: Callable[[Target, Iterable[Written]], tuple[Part, ...]]
+
+
+@dataclass(frozen=True)
 class Format:
     """How a catalogue is exported, and how the export is checked.
 
     Attributes
     ----------
     file_name : str
-        Of the file in the catalogue's folder.
+        Of the file in the catalogue's folder; of a folder, if it is written by chunks.
     media_type : str
         What RELEASE.json calls it.
     write : callable
@@ -64,6 +152,10 @@ class Format:
         if that cannot be done, of which `check` has told.
     most_columns : int, optional
         Columns that such a file can have.
+    by_chunks : ByChunks, optional
+        How it is written in parts; then `write` is of no use to a run.
+    check_quickly : callable, optional
+        As `check`, of what is said without reading the rows.
     """
 
     file_name: str
@@ -72,6 +164,8 @@ class Format:
     check: Callable[[Path, CatalogSchema, FindingLog], None]
     open_rows: Callable[[Path, CatalogSchema], ExportedRows | None]
     most_columns: int | None = None
+    by_chunks: ByChunks | None = None
+    check_quickly: Callable[[Path, CatalogSchema, FindingLog], None] | None = None
 
 
 def known_formats() -> tuple[str, ...]:

@@ -1,19 +1,34 @@
 """Small real catalogues: written, exported and sealed as the program does it."""
 
+import hashlib
+import json
 import shutil
 
 import numpy as np
 import pytest
 
+from catalog_builder.catalog.digest import SerialDigest, store_digests
+from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
-from catalog_builder.catalog.layout import STORE_NAME, building_dir
+from catalog_builder.catalog.layout import (
+    MANIFEST_FILE,
+    RELEASE_FILE,
+    SCHEMA_FILE,
+    STORE_NAME,
+    building_dir,
+)
+from catalog_builder.catalog.release_json import make_record
 from catalog_builder.catalog.zarr_store import create_store, write_rows
 from catalog_builder.contract.schema import label_columns
 from catalog_builder.labels.agreed import default_schema
+from catalog_builder.publish.building import prepare
+from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.seal import seal
+from catalog_builder.runtime.receipts import Receipt
 
 ROWS = 23
 CHUNK_ROWS = 10
+MODEL = {"trained_elsewhere": False, "simulated": False}
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +73,9 @@ def facts():
         "release": "dr3",
         "version": "v1",
         "software": {"catalog-builder": "0.1.0"},
+        "release_digest": "d" * 64,
+        "simulated": False,
+        "model": {**dict.fromkeys(("release", "survey", "archive")), **MODEL},
         "model_digest": "m" * 64,
         "config_digest": "c" * 64,
         "inputs": {"GaiaSource_000000-000001.csv.gz": "i" * 32},
@@ -81,31 +99,100 @@ def write_store(schema, make_rows):
     return write
 
 
+def written_by_chunks(folder, schema, record, columns, *, formats=("fits",), report=False):
+    """Write a catalogue as the tasks of its chunks do; return it, and what they say of them."""
+    rows = len(columns["source_id"])
+    found = formats_of(formats, schema)
+    building = Building(folder, schema, record, rows, CHUNK_ROWS, found, report)
+    prepare(building, folder.with_name("facts"), {"title": "A small catalogue"})
+    facts = []
+    for index, start in enumerate(range(0, rows, CHUNK_ROWS)):
+        stop = min(start + CHUNK_ROWS, rows)
+        chunk = {name: values[start:stop] for name, values in columns.items()}
+        # All is one block, which begins in the first chunk.
+        beyond = {name: values[stop:] for name, values in columns.items()} if start == 0 else {}
+        facts.append(make_chunk(building, index, chunk, beyond))
+    return building, facts
+
+
+def receipt_of(store, rows):
+    """Return the receipt of a partition that was predicted."""
+    return Receipt(
+        stage="predict",
+        task=store,
+        stage_version=1,
+        key="k",
+        rows_in=rows,
+        rows_out=rows,
+        output=store,
+        pattern="**/*",
+        output_digest="d",
+        inventory="",
+        seconds=0.0,
+    )
+
+
 @pytest.fixture
-def build(tmp_path, schema, write_store):
+def build(tmp_path, schema, make_rows, facts):
     """Return a function that builds, but does not seal, the catalogue ``v1``."""
 
-    def make(**changed):
+    def make(formats=("fits",), record=facts, **changed):
         target = tmp_path / "dr3" / "v1"
+        columns = {**make_rows(ROWS, schema), **changed}
         folder = building_dir(target)
-        folder.mkdir(parents=True)
-        write_store(folder / STORE_NAME, ROWS, **changed)
-        export_fits(folder / STORE_NAME, folder / FITS_NAME, schema, [("VERSION", "v1", "")])
-        return folder, target
+        building, said = written_by_chunks(folder, schema, record, columns, formats=formats)
+        return building, target, said.__getitem__
 
     return make
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory, schema, write_store, facts):
+def publish_rows(make_rows, facts):
+    """Return a function that seals a catalogue of a schema with n rows, some columns changed."""
+
+    def make(target, schema, rows=ROWS, **changed):
+        accounting = {"requested": rows, "published": rows, "rejected": {}}
+        record = facts if rows == ROWS else {**facts, "accounting": accounting}
+        columns = {**make_rows(rows, schema), **changed}
+        building, said = written_by_chunks(building_dir(target), schema, record, columns)
+        seal(building, target, said.__getitem__)
+        return target
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory, schema, publish_rows):
     """Return a sealed catalogue that no test may change."""
-    target = tmp_path_factory.mktemp("catalogs") / "dr3" / "v1"
-    folder = building_dir(target)
-    folder.mkdir(parents=True)
-    write_store(folder / STORE_NAME, ROWS)
-    export_fits(folder / STORE_NAME, folder / FITS_NAME, schema, [("VERSION", "v1", "")])
-    seal(folder, target, facts, schema)
-    return target
+    return publish_rows(tmp_path_factory.mktemp("catalogs") / "dr3" / "v1", schema)
+
+
+@pytest.fixture(scope="session")
+def publish_as_0_1(write_store, facts):
+    """Return a function that seals a catalogue as version 0.1.0 did it."""
+
+    def make(target, schema, **changed):
+        target.mkdir(parents=True)
+        write_store(target / STORE_NAME, ROWS, schema=schema, **changed)
+        export_fits(target / STORE_NAME, target / FITS_NAME, schema, [("VERSION", "v1", "")])
+        text = json.dumps(schema.model_dump(mode="json", by_alias=True), indent=2)
+        (target / SCHEMA_FILE).write_text(text + "\n")
+        files = sorted(path for path in target.rglob("*") if path.is_file())
+        digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+        lines = [f"{digests[path]}  {path.relative_to(target).as_posix()}\n" for path in files]
+        (target / MANIFEST_FILE).write_text("".join(lines))
+        sealed = {
+            "schema_version": schema.version,
+            "schema_digest": schema.digest,
+            "columns": store_digests(target / STORE_NAME, schema, SerialDigest),
+            "manifest": hashlib.sha256((target / MANIFEST_FILE).read_bytes()).hexdigest(),
+        }
+        later = ("release_digest", "simulated", "model")
+        record = make_record({n: fact for n, fact in facts.items() if n not in later}, sealed)
+        (target / RELEASE_FILE).write_text(record.to_json())
+        return target
+
+    return make
 
 
 @pytest.fixture

@@ -14,11 +14,20 @@ from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.publish.seal import seal
 from catalog_builder.publish.settings import PublishSettings
-from catalog_builder.publish.stage import CHUNKS, SEAL, Edition, PublishContext, prepare_store
+from catalog_builder.publish.stage import (
+    CHUNKS,
+    SEAL,
+    Edition,
+    PublishContext,
+    plan_chunk_tasks,
+    plan_seal,
+    prepare_store,
+)
 from catalog_builder.run.config import load_config
-from catalog_builder.runtime.tasks import Task
+from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
 from tests.contracts import FIVE, THIRTY, with_labels
+from tests.unit.catalog.conftest import receipt_of
 
 #: A whole format: text with commas.
 WORDS = '''
@@ -92,23 +101,16 @@ def publish(tmp_path, schema, make_rows, facts):
         writer = RowWriter(tmp_path / "predictions.zarr", schema, 23)
         writer.write(0, rows)
         writer.finish()
-        settings = PublishSettings(formats=formats, report=False, chunk_rows=23)
+        settings = PublishSettings(formats=formats, report=False, chunk_rows=10)
         edition = Edition("dr3", "v1", "0123456789abcdef")
-        record = {
-            **facts,
-            "version": edition.name,
-            "release_digest": "d",
-            "simulated": False,
-            "model": {"trained_elsewhere": False, "simulated": False},
-        }
-        record["model"] |= dict.fromkeys(("release", "survey", "archive"))
-        record["software"] = {"catalog-builder": "0"}
+        record = {**facts, "version": edition.name}
         context = PublishContext(Workdir(tmp_path), schema, settings, edition, record)
         context = prepare_store(context)
-        payload = {"index": 0, "start": 0, "pieces": [("predictions.zarr", 0, 23)]}
-        CHUNKS.work(context, Task("publish-chunks", "v1-0", "k", payload))
-        sealed = SEAL.work(context, Task("publish", "v1", "k"))
-        return tmp_path / sealed.output, rows
+        chunks = plan_chunk_tasks(edition, [receipt_of("predictions.zarr", 23)], settings)
+        for task in chunks:
+            run_task(CHUNKS, context, context.workdir, task)
+        (task,) = plan_seal(edition, chunks)
+        return tmp_path / run_task(SEAL, context, context.workdir, task).output, rows
 
     return make
 
@@ -241,9 +243,9 @@ def test_more_columns_than_a_format_can_hold_are_refused_before_the_run():
     assert set(formats_of(("fits",), CatalogSchema.of(THIRTY))) == {"fits"}
 
 
-def test_a_catalogue_without_exports_is_whole(build, schema, facts):
-    folder, target = build()
-    (folder / "catalog.fits").unlink()
-    record = seal(folder, target, {**facts, "exports": {}}, schema)
+def test_a_catalogue_without_exports_is_whole(build):
+    building, target, said = build(formats=())
+    record = seal(building, target, said)
     assert record.exports == {}
+    assert not (target / "SHA256PARTS").exists()
     assert validate_catalog(target) == []

@@ -8,13 +8,10 @@ import numpy as np
 import pytest
 
 from catalog_builder import open_catalog
-from catalog_builder.catalog.exports.fits import export_fits
-from catalog_builder.catalog.layout import building_dir
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.comparing.schemas import compare_schemas
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_contract, default_schema
-from catalog_builder.publish.seal import seal
 
 LABELS = default_contract().labels.names
 
@@ -62,21 +59,15 @@ def test_without_metadata_it_does_not_open(sealed):
 
 
 @pytest.fixture(scope="module")
-def flagged(full_schema, write_store, facts, tmp_path_factory):
+def flagged(full_schema, publish_rows, tmp_path_factory):
     """Return a catalogue whose star n has the bit n, and the bits."""
     bits = [0, *(bit.mask for bit in full_schema.flags.active if "available" not in bit.name)]
     bits = [mask for mask in bits if mask != full_schema.flags["not_predicted"].mask]
     flags = np.array(bits, dtype=np.int64)
     target = tmp_path_factory.mktemp("flagged") / "dr3" / "v1"
-    folder = building_dir(target)
-    folder.mkdir(parents=True)
     changed = {"m_h": np.linspace(-1, 0, flags.size), "flags": flags}
     changed |= {n: np.full(flags.size, 0.1) for n in ("e_m_h", "e_m_h_epistemic")}
-    write_store(folder / "catalog.zarr", flags.size, 7, schema=full_schema, **changed)
-    export_fits(folder / "catalog.zarr", folder / "catalog.fits", full_schema)
-    accounting = {"requested": flags.size, "published": flags.size, "rejected": {}}
-    seal(folder, target, {**facts, "accounting": accounting}, full_schema)
-    return target, flags
+    return publish_rows(target, full_schema, flags.size, **changed), flags
 
 
 BOMB = '{"a":' * 100_000
@@ -162,20 +153,16 @@ def without_doubts(schema):
 
 
 def test_a_catalogue_from_before_keeps_its_digests_and_can_be_cleaned(
-    tmp_path, full_schema, write_store, facts
+    tmp_path, full_schema, publish_as_0_1
 ):
     old = without_doubts(full_schema).or_else(default_contract())
     content = old.model_dump(mode="json", by_alias=True)
     assert "contract" not in content
     assert all("doubts" not in bit for bit in content["flags"]["bits"])
     target = tmp_path / "dr3" / "v1"
-    folder = building_dir(target)
-    folder.mkdir(parents=True)
     outside = full_schema.flags["teff_outside_range"].mask
     changed = {name: np.full(23, 0.5) for name in ("m_h", "e_m_h", "e_m_h_epistemic")}
-    write_store(folder / "catalog.zarr", 23, schema=old, flags=np.full(23, outside), **changed)
-    export_fits(folder / "catalog.zarr", folder / "catalog.fits", old)
-    seal(folder, target, facts, old)
+    publish_as_0_1(target, old, flags=np.full(23, outside), **changed)
     assert validate_catalog(target) == []
     assert compare_schemas(old, full_schema).compatible
     assert not compare_schemas(full_schema, old).compatible

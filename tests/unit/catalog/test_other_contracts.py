@@ -7,15 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from catalog_builder import open_catalog, open_table
-from catalog_builder.catalog.exports.fits import export_fits
-from catalog_builder.catalog.layout import building_dir
 from catalog_builder.catalog.open import schema_of
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.cli.program import app  # with its commands
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.labels.agreed import default_schema
-from catalog_builder.publish.seal import seal
 from tests.contracts import FOUR, SIX, THIRTY, THREE_SPECTRA
 
 ROWS = 23
@@ -30,18 +27,13 @@ def small(contract):
 
 
 @pytest.fixture(scope="module")
-def published(write_store, facts, tmp_path_factory):
+def published(publish_rows, tmp_path_factory):
     """Return a function that seals a catalogue of a contract; some masks can be given."""
 
     def make(contract, **changed):
         schema = small(contract)
         target = tmp_path_factory.mktemp("other") / "dr3" / "v1"
-        folder = building_dir(target)
-        folder.mkdir(parents=True)
-        write_store(folder / "catalog.zarr", ROWS, ROWS, schema=schema, **changed)
-        export_fits(folder / "catalog.zarr", folder / "catalog.fits", schema)
-        seal(folder, target, facts, schema)
-        return target
+        return publish_rows(target, schema, ROWS, **changed)
 
     return make
 

@@ -131,15 +131,15 @@ def test_only_the_chosen_columns_are_read(sealed):
 
 
 @pytest.mark.parametrize("name", ["", "catalog.fits"])
-def test_a_clean_table_has_nulls_where_a_flag_is(build, facts, schema, name):
+def test_a_clean_table_has_nulls_where_a_flag_is(build, schema, name):
     from catalog_builder.publish.seal import seal
 
     flags = np.full(23, 15, dtype=np.int64)
     missing = np.arange(23) % 5 == 0
     flags[missing] |= schema.flags["m_h_not_available"].mask
     flags[3] |= schema.flags["logg_outside_range"].mask
-    folder, target = build(flags=flags)
-    seal(folder, target, facts, schema)
+    building, target, said = build(flags=flags)
+    seal(building, target, said)
     clean = open_table(target / name, clean=True)
     assert np.flatnonzero(np.isnan(clean["logg"].value)).tolist() == [3]
     assert np.flatnonzero(np.isnan(clean["e_logg"].value)).tolist() == [3]

@@ -4,12 +4,13 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from catalog_builder.catalog.layout import find_catalogue
+from catalog_builder.catalog.layout import building_dir, find_catalogue
 from catalog_builder.catalog.open import open_catalog
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
@@ -19,10 +20,10 @@ from catalog_builder.publish.seal import point_latest, seal
 MISSING = np.arange(23) % 5 == 0  # the rows whose m_h is null
 
 
-def test_a_sealed_catalogue_is_complete_and_clean(build, facts, schema):
-    folder, target = build()
-    record = seal(folder, target, facts, schema)
-    assert not folder.exists()
+def test_a_sealed_catalogue_is_complete_and_clean(build, schema):
+    building, target, said = build()
+    record = seal(building, target, said)
+    assert not building.folder.exists()
     assert read_release(target) == record
     assert tuple(record.columns) == schema.names
     assert validate_catalog(target) == []
@@ -36,28 +37,29 @@ def test_anyone_can_check_the_files(pristine):
     assert hashlib.sha256(manifest).hexdigest() == read_release(pristine).manifest
 
 
-def test_a_sealed_catalogue_is_never_overwritten(build, facts, schema):
-    folder, target = build()
+def test_a_sealed_catalogue_is_never_overwritten(build):
+    building, target, said = build()
     target.mkdir()
     (target / "precious").write_text("data")
     with pytest.raises(CatalogueError, match="never overwritten"):
-        seal(folder, target, facts, schema)
+        seal(building, target, said)
     assert (target / "precious").read_text() == "data"
-    assert folder.is_dir()
+    assert building.folder.is_dir()
 
 
-@pytest.mark.parametrize("missing", ["metrics", "accounting", "model_digest"])
-def test_a_missing_fact_stops_the_seal(build, facts, schema, missing):
-    folder, target = build()
+@pytest.mark.parametrize("missing", ["metrics", "inputs", "model_digest"])
+def test_a_missing_fact_stops_the_seal(build, facts, missing):
+    building, target, said = build()
+    record = {name: fact for name, fact in facts.items() if name != missing}
     with pytest.raises(CatalogueError, match=missing):
-        seal(folder, target, {k: v for k, v in facts.items() if k != missing}, schema)
+        seal(replace(building, record=record), target, said)
     assert not target.exists()
 
 
-def test_what_sealing_finds_out_cannot_be_told(build, facts, schema):
-    folder, target = build()
+def test_what_sealing_finds_out_cannot_be_told(build, facts):
+    building, target, said = build()
     with pytest.raises(CatalogueError, match="columns"):
-        seal(folder, target, {**facts, "columns": {}}, schema)
+        seal(replace(building, record={**facts, "columns": {}}), target, said)
 
 
 @pytest.mark.parametrize(
@@ -68,32 +70,32 @@ def test_what_sealing_finds_out_cannot_be_told(build, facts, schema):
         ({"flags": np.where(MISSING, 15 | 1 << 14, 15) | 1 << 50}, "undeclared bit"),
     ],
 )
-def test_an_invalid_catalogue_is_not_sealed(build, facts, schema, changed, named):
-    folder, target = build(**changed)
+def test_an_invalid_catalogue_is_not_sealed(build, tmp_path, changed, named):
+    """The task of a chunk refuses its rows: there is nothing to seal."""
     with pytest.raises(CatalogueError, match=named):
-        seal(folder, target, facts, schema)
-    assert not target.exists()
-    assert not (target.parent / "latest").exists()
+        build(**changed)
+    folder = building_dir(tmp_path / "dr3" / "v1")
+    assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, "facts"]
     with pytest.raises(CatalogueError, match="not a sealed catalogue"):
         open_catalog(folder)
     with pytest.raises(CatalogueError, match="not a sealed catalogue"):
         open_catalog(folder / "catalog.zarr")
 
 
-def test_an_interrupted_seal_can_be_taken_up_again(build, facts, schema):
+def test_an_interrupted_seal_can_be_taken_up_again(build):
     """Everything but the rename was done: the second attempt does it all anew."""
-    folder, target = build()
-    (folder / "RELEASE.json").write_text("half a rec")
-    (folder / ".RELEASE.json.partial").write_text("half")
-    (folder / ".catalog.fits.partial").write_bytes(b"half")
-    seal(folder, target, facts, schema)
+    building, target, said = build()
+    (building.folder / "RELEASE.json").write_text("half a rec")
+    (building.folder / ".RELEASE.json.partial").write_text("half")
+    (building.folder / ".catalog.fits.partial").write_bytes(b"half")
+    seal(building, target, said)
     assert validate_catalog(target) == []
     assert not list(target.glob(".*"))
 
 
-def test_the_same_content_has_the_same_record(build, facts, schema, pristine):
-    folder, target = build()
-    assert seal(folder, target, facts, schema) == read_release(pristine)
+def test_the_same_content_has_the_same_record(build, pristine):
+    building, target, said = build()
+    assert seal(building, target, said) == read_release(pristine)
 
 
 def test_a_catalogue_opens_by_version_store_and_release(sealed, schema):

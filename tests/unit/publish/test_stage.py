@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from catalog_builder.catalog.layout import STORE_NAME, building_dir
 from catalog_builder.inference.rows import RowWriter
-from catalog_builder.publish import stage
+from catalog_builder.publish import building
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.publish.stage import (
     CHUNKS,
@@ -25,22 +24,15 @@ EDITION = Edition("dr3", "v1", "0123456789abcdef")
 
 
 @pytest.fixture
-def publishing(tmp_path, full_schema):
+def publishing(tmp_path, full_schema, make_rows, facts):
     """Return the context of a catalogue of three rows, and a function that writes its one chunk."""
     workdir = Workdir(tmp_path)
-    record = {
-        "catalogue": "Small",
-        "simulated": False,
-        "model": {"simulated": False},
-        "accounting": {"published": 3},
-    }
+    record = {**facts, "accounting": {"requested": 3, "published": 3, "rejected": {}}}
     writer = RowWriter(tmp_path / "predictions.zarr", full_schema, 3)
-    rng = np.random.default_rng(1)
-    columns = {c.name: rng.random(3).astype(c.numpy_dtype) for c in full_schema.columns}
-    writer.write(0, columns)
+    writer.write(0, make_rows(3, full_schema))
     writer.finish()
     context = PublishContext(workdir, full_schema, PublishSettings(), EDITION, record)
-    payload = {"index": 0, "start": 0, "pieces": [("predictions.zarr", 0, 3)]}
+    payload = {"index": 0, "pieces": [("predictions.zarr", 0, 3)], "beyond": []}
     task = Task("publish-chunks", "v1-0", "k", payload)
     return context, lambda known: CHUNKS.work(known, task)
 
@@ -53,7 +45,7 @@ def test_a_chunk_costs_no_store_of_its_own(publishing, monkeypatch):
     """To build an empty store for each, to compare its metadata, took three times the writing."""
     context, write = publishing
     known = prepare_store(context)
-    monkeypatch.setattr(stage, "create_store", None)
+    monkeypatch.setattr(building, "create_store", None)
     assert write(known).rows_out == 3
     assert len(known.metadata) == 1 + len(context.schema.columns)
 
