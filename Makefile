@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults check-long bench science test-cluster test-kubernetes image test-image docs clean
+.PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -27,9 +27,13 @@ faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
 # All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes none.
-CHECKS ?= kills,hostile,interrupts,skies
+CHECKS ?= kills,hostile,interrupts,skies,rehearsal
 check-long: $(VENV)/.installed
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md
+
+# The move to the next release, on one simulated sky in two: some 25 minutes for two seeds.
+rehearsal: $(VENV)/.installed
+	$(BIN)/python -m tests.long.rehearsal
 
 # Ratios to physical limits and to other programs, some 15 minutes; ONLY=rvs runs those of that name
 # and writes no page. One thread for each library: rates are per core. Memory as workers have it.

@@ -1,4 +1,4 @@
-"""What takes minutes: kills, spoilt archives, interrupts, clean skies (``make check-long``).
+"""What takes minutes: kills, spoilt archives, interrupts, skies, a release (``make check-long``).
 
 Each part is a program of its own whose last line is its result and whose exit code is 0 where all
 is good. With ``--record FILE`` the results are written down, with the commit that they are of.
@@ -34,6 +34,10 @@ PARTS = {
     "skies": (
         ("-m", "tests.long.skies"),
         "clean skies of several seeds, read by astropy table by table, and run with no reject",
+    ),
+    "rehearsal": (
+        ("-m", "tests.long.rehearsal"),
+        "one sky in two releases: two catalogues, labels through the crosswalk, and their drift",
     ),
     "alarms": (
         ("-m", "tests.long.alarms"),
