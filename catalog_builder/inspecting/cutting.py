@@ -132,7 +132,7 @@ def _samples(match: Match) -> Iterator[_Sample]:
     ]
     for url in (match.looked.url, *group.others(_MORE_FILES)):
         try:
-            cells = raw.cells if url == match.looked.url else read_raw(url, _ROWS).cells
+            cells = read_raw(url, _ROWS).cells
         except InputError:
             continue
         ids = integers(cells.get(key.name, []))

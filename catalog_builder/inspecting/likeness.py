@@ -33,12 +33,42 @@ _SAME: Final = {
     "declination": "dec",
     "raj2000": "ra",
     "dej2000": "dec",
+    "alpha": "ra",
+    "delta": "dec",
+    "de": "dec",
     "plx": "parallax",
+    "varpi": "parallax",
+    "par": "parallax",
+    "std": "error",
+    "uncert": "error",
+    "grvs": "rvs",
+    "source": "source",
+    "src": "source",
+    "object": "source",
+    "obj": "source",
+    "star": "source",
+    "nueff": "nu_eff",
+    "pscol": "pseudocolour",
+    "pseudocolor": "pseudocolour",
+    "elat": "ecl_lat",
+    "rv": "radial_velocity",
+    "vrad": "radial_velocity",
     "fluxes": "flux",
     "snr": "sn",
 }
 #: Words that tell little.
-_WEAK: Final = {"mean", "spec", "spectrum", "value", "gaia", "the", "of", "in", "used"}
+_WEAK: Final = {
+    *("mean", "spec", "spectrum", "value", "gaia", "the", "of", "in", "used", "phot", "icrs"),
+    *("deg", "mas", "norm", "normalised", "normalized", "astrometry", "astrometric"),
+}
+#: Several words, or parts of one, that are said together.
+_TOGETHER: Final = (
+    (re.compile(r"sig(nal)?_?(to_?)?noise(_ratio)?|s/n|snr", re.I), "_sn_"),
+    (re.compile(r"(?<=[a-zA-Z0-9])_?mag(nitude)?s?(?![a-z])", re.I), "_mag_"),
+    (re.compile(r"nu_eff", re.I), "nueff"),
+    (re.compile(r"ecl_lat", re.I), "elat"),
+    (re.compile(r"radial_?velocity", re.I), "rv"),
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +159,8 @@ def _plain(name: str) -> str:
 
 def _words(name: str) -> frozenset[str]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    for pattern, word in _TOGETHER:
+        spaced = pattern.sub(word, spaced)
     words = (word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word)
     return frozenset(_SAME.get(word, word) for word in words)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec
@@ -17,6 +17,8 @@ from catalog_builder.inspecting.raw import RawTable, read_raw
 
 #: Rows that are read of a table with arrays, and of one without.
 ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
+#: Rows from which a file is worth looking at alone; else so many more are.
+_FEW_ROWS, _MORE_FILES = 60, 20
 #: A group less like a described table is not taken for it.
 _LEAST_TABLE: Final = 0.4
 #: What a table of spectra must have to be one, of the score.
@@ -85,7 +87,24 @@ def look_at_group(group: Group) -> LookedTable:
             profiles = profile_columns(raw)
     except InputError as error:
         return LookedTable(group, url, None, {}, str(error))
+    if raw.rows < _FEW_ROWS:
+        raw = _with_more_rows(raw, group)
+        profiles = profile_columns(raw)
     return LookedTable(group, url, raw, profiles)
+
+
+def _with_more_rows(raw: RawTable, group: Group) -> RawTable:
+    """Return the rows of some more files behind those of a small one."""
+    cells = {name: list(values) for name, values in raw.cells.items()}
+    for url in group.others(_MORE_FILES):
+        try:
+            more = read_raw(url, _FEW_ROWS)
+        except InputError:
+            continue
+        if more.names == raw.names:
+            for name, values in more.cells.items():
+                cells[name] += values
+    return replace(raw, cells=cells)
 
 
 def match_tables(looked: Sequence[LookedTable], release: ReleaseSpec) -> list[Match]:

@@ -224,10 +224,10 @@ def _of_text(
             facts["values"] = _counted(present)
         return Profile(name, kind, **facts | _numbers(found))
     values = _counted(present)
-    lowered = {value.lower() for value in values}
+    lowered = {value.lower() for value in values}  # of none where there are many
     # One letter alone may stand for anything.
     alone = len(lowered) == 1 and len(next(iter(lowered))) < _WORD
-    if any(lowered <= set(pair) for pair in _BOOLEANS) and not (alone and is_typed):
+    if lowered and any(lowered <= set(pair) for pair in _BOOLEANS) and not (alone and is_typed):
         return Profile(name, "boolean", **facts, values=values)
     return Profile(name, "text", **facts, values=values)
 
@@ -238,12 +238,12 @@ def _counted(values: Any) -> dict[str, int]:
 
 
 def truths(values: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return which spellings are true, and which false."""
+    """Return which spellings are true, and which false; the other one, where one is missing."""
     lowered = {value.lower() for value in values}
     pair = next((pair for pair in _BOOLEANS if lowered <= set(pair)), ("true", "false"))
     return (
-        [value for value in values if value.lower() == pair[0]],
-        [value for value in values if value.lower() == pair[1]],
+        [value for value in values if value.lower() == pair[0]] or [pair[0]],
+        [value for value in values if value.lower() == pair[1]] or [pair[1]],
     )
 
 

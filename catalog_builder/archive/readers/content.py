@@ -137,7 +137,8 @@ def _may_be_a_table(head: bytes, url: str, packed: bool) -> bool:
         return False
     line = _first_line(head)
     # Where the name promises something else, text has to look like a header.
-    return packed or url.lower().endswith("csv") or b"," in line or line.lstrip().startswith(b"#")
+    named = url.lower().endswith(("csv", ".tsv", ".txt", ".dat"))
+    return packed or named or b"," in line or line.lstrip().startswith(b"#")
 
 
 def _first_line(head: bytes) -> bytes:

@@ -73,7 +73,7 @@ def hats_with_sentinels(sky: Path, out: Path) -> Path:
     for table, columns in tables(sky):
         named = _nulls(_named(columns, SHORT), -999.0)
         index = columns["source_id"] >> 35 << 34
-        for rows, order, pixel in _parts(index >> 58, 2):
+        for rows, order, pixel in _parts(index >> 54, 2):
             part = {name: values[rows] for name, values in named.items()}
             part["_healpix_29"] = index[rows]
             folder = out / f"{_FOLDERS[table]}/dataset/Norder={order}/Dir=0/Npix={pixel}"
@@ -109,7 +109,7 @@ def fine_pixels(sky: Path, out: Path) -> Path:
             part = _named(part, SHORT)
             file = out / f"{_FOLDERS[table]}/{_FOLDERS[table].title()}.{pixel:03d}.tsv"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(_text(part, "\t", "N/D", ("wahr", "falsch")[:0] or ("on", "off")))
+            file.write_text(_text(part, "\t", "N/D", ("on", "off")))
     return _with_labels(sky, out)
 
 
@@ -185,6 +185,6 @@ def _cell(value: object, null: str, words: tuple[str, str]) -> str:
 def _with_labels(sky: Path, out: Path) -> Path:
     """Copy what lies beside the tables: labels, and the mark of a simulation."""
     for entry in sky.iterdir():
-        if entry.name != "gdr3":
+        if entry.name not in {"gdr3", "truth"}:
             (shutil.copytree if entry.is_dir() else shutil.copy)(entry, out / entry.name)
     return out

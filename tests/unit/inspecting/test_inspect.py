@@ -156,7 +156,7 @@ def test_other_spellings_are_found(sky, tmp_path):
     assert "are no bool (Ja, Nein)" in found.text
 
 
-def test_files_in_folders_by_region_are_named_and_not_claimed(elsewhere, tmp_path):
+def test_tables_in_different_layouts_are_read_as_if_not_cut(elsewhere, tmp_path):
     for path in elsewhere.rglob("rvs-*.parquet"):
         folder = tmp_path / "archive/rvs/dataset" / f"region={path.stem[-4:]}"
         folder.mkdir(parents=True)
@@ -164,7 +164,11 @@ def test_files_in_folders_by_region_are_named_and_not_claimed(elsewhere, tmp_pat
     shutil.copytree(elsewhere / "objects", tmp_path / "archive/objects")
     found = inspect_archive(str(tmp_path / "archive"), load_release("dr3"))
     assert "rvs/dataset/*/part*.parquet" in found.text
-    assert "to be checked: files in many folders are not read" in found.draft
+    own = drafted(found, tmp_path)
+    assert own.partition.layout == "anywhere"
+    assert "layout: anywhere" in found.draft
+    (whole,) = list_partitions(str(tmp_path / "archive"), own)
+    assert len(whole.files["rvs_mean_spectrum"]) == len(list(elsewhere.rglob("rvs-*.parquet")))
 
 
 def test_what_is_no_archive(tmp_path):
