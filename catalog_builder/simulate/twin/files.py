@@ -44,12 +44,15 @@ class Files:
         Of the partition, in file names.
     stars : int
         Of the whole sky: by it regions are cut. 0 for text in ranges.
+    spell_nulls : bool
+        Of text, as in `TableWriter`.
     """
 
     stack: ExitStack
     root: Path
     name: str
     stars: int
+    spell_nulls: bool = True
     rows: dict[str, int] = field(default_factory=dict)
     _text: dict[str, TableWriter] = field(default_factory=dict)
     _parquet: dict[Path, pq.ParquetWriter] = field(default_factory=dict)
@@ -69,7 +72,7 @@ class Files:
         if table not in self._text:
             path = self.root / FOLDERS[table] / f"{STEMS[table]}{self.name}.csv.gz"
             path.parent.mkdir(parents=True, exist_ok=True)
-            writer = TableWriter(path, list(sheet.columns))
+            writer = TableWriter(path, list(sheet.columns), spell_nulls=self.spell_nulls)
             self._text[table] = self.stack.enter_context(writer)
         self._text[table].write(sheet.values)
 

@@ -90,7 +90,7 @@ class _Twin:
         first, last = plan.older.first, plan.older.last
         self.range = layout.range_name(self.release, first, last)
         stars = plan.stars if plan.recipe.layout == "regions" else 0
-        self.files = Files(stack, self.out, self.range, stars)
+        self.files = Files(stack, self.out, self.range, stars, spell_nulls=not plan.older.clean)
         self.truth: pq.ParquetWriter | None = None
         self.ids: Ids | None = None
 

@@ -7,6 +7,7 @@ import json
 
 import polars as pl
 import pytest
+from astropy.table import Table
 
 from catalog_builder.archive.files import make_file
 from catalog_builder.archive.marks import is_marked, is_marked_archive
@@ -142,6 +143,16 @@ def test_everything_is_marked(twins, regions):
         about = json.loads((sky.later_archive / "SIMULATED.json").read_text())
         assert about["simulated"] is True
         assert about["twin_of"] == "dr3"
+
+
+def test_a_clean_sky_is_read_by_others(tmp_path):
+    made = simulate_two("dr4", "dr3", 120, 3, tmp_path / "sky", Recipe(layout="ranges"), clean=True)
+    alone = simulate("dr3", 120, 3, tmp_path / "alone", clean=True)
+    assert alone.rows == made.older.rows
+    assert _digests(made.older_archive) == _digests(tmp_path / "alone")
+    for path in sorted(made.later_archive.rglob("*.csv.gz")):
+        Table.read(path, format="ascii.ecsv")
+    assert set(truth(made.later_archive)["has_xp_continuous"]) == {True}
 
 
 def test_labels_with_older_ids_lie_in_both(twins):
