@@ -1,4 +1,4 @@
-"""Labels and models of DR3 in an archive of a later release: every star the right one, or counted."""
+"""Labels and models of DR3 in a later release: every star is the right one, or counted."""
 
 import json
 import sys
