@@ -37,7 +37,12 @@ class MeasuredHere(BaseModel):
 def leave_out(content: dict[str, Any]) -> None:
     """Leave out what only catalogues with a model of another release have."""
     facts = content.get("model") or {}
-    for where, names in ((content, _OF_ANOTHER_RELEASE), (facts, _RECALIBRATED)):
+    labels = (content.get("incidents") or {}).get("labels") or {}
+    for where, names in (
+        (content, _OF_ANOTHER_RELEASE),
+        (facts, _RECALIBRATED),
+        (labels, ("crosswalk",)),
+    ):
         for name in names:
             if where.get(name) is None:
                 where.pop(name, None)
