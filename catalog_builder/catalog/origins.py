@@ -189,7 +189,7 @@ def origin_of_catalogue(
         "simulated_partitions": simulated,
         "model": {
             **model.origin.said(),
-            "trained_elsewhere": model.given,
+            "trained_elsewhere": model.given or model.origin.parent is not None,
         },
         # Who made none of it is not to be thanked for it.
         "acknowledgements": tuple(dict.fromkeys(filter(None, owed))),
@@ -268,9 +268,9 @@ def measured_in_words(measured: Mapping[str, Any]) -> str:
 def whose_metrics(digest: str, origin: ModelOrigin, *, given: bool) -> str:
     """Say on which stars the metrics of a model were measured."""
     of = f"model {digest[:SHORT]}, trained on {origin.in_words}"
-    if given and origin.calibrated_release is not None:
-        on = f"{origin.calibrated_release}, where sigma was fitted anew"
-        return f"Measured on stars of {on}, that did not teach the model, not this run's: {of}."
+    if origin.calibrated_release is not None:
+        on = f"stars of {origin.calibrated_release} that neither taught nor calibrated it"
+        return f"Measured on {on}: {of}."
     if given:
         return f"Measured where the model was trained, on its own test stars, not this run's: {of}."
     return f"Measured on test stars of this archive: {of}."

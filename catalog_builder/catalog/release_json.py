@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from catalog_builder.catalog.between import MeasuredHere, leave_out
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.features.counts import Count
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
@@ -36,9 +37,6 @@ _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
     *("alarms", "drift", "block_rows"),
 )
-#: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
-_OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
-_RECALIBRATED: Final = ("parent", "calibrated_release", "calibrated_stars")
 
 
 class Accounting(BaseModel):
@@ -181,29 +179,6 @@ class ModelFacts(BaseModel):
     calibrated_stars: int | None = None
 
 
-class MeasuredHere(BaseModel):
-    """How good the labels of a model of another release are on this catalogue's own stars.
-
-    Attributes
-    ----------
-    release, survey : str
-        The catalogue's archive release, and whose labels it was measured on.
-    stars, taught : int
-        Stars with labels that did not teach the model, and those that did.
-    metrics : dict
-        Of the first, ``as_observed``, and of the others, ``without_their_fold``: answered by
-        models that were trained without them.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    release: str
-    survey: str
-    stars: int = Field(ge=0)
-    taught: int = Field(ge=0)
-    metrics: dict[str, Any]
-
-
 class Exported(BaseModel):
     """An export of the catalogue: its file, and what that is."""
 
@@ -329,7 +304,7 @@ class ReleaseRecord(BaseModel):
         for name in _ADDED:
             if content[name] is None:
                 del content[name]
-        _leave_out(content)
+        leave_out(content)
         if self.incidents is None:
             del content["incidents"]
         else:
@@ -340,7 +315,7 @@ class ReleaseRecord(BaseModel):
         """Return the file's text: indented, in the order of the fields above."""
         # Not pydantic's JSON: it turns NaN into null in silence.
         content = self.model_dump()
-        _leave_out(content)
+        leave_out(content)
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -402,15 +377,6 @@ def explain(error: ValidationError) -> str:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     return f"{key}: {first['msg']}" if key else first["msg"]
-
-
-def _leave_out(content: dict[str, Any]) -> None:
-    """Leave out what only catalogues with a model of another release have."""
-    facts = content.get("model") or {}
-    for where, names in ((content, _OF_ANOTHER_RELEASE), (facts, _RECALIBRATED)):
-        for name in names:
-            if where.get(name) is None:
-                where.pop(name, None)
 
 
 def _canonical(content: object) -> str:

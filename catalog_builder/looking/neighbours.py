@@ -170,20 +170,24 @@ def stars_of(path: Path, ids_of: str | None) -> Asked:
 
 def _ids_in(path: Path) -> Ids:
     found: list[int] = []
-    place = 0
+    place = number = 0
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            for number, row in enumerate(csv.reader(stream)):
-                if number == 0 and "source_id" in row:
+            for number, row in enumerate(csv.reader(stream), start=1):
+                if number == 1 and "source_id" in row:
                     place = row.index("source_id")
                 elif row:
-                    found.append(int(row[place]))
+                    found.append(_identifier(row[place]))
     except (OSError, UnicodeDecodeError, ValueError, IndexError, csv.Error) as error:
         raise InputError(
-            f"{path}, line {len(found) + 1} or 2: no identifier ({error}).",
+            f"{path}, line {number}, holds no identifier: {error}.",
             "Give text: one identifier a line, or CSV with the column source_id.",
         ) from error
-    limit = np.iinfo(np.int64).max
-    if any(not 0 < each <= limit for each in found):
-        raise InputError(f"{path} holds a number that is no identifier.", "Correct the file.")
     return np.array(found, np.int64)
+
+
+def _identifier(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= np.iinfo(np.int64).max:
+        raise ValueError(f"{number} is none")
+    return number

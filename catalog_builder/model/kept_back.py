@@ -71,40 +71,51 @@ def calibrate(
     return {**fitted, ANY_INPUTS: _Seen.together(seen).fit(settings.min_regime_stars)}
 
 
-def corrections(
-    answers: Sequence[tuple[Estimator, TrainingArrays]], *, level_only: bool = False
-) -> dict[str, tuple[LabelFactors, ...]]:
-    """Return factors on sigma as it is calibrated, for stars that the calibration has not seen.
+class Answers:
+    """What a calibrated model says of stars that did not teach it, from any of their inputs.
 
-    Several models may answer, each for stars of its own: of each the errors count in units of its
-    own calibrated sigma, so that they can be told together.
-
-    Parameters
-    ----------
-    answers : sequence of (Estimator, TrainingArrays)
-        Calibrated models, and stars that did not teach them.
-    level_only : bool
-        Whether the factors are the same for all stars of a subset of the inputs.
+    Errors count in units of its own calibrated sigma, so that answers of several models, each on
+    stars of its own, can be told together.
     """
-    seen: dict[str, list[_Seen]] = {}
-    for estimator, data in answers:
+
+    def __init__(self, estimator: Estimator, data: TrainingArrays) -> None:
+        self._seen: dict[str, list[_Seen]] = {}
         settings, inputs = estimator.document.settings, estimator.contract.inputs
+        self._labels, self._least = len(estimator.contract.labels), settings.min_regime_stars
+        if not len(data):
+            return
         twins = replace(data, block=fainter_twins(data.block, settings.noise_factor, inputs))
         bare = estimator.before_calibration()
-        for shown, rows in _subsets(data, estimator) if len(data) else ():
+        for shown, rows in _subsets(data, estimator):
             for stars in (data, twins):
                 one = _Seen.of(bare, stars.take(rows), shown)
                 on_sigma, _ = factors(estimator.document.calibration, one.used, one.places, inputs)
                 one = replace(one, sigma=one.sigma * on_sigma)
-                seen.setdefault(inputs_key(one.used[0], inputs), []).append(one)
-    every = [one for parts in seen.values() for one in parts]
-    if not every:
-        return {ANY_INPUTS: (LabelFactors(),) * len(answers[0][0].contract.labels)}
-    least = answers[0][0].document.settings.min_regime_stars
-    # A curve needs twice as many.
-    least = sum(len(one.residual) for one in every) if level_only else least
-    fitted = {key: _Seen.together(parts).fit(least) for key, parts in seen.items()}
-    return {**fitted, ANY_INPUTS: _Seen.together(every).fit(least)}
+                self._seen.setdefault(inputs_key(one.used[0], inputs), []).append(one)
+
+    def corrections(
+        self, *others: Answers, level_only: bool = False
+    ) -> dict[str, tuple[LabelFactors, ...]]:
+        """Return factors on calibrated sigma for every subset of the inputs, with which it holds.
+
+        Parameters
+        ----------
+        *others : Answers
+            Of other models.
+        level_only : bool
+            Whether the factors are the same for all stars of a subset.
+        """
+        seen: dict[str, list[_Seen]] = {}
+        for answers in (self, *others):
+            for key, parts in answers._seen.items():
+                seen.setdefault(key, []).extend(parts)
+        every = [one for parts in seen.values() for one in parts]
+        if not every:
+            return {ANY_INPUTS: (LabelFactors(),) * self._labels}
+        # A curve needs twice as many stars.
+        least = sum(len(one.residual) for one in every) if level_only else self._least
+        fitted = {key: _Seen.together(parts).fit(least) for key, parts in seen.items()}
+        return {**fitted, ANY_INPUTS: _Seen.together(every).fit(least)}
 
 
 @dataclass(frozen=True)

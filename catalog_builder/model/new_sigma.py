@@ -24,7 +24,7 @@ from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, Lab
 from catalog_builder.model.document import TAUGHT_FILE, ModelDocument, Weights, fold_folder
 from catalog_builder.model.ensemble import measure
 from catalog_builder.model.estimator import Estimator
-from catalog_builder.model.kept_back import corrections
+from catalog_builder.model.kept_back import Answers
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.taught import fold_of
 from catalog_builder.runtime.workdir import write_atomically
@@ -83,15 +83,9 @@ def recalibrate(
     stars = _Stars.of(data, estimator)
     say = say or _nothing
     say(0.1)
-    calibrating = stars.calibrating
-    calibration = _ensemble(stars)
-    say(0.4)
-    folds = []
-    for number, fold in enumerate(estimator.folds):
-        folds.append(_corrected(fold, stars.answers(number)))
-        say(0.4 + 0.4 * (number + 1) / len(estimator.folds))
-    known = {**facts, "calibrated_stars": len(calibrating)}
-    _write(model, estimator, calibration, folds, stars, known, out)
+    whole, *folds = stars.calibrations(lambda share: say(0.1 + 0.8 * share))
+    known = {**facts, "calibrated_stars": len(stars.calibrating)}
+    _write(model, estimator, whole, folds, stars, known, out)
     say(1.0)
     return Estimator.load(out).digest
 
@@ -111,6 +105,9 @@ def _refuse_unfit(model: Path, estimator: Estimator) -> None:
             f"Sigma of the model {model} was fitted anew already.",
             "Give the model that it was made from, whose digest is its provenance.parent.",
         )
+
+
+Corrected = dict[str, tuple[LabelFactors, ...]]
 
 
 @dataclass(frozen=True)
@@ -166,47 +163,45 @@ class _Stars:
             "Give a larger archive or label survey (--labels).",
         )
 
-    def answers(self, fold: int | None) -> list[tuple[Estimator, TrainingArrays]]:
-        """Return who answers for which stars, to calibrate the ensemble or the model of a fold.
+    def strangers_to(self, fold: int) -> TrainingArrays:
+        """Return those that calibrate the model of a fold, and that it will not answer for."""
+        strangers = fold_of(self.calibrating_ids, len(self.without)) != fold
+        return self.calibrating.take(np.flatnonzero(strangers))
 
-        For the model of a fold no star counts that it will answer for.
+    def calibrations(self, say: Callable[[float], None]) -> list[Corrected]:
+        """Return the calibration of the ensemble, then those of the models of its folds.
+
+        No star calibrates a model that will answer for it, and none answers for a star that taught
+        it: for the model of a fold those that taught others count, as answered by others still.
         """
         folds = self.estimator.folds
-        if fold is None and self.are_enough:
-            return [(self.estimator, self.calibrating)]
-        others = [(one, self.without[k]) for k, one in enumerate(folds) if k != fold]
-        if fold is None:
-            return others
-        strangers = fold_of(self.calibrating_ids, len(folds)) != fold
-        own = self.calibrating.take(np.flatnonzero(strangers))
-        return [(folds[fold], own), *others]
+        others = []
+        for number, (fold, data) in enumerate(zip(folds, self.without, strict=True)):
+            others.append(Answers(fold, data))
+            say(0.5 * (number + 1) / len(folds))
+        found = [self._of_ensemble(others)]
+        for number, fold in enumerate(folds):
+            rest = [each for place, each in enumerate(others) if place != number]
+            own = Answers(fold, self.strangers_to(number))
+            found.append(_corrected(fold, own.corrections(*rest)))
+            say(0.5 + 0.5 * (number + 1) / len(folds))
+        return found
 
-    @property
-    def are_enough(self) -> bool:
-        """Whether those that did not teach calibrate the ensemble alone."""
-        return len(self.calibrating) >= ENOUGH_HELD_BACK or not self.estimator.folds
-
-
-def _ensemble(stars: _Stars) -> Calibration:
-    """Return the calibration of the whole model."""
-    estimator = stars.estimator
-    fitted = _corrected(estimator, stars.answers(None))
-    if stars.are_enough:
-        return fitted
-    # One network is not an ensemble: the level is told by its own answers.
-    shaped = estimator.document.model_copy(update={"calibration": fitted})
-    own = [(estimator.calibrated_as(shaped), stars.calibrating)]
-    return _corrected(own[0][0], own, level_only=True)
+    def _of_ensemble(self, others: Sequence[Answers]) -> Corrected:
+        estimator = self.estimator
+        if len(self.calibrating) >= ENOUGH_HELD_BACK or not others:
+            return _corrected(estimator, Answers(estimator, self.calibrating).corrections())
+        shape = _corrected(estimator, others[0].corrections(*others[1:]))
+        shaped = estimator.document.model_copy(update={"calibration": shape})
+        estimator = estimator.calibrated_as(shaped)
+        # One network is not an ensemble: the level is told by its own answers.
+        own = Answers(estimator, self.calibrating)
+        return _corrected(estimator, own.corrections(level_only=True))
 
 
-def _corrected(
-    estimator: Estimator,
-    answers: list[tuple[Estimator, TrainingArrays]],
-    *,
-    level_only: bool = False,
-) -> dict[str, tuple[LabelFactors, ...]]:
-    """Return the calibration of a model, corrected by what these stars say."""
-    before, found = estimator.document.calibration, corrections(answers, level_only=level_only)
+def _corrected(estimator: Estimator, found: Calibration) -> Corrected:
+    """Return the calibration of a model behind which corrections stand."""
+    before = estimator.document.calibration
     return {
         key: tuple(
             one.corrected(correction)

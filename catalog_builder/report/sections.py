@@ -244,6 +244,10 @@ def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
     )
     for title, value in told:
         yield title, "not recorded" if value is None else str(value)
+    if facts.get("parent"):
+        how = f"on {facts['calibrated_stars']} stars of {facts['calibrated_release']}"
+        yield "Model: sigma fitted anew", how
+        yield "Model: made from", _digest(facts["parent"])
 
 
 def _digest(value: object) -> Html:

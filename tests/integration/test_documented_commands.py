@@ -23,7 +23,13 @@ NETWORK = "it brings files from the published archive"
 SLURM = "it needs Slurm and a site's description (make test-cluster runs such)"
 CONTAINER = "it is given inside a container (make test-image runs such)"
 TWIN = "the same with other numbers is run: a sky takes some seconds"
+LATER = "it needs an archive of a later release (test_crossing.py runs such)"
 NOT_RUN = {
+    "run --release NEW --archive NEW_ARCHIVE"
+    " --labels OLD_ARCHIVE/apogee/allStar-dr17-synspec_rev1.fits": LATER,
+    "crosswalk CATALOGUE --archive NEW_ARCHIVE --release NEW -o table.csv": LATER,
+    "recalibrate MODEL --release NEW --archive NEW_ARCHIVE --workdir NEW_WORK": LATER,
+    "run --model MODEL --recalibrate --release NEW --archive NEW_ARCHIVE": LATER,
     "simulate --out ARCHIVE --stars 20000": TWIN,
     "simulate --clean --stars 6000 --out CLEAN": TWIN,  # and what it makes is read below
     "simulate --release dr3 --stars 3000 --seed 7 --out sky": TWIN,

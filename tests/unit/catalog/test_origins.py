@@ -12,6 +12,7 @@ from catalog_builder.catalog.origins import (
     of_same_stars,
     origin_of_catalogue,
     record_in_words,
+    unverified_in_words,
     whose_metrics,
 )
 from catalog_builder.labels.agreed import default_contract
@@ -102,3 +103,21 @@ def test_metrics_of_a_given_model_are_called_its_own():
     for fact in ("0123456789ab", "400 simulated stars", "apogee-dr17", "dr3", "abababababab"):
         assert fact in given
     assert "of this archive" in whose_metrics("0123456789abcdef", origin, given=False)
+
+
+def test_a_model_whose_sigma_was_fitted_anew_says_where_it_was_measured():
+    origin = ModelOrigin(
+        release="dr3", stars=9, parent="p" * 64, calibrated_release="dr4", calibrated_stars=7
+    )
+    for given in (True, False):
+        words = whose_metrics("d" * 64, origin, given=given)
+        assert "Measured on stars of dr4 that neither taught nor calibrated it" in words
+        assert "sigma fitted anew on 7 of dr4" in words
+    assert {"parent", "calibrated_release"} <= origin.said().keys()
+    assert not {"parent", "calibrated_release"} & ModelOrigin(release="dr3").said().keys()
+
+
+def test_a_model_that_was_not_measured_is_called_so():
+    assert not unverified_in_words({"release": "dr4", "unverified": None})
+    words = unverified_in_words({"release": "dr4", "unverified": True, "model": {"release": "dr3"}})
+    assert words.startswith("The model was made for dr3 and was not measured on stars of dr4")

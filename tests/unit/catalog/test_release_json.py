@@ -91,3 +91,27 @@ def test_the_seal_follows_the_origin(facts):
         )
     }
     assert len(seals) == 5
+
+
+MEASURED = {"release": "dr4", "survey": "x", "stars": 9, "taught": 1, "metrics": {}}
+
+
+def test_what_only_other_releases_models_have_is_not_said_of_others(facts):
+    text = make_record(facts, SEALED).to_json()
+    for name in ("measured_here", "unverified", "parent", "crosswalk"):
+        assert name not in text
+
+
+@pytest.mark.parametrize("more", [{"measured_here": MEASURED}, {"unverified": True}])
+def test_how_a_model_of_another_release_is_known_is_sealed(tmp_path, facts, more):
+    record = make_record({**facts, **more}, SEALED)
+    assert record.seal != make_record(facts, SEALED).seal
+    (tmp_path / RELEASE_FILE).write_text(record.to_json())
+    again = read_release(tmp_path)
+    assert again == record
+    assert again.seal == again.expected_seal()
+
+
+def test_nobody_says_that_a_catalogue_is_verified(facts):
+    with pytest.raises(CatalogueError, match="unverified"):
+        make_record({**facts, "unverified": False}, SEALED)

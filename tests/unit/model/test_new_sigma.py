@@ -66,7 +66,9 @@ def joined(one, other):
     )
 
 
-FRESH = worse(invent_sky(1000, seed=77), seed=78)
+@pytest.fixture(scope="module")
+def fresh():
+    return worse(invent_sky(1000, seed=77), seed=78)
 
 
 @pytest.fixture(scope="module")
@@ -91,14 +93,14 @@ def share(estimator, data):
     ).mean()
 
 
-def test_coverage_holds_on_stars_that_nobody_saw(model, made):
-    before, _ = share(Estimator.load(model), FRESH)
-    after, wide = share(Estimator.load(made), FRESH)
+def test_coverage_holds_on_stars_that_nobody_saw(model, made, fresh):
+    before, _ = share(Estimator.load(model), fresh)
+    after, wide = share(Estimator.load(made), fresh)
     assert before < 0.60
     assert after == pytest.approx(0.683, abs=0.04)
     assert wide == pytest.approx(0.95, abs=0.025)
     for fold in Estimator.load(made).folds:
-        assert share(fold, FRESH)[0] == pytest.approx(0.683, abs=0.05)
+        assert share(fold, fresh)[0] == pytest.approx(0.683, abs=0.05)
 
 
 def test_the_new_model_names_its_parent_and_keeps_its_networks(model, made):
@@ -128,36 +130,39 @@ def test_who_calibrated_is_known_and_who_measured_is_a_test_star(made, later, mo
     assert (now.fold[rest & ~calibrates] == NO_FOLD).all()
 
 
-def test_no_star_calibrates_the_model_that_answers_for_it(model, later):
+def test_no_star_calibrates_the_model_that_answers_for_it(model, later, monkeypatch):
     estimator = Estimator.load(model)
     stars = _Stars.of(later, estimator)
     after = estimator.taught.with_calibrators(stars.calibrating_ids, stars.measured_ids, FOLDS)
-    for fold in range(FOLDS):
-        for _, data in stars.answers(fold):
-            known = after.find(data.block["old_source_id"], "dr3")
-            assert (known.fold != fold).all()
-            assert (known.split != 1 + Split.TEST).all()
-    # Nor does a network answer for a star that taught it.
-    for answering, data in [*stars.answers(None), *stars.answers(0)]:
-        known = estimator.taught.find(data.block["old_source_id"], "dr3")
-        if answering is estimator:
-            assert np.isin(known.split, [0, 1 + Split.TEST]).all()
-        else:
-            own = estimator.folds.index(answering)
-            assert (np.isin(known.split, [0, 1 + Split.TEST]) | (known.fold == own)).all()
+    told = []
+
+    class Told:
+        def __init__(self, answering, data):
+            self.answering, self.ids = answering, data.block["old_source_id"]
+
+        def corrections(self, *others, level_only=False):
+            told.append([self, *others])
+            return {"any": (LabelFactors(),) * 5}
+
+    monkeypatch.setattr("catalog_builder.model.new_sigma.Answers", Told)
+    stars.calibrations(lambda share: None)
+    assert [len(some) for some in told] == [1, FOLDS, FOLDS]
+    for fold, some in zip([None, *range(FOLDS)], told, strict=True):
+        for one in some:
+            known = after.find(one.ids, "dr3")
+            assert (known.split != 1 + Split.TEST).all()  # it only measures
+            assert (known.fold != fold).all() if fold is not None else True
+            # Nor does a network answer for a star that taught it.
+            was = estimator.taught.find(one.ids, "dr3")
+            stranger = np.isin(was.split, [0, 1 + Split.TEST])
+            if one.answering is not estimator:
+                stranger |= was.fold == estimator.folds.index(one.answering)
+            assert stranger.all()
 
 
-def test_enough_strangers_calibrate_the_ensemble_alone(model, later):
-    estimator = Estimator.load(model)
-    assert [one for one, _ in _Stars.of(later, estimator).answers(None)] == [estimator]
-    few = _Stars.of(later.take(np.arange(1300)), estimator)
-    assert [one for one, _ in few.answers(None)] == list(estimator.folds)
-    assert 0 < len(few.calibrating) < 500
-
-
-def test_where_few_are_strangers_those_that_taught_tell_the_shape(model, later, tmp_path):
+def test_where_few_are_strangers_those_that_taught_tell_the_shape(model, later, tmp_path, fresh):
     recalibrate(model, later.take(np.arange(1200)), FACTS, tmp_path / "new")
-    after, wide = share(Estimator.load(tmp_path / "new"), FRESH)
+    after, wide = share(Estimator.load(tmp_path / "new"), fresh)
     assert after == pytest.approx(0.683, abs=0.06)
     assert wide == pytest.approx(0.95, abs=0.03)
 

@@ -10,6 +10,7 @@ from catalog_builder.catalog import zarr_store
 from catalog_builder.catalog.open import open_catalog
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.labels.agreed import default_contract
+from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.report import maps, tables
 from catalog_builder.report import summary as summary_module
 from catalog_builder.report.page import make_report
@@ -174,6 +175,32 @@ def test_what_was_left_out_on_purpose_is_said(make_record):
     plain = tables.accounting(make_record(20, incidents={"rows": {"a": {"malformed_row": 1}}}))
     assert "fainter" not in plain
     assert "fallback" not in plain
+
+
+def test_labels_that_went_through_a_crosswalk_are_accounted_for(make_record):
+    walk = {"one": 90, "several_likely_neighbours": 7, "no_neighbour": 3}
+    labels = {"survey": "apogee-dr17", "crosswalk": walk}
+    record = make_record(7, incidents={"labels": labels})
+    books = Page(tables.accounting(record))
+    assert count(books.row("One star here")[1]) == 90
+    assert count(books.row("Left out: several likely neighbours")[1]) == 7
+    assert count(books.row("Stars with labels")[1]) == 100
+
+
+def test_a_model_of_another_release_is_shown_with_both_sets_of_numbers(report, nothing):
+    one = {"stars": 50, "robust_scatter": 91.0, "bias": 1.0, "coverage_68": 0.5, "coverage_95": 0.9}
+    metrics = {"as_observed": {"all": {"teff": one}, "by_regime": {}}}
+    measured = {"release": "dr4", "survey": "s", "stars": 50, "taught": 3, "metrics": metrics}
+    text = report(nothing, measured_here=measured).text
+    assert "Measured on dr4, on labels of s: 50 stars that did not teach the model" in text
+    assert "Unverified" not in text
+
+
+def test_an_unmeasured_model_heads_the_page(report, nothing):
+    model = {**ModelOrigin(release="dr2").said(), "trained_elsewhere": True}
+    text = report(nothing, unverified=True, model=model).text
+    assert "Unverified labels." in text.split("Accounting")[0]
+    assert "made for dr2 and was not measured" in text
 
 
 def test_test_metrics_have_units_and_coverage(page):
