@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.comparing.engine import common_labels
+from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import Match, Matching
 from catalog_builder.comparing.pairs import Finder
 from catalog_builder.comparing.sides import SOURCE_ID, Block, CatalogueSide
@@ -41,6 +42,8 @@ LEAST_STARS: Final = 100
 _CUT: Final = 4.0
 #: Of all stars at once; a correlation of 1 would leave no expected difference.
 _MOST: Final = 0.99
+#: Errors of a measured correlation to the bounds within which it may lie.
+_BOUND: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,12 @@ class Estimate:
     error: float
 
     @property
-    def adopted(self) -> float:
-        """The number to go on with: within 0 and 0.99, and 0 where too few stars tell."""
+    def adopted(self) -> Correlation:
+        """What to go on with: within 0 and 0.99, and two errors around; nothing from few stars."""
         if self.stars < LEAST_STARS or not math.isfinite(self.correlation):
-            return 0.0
-        return min(max(self.correlation, 0.0), _MOST)
+            return Correlation()
+        middle, off = min(max(self.correlation, 0.0), _MOST), _BOUND * self.error
+        return Correlation(middle, max(middle - off, 0.0), min(middle + off, 1.0))
 
 
 def estimate(old: Array, new: Array, label: Array, label_error: Array) -> Estimate:
@@ -132,7 +136,7 @@ def measure(
     }
 
 
-def adopted_of(found: Mapping[str, Estimate]) -> dict[str, float]:
+def adopted_of(found: Mapping[str, Estimate]) -> dict[str, Correlation]:
     """Return the correlations to go on with, by label."""
     return {name: each.adopted for name, each in found.items()}
 

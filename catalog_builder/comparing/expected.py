@@ -6,8 +6,8 @@ state, and the correlation rho. Then
     var(n - o) = s_o^2 + s_n^2 - 2 rho s_o s_n.
 
 rho is not 0: both releases see partly the same photons, both networks learnt from the same labels,
-and both shrink towards the same population of training stars where the data say little. Two cases
-bound it:
+and both shrink towards the same population of training stars where the data say little. Three cases
+are told apart:
 
 *independent*
     rho = 0: nothing is shared, s^2 = s_o^2 + s_n^2. Differences are expected to be smaller.
@@ -15,12 +15,15 @@ bound it:
     The new data contain the old ones (DR4 averages the transits of DR3 and later ones), and each
     answer is the best one from its data. Then n - o is uncorrelated with the error of n (the law of
     total variance for expectations under growing information; for estimators, Hausman 1978,
-    Econometrica 46, 1251), cov(e_o, e_n) = s_n^2, rho = s_n / s_o, s^2 = s_o^2 - s_n^2. Where
-    the new uncertainty is the larger one the parts are exchanged.
+    Econometrica 46, 1251), cov(e_o, e_n) = s_n^2, rho = s_n / s_o, s^2 = s_o^2 - s_n^2. Where the
+    new uncertainty is the larger one the parts are exchanged.
+*shared*
+    rho = 1: s = |s_o - s_n|, the least that there can be (Cauchy and Schwarz).
 
 rho cannot be had from the differences themselves without taking the uncertainties for right; what
 it would have to be for that is told (`needed_correlation`) and judged by nothing. It is a setting,
-or is measured on stars with labels of a survey (:mod:`catalog_builder.comparing.correlation`).
+with 0 and 1 as bounds of what is possible; or it is measured on stars with labels of a survey
+(:mod:`catalog_builder.comparing.correlation`), which gives narrower bounds.
 """
 
 from __future__ import annotations
@@ -39,6 +42,15 @@ WITHIN_ONE: Final = 0.6826895
 INDEPENDENT: Final = "independent"
 NESTED: Final = "nested"
 ADOPTED: Final = "adopted"
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """The correlation of errors that is gone by, and the bounds within which it may lie."""
+
+    value: float = 0.0
+    low: float = 0.0
+    high: float = 1.0
 
 
 @dataclass(frozen=True)

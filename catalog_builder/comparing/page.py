@@ -19,9 +19,11 @@ _EXPECTED = (
     "The expected difference of a star is √(σ<sub>old</sub>² + σ<sub>new</sub>² − 2ρ"
     " σ<sub>old</sub> σ<sub>new</sub>). ρ is what the errors of both have in common: photons that"
     " both releases saw, labels that both networks learnt from, and the population that both lean"
-    " on where data say little. Two cases bound it. <em>Errors independent</em>: ρ = 0. <em>Data"
-    " nested</em>: the new data contain the old ones, and each answer is the best one from its"
-    " data: then the variance of the difference is |σ<sub>old</sub>² − σ<sub>new</sub>²|."
+    " on where data say little. Three cases: <em>errors independent</em>, ρ = 0; <em>data"
+    " nested</em>, where the new data contain the old ones and each answer is the best one from its"
+    " data, and the variance of the difference is |σ<sub>old</sub>² − σ<sub>new</sub>²|; and wholly"
+    " shared errors, ρ = 1, the least that there can be. The bounds are shares at the highest and"
+    " the lowest ρ that may be: 1 and 0, or two errors around a measured one."
 )
 
 
@@ -83,10 +85,7 @@ def _regimes(comparison: Comparison) -> str:
     few = f"Regimes of fewer than {verdict.LEAST_STARS} stars are left out."
     absent = "No regime holds enough stars."
     first = f"Median difference in units of the new sigma, with its error. {few}"
-    second = (
-        "Share of stars within one expected difference; strong: the line that is judged by. The"
-        " true share of correlated errors lies between the lines."
-    )
+    second = "Share of stars within one expected difference; strong: at the adopted ρ."
     return "\n".join(
         [
             tables.outstanding(comparison),
@@ -124,8 +123,10 @@ def _rules() -> str:
     items = (
         f"A label drifts if its median difference is more than {verdict.MEDIAN:g} of the new sigma"
         f" and more than {verdict.ERRORS:g} of its own errors from 0; or if the share within one"
-        f" expected difference is further from 68.3 % than {100 * verdict.SHARE:g} % and than"
-        f" {verdict.ERRORS:g} of its own errors, whatever part of the errors is shared.",
+        f" expected difference is below 68.3 % by more than {100 * verdict.SHARE:g} % and than"
+        f" {verdict.ERRORS:g} of its own errors, even at the lowest ρ. It agrees if the share is"
+        " right at the adopted ρ. Within bounds: at some ρ that may be. Too small: above it even at"
+        " the highest; the answers agree better than their sigma says.",
         "The median's error is a quarter of the distance between the quantiles 0.5 ± 1/√n, whatever"
         " the distribution. The scatter is 1.4826 times the median absolute deviation. Both come"
         " from bins 1 % wide.",

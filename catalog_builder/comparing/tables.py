@@ -27,6 +27,7 @@ from catalog_builder.report.quantities import difference_unit
 _MARKS: Final[dict[str, Cell]] = {
     "agrees": "agrees",
     "within bounds": "within bounds",
+    "too small": Html("<strong>too small</strong>"),
     "drifts": Html("<strong>drifts</strong>"),
     "too few stars": "too few stars",
 }
@@ -133,15 +134,24 @@ def correlations(comparison: Comparison) -> str:
         rows.append(
             (
                 _symbol(tally),
-                measure(tally.correlation, 2),
+                measure(tally.correlation.value, 2),
                 _with_error(measured.get(name, {})),
                 share(numbers.shares[tally.lines[0].name].within_1),
                 share(numbers.shares[INDEPENDENT].within_1),
                 share(numbers.shares[NESTED].within_1),
+                Html(" … ".join(str(text(share(bound))) for bound in reversed(numbers.bounds))),
                 Html(f"{text(measure(needed, 2))} ± {text(measure(error, 2))}"),
             )
         )
-    head = ("Label", "ρ adopted", "ρ measured", "Within 1, adopted", "independent", "nested")
+    head = (
+        "Label",
+        "ρ adopted",
+        "ρ measured",
+        "Within 1, adopted",
+        "independent",
+        "nested",
+        "bounds",
+    )
     caption = "Share of stars within one expected difference; 68.3 % are expected"
     origin = paragraph(str(comparison.correlation.get("words", "")))
     return f"{origin}\n{table(caption, (*head, 'ρ needed'), rows)}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.comparing.expected import (
     WITHIN_ONE,
+    Correlation,
     Line,
     lines_for,
     needed_correlation,
@@ -25,7 +26,7 @@ from catalog_builder.report.quantities import Quantity
 
 #: Bins of the scale of pulls, and where they end.
 _PULL_SCALE, _PULL_MOST = 0.1, 1000.0
-#: The correlation that would be needed: most bins where it matters.
+#: The correlation that would be needed; 0 and 1 are limits of bins.
 _CORRELATION: Final = Axis(-1.0, 1.2, 440, clip=True)
 #: The axis of differences is finest below this part of a label's resolution.
 _FINEST: Final = 0.2
@@ -56,6 +57,8 @@ class Numbers:
         Median uncertainties.
     shares : dict of str to Shares
         By line of :mod:`catalog_builder.comparing.expected`.
+    bounds : (float, float)
+        Share within 1 at the lowest and at the highest correlation that may be.
     """
 
     stars: int
@@ -66,6 +69,7 @@ class Numbers:
     sigma_old: float
     sigma_new: float
     shares: dict[str, Shares]
+    bounds: tuple[float, float]
 
     @property
     def pull(self) -> float:
@@ -92,14 +96,14 @@ class Tally:
         The label.
     cells : int
         Regimes of all divisions; the first is of all stars.
-    correlation : float
+    correlation : Correlation
         Of the errors of both sides.
     """
 
-    def __init__(self, quantity: Quantity, cells: int, correlation: float) -> None:
+    def __init__(self, quantity: Quantity, cells: int, correlation: Correlation) -> None:
         self.label: Label = quantity.label
         self.correlation = correlation
-        self.lines: tuple[Line, ...] = lines_for(correlation)
+        self.lines: tuple[Line, ...] = lines_for(correlation.value)
         self.nulls = Nulls()
         low, high = self.label.range
         axis = sinh_axis(_FINEST * self.label.resolution, high - low)
@@ -108,7 +112,7 @@ class Tally:
         self.pulls = {
             line.name: Sketch(sinh_axis(_PULL_SCALE, _PULL_MOST), 1) for line in self.lines
         }
-        self.needed = Sketch(_CORRELATION, 1)
+        self.needed = Sketch(_CORRELATION, cells)
         self._known: dict[int, Numbers] = {}
         self._stars = np.zeros(cells, dtype=np.int64)
         self._unchanged = np.zeros(cells, dtype=np.int64)
@@ -136,7 +140,7 @@ class Tally:
         _count(self._stars, chosen)
         _count(self._unchanged, chosen, difference == 0)
         everything = chosen[:1]
-        self.needed.add(everything, needed_correlation(difference, sigma_old, sigma_new))
+        self.needed.add(chosen, needed_correlation(difference, sigma_old, sigma_new))
         for line in self.lines:
             pull = pulls(difference, line.variance(sigma_old, sigma_new))
             self.pulls[line.name].add(everything, np.clip(pull, -_PULL_MOST, _PULL_MOST))
@@ -167,6 +171,7 @@ class Tally:
                 )
                 for line in self.lines
             },
+            (self._within(cell, self.correlation.low), self._within(cell, self.correlation.high)),
         )
 
     def needed_correlation(self) -> tuple[float, float]:
@@ -177,6 +182,15 @@ class Tally:
         share, off = 1 - WITHIN_ONE, math.sqrt(WITHIN_ONE * (1 - WITHIN_ONE) / total)
         low, high = (self.needed.quantile(0, share + sign * off) for sign in (-1, 1))
         return self.needed.quantile(0, share), (high - low) / 2
+
+    def _within(self, cell: int, rho: float) -> float:
+        """Return the share of stars within one expected difference at any correlation."""
+        counts, axis = self.needed.counts[cell], self.needed.axis
+        total = int(counts.sum())
+        if not total:
+            return math.nan
+        below = np.concatenate([[0], np.cumsum(counts)]) / total
+        return 1.0 - float(np.interp(rho, axis.edges(), below))
 
     def _count_nulls(self, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> None:
         self.nulls.both += int(np.count_nonzero(first & second))

@@ -1,10 +1,11 @@
 """Whether two tables agree: judged label by label, with the numbers and the rule beside it.
 
 A label *drifts* if its median difference is more than 0.1 of the new uncertainty and more than
-three of its own errors from 0, or if the share of stars within one expected difference is further
-from 68 % than 5 % and than three of its own errors, whatever part of the errors may be shared. It
-*agrees* if neither holds. *Within bounds* means that the share is not that of the adopted
-correlation, but that of some correlation between none and nested data.
+three of its own errors from 0, or if fewer stars are within one expected difference than the
+lowest correlation of errors allows: the share is below 68 % by more than 5 % and three of its own
+errors. It *agrees* if neither holds and the share is right at the adopted correlation. *Within
+bounds* means that the share is right at some correlation that may be, and *too small* that
+differences are smaller than at the highest: the answers did not drift, but sigma is too large.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from catalog_builder.comparing.engine import Comparison
-from catalog_builder.comparing.expected import INDEPENDENT, NESTED, WITHIN_ONE
+from catalog_builder.comparing.expected import WITHIN_ONE
 from catalog_builder.comparing.tally import Numbers, Tally
 
 #: What is allowed: of the new uncertainty, of the share, and in errors of either.
@@ -25,7 +26,7 @@ REGIME_ERRORS: Final = 4.0
 #: A regime of fewer stars is not judged, and its numbers are not shown.
 LEAST_STARS: Final = 20
 
-State = Literal["agrees", "within bounds", "drifts", "too few stars"]
+State = Literal["agrees", "within bounds", "too small", "drifts", "too few stars"]
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,11 @@ def judge(tally: Tally, cell: int = 0, division: str = "", regime: str = "") -> 
     if numbers.stars < LEAST_STARS:
         return Judgement(name, division, regime, "too few stars", (), numbers)
     errors = REGIME_ERRORS if cell else ERRORS
-    reasons = list(_offset(numbers, tally, errors))
-    reasons += [] if _same(numbers) else _scatter(numbers, errors)
-    state: State = "drifts" if reasons else "agrees"
-    adopted = numbers.shares[tally.lines[0].name].within_1
-    if not reasons and not _same(numbers) and _far(adopted, numbers.stars, errors):
-        state = "within bounds"
+    state: State
+    state, reason = ("agrees", "") if _same(numbers) else _scatter(numbers, tally, errors)
+    reasons = [*_offset(numbers, tally, errors), *([reason] if reason else [])]
+    if len(reasons) > bool(reason):
+        state = "drifts"
     return Judgement(name, division, regime, state, tuple(reasons), numbers)
 
 
@@ -92,16 +92,23 @@ def in_words(comparison: Comparison) -> str:
     if drifting:
         words = "; ".join(f"{each.label}: {', '.join(each.reasons)}" for each in drifting)
         return f"Drift in {len(drifting)} of {len(found)} labels. {words}."
-    shared = [each.label for each in found if each.state == "within bounds"]
     if all(_same(each.numbers) for each in found):
         return f"No drift: all {len(found)} labels are the same, to the last digit."
-    more = (
-        f" Differences of {', '.join(shared)} are not those of the adopted correlation, but such"
-        " as errors have that are partly shared."
-        if shared
-        else ""
-    )
-    return f"No drift in {len(found)} labels.{more}"
+    return " ".join([f"No drift in {len(found)} labels.", *_notes(found)])
+
+
+def _notes(found: list[Judgement]) -> Iterator[str]:
+    """Yield what is to be said of labels that do not drift."""
+    if shared := [each.label for each in found if each.state == "within bounds"]:
+        yield (
+            f"Differences of {', '.join(shared)} are not those of the adopted correlation, but such"
+            " as errors have that are partly shared."
+        )
+    if small := [each.label for each in found if each.state == "too small"]:
+        yield (
+            f"Differences of {', '.join(small)} are smaller than their uncertainties allow: sigma"
+            " is too large."
+        )
 
 
 def _offset(numbers: Numbers, tally: Tally, errors: float) -> Iterator[str]:
@@ -114,13 +121,21 @@ def _offset(numbers: Numbers, tally: Tally, errors: float) -> Iterator[str]:
         )
 
 
-def _scatter(numbers: Numbers, errors: float) -> Iterator[str]:
-    """Yield why no correlation between the bounds explains the share within one deviation."""
-    most, least = (numbers.shares[name].within_1 for name in (INDEPENDENT, NESTED))
+def _scatter(numbers: Numbers, tally: Tally, errors: float) -> tuple[State, str]:
+    """Judge the share of stars within one expected difference; say what is wrong with it."""
+    if not _far(numbers.shares[tally.lines[0].name].within_1, numbers.stars, errors):
+        return "agrees", ""
+    bounds = tally.correlation
+    most, least = numbers.bounds
     if most < WITHIN_ONE and _far(most, numbers.stars, errors):
-        yield f"{most:.1%} within one expected difference, even of independent errors"
-    elif least > WITHIN_ONE and _far(least, numbers.stars, errors):
-        yield f"{least:.1%} within one expected difference, even of nested data: sigma is too large"
+        return "drifts", f"only {most:.1%} within one expected difference at {_rho(bounds.low)}"
+    if least > WITHIN_ONE and _far(least, numbers.stars, errors):
+        return "too small", f"{least:.1%} within one expected difference at {_rho(bounds.high)}"
+    return "within bounds", ""
+
+
+def _rho(rho: float) -> str:
+    return {0.0: "independent errors", 1.0: "wholly shared errors"}.get(rho, f"ρ = {rho:.2f}")
 
 
 def _far(share: float, stars: int, errors: float) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.comparing.correlation import LEAST_STARS, Estimate, estimate
+from catalog_builder.comparing.expected import Correlation
 
 
 def answers(rho, stars=20_000, seed=3, label_error=0.5, stated=1.0, offset=0.0):
@@ -52,9 +53,11 @@ def test_outliers_do_not_count():
 
 def test_few_stars_and_impossible_numbers_are_not_adopted():
     few = estimate(*answers(0.5, stars=LEAST_STARS - 1))
-    assert few.adopted == 0
+    assert few.adopted == Correlation(0, 0, 1)
     assert np.isnan(estimate(*answers(0.5, stars=2)).correlation)
-    assert Estimate(1000, -0.2, 0.1).adopted == 0
-    assert Estimate(1000, 1.3, 0.1).adopted == 0.99
+    assert Estimate(1000, -0.2, 0.1).adopted == Correlation(0, 0, 0.2)
+    assert Estimate(1000, 1.3, 0.1).adopted == Correlation(0.99, 0.79, 1)
+    middle = Estimate(1000, 0.5, 0.1).adopted
+    assert (middle.value, middle.low, middle.high) == (0.5, 0.3, 0.7)
     nulls = [values * np.nan for values in answers(0.5)]
     assert estimate(*nulls).stars == 0

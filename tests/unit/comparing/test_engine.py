@@ -6,6 +6,7 @@ import pytest
 from catalog_builder.comparing import verdict
 from catalog_builder.comparing.changes import GAINED, LOST
 from catalog_builder.comparing.engine import compare
+from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import CrosswalkIds, Match
 from catalog_builder.comparing.pairs import ABSENT
 from tests.unit.comparing.conftest import SIGMA, STARS, Sky
@@ -83,7 +84,7 @@ def test_scatter_beyond_what_is_stated_drifts(sky, compared_schema, side):
     found = compare(side(old), side(new))
     for judged in verdict.judgements(found):
         assert judged.state == "drifts"
-        assert "even of independent errors" in judged.reasons[0]
+        assert "at independent errors" in judged.reasons[-1]
 
 
 def test_shared_errors_lie_between_the_bounds_and_agree_with_their_correlation(
@@ -97,8 +98,24 @@ def test_shared_errors_lie_between_the_bounds_and_agree_with_their_correlation(
         assert abs(needed - 0.5) < 4 * error
     told = compare(*both, correlation=0.5)
     assert {judged.state for judged in verdict.judgements(told)} == {"agrees"}
-    by_label = compare(*both, correlation={"teff": 0.5})
-    assert [t.correlation for t in by_label.tallies.values()] == [0.5, 0, 0, 0, 0]
+    by_label = compare(*both, correlation={"teff": Correlation(0.5)})
+    assert [t.correlation.value for t in by_label.tallies.values()] == [0.5, 0, 0, 0, 0]
+    measured = compare(*both, correlation={"teff": Correlation(0.1, 0.0, 0.2)})
+    assert verdict.judge(measured.tallies["teff"]).state == "too small"
+    too_high = compare(*both, correlation={"teff": Correlation(0.9, 0.8, 1.0)})
+    assert verdict.judge(too_high.tallies["teff"]).state == "drifts"
+
+
+def test_answers_that_agree_better_than_any_sigma_allows_are_no_drift(sky, compared_schema, side):
+    old = sky.observe(compared_schema)
+    new = {name: values.copy() for name, values in old.items()}
+    for name in SIGMA:
+        new[name] += (0.05 * SIGMA[name] * sky.rng.normal(size=STARS)).astype("f4")
+        new[f"e_{name}"] *= np.float32(3)
+    found = compare(side(old), side(new))
+    assert {judged.state for judged in verdict.judgements(found)} == {"too small"}
+    assert verdict.in_words(found).startswith("No drift in 5 labels. Differences of teff, logg")
+    assert verdict.in_words(found).endswith("sigma is too large.")
 
 
 def test_nested_data_are_the_other_bound(sky, compared_schema, side):
