@@ -2,8 +2,8 @@
 
 Nothing is trusted that can be recomputed: the seal of ``RELEASE.json``, the digest of every file,
 the declarations of every column, the digest of every column, the equality of the exports with the
-store, and the rules that the rows must keep. Here is what can be said without reading the rows; these
-and the files are read in pieces, by as many processes as are asked for
+store, and the rules that the rows must keep. Here is what can be said without reading the rows;
+these and the files are read in pieces, by as many processes as are asked for
 (`catalog_builder.catalog.validate_content`).
 """
 
@@ -43,6 +43,9 @@ from catalog_builder.stores.whole_store import CatalogueStore
 
 #: Parts that are read; what lies beside them is only listed.
 _OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME, "."})
+
+#: Blocks of rows that a sample has.
+SAMPLE: Final = 16
 
 
 def validate_catalog(
