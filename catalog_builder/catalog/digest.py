@@ -4,7 +4,7 @@ Two catalogues hold the same data if and only if their column digests are equal.
 tree of two levels, so that its blocks can be made side by side: the SHA-256 of each block of
 `BLOCK_ROWS` rows, little-endian, with every NaN in one and the same bit pattern; and above them the
 SHA-256 of the column's name and dtype followed by the digests of its blocks in order. Blocks are
-rows, not chunks. docs/releases.md has it in ten lines of Python.
+rows, not chunks. docs/verify.md has it in ten lines of Python.
 
 Catalogues of version 0.1.0 have one SHA-256 over name, dtype and all rows (`SerialDigest`).
 """

@@ -2,7 +2,7 @@
 
 It is written last, and its presence is what makes a folder a catalogue. ``columns`` seals the
 values, ``manifest`` (the SHA-256 of the file ``SHA256SUMS``) every file, and ``seal`` this record
-itself. ``sha256sum -c SHA256SUMS`` checks the files without this program; docs/releases.md has two
+itself. ``sha256sum -c SHA256SUMS`` checks the files without this program; docs/verify.md has two
 lines for the parts that ``SHA256PARTS`` lists.
 """
 

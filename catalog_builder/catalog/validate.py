@@ -44,6 +44,9 @@ from catalog_builder.stores.whole_store import CatalogueStore
 #: Parts that are read; what lies beside them is only listed.
 _OWN: Final = frozenset({RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME, "."})
 
+#: Blocks of rows that a sample has.
+SAMPLE: Final = 16
+
 
 def validate_catalog(
     path: str | Path, *, workers: int = 1, sample: int | None = None

@@ -1,6 +1,6 @@
 """Kill a run at a random time, give the same command again, compare with an undisturbed run.
 
-``make faults`` runs this file: 20 kills, and the table of them as Markdown. The tests beside it use
+``make faults`` runs this file: 24 kills, and the table of them as Markdown. The tests beside it use
 its parts.
 """
 
@@ -69,6 +69,17 @@ class Kill:
     seed: int
     #: Stage whose receipt is held back; empty for a random time.
     before_receipt: str = ""
+    #: Where in publishing it is held (`hold_within.py`); empty for a random time.
+    within: str = ""
+
+
+#: Places within publishing, whom to kill there, and what that is called.
+WITHIN = {
+    "rows": ("worker", "half of a chunk's FITS rows written"),
+    "header": ("driver", "half of the FITS header written, in the seal"),
+    "described": ("driver", "all described, nothing revealed"),
+    "revealed": ("driver", "revealed, neither `latest` nor the receipt written"),
+}
 
 
 @dataclass
@@ -148,6 +159,15 @@ def holding(stage: str, flag: Path) -> dict[str, str]:
     )
 
 
+def holding_within(place: str, flag: Path) -> dict[str, str]:
+    """Return the environment of a run that is held within publishing."""
+    return environment(
+        DASK_DISTRIBUTED__WORKER__PRELOAD=str(HERE / "hold_within.py"),
+        HOLD_WITHIN=place,
+        HOLD_FLAG=str(flag),
+    )
+
+
 @contextmanager
 def started(
     bench: Bench, command: Sequence[str], log: Path, env: dict[str, str]
@@ -196,6 +216,8 @@ def experiment(bench: Bench, kill: Kill, workdir: Path) -> dict[str, object]:
     env = environment()
     if kill.before_receipt:
         env = holding(kill.before_receipt, flag)
+    if kill.within:
+        env = holding_within(kill.within, flag)
     log = workdir.with_suffix(".log")
     if kill.victim == "scheduler":
         folder = workdir.with_suffix(".cluster")
@@ -263,8 +285,10 @@ def differences(reference: Path, workdir: Path) -> list[str]:
     ]
     if names[0] != names[1]:
         found.append(f"other receipts: {sorted(set(names[0]) ^ set(names[1]))}")
-    if list(workdir.glob("catalogs/*/.building-*")):
+    if list(workdir.glob("catalogs/*/.*")):
         found.append("an unsealed catalogue is left")
+    if (sealed.parent / "latest").read_text() != f"{sealed.name}\n":
+        found.append("`latest` is another catalogue")
     if running(Workdir(workdir)) or (workdir / "driver.lock").exists():
         found.append("marks or the lock are left")
     return found
@@ -283,6 +307,9 @@ def _await_moment(
     if kill.before_receipt:
         _wait_for(lambda: flag.exists() and flag.read_text() != "", driver)
         return f"{kill.before_receipt}: data written, receipt not"
+    if kill.within:
+        _wait_for(lambda: flag.exists() and flag.read_text() != "", driver)
+        return WITHIN[kill.within][1]
 
     def begun() -> bool:
         return any(mark.stage in stages for mark in running(Workdir(workdir)))
@@ -363,6 +390,11 @@ def schedule(runs: int, seed: int) -> list[Kill]:
     return kills
 
 
+def within(seed: int) -> list[Kill]:
+    """Return a kill at each place within publishing."""
+    return [Kill("publish", victim, seed, within=place) for place, (victim, _) in WITHIN.items()]
+
+
 def main() -> int:
     """Run the suite and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -379,7 +411,7 @@ def main() -> int:
     unequal = 0
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         bench = make_bench(Path(folder))
-        kills = list(enumerate(schedule(chosen.runs, chosen.seed), start=1))
+        kills = list(enumerate(schedule(chosen.runs, chosen.seed) + within(chosen.seed), start=1))
         for number, kill in kills[chosen.first - 1 :]:
             workdir = Path(folder) / f"run-{number:02d}"
             try:

@@ -20,6 +20,15 @@ def test_the_same_command_goes_on_after_a_kill(
     assert made["findings"] == [], f"seed {kill.seed}, {made['moment']}"
 
 
+@pytest.mark.parametrize("place", ["rows", "header", "described", "revealed"])
+def test_a_catalogue_is_the_same_wherever_its_making_was_killed(kills, bench, tmp_path, place):
+    """Until it is revealed nothing of it can be seen; behind that all of it."""
+    victim, _ = kills.WITHIN[place]
+    kill = kills.Kill("publish", victim, seed=1, within=place)
+    made = kills.experiment(bench, kill, tmp_path / "work")
+    assert made["findings"] == [], made["moment"]
+
+
 def test_a_lost_scheduler_ends_the_run_in_words_and_the_next_one_goes_on(kills, bench, tmp_path):
     kill = kills.Kill("predict", "scheduler", seed=1)
     assert kills.experiment(bench, kill, tmp_path / "work")["findings"] == []

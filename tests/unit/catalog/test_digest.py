@@ -1,12 +1,21 @@
 """A column digest names the values, and nothing but the values."""
 
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from catalog_builder.catalog.digest import column_digest, store_digests
+from catalog_builder.catalog.digest import (
+    BLOCK_ROWS,
+    SerialDigest,
+    TreeDigest,
+    block_digest,
+    column_digest,
+    store_digests,
+)
 from catalog_builder.labels.agreed import default_schema
 
 SCHEMA = default_schema()
@@ -60,3 +69,19 @@ def test_a_store_has_one_digest_per_column_whatever_its_chunks(tmp_path, schema,
     digests = store_digests(tmp_path / "a.zarr", schema)
     assert digests == store_digests(tmp_path / "b.zarr", schema)
     assert tuple(digests) == schema.names
+
+
+@pytest.mark.parametrize("rows", [0, 1, BLOCK_ROWS - 1, BLOCK_ROWS, BLOCK_ROWS + 1, 2 * BLOCK_ROWS])
+def test_the_digest_is_that_of_its_blocks(rows):
+    values = np.arange(rows, dtype=np.float32)
+    tree = TreeDigest(TEFF)
+    for start in range(0, rows, BLOCK_ROWS):
+        tree.add(block_digest(TEFF, values[start : start + BLOCK_ROWS]))
+    assert tree.hexdigest() == column_digest(TEFF, np.array_split(values, 5))
+
+
+def test_the_digests_of_version_0_1_0_are_made_as_they_were():
+    values = np.array([1.0, np.nan], dtype=">f4")
+    meant = hashlib.sha256(b"teff\0float32\0" + np.array([1.0, np.nan], "<f4").tobytes())
+    assert column_digest(TEFF, [values], SerialDigest) == meant.hexdigest()
+    assert column_digest(TEFF, [values]) != meant.hexdigest()

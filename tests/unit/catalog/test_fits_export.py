@@ -1,12 +1,18 @@
 """The FITS file, read back with astropy: the store's values, units, UCDs and descriptions."""
 
+import hashlib
+import shutil
+import subprocess
 import tracemalloc
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from catalog_builder.catalog.exports.fits import export_fits
+from catalog_builder.catalog.derived import with_derived
+from catalog_builder.catalog.exports import Target
+from catalog_builder.catalog.exports.fits import FORMAT, export_fits
+from catalog_builder.catalog.manifests import gap_of
 from catalog_builder.ground.errors import CatalogueError
 
 CARDS = [("VERSION", "v1", "version of the catalogue"), ("NSTARS", 23, "")]
@@ -77,6 +83,43 @@ def test_memory_does_not_grow_with_rows(tmp_path, schema, write_store):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.3 * peaks[0]
+
+
+@pytest.mark.parametrize("chunk_rows", [1, 7, 10, 23, 40])
+def test_a_file_written_by_chunks_is_the_same_to_the_byte(
+    tmp_path, full_schema, write_store, facts, chunk_rows
+):
+    """Rows of 267 bytes begin at any byte of a word: the sums of parts are shifted as they do."""
+    columns = write_store(tmp_path / "c.zarr", 23, schema=full_schema)
+    FORMAT.write(tmp_path / "c.zarr", tmp_path / "c.fits", full_schema, facts)
+    target = Target(tmp_path / "catalog.fits", full_schema, facts, 23)
+    assert FORMAT.by_chunks.begin(target)
+    rows = with_derived(columns, full_schema)
+    starts = list(range(0, 23, chunk_rows))
+    written = {}
+    for start in sorted(starts, key=lambda start: -start % 5):  # in any order
+        some = {name: values[start : start + chunk_rows] for name, values in rows.items()}
+        written[start] = FORMAT.by_chunks.write(target, start, some)
+    in_order = [written[start] for start in starts]
+    head = FORMAT.by_chunks.end(target, in_order)
+    assert FORMAT.by_chunks.end(target, in_order) == head
+    data = target.path.read_bytes()
+    assert data == (tmp_path / "c.fits").read_bytes()
+    parts = [*head, *(part for one in in_order for part in one.parts)]
+    assert gap_of(parts, len(data)) == ""
+    for part in parts:
+        some = data[part.start : part.start + part.size]
+        assert hashlib.sha256(some).hexdigest() == part.digest
+    assert not FORMAT.by_chunks.begin(target)
+    target.path.write_bytes(data[:-1])
+    assert FORMAT.by_chunks.begin(target)
+
+
+@pytest.mark.skipif(shutil.which("fitsverify") is None, reason="needs fitsverify")
+def test_fitsverify_accepts_it(pristine):
+    command = ["fitsverify", "-e", str(pristine / "catalog.fits")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "0 error(s)" in said.stdout, said.stdout
 
 
 def test_an_interrupted_export_leaves_no_file(tmp_path, schema, write_store):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from catalog_builder.catalog.finding import Finding, FindingLog, unequal
 from catalog_builder.catalog.release_json import ReleaseRecord, read_release
 from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.catalog.validate_rows import Span, SpanResults
 from catalog_builder.ground.errors import CatalogueError
 
 
@@ -334,3 +335,78 @@ def test_a_hard_link_is_a_file_like_any_other(sealed, tmp_path):
     chunk = sealed / "catalog.zarr" / "teff" / "c" / "1"
     os.link(chunk, tmp_path / "other")
     assert validate_catalog(sealed) == []
+
+
+def test_a_part_that_is_left_out_or_repeated(sealed):
+    lines = (sealed / "SHA256PARTS").read_text().splitlines(keepends=True)
+    (sealed / "SHA256PARTS").write_text("".join(lines[1:]))
+    found(sealed, "SHA256PARTS", problem="bytes have changed")
+    found(sealed, "catalog.fits", problem="leave out or repeat bytes")
+    (sealed / "SHA256PARTS").write_text("x y z\n")
+    found(sealed, "SHA256PARTS", problem="cannot be read")
+
+
+def test_a_flipped_bit_names_the_part_it_is_in(sealed):
+    part = (sealed / "SHA256PARTS").read_text().splitlines()[1].split(" ")
+    start, size = int(part[1]), int(part[2])
+    flip(sealed / "catalog.fits", start + 5)
+    found(sealed, "catalog.fits", problem=f"bytes {start} to {start + size}")
+
+
+@pytest.fixture(params=["by chunks", "0.1.0"])
+def either(request, publish_as_0_1, publish_rows, schema, tmp_path):
+    """Return a catalogue as it is made today, and one as version 0.1.0 made it."""
+    make = publish_rows if request.param == "by chunks" else publish_as_0_1
+    return make(tmp_path / "either" / "v1", schema)
+
+
+#: One file of every kind, and a place in it.
+KINDS = {"catalog.zarr/teff/c/1": 20, "catalog.zarr/ra/zarr.json": 60, "schema.json": 30}
+
+
+@pytest.mark.parametrize("asked", [{}, {"workers": 2}, {"sample": 4}])
+def test_catalogues_of_today_and_of_0_1_0_are_validated(either, asked):
+    assert validate_catalog(either, **asked) == []
+    for name, place in (*KINDS.items(), ("catalog.fits", -2870)):
+        data = (either / name).read_bytes()
+        flip(either / name, place)
+        if asked != {"workers": 2} or name == "catalog.fits":  # processes start slowly
+            files = {finding.file for finding in validate_catalog(either, **asked)}
+            assert name in files, (name, files)
+        (either / name).write_bytes(data)
+
+
+def test_values_of_0_1_0_that_changed_are_found(publish_as_0_1, schema, tmp_path):
+    folder = publish_as_0_1(tmp_path / "old" / "v1", schema)
+    rewrite_values(folder, ra=values(folder, "ra") + 1.0)
+    found(folder, "catalog.zarr", "ra", "not those that RELEASE.json seals")
+
+
+def test_blocks_of_another_size_are_not_taken_for_ours(sealed):
+    record = read_release(sealed).model_copy(update={"block_rows": 1000})
+    record = record.model_copy(update={"seal": record.expected_seal()})
+    (sealed / "RELEASE.json").write_text(record.to_json())
+    (finding,) = validate_catalog(sealed)
+    assert "digests of blocks of 1000 rows are not known" in finding.problem
+
+
+def test_several_processes_find_what_one_finds(sealed):
+    flip(sealed / "catalog.zarr" / "logg" / "c" / "1", 20)
+    rewrite_values(sealed, ra=values(sealed, "ra") + 1.0)
+    assert validate_catalog(sealed, workers=2) == validate_catalog(sealed)
+
+
+def test_sources_in_disorder_between_two_spans_are_found(schema):
+    """What one process sees of its rows is all in order."""
+    log = FindingLog()
+    results = SpanResults(schema, log)
+    results.add(Span(0, [], 5, 90, {}), 100)
+    results.add(Span(100, [], 90, 99, {}), 200)
+    (finding,) = log.as_list()
+    assert (finding.column, finding.row, finding.count) == ("source_id", 100, 1)
+    # The spans of a sample do not follow each other.
+    log = FindingLog()
+    results = SpanResults(schema, log)
+    results.add(Span(0, [], 5, 90, {}), 100)
+    results.add(Span(300, [], 80, 99, {}), 400)
+    assert log.as_list() == []

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.publish.seal import point_latest, seal
 
+DOCUMENT = Path(__file__).parents[3] / "docs" / "verify.md"
 MISSING = np.arange(23) % 5 == 0  # the rows whose m_h is null
 
 
@@ -33,8 +36,34 @@ def test_a_sealed_catalogue_is_complete_and_clean(build, schema):
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs coreutils")
 def test_anyone_can_check_the_files(pristine):
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=pristine, check=True)
+    parts = re.search(r"```sh\n(while read[^`]*)```", DOCUMENT.read_text())[1]
+    done = subprocess.run(["bash", "-c", parts], cwd=pristine, capture_output=True, check=True)
+    assert done.stdout == b""
     manifest = (pristine / "SHA256SUMS").read_bytes()
     assert hashlib.sha256(manifest).hexdigest() == read_release(pristine).manifest
+
+
+def test_a_part_that_changed_is_named_by_the_documented_lines(sealed):
+    script = re.search(r"```sh\n(while read[^`]*)```", DOCUMENT.read_text())[1]
+    data = bytearray((sealed / "catalog.fits").read_bytes())
+    data[-2870] ^= 1
+    (sealed / "catalog.fits").write_bytes(data)
+    said = subprocess.run(
+        ["bash", "-c", script], cwd=sealed, capture_output=True, text=True, check=False
+    )
+    (line,) = said.stdout.splitlines()
+    assert line.startswith("catalog.fits changed from byte ")
+
+
+def test_anyone_can_make_the_digest_of_a_column(pristine, monkeypatch):
+    """The ten lines of docs/verify.md know nothing of this program."""
+    script = re.search(r"```python\n(import hashlib[^`]*)```", DOCUMENT.read_text())[1]
+    assert "catalog_builder" not in script
+    monkeypatch.chdir(pristine)
+    scope = {}
+    exec(script, scope)
+    columns = read_release(pristine).columns
+    assert {name: scope["column_digest"](name) for name in columns} == columns
 
 
 def test_a_sealed_catalogue_is_never_overwritten(build):
