@@ -2,7 +2,8 @@
 
 ``python -m tests.long.rehearsal --seeds 11 12``. For each seed, with the program's own commands:
 both archives; a catalogue of the older one; `inspect`, which drafts a description of the newer; the
-gate; the newer one's catalogue, trained on labels from the crosswalk; the drift between both. Then the truth is asked whether every label came to its own star.
+gate; the newer one's catalogue, trained on labels from the crosswalk; the drift between both. Then
+the truth is asked whether every label came to its own star.
 """
 
 from __future__ import annotations
