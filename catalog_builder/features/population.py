@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.contract.inputs import PARALLAX, Inputs
 from catalog_builder.contract.places import colours_of
@@ -26,8 +26,8 @@ UNKNOWN: Final = "?"
 ZERO_POINT: Final = "parallax_zero_point"
 
 Stars = Annotated[int, Field(ge=0, lt=2**53)]
-#: A bound on what a model from elsewhere may hold: far above what is written.
-Key = Annotated[str, Field(max_length=200)]
+#: Bounds on what a model from elsewhere may hold: far above what is written.
+Key = Annotated[str, Field(max_length=200, pattern=r"^[a-z0-9_ .+?-]*$")]
 Bin = Annotated[str, Field(pattern=r"^-?\d{1,4}$")]
 _MOST: Final = 400
 
@@ -97,6 +97,13 @@ class InputCounts(BaseModel):
         dict[Key, Annotated[dict[Bin, Stars], Field(max_length=2 * _MOST)]],
         Field(max_length=_MOST),
     ] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _no_more_than_asked(self) -> Self:
+        for name, strata in self.shares.items():
+            if any(true > asked for asked, true in strata.values()):
+                raise ValueError(f"{name} is true of more stars than there are")
+        return self
 
     @classmethod
     def total(cls, parts: Iterable[Self]) -> Self:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagBit
@@ -65,6 +65,13 @@ class AnswerCounts(BaseModel):
         dict[Key, Annotated[dict[Key, Stars], Field(max_length=_MOST_ANSWERS)]],
         Field(max_length=_MOST_STRATA),
     ] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _no_more_than_there_are(self) -> Self:
+        for name, counts in self.strata.items():
+            if any(count > counts.get(ALL, 0) for count in counts.values()):
+                raise ValueError(f"more stars are counted in {name} than there are")
+        return self
 
     @property
     def stars(self) -> int:

@@ -16,7 +16,7 @@ from catalog_builder import cli, open_catalog
 from catalog_builder.cli.program import app  # with its commands
 from catalog_builder.run.config import load_config
 from catalog_builder.simulate.sky import simulate
-from tests.integration.conftest import QUICK
+from tests.integration.conftest import QUICK, model_of
 from tests.integration.documented import Command, all_commands, commands_of, python_blocks
 
 NETWORK = "it brings files from the published archive"
@@ -72,6 +72,7 @@ def place(finished, archive, tmp_path_factory):
     (folder / "ARCHIVE").symlink_to(archive)
     for name in ("OLD", "NEW"):
         (folder / name).symlink_to("work/catalogs/dr3")
+    (folder / "MODEL").symlink_to(model_of(finished))
     simulate("dr3", 100, 1, folder / "CLEAN", clean=True)
     return folder
 

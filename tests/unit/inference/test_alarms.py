@@ -197,3 +197,27 @@ def test_chance_is_beyond_as_often_as_it_says():
         found = difference(here, there)
         beyond += abs(found.here - found.there) > 1.96 * found.error
     assert 0.035 < beyond / 2000 < 0.065
+
+
+def test_a_run_in_which_as_many_taught_is_compared_with_answers_by_their_folds():
+    """Without their folds' models there would be more gold stars than such a run has."""
+    reference = population()
+    taught = {name: {**counts, "in_training_sample": counts["stars"] // 3}
+              for name, counts in reference.answers.strata.items()}  # fmt: skip
+    reference = reference.model_copy(update={"own": AnswerCounts(strata=taught)})
+    assert reference.answers_like(AnswerCounts(strata=taught)) is reference.own
+    assert reference.answers_like(said(stars(1500, 7))) is reference.answers
+
+
+def test_regimes_are_spectra_and_their_noise_or_the_magnitude():
+    block = stars(1, 3)
+    flags, nothing = SCHEMA.flags, np.zeros(4, np.int64)
+    rvs, xp = flags["rvs_used"].mask, flags["xp_used"].mask
+    columns = dict.fromkeys(flags.columns, nothing) | {
+        "flags": np.array([rvs | xp, rvs, xp, 0]),
+        "quality_tier": np.zeros(4, np.uint8),
+        "rvs_spec_sig_to_noise": np.array([37.0, np.nan, np.nan, 5.0]),
+        "phot_g_mean_mag": np.array([12.9, 12.9, 14.2, np.nan]),
+    }
+    assert set(block) >= columns.keys() - {"flags", "quality_tier"}
+    assert Answers(SCHEMA).regimes(columns).tolist() == ["rvs+xp 32", "rvs ?", "xp m14", " m?"]

@@ -103,6 +103,17 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
     **{f"settings.{name} 0": (f"settings.{name}", 0) for name in (
         "members", "epochs", "width", "depth", "flux_filters", "threads", "validation_batch_size",
     )},
+    "population {}": ("population", {}),
+    "population counts": ("population", {
+        "archive": 9, "inputs": {"stars": 9, "shares": {"has_rvs": {"13": [4, 9]}}},
+        "answers": {}, "own": {},
+    }),
+    "population answers": ("population", {
+        "archive": 9, "inputs": {}, "answers": {"strata": {"xp m14": {"gold": 1}}}, "own": {},
+    }),
+    "population names": ("population", {
+        "archive": 9, "inputs": {"shares": {"\x1b[31m": {"13": [9, 4]}}}, "answers": {}, "own": {},
+    }),
     "settings.line_channels": ("settings.line_channels", [10**6] * 4),
     "settings 1 fold": ("settings.folds", 1),
     "settings.line_channels 0": ("settings.line_channels", [0, 1, 1, 1]),
