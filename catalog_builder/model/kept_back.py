@@ -22,6 +22,7 @@ from catalog_builder.model.calibrate.factors import (
     inputs_key,
 )
 from catalog_builder.model.calibrate.fit import fit_label_factors
+from catalog_builder.model.calibrate.trim import trimmed
 from catalog_builder.model.estimator import Estimator
 from catalog_builder.training.design import Block, TrainingArrays, presence
 
@@ -61,7 +62,10 @@ def calibrate(
     done, work = 0, sum(rows.size for _, rows in subsets)
     seen, fitted = [], {}
     for shown, rows in subsets:
-        both = [_Seen.of(estimator, stars.take(rows), shown) for stars in (data, twins)]
+        both = [
+            _Seen.of(estimator, stars.take(rows), shown, observed=stars is data)
+            for stars in (data, twins)
+        ]
         seen.append(_Seen.together(both))
         key = inputs_key(seen[-1].used[0], inputs)
         fitted[key] = seen[-1].fit(settings.min_regime_stars)
@@ -88,7 +92,7 @@ class Answers:
         bare = estimator.before_calibration()
         for shown, rows in _subsets(data, estimator):
             for stars in (data, twins):
-                one = _Seen.of(bare, stars.take(rows), shown)
+                one = _Seen.of(bare, stars.take(rows), shown, observed=stars is data)
                 on_sigma, _ = factors(estimator.document.calibration, one.used, one.places, inputs)
                 one = replace(one, sigma=one.sigma * on_sigma)
                 self._seen.setdefault(inputs_key(one.used[0], inputs), []).append(one)
@@ -114,22 +118,34 @@ class Answers:
             return {ANY_INPUTS: (LabelFactors(),) * self._labels}
         # A curve needs twice as many stars.
         least = sum(len(one.residual) for one in every) if level_only else self._least
-        fitted = {key: _Seen.together(parts).fit(least) for key, parts in seen.items()}
-        return {**fitted, ANY_INPUTS: _Seen.together(every).fit(least)}
+        along = not level_only
+        fitted = {key: _Seen.together(parts).fit(least, along=along) for key, parts in seen.items()}
+        return {**fitted, ANY_INPUTS: _Seen.together(every).fit(least, along=along)}
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """Calibration stars as predicted from one subset of their inputs, before calibration."""
+    """Calibration stars as predicted from one subset of their inputs, before calibration.
+
+    `observed` says which of them are as they were observed, and no fainter twins.
+    """
 
     residual: Array
     sigma: Array
     label_error: Array
     places: Array
     used: NDArray[np.bool_]
+    observed: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, estimator: Estimator, data: TrainingArrays, shown: NDArray[np.bool_]) -> Self:
+    def of(
+        cls,
+        estimator: Estimator,
+        data: TrainingArrays,
+        shown: NDArray[np.bool_],
+        *,
+        observed: bool,
+    ) -> Self:
         block = hide(data.block, estimator.contract.inputs, ~shown)
         predicted = estimator.predict(block, estimator.document.settings.validation_batch_size)
         return cls(
@@ -144,6 +160,7 @@ class _Seen:
                 estimator.contract,
             ),
             used=predicted.inputs_used,
+            observed=np.full(len(data), observed),
         )
 
     @classmethod
@@ -154,19 +171,23 @@ class _Seen:
             label_error=np.concatenate([part.label_error for part in parts]),
             places=np.concatenate([part.places for part in parts], axis=1),
             used=np.concatenate([part.used for part in parts]),
+            observed=np.concatenate([part.observed for part in parts]),
         )
 
-    def fit(self, least: int) -> tuple[LabelFactors, ...]:
-        return tuple(
-            fit_label_factors(
-                self.residual[:, column],
-                self.sigma[:, column],
-                self.label_error[:, column],
-                self.places[column],
-                least,
-            )
-            for column in range(self.residual.shape[1])
+    def fit(self, least: int, *, along: bool = True) -> tuple[LabelFactors, ...]:
+        """Return each label's factors; with `along`, what they leave along temperature as well."""
+        columns = range(self.residual.shape[1])
+        return tuple(self._fit(column, least, along=along) for column in columns)
+
+    def _fit(self, column: int, least: int, *, along: bool) -> LabelFactors:
+        residual, sigma, error = (
+            each[:, column] for each in (self.residual, self.sigma, self.label_error)
         )
+        places, seen = self.places[column], self.observed
+        smooth = fit_label_factors(residual, sigma, error, places, least)
+        if not along:
+            return smooth
+        return trimmed(smooth, residual[seen], sigma[seen], error[seen], places[seen])
 
 
 def _subsets(

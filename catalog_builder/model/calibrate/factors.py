@@ -6,7 +6,8 @@ inputs hidden, and two factors on the networks' sigma are fitted per label (`cal
 that makes it hold 68.3 % of the networks' own errors, and one that makes 1.96 of it hold 95 %.
 Errors have longer tails than a Gaussian, so the two differ, by the same share for all stars of a
 subset. Each factor is a product of smooth curves in S/N (or the noise of a low-resolution spectrum,
-or the magnitude), the predicted temperature and metallicity, and sigma itself.
+or the magnitude), the predicted temperature and metallicity, and sigma itself; and of what these
+leave along the temperature, and over temperature and gravity together (`calibrate.trim`).
 
 Label surveys hold brighter stars than the archive. So each star is predicted twice: as it was
 observed, and with its spectra made noisier, as those of a fainter twin.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import zip_longest
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,11 @@ Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 #: What a factor depends on, in the order of the columns of `coordinates`.
-COORDINATES = ("brightness", "temperature", "metallicity", "sigma")
+COORDINATES = ("brightness", "temperature", "metallicity", "sigma", "gravity")
+TEMPERATURE: Final = COORDINATES.index("temperature")
+GRAVITY: Final = COORDINATES.index("gravity")
+#: Along the first so many the mixture has a curve each.
+CURVES: Final = 4
 #: Key of the correction for subsets of the inputs that no calibration star has.
 ANY_INPUTS = "any"
 
@@ -51,8 +56,8 @@ class Curve(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    knots: tuple[_Coordinate, ...] = Field(max_length=_MOST_KNOTS)
-    values: tuple[_Logarithm, ...] = Field(max_length=_MOST_KNOTS)
+    knots: tuple[_Coordinate, ...] = Field((), max_length=_MOST_KNOTS)
+    values: tuple[_Logarithm, ...] = Field((), max_length=_MOST_KNOTS)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -76,19 +81,74 @@ class Curve(BaseModel):
         return Curve(knots=knots, values=tuple(values.tolist()))
 
 
+class Surface(BaseModel):
+    """The logarithm of a factor over two coordinates: bilinear between the knots of a grid.
+
+    `values` are those of the first knot of `first` with each of `second`, and so on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    first: tuple[_Coordinate, ...] = Field((), max_length=_MOST_KNOTS)
+    second: tuple[_Coordinate, ...] = Field((), max_length=_MOST_KNOTS)
+    values: tuple[_Logarithm, ...] = Field((), max_length=_MOST_KNOTS**2)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.first) * len(self.second) != len(self.values):
+            raise ValueError("a surface needs a value for each pair of knots")
+        for knots in (self.first, self.second):
+            if list(knots) != sorted(set(knots)):
+                raise ValueError("a surface needs knots that rise")
+        return self
+
+    def __call__(self, first: Array, second: Array) -> Array:
+        """Return the surface at n places, 0 where a coordinate is NaN or there are no knots."""
+        if not self.values:
+            return np.zeros(len(first))
+        heights = np.reshape(self.values, (len(self.first), len(self.second)))
+        # Along the second coordinate at every knot of the first, then between two of these.
+        along = np.stack([np.interp(second, self.second, row) for row in heights])
+        place = np.interp(first, self.first, np.arange(len(self.first)))
+        left = np.nan_to_num(place).astype(np.intp)
+        right = np.minimum(left + 1, len(self.first) - 1)
+        stars, share = np.arange(len(first)), place - left
+        found = (1.0 - share) * along[left, stars] + share * along[right, stars]
+        return np.where(np.isfinite(found), found, 0.0)
+
+    def plus(self, other: Surface) -> Surface:
+        """Return the sum of two surfaces, on the knots of both: bilinear in each cell, too."""
+        if not self.values or not other.values:
+            return self if self.values else other
+        first = tuple(sorted({*self.first, *other.first}))
+        second = tuple(sorted({*self.second, *other.second}))
+        at = [grid.ravel() for grid in np.meshgrid(first, second, indexing="ij")]
+        values = self(*at) + other(*at)
+        return Surface(first=first, second=second, values=tuple(values.tolist()))
+
+
 class Factor(BaseModel):
-    """A factor on sigma: a constant and one curve per coordinate, all in logarithms."""
+    """A factor on sigma, in logarithms: a constant, a curve per coordinate, and what they leave.
+
+    That is a curve along the temperature and a surface over temperature and gravity, fitted when
+    the rest was (`calibrate.trim`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     constant: _Logarithm = 0.0
-    curves: tuple[Curve, ...] = Field((), max_length=len(COORDINATES))
+    curves: tuple[Curve, ...] = Field((), max_length=CURVES)
+    along_temperature: Curve = Curve()
+    over_gravity: Surface = Surface()
 
     def __call__(self, coordinates: Array) -> Array:
-        """Return the factor (n,) at coordinates (n, 4)."""
+        """Return the factor (n,) at coordinates (n, 5)."""
         total = np.full(len(coordinates), self.constant)
         for curve, coordinate in zip(self.curves, coordinates.T, strict=False):
             total += curve(coordinate)
+        temperature = coordinates[:, TEMPERATURE]
+        total += self.along_temperature(temperature)
+        total += self.over_gravity(temperature, coordinates[:, GRAVITY])
         factor: Array = np.exp(np.clip(total, _SMALLEST, _LARGEST))
         return factor
 
@@ -98,6 +158,8 @@ class Factor(BaseModel):
         return Factor(
             constant=self.constant + other.constant,
             curves=tuple(one.plus(another) for one, another in pairs),
+            along_temperature=self.along_temperature.plus(other.along_temperature),
+            over_gravity=self.over_gravity.plus(other.over_gravity),
         )
 
 
@@ -128,7 +190,7 @@ def inputs_key(used: NDArray[np.bool_], inputs: Inputs) -> str:
 
 
 def coordinates(block: Block, mean: Array, sigma: Array, used: Bools, contract: Contract) -> Array:
-    """Return what the factors of each label depend on, (l, n, 4), in the order of `COORDINATES`.
+    """Return what the factors of each label depend on, (l, n, 5), in the order of `COORDINATES`.
 
     Parameters
     ----------
@@ -140,8 +202,8 @@ def coordinates(block: Block, mean: Array, sigma: Array, used: Bools, contract: 
         (n, i) bool. Brightness is told by the first spectrum that was used: log10(S/N) of one of
         lines, log10 of the relative noise of one of low resolution; else it is the magnitude.
     contract : Contract
-        What labels and inputs are. Without a label of temperature or metallicity that coordinate
-        is NaN.
+        What labels and inputs are. Without a label of temperature, metallicity or gravity that
+        coordinate is NaN.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
         log_sigma = np.log(sigma)
@@ -151,8 +213,8 @@ def coordinates(block: Block, mean: Array, sigma: Array, used: Bools, contract: 
         _first_finite(mean, labels, "temperature"),
         _first_finite(mean, labels, "metallicity"),
     ]
-    shared = np.stack(places, axis=1)
-    each = [np.column_stack([shared, column]) for column in log_sigma.T]
+    gravity = _first_finite(mean, labels, "gravity")
+    each = [np.column_stack([*places, column, gravity]) for column in log_sigma.T]
     return np.where(np.isfinite(each), each, np.nan)
 
 
@@ -216,7 +278,7 @@ def factors(
     used : numpy.ndarray
         (n, i) bool, inputs used.
     places : numpy.ndarray
-        (l, n, 4), from `coordinates`.
+        (l, n, 5), from `coordinates`.
     inputs : Inputs
         What the columns of `used` are.
     """

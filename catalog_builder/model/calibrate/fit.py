@@ -22,7 +22,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import erf, logsumexp
 
 from catalog_builder.ground.errors import ModelError
-from catalog_builder.model.calibrate.factors import Array, Curve, Factor, LabelFactors
+from catalog_builder.model.calibrate.factors import CURVES, Array, Curve, Factor, LabelFactors
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 
 # Share of a Gaussian within 1 sigma.
@@ -56,7 +56,7 @@ def fit_label_factors(
         (n,); stars with a NaN residual are left out, a label without an error is exact. The errors
         are believed: where a survey overstates them, sigma comes out too small.
     places : numpy.ndarray
-        (n, 4), this label's part of `coordinates`.
+        (n, 5), this label's part of `coordinates`.
     least : int
         Stars per knot of a curve.
 
@@ -74,7 +74,7 @@ def fit_label_factors(
     if len(known) < _LEAST_STARS:
         return LabelFactors()
     known = known[:: -(-len(known) // _MOST_STARS)]
-    axes = [_Axis.of(coordinate[known], least) for coordinate in places.T]
+    axes = [_Axis.of(coordinate[known], least) for coordinate in places.T[:CURVES]]
     fit = _Likelihood(
         (residual[known] / sigma[known]) ** 2,
         (np.nan_to_num(label_error[known]) / sigma[known]) ** 2,

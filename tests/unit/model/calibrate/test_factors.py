@@ -10,6 +10,7 @@ from catalog_builder.model.calibrate.factors import (
     Curve,
     Factor,
     LabelFactors,
+    Surface,
     coordinates,
     factors,
     fainter_twins,
@@ -24,10 +25,35 @@ INPUTS = CONTRACT.inputs
 
 def test_unknown_coordinates_are_scaled_by_the_constant():
     factor = Factor(constant=np.log(2.0), curves=(Curve(knots=(1.0, 2.0), values=(0.0, 1.0)),))
-    nowhere = np.full((1, 4), np.nan)
+    nowhere = np.full((1, 5), np.nan)
     np.testing.assert_allclose(factor(nowhere), 2.0)
-    np.testing.assert_allclose(factor(np.full((1, 4), 1.5)), 2.0 * np.exp(0.5))
-    np.testing.assert_allclose(factor(np.full((1, 4), 99.0)), 2.0 * np.e)
+    np.testing.assert_allclose(factor(np.full((1, 5), 1.5)), 2.0 * np.exp(0.5))
+    np.testing.assert_allclose(factor(np.full((1, 5), 99.0)), 2.0 * np.e)
+
+
+def test_a_surface_is_bilinear_between_its_knots_and_flat_beyond():
+    surface = Surface(first=(0.0, 10.0, 20.0), second=(1.0, 3.0), values=(0, 2, 4, 6, 8, 0))
+    first, second = np.array([5.0, 10.0, 20.0, 99.0, -9.0, np.nan]), np.array([2.0] * 5 + [1.0])
+    np.testing.assert_allclose(surface(first, second), [3.0, 5.0, 4.0, 4.0, 1.0, 0.0])
+    np.testing.assert_allclose(surface(np.array([10.0]), np.array([np.nan])), [0.0])
+    np.testing.assert_allclose(Surface()(first, second), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("sides", "values"), [(((0.0, 1.0), (0.0,)), (0.0,)), (((1.0, 0.0), (0.0,)), (0.0, 0.0))]
+)
+def test_a_surface_that_does_not_fit_its_knots_is_refused(sides, values):
+    with pytest.raises(ValidationError, match="a surface needs"):
+        Surface(first=sides[0], second=sides[1], values=values)
+
+
+def test_a_factor_is_the_product_of_its_parts():
+    factor = Factor(
+        along_temperature=Curve(knots=(4000.0, 6000.0), values=(0.0, 1.0)),
+        over_gravity=Surface(first=(4000.0, 6000.0), second=(1.0, 5.0), values=(0, 0, 0, 1)),
+    )
+    places = np.array([[np.nan, 6000.0, 0.0, 0.0, 5.0], [np.nan, 6000.0, 0.0, 0.0, np.nan]])
+    np.testing.assert_allclose(factor(places), np.exp([2.0, 1.0]))
 
 
 def test_every_subset_of_the_inputs_has_its_own_factors_and_others_share():
@@ -37,10 +63,10 @@ def test_every_subset_of_the_inputs_has_its_own_factors_and_others_share():
     used = np.array([[True, True, False, False], [False, True, False, False], [False] * 4])
     calibration = {"rvs+xp": doubled(2.0), ANY_INPUTS: doubled(3.0)}
     assert inputs_key(used[0], INPUTS) == "rvs+xp"
-    on_sigma, on_interval = factors(calibration, used, np.zeros((5, 3, 4)), INPUTS)
+    on_sigma, on_interval = factors(calibration, used, np.zeros((5, 3, 5)), INPUTS)
     np.testing.assert_allclose(on_sigma, np.repeat([[2.0], [3.0], [3.0]], 5, axis=1))
     np.testing.assert_allclose(on_interval, 1.0)
-    np.testing.assert_allclose(factors({}, used, np.zeros((5, 3, 4)), INPUTS)[0], 1.0)
+    np.testing.assert_allclose(factors({}, used, np.zeros((5, 3, 5)), INPUTS)[0], 1.0)
 
 
 def test_coordinates_are_snr_with_rvs_and_xp_noise_or_g_without():
@@ -52,9 +78,9 @@ def test_coordinates_are_snr_with_rvs_and_xp_noise_or_g_without():
     mean = np.array([[5000.0, 4.0, np.nan, 0.1, -0.5]] * 4)
     used = np.array([[True] * 4, [True] * 4, [False, True, False, False], [False] * 4])
     found = coordinates(block, mean, np.ones((4, 5)), used, CONTRACT)
-    assert found.shape == (5, 4, 4)
+    assert found.shape == (5, 4, 5)
     np.testing.assert_allclose(found[0][:, 0], [2.0, np.nan, -2.0, 15.0])
-    np.testing.assert_allclose(found[0][:, 1:], [[5000.0, -0.5, 0.0]] * 4)
+    np.testing.assert_allclose(found[0][:, 1:], [[5000.0, -0.5, 0.0, 4.0]] * 4)
 
 
 def test_a_fainter_twin_is_as_noisy_as_its_errors_say():

@@ -1,0 +1,208 @@
+"""What the mixture leaves: a last correction of sigma along temperature, and with gravity.
+
+The mixture of `calibrate.fit` has one shape for all stars: shares of core, tail and outliers. Where
+labels are wrong more often, or errors are more like a Gaussian's than elsewhere, its curves cannot
+make sigma hold 68.3 % and the interval 95 %. So these shares are counted, about knots along the
+predicted temperature and then on a coarse grid of temperature and gravity, and what is missing is
+made good, less what chance would make of nothing: a correction smaller than its own error is not
+made. So a count of few stars is believed little, and so is one where the labels' errors are most of
+the scatter, for it hardly depends on the networks' own.
+
+Only stars as they were observed are counted. How many knots there are was chosen on stars that had
+been left out: docs/science.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catalog_builder.model.calibrate.factors import (
+    GRAVITY,
+    TEMPERATURE,
+    Array,
+    Curve,
+    Factor,
+    LabelFactors,
+    Surface,
+)
+from catalog_builder.model.calibrate.fit import ONE_SIGMA
+from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
+
+#: Knots along the temperature, and those of the grid.
+_ALONG: Final = (26,)
+_GRID: Final = (10, 6)
+#: Stars beyond the outermost knots, and about a knot that is counted.
+_BEYOND: Final = 60
+_FEWEST: Final = 20
+#: With fewer stars nothing is corrected.
+_LEAST_STARS: Final = 500
+# No correction goes further: sigma is not made much smaller on the word of labels alone.
+_SMALLEST, _LARGEST = -0.5, 3.0
+# Of a star that is within its label's error alone.
+_NOTHING = 1e-6
+
+
+class _Aim(NamedTuple):
+    """A share that so many sigmas ought to hold.
+
+    Attributes
+    ----------
+    share, width : float
+    around : float
+        Shares this much above and below tell how fast the share grows with sigma.
+    freedom : float
+        By how much the logarithm may be off, before any star is counted.
+    """
+
+    share: float
+    width: float
+    around: float
+    freedom: float
+
+
+_SIGMA: Final = _Aim(ONE_SIGMA, 1.0, 0.04, 0.15)
+# Labels that are wrong widen the interval many times.
+_INTERVAL: Final = _Aim(0.95, GAUSSIAN_95, 0.02, 1.0)
+
+
+def trimmed(
+    factors: LabelFactors, residual: Array, sigma: Array, label_error: Array, places: Array
+) -> LabelFactors:
+    """Return the factors of one label with their last correction.
+
+    Parameters
+    ----------
+    factors : LabelFactors
+        From `fit_label_factors`.
+    residual, sigma, label_error, places : numpy.ndarray
+        As there, of the stars as observed.
+    """
+    known = np.isfinite(residual) & np.isfinite(sigma) & (sigma > 0)
+    known &= np.isfinite(places[:, TEMPERATURE])
+    if known.sum() < _LEAST_STARS:
+        return factors
+    off, error = np.abs(residual[known]), np.nan_to_num(label_error[known])
+    stars = _Stars(off, sigma[known], error, places[known])
+    return LabelFactors(
+        sigma=stars.corrected(factors.sigma, _SIGMA),
+        interval95=stars.corrected(factors.interval95, _INTERVAL),
+    )
+
+
+@dataclass(frozen=True)
+class _Stars:
+    """Stars of which shares are counted, as in `trimmed`; `off` is positive."""
+
+    off: Array
+    sigma: Array
+    error: Array
+    places: Array
+
+    def corrected(self, factor: Factor, aim: _Aim) -> Factor:
+        temperature, gravity = self.places[:, TEMPERATURE], self.places[:, GRAVITY]
+        line = _Grid.of([temperature], _ALONG)
+        curve = Curve(knots=line.side(0), values=self._missing(factor, aim, line))
+        bent = factor.model_copy(update={"along_temperature": curve})
+        grid = _Grid.of([temperature, gravity], _GRID)
+        values = self._missing(bent, aim, grid)
+        surface = Surface(first=grid.side(0), second=grid.side(1), values=values)
+        return bent.model_copy(update={"over_gravity": surface})
+
+    def _missing(self, factor: Factor, aim: _Aim, grid: _Grid) -> tuple[float, ...]:
+        """Return the logarithms that are missing at the knots of a grid."""
+        half = aim.width * self.sigma * factor(self.places)
+        square = self.off**2 - (aim.width * self.error) ** 2
+        # A star is within c half widths, and the label's error, from this ln c on.
+        enough = 0.5 * np.log(np.maximum(square / half**2, _NOTHING**2))
+        order = np.argsort(enough)
+        return tuple(_missing_at(enough[order], weight[order], aim) for weight in grid.weights())
+
+
+def _missing_at(enough: Array, weight: Array, aim: _Aim) -> float:
+    """Return what is missing about one knot: of rising `enough`, each with a weight."""
+    held = np.cumsum(weight)
+    if held[-1] < _FEWEST:
+        return 0.0
+    asked = np.array([aim.share - aim.around, aim.share, aim.share + aim.around])
+    place = np.minimum(np.searchsorted(held, asked * held[-1]), len(enough) - 1)
+    below, middle, above = enough[place]
+    if not above > below:
+        return 0.0  # labels' errors explain all
+    missing = float(np.clip(middle, _SMALLEST, _LARGEST))
+    slope = 2.0 * aim.around / (above - below)
+    stars = held[-1] ** 2 / np.sum(weight**2)
+    variance = aim.share * (1.0 - aim.share) / (stars * slope**2)
+    believed = aim.freedom**2 / (aim.freedom**2 + variance)
+    # James & Stein 1961: what chance adds to a square is taken off.
+    return believed * missing * max(0.0, 1.0 - variance / missing**2) if missing else 0.0
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Knots on each of some sides, and the shares in which each star belongs to those around it.
+
+    Attributes
+    ----------
+    sides : list of numpy.ndarray
+        Knots of each; one side without any makes a grid without knots.
+    index, share : numpy.ndarray
+        (n, k): numbers of knots, the last side's running fastest, and shares; 0 without a place.
+    """
+
+    sides: list[Array]
+    index: NDArray[np.intp]
+    share: Array
+
+    @classmethod
+    def of(cls, coordinates: Sequence[Array], counts: Sequence[int]) -> _Grid:
+        known = np.asarray(np.isfinite(np.stack(coordinates)).all(axis=0))
+        sides = [
+            _knots(each[known], count) for each, count in zip(coordinates, counts, strict=True)
+        ]
+        if min(map(len, sides)) < 2:
+            nothing = np.empty((len(known), 0))
+            return cls([np.empty(0)] * len(sides), nothing.astype(np.intp), nothing)
+        index, share = np.zeros((len(known), 1), dtype=np.intp), known[:, None].astype(np.float64)
+        for coordinate, knots in zip(coordinates, sides, strict=True):
+            near, part = _between(np.where(known, coordinate, knots[0]), knots)
+            index = (index[:, :, None] * len(knots) + near[:, None, :]).reshape(len(known), -1)
+            share = (share[:, :, None] * part[:, None, :]).reshape(len(known), -1)
+        return cls(sides, index, share)
+
+    def side(self, number: int) -> tuple[float, ...]:
+        return tuple(self.sides[number].tolist())
+
+    def weights(self) -> list[Array]:
+        """Return, for each knot, how much each star belongs to it, (n,)."""
+        knots = int(np.prod([len(side) for side in self.sides]))
+        return [((self.index == knot) * self.share).sum(axis=1) for knot in range(knots)]
+
+
+def _knots(values: Array, count: int) -> Array:
+    """Return knots half way between those at even steps and those with even numbers of stars.
+
+    By steps alone most would lie where there is no star, by numbers none among the rare ones.
+    """
+    beyond = _BEYOND / max(len(values), 1)
+    if beyond >= 0.5:
+        return np.empty(0)
+    shares = np.linspace(beyond, 1.0 - beyond, 1001)
+    found = np.quantile(values, shares)
+    if not found[-1] > found[0]:
+        return np.empty(0)
+    steps = (found - found[0]) / (found[-1] - found[0])
+    ranks = np.linspace(0.0, 1.0, len(shares))
+    return np.unique(np.interp(np.linspace(0.0, 1.0, count), 0.5 * (steps + ranks), found))
+
+
+def _between(values: Array, knots: Array) -> tuple[NDArray[np.intp], Array]:
+    """Return the two knots about each value, (n, 2), and the shares in which it belongs to them."""
+    inside = np.clip(values, knots[0], knots[-1])
+    left = np.clip(np.searchsorted(knots, inside, side="right") - 1, 0, len(knots) - 2)
+    right = (inside - knots[left]) / (knots[left + 1] - knots[left])
+    return np.stack([left, left + 1], axis=1), np.stack([1.0 - right, right], axis=1)
