@@ -14,6 +14,7 @@ from catalog_builder.archive.release import load_release
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.simulate import sky
+from catalog_builder.simulate.instruments import xp
 from catalog_builder.simulate.instruments.gaia import gaia_rvs, gaia_xp
 from catalog_builder.simulate.twin import basis, describe
 from catalog_builder.simulate.twin.partition import TwinPlan, TwinReceipt, simulate_twins
@@ -69,8 +70,13 @@ def plan_twins(
     describe.draft_of(release)
     recipe.checked()
     spec = load_release(older)
-    lines, xp = gaia_rvs(spec), gaia_xp(spec)
-    if lines is None or xp is None or lines.frame != "rest" or lines.medium != "vacuum":
+    lines, low = gaia_rvs(spec), gaia_xp(spec)
+    if (
+        lines is None
+        or low is None
+        or (lines.frame, lines.medium) != ("rest", "vacuum")
+        or any(product.basis not in {None, xp.BASIS} for product in low.products)
+    ):
         raise ConfigError(
             f"--twin-of {older} has no RVS and XP spectra like DR3's.", "Give --twin-of dr3."
         )

@@ -72,7 +72,8 @@ def _check_xp(release: ReleaseSpec) -> None:
         raise ConfigError(
             f"The XP spectra of release {release.name} are not {samples} samples at 336-1020 nm "
             f"with the matrices {xp.BASIS}, and no others can be simulated.",
-            "Leave XP out of a copy of the description, or give it DR3's.",
+            "Leave XP out of a copy of the description, or give it DR3's. DR4 is simulated beside "
+            "DR3, with matrices of its own: --release dr4 --twin-of dr3.",
         )
 
 
