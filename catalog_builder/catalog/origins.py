@@ -125,6 +125,7 @@ def provenance_of_model(
     labels: Receipt,
     training: Receipt,
     seed: int,
+    neighbours: Sequence[Receipt] = (),
 ) -> dict[str, Any]:
     """Return what a model's document says of its stars (:class:`ModelOrigin`).
 
@@ -138,6 +139,8 @@ def provenance_of_model(
         Of the survey's file, and of the training set.
     seed : int
         The run's.
+    neighbours : sequence of Receipt
+        Of the tables through which labels of another release came, if they did.
     """
     return {
         "release": release.name,
@@ -148,11 +151,12 @@ def provenance_of_model(
         "survey": survey.name,
         "survey_title": survey.title,
         "credit": _owed(survey.credit, [labels]),
-        "archive": digest_json(provenance.input_digests([*features, labels])),
+        "archive": digest_json(provenance.input_digests([*features, labels, *neighbours])),
         "partitions": len(features),
         "stars": training.rows_out,
         "simulated": training.simulated,
         "seed": seed,
+        **({"source_id_release": survey.source_id_release} if neighbours else {}),
     }
 
 

@@ -429,7 +429,13 @@ class Pipeline:
         taken = {match.task for match in self.matches if match.rows_out}
         features = [receipt for receipt in self.features if receipt.task in taken]
         return origins.provenance_of_model(
-            self.release, self.survey, features, self.taught[0], training, self.config.seed
+            self.release,
+            self.survey,
+            features,
+            self.taught[0],
+            training,
+            self.config.seed,
+            self.crossing.read,
         )
 
     def _record(

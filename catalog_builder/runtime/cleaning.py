@@ -14,7 +14,10 @@ from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinis
 
 #: Folders in which tasks leave outputs under names of their own.
 _SUFFIX = "[0-9a-f]" * 8
-_OUTPUTS = ("features", "census", "labels", "matches", "training", "predictions", "models")
+_OUTPUTS = (
+    *("features", "census", "labels", "crosswalks", "translated", "matches", "training", "models"),
+    *("taught", "predictions", "comparisons", "measures"),
+)
 
 
 @dataclass(frozen=True)

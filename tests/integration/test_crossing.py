@@ -14,6 +14,8 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.ground.errors import InputError
 from catalog_builder.model.document import read_document
 from catalog_builder.model.taught import taught_by
+from catalog_builder.runtime.cleaning import find_surplus
+from catalog_builder.runtime.workdir import Workdir
 from tests.integration.conftest import model_of, sealed
 from tests.renumbered import renumber
 
@@ -159,3 +161,11 @@ def test_sigma_is_fitted_anew_without_a_training(site, work, place, later):
     assert (record.model.parent, record.model.calibrated_release) == (before.digest, "dr4")
     assert record.measured_here is None
     assert record.unverified is None
+
+
+def test_what_these_stages_leave_is_cleaned_away(place):
+    (place / "translated" / "apogee-dr17-00000000.zarr").mkdir()
+    found = find_surplus(Workdir(place))
+    assert "translated" in {one.path.parent.name for one in found}
+    folders = {one.path.parent.name for one in find_surplus(Workdir(place), intermediate=True)}
+    assert {"crosswalks", "translated", "taught", "comparisons", "measures"} <= folders
