@@ -1,14 +1,18 @@
 """The correlation of old and new errors, measured on stars with labels that neither release made.
 
 For a star with a survey's label L of error s_L, the residuals r_o = o - L and r_n = n - L have the
-covariance rho s_o s_n + s_L^2, for the error of the label is in both. So
+covariance cov(e_o, e_n) + s_L^2, for the error of the label is in both, and the variances
+var(e_o) + s_L^2 and var(e_n) + s_L^2. With averages over stars of residuals in units of the stated
+deviations s_o and s_n,
 
-    rho = < (r_o r_n - s_L^2) / (s_o s_n) >
+    A = < (r_o r_n - s_L^2) / (s_o s_n) >, B = < (r_o^2 - s_L^2) / s_o^2 >, C likewise of the new,
+    rho = A / sqrt(B C).
 
-is an estimate that does not use the differences n - o. Medians of the residuals are taken off first
-(a shift against the survey is no noise), stars beyond `_CUT` deviations in either residual are left
-out, and stars weigh by the inverse variance of their term at rho = 0, for that of a survey's error
-far above the network's says little. The error is that of a weighted mean, from its own scatter.
+The stated deviations only weigh: were they all too large by a factor, rho would be the same, and
+the differences n - o do not enter. Medians of the residuals are taken off first (a shift against
+the survey is no noise), stars beyond `_CUT` deviations in either residual are left out, and stars
+weigh by the inverse variance of their term in A at rho = 0, for that of a survey's error far above
+the network's says little. The error follows from the scatter of the terms (the delta method).
 
 What it rests on: s_L is right (where it is too small, the rest looks like correlation), and the
 answers for these stars were made by networks that did not learn from them (docs/taught.md).
@@ -26,7 +30,6 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.comparing.engine import common_labels
-from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import Match, Matching
 from catalog_builder.comparing.pairs import Finder
 from catalog_builder.comparing.sides import SOURCE_ID, Block, CatalogueSide
@@ -40,10 +43,9 @@ Array = NDArray[np.float64]
 LEAST_STARS: Final = 100
 #: Residuals beyond this many deviations are those of other stars, or of failures.
 _CUT: Final = 4.0
+_GAUSSIAN: Final = 1.4826
 #: Of all stars at once; a correlation of 1 would leave no expected difference.
 _MOST: Final = 0.99
-#: Errors of a measured correlation to the bounds within which it may lie.
-_BOUND: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Estimate:
     ----------
     stars : int
     correlation, error : float
-        NaN where there are fewer than three stars.
+        NaN where there are fewer than three stars, or nothing but the survey's errors.
     """
 
     stars: int
@@ -62,12 +64,11 @@ class Estimate:
     error: float
 
     @property
-    def adopted(self) -> Correlation:
-        """What to go on with: within 0 and 0.99, and two errors around; nothing from few stars."""
+    def adopted(self) -> float:
+        """The number to go on with: within 0 and 0.99, and 0 where too few stars tell."""
         if self.stars < LEAST_STARS or not math.isfinite(self.correlation):
-            return Correlation()
-        middle, off = min(max(self.correlation, 0.0), _MOST), _BOUND * self.error
-        return Correlation(middle, max(middle - off, 0.0), min(middle + off, 1.0))
+            return 0.0
+        return min(max(self.correlation, 0.0), _MOST)
 
 
 def estimate(old: Array, new: Array, label: Array, label_error: Array) -> Estimate:
@@ -87,16 +88,30 @@ def estimate(old: Array, new: Array, label: Array, label_error: Array) -> Estima
     first, second = old[:, 0] - label, new[:, 0] - label
     first, second = first - np.median(first), second - np.median(second)
     spread = np.sqrt(old[:, 1] ** 2 + noise), np.sqrt(new[:, 1] ** 2 + noise)
-    kept = (np.abs(first) < _CUT * spread[0]) & (np.abs(second) < _CUT * spread[1])
+    kept = np.ones(len(first), dtype=bool)
+    for residual, deviation in zip((first, second), spread, strict=True):
+        size = np.abs(residual) / deviation
+        kept &= size < _CUT * max(_GAUSSIAN * float(np.median(size)), 1.0)
     both = (old[:, 1] * new[:, 1])[kept]
-    terms = (first * second - noise)[kept] / both
-    variance = ((spread[0] * spread[1]) ** 2 + noise**2)[kept] / both**2
-    weights = 1.0 / variance
     if not kept.any():
         return Estimate(0, math.nan, math.nan)
-    mean = float(np.average(terms, weights=weights))
-    error = float(np.sqrt(np.sum((weights * (terms - mean)) ** 2)) / np.sum(weights))
-    return Estimate(int(np.count_nonzero(kept)), mean, error)
+    variance = ((spread[0] * spread[1]) ** 2 + noise**2)[kept] / both**2
+    products = first * second, first**2, second**2
+    units = both, old[kept, 1] ** 2, new[kept, 1] ** 2
+    terms = [(p - noise)[kept] / unit for p, unit in zip(products, units, strict=True)]
+    return _ratio(terms, 1.0 / variance, int(np.count_nonzero(kept)))
+
+
+def _ratio(terms: list[Array], weights: Array, stars: int) -> Estimate:
+    """Return A / sqrt(B C) of weighted means, with its error."""
+    shared, before, now = (float(np.average(term, weights=weights)) for term in terms)
+    if before <= 0 or now <= 0:  # the survey's errors are all that there is
+        return Estimate(stars, math.nan, math.nan)
+    norm = math.sqrt(before * now)
+    off = (terms[0] - shared) / norm
+    off -= shared / norm * ((terms[1] - before) / before + (terms[2] - now) / now) / 2
+    error = float(np.sqrt(np.sum((weights * off) ** 2)) / np.sum(weights))
+    return Estimate(stars, shared / norm, error)
 
 
 def measure(
@@ -136,7 +151,7 @@ def measure(
     }
 
 
-def adopted_of(found: Mapping[str, Estimate]) -> dict[str, Correlation]:
+def adopted_of(found: Mapping[str, Estimate]) -> dict[str, float]:
     """Return the correlations to go on with, by label."""
     return {name: each.adopted for name, each in found.items()}
 

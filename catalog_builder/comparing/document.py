@@ -74,7 +74,7 @@ def _label(comparison: Comparison, tally: Tally) -> dict[str, Any]:
         }
     return {
         **_judged(judged),
-        "correlation": vars(tally.correlation),
+        "correlation": tally.correlation,
         "needed_correlation": needed,
         "needed_correlation_error": error,
         "nulls": vars(tally.nulls),
@@ -97,7 +97,7 @@ def _numbers(numbers: Numbers) -> dict[str, Any]:
         "scatter": numbers.scatter,
         "sigma_old": numbers.sigma_old,
         "sigma_new": numbers.sigma_new,
-        "within_1_at_bounds": list(numbers.bounds),
+        "least_within_1": numbers.least_within_1,
         "shares": {
             name: {
                 "within_1": share.within_1,

@@ -18,7 +18,6 @@ from catalog_builder.comparing.correlation import Estimate, adopted_of, measure
 from catalog_builder.comparing.crosswalk_file import read_crosswalk
 from catalog_builder.comparing.document import to_json
 from catalog_builder.comparing.engine import Comparison, compare
-from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import Matching, SameIds
 from catalog_builder.comparing.sides import CatalogueSide, open_side
 from catalog_builder.contract.schema import CatalogSchema
@@ -29,7 +28,8 @@ from catalog_builder.labels.survey import load_survey
 _SETTING: Final = "The correlation ρ of the errors is a setting, {rho:g}."
 _MEASURED: Final = (
     "The correlation ρ of the errors was measured on stars with labels of {survey}:"
-    " ⟨(r_old r_new − σ_label²) / (σ_old σ_new)⟩ of their residuals."
+    " the covariance of their residuals, less the label's own variance, over what is left of both"
+    " variances without it."
 )
 
 
@@ -92,7 +92,7 @@ def drift(old: str | Path, new: str | Path, options: Options | None = None) -> C
 def drift_of(old: CatalogueSide, new: CatalogueSide, options: Options) -> Comparison:
     """Compare two catalogues that are open."""
     matching = matching_of(old, new, options)
-    correlation: float | Mapping[str, Correlation] = options.correlation
+    correlation: float | Mapping[str, float] = options.correlation
     facts: dict[str, Any] = {
         "setting": options.correlation,
         "words": _SETTING.format(rho=options.correlation),
@@ -237,7 +237,7 @@ def _told(crosswalk: str | Path | None) -> Options:
 
 
 def _unmeasured(found: Mapping[str, Estimate]) -> str:
-    few = [name for name, each in found.items() if each.correlation != each.adopted.value]
+    few = [name for name, each in found.items() if each.correlation != each.adopted]
     if not few:
         return ""
     return f" Adopted within 0 and 0.99, and as 0 from too few stars: {', '.join(few)}."

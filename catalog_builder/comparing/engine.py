@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from catalog_builder.comparing.changes import Changes, masks_of_both
-from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import Matching, SameIds
 from catalog_builder.comparing.pairs import PairStream
 from catalog_builder.comparing.regimes import Division, divisions_of
@@ -62,7 +61,7 @@ def compare(
     new: Side,
     matching: Matching | None = None,
     *,
-    correlation: float | Mapping[str, Correlation] = 0.0,
+    correlation: float | Mapping[str, float] = 0.0,
 ) -> Comparison:
     """Compare two tables of stars.
 
@@ -74,7 +73,7 @@ def compare(
     old, new : Side
     matching : Matching, optional
         By the same ids if not given.
-    correlation : float or mapping of str to Correlation
+    correlation : float or mapping of str to float
         Of the errors of the two, for all labels or by label (0 where it names none).
 
     Returns
@@ -168,7 +167,5 @@ def _places(
     return places
 
 
-def _of(correlation: float | Mapping[str, Correlation], name: str) -> Correlation:
-    if isinstance(correlation, Mapping):
-        return correlation.get(name, Correlation())
-    return Correlation(correlation)
+def _of(correlation: float | Mapping[str, float], name: str) -> float:
+    return correlation.get(name, 0.0) if isinstance(correlation, Mapping) else correlation

@@ -22,8 +22,9 @@ are told apart:
 
 rho cannot be had from the differences themselves without taking the uncertainties for right; what
 it would have to be for that is told (`needed_correlation`) and judged by nothing. It is a setting,
-with 0 and 1 as bounds of what is possible; or it is measured on stars with labels of a survey
-(:mod:`catalog_builder.comparing.correlation`), which gives narrower bounds.
+or is measured on stars with labels of a survey (:mod:`catalog_builder.comparing.correlation`).
+What drifts is judged by what is possible, 0 to 1: labelled stars are bright, and fainter ones may
+share more or less.
 """
 
 from __future__ import annotations
@@ -42,15 +43,6 @@ WITHIN_ONE: Final = 0.6826895
 INDEPENDENT: Final = "independent"
 NESTED: Final = "nested"
 ADOPTED: Final = "adopted"
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """The correlation of errors that is gone by, and the bounds within which it may lie."""
-
-    value: float = 0.0
-    low: float = 0.0
-    high: float = 1.0
 
 
 @dataclass(frozen=True)

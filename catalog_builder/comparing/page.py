@@ -22,8 +22,7 @@ _EXPECTED = (
     " on where data say little. Three cases: <em>errors independent</em>, ρ = 0; <em>data"
     " nested</em>, where the new data contain the old ones and each answer is the best one from its"
     " data, and the variance of the difference is |σ<sub>old</sub>² − σ<sub>new</sub>²|; and wholly"
-    " shared errors, ρ = 1, the least that there can be. The bounds are shares at the highest and"
-    " the lowest ρ that may be: 1 and 0, or two errors around a measured one."
+    " shared errors, ρ = 1, the least that there can be."
 )
 
 
@@ -124,9 +123,9 @@ def _rules() -> str:
         f"A label drifts if its median difference is more than {verdict.MEDIAN:g} of the new sigma"
         f" and more than {verdict.ERRORS:g} of its own errors from 0; or if the share within one"
         f" expected difference is below 68.3 % by more than {100 * verdict.SHARE:g} % and than"
-        f" {verdict.ERRORS:g} of its own errors, even at the lowest ρ. It agrees if the share is"
-        " right at the adopted ρ. Within bounds: at some ρ that may be. Too small: above it even at"
-        " the highest; the answers agree better than their sigma says.",
+        f" {verdict.ERRORS:g} of its own errors, even for independent errors. It agrees if the"
+        " share is right at the adopted ρ. Within bounds: at some other ρ from 0 to 1. Too small:"
+        " above it at any; the answers agree better than their sigma says.",
         "The median's error is a quarter of the distance between the quantiles 0.5 ± 1/√n, whatever"
         " the distribution. The scatter is 1.4826 times the median absolute deviation. Both come"
         " from bins 1 % wide.",

@@ -134,12 +134,12 @@ def correlations(comparison: Comparison) -> str:
         rows.append(
             (
                 _symbol(tally),
-                measure(tally.correlation.value, 2),
+                measure(tally.correlation, 2),
                 _with_error(measured.get(name, {})),
                 share(numbers.shares[tally.lines[0].name].within_1),
                 share(numbers.shares[INDEPENDENT].within_1),
                 share(numbers.shares[NESTED].within_1),
-                Html(" … ".join(str(text(share(bound))) for bound in reversed(numbers.bounds))),
+                share(numbers.least_within_1),
                 Html(f"{text(measure(needed, 2))} ± {text(measure(error, 2))}"),
             )
         )
@@ -150,7 +150,7 @@ def correlations(comparison: Comparison) -> str:
         "Within 1, adopted",
         "independent",
         "nested",
-        "bounds",
+        "wholly shared",
     )
     caption = "Share of stars within one expected difference; 68.3 % are expected"
     origin = paragraph(str(comparison.correlation.get("words", "")))

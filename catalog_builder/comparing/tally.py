@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from catalog_builder.comparing.expected import (
     WITHIN_ONE,
-    Correlation,
     Line,
     lines_for,
     needed_correlation,
@@ -57,8 +56,8 @@ class Numbers:
         Median uncertainties.
     shares : dict of str to Shares
         By line of :mod:`catalog_builder.comparing.expected`.
-    bounds : (float, float)
-        Share within 1 at the lowest and at the highest correlation that may be.
+    least_within_1 : float
+        Share within 1 at a correlation of 1: there cannot be fewer.
     """
 
     stars: int
@@ -69,7 +68,7 @@ class Numbers:
     sigma_old: float
     sigma_new: float
     shares: dict[str, Shares]
-    bounds: tuple[float, float]
+    least_within_1: float
 
     @property
     def pull(self) -> float:
@@ -96,14 +95,14 @@ class Tally:
         The label.
     cells : int
         Regimes of all divisions; the first is of all stars.
-    correlation : Correlation
+    correlation : float
         Of the errors of both sides.
     """
 
-    def __init__(self, quantity: Quantity, cells: int, correlation: Correlation) -> None:
+    def __init__(self, quantity: Quantity, cells: int, correlation: float) -> None:
         self.label: Label = quantity.label
         self.correlation = correlation
-        self.lines: tuple[Line, ...] = lines_for(correlation.value)
+        self.lines: tuple[Line, ...] = lines_for(correlation)
         self.nulls = Nulls()
         low, high = self.label.range
         axis = sinh_axis(_FINEST * self.label.resolution, high - low)
@@ -171,7 +170,7 @@ class Tally:
                 )
                 for line in self.lines
             },
-            (self._within(cell, self.correlation.low), self._within(cell, self.correlation.high)),
+            self._within(cell, 1.0),
         )
 
     def needed_correlation(self) -> tuple[float, float]:

@@ -1,11 +1,11 @@
 """Whether two tables agree: judged label by label, with the numbers and the rule beside it.
 
 A label *drifts* if its median difference is more than 0.1 of the new uncertainty and more than
-three of its own errors from 0, or if fewer stars are within one expected difference than the
-lowest correlation of errors allows: the share is below 68 % by more than 5 % and three of its own
-errors. It *agrees* if neither holds and the share is right at the adopted correlation. *Within
-bounds* means that the share is right at some correlation that may be, and *too small* that
-differences are smaller than at the highest: the answers did not drift, but sigma is too large.
+three of its own errors from 0, or if fewer stars are within one expected difference than even
+independent errors would bring there: below 68 % by more than 5 % and three errors of the share. It
+*agrees* if neither holds and the share is right at the adopted correlation. *Within bounds* means
+that the share is right at some other correlation from 0 to 1, and *too small* that differences are
+smaller than at any: the answers did not drift, but sigma is too large.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from catalog_builder.comparing.engine import Comparison
-from catalog_builder.comparing.expected import WITHIN_ONE
+from catalog_builder.comparing.expected import INDEPENDENT, WITHIN_ONE
 from catalog_builder.comparing.tally import Numbers, Tally
 
 #: What is allowed: of the new uncertainty, of the share, and in errors of either.
@@ -125,17 +125,12 @@ def _scatter(numbers: Numbers, tally: Tally, errors: float) -> tuple[State, str]
     """Judge the share of stars within one expected difference; say what is wrong with it."""
     if not _far(numbers.shares[tally.lines[0].name].within_1, numbers.stars, errors):
         return "agrees", ""
-    bounds = tally.correlation
-    most, least = numbers.bounds
+    most, least = numbers.shares[INDEPENDENT].within_1, numbers.least_within_1
     if most < WITHIN_ONE and _far(most, numbers.stars, errors):
-        return "drifts", f"only {most:.1%} within one expected difference at {_rho(bounds.low)}"
+        return "drifts", f"only {most:.1%} within one expected difference of independent errors"
     if least > WITHIN_ONE and _far(least, numbers.stars, errors):
-        return "too small", f"{least:.1%} within one expected difference at {_rho(bounds.high)}"
+        return "too small", f"{least:.1%} within one expected difference of wholly shared errors"
     return "within bounds", ""
-
-
-def _rho(rho: float) -> str:
-    return {0.0: "independent errors", 1.0: "wholly shared errors"}.get(rho, f"ρ = {rho:.2f}")
 
 
 def _far(share: float, stars: int, errors: float) -> bool:

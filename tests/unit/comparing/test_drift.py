@@ -152,7 +152,7 @@ def test_the_correlation_is_measured_on_labelled_stars(
     found = drift_of(old, new, Options(labels=survey_file))
     for name, measured in found.correlation["measured"].items():
         assert abs(measured["correlation"] - 0.6) < 4 * measured["error"] < 0.4
-        assert found.tallies[name].correlation.value == measured["correlation"]
+        assert found.tallies[name].correlation == measured["correlation"]
     assert "APOGEE" in found.correlation["words"]
     states = {judged.state for judged in verdict.judgements(found)}
     assert states <= {"agrees", "within bounds"}

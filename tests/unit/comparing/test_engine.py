@@ -6,7 +6,6 @@ import pytest
 from catalog_builder.comparing import verdict
 from catalog_builder.comparing.changes import GAINED, LOST
 from catalog_builder.comparing.engine import compare
-from catalog_builder.comparing.expected import Correlation
 from catalog_builder.comparing.matching import CrosswalkIds, Match
 from catalog_builder.comparing.pairs import ABSENT
 from tests.unit.comparing.conftest import SIGMA, STARS, Sky
@@ -84,7 +83,7 @@ def test_scatter_beyond_what_is_stated_drifts(sky, compared_schema, side):
     found = compare(side(old), side(new))
     for judged in verdict.judgements(found):
         assert judged.state == "drifts"
-        assert "at independent errors" in judged.reasons[-1]
+        assert "of independent errors" in judged.reasons[-1]
 
 
 def test_shared_errors_lie_between_the_bounds_and_agree_with_their_correlation(
@@ -98,12 +97,8 @@ def test_shared_errors_lie_between_the_bounds_and_agree_with_their_correlation(
         assert abs(needed - 0.5) < 4 * error
     told = compare(*both, correlation=0.5)
     assert {judged.state for judged in verdict.judgements(told)} == {"agrees"}
-    by_label = compare(*both, correlation={"teff": Correlation(0.5)})
-    assert [t.correlation.value for t in by_label.tallies.values()] == [0.5, 0, 0, 0, 0]
-    measured = compare(*both, correlation={"teff": Correlation(0.1, 0.0, 0.2)})
-    assert verdict.judge(measured.tallies["teff"]).state == "too small"
-    too_high = compare(*both, correlation={"teff": Correlation(0.9, 0.8, 1.0)})
-    assert verdict.judge(too_high.tallies["teff"]).state == "drifts"
+    by_label = compare(*both, correlation={"teff": 0.5})
+    assert [t.correlation for t in by_label.tallies.values()] == [0.5, 0, 0, 0, 0]
 
 
 def test_answers_that_agree_better_than_any_sigma_allows_are_no_drift(sky, compared_schema, side):
