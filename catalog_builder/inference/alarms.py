@@ -177,8 +177,8 @@ def _of_inputs(
         # An input that the release does not have is one that no star has.
         absent = {UNKNOWN: (here.stars, 0)} if name.startswith("has_") else {}
         shares = here.shares.get(name, absent)
-        if not _total(reference)[0] or not _total(shares)[0]:
-            continue  # asked of no star: that none has the input is another share
+        if min(_total(reference)[0], _total(shares)[0]) < settings.min_stars:
+            continue  # asked of no star, say: that none has the input is another share
         found = difference(shares, reference)
         if found.stars < settings.min_stars:  # no star has a magnitude, say
             found = difference({"": _total(shares)}, {"": _total(reference)})

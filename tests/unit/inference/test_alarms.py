@@ -173,6 +173,16 @@ def test_what_cannot_be_compared_is_said_and_no_alarm():
     assert "earlier version" in old.not_compared
 
 
+def test_what_is_asked_of_a_few_stars_is_not_compared():
+    """Three stars have a spectrum, say, in either of the two."""
+    few = {"has_rvs": lambda block, rng: block["source_id"] < 3}
+    told, found = alarms(stars(1500, 7, **few), population(**few))
+    assert told == {}
+    assert alarms(stars(1500, 7, **few))[0].keys() == {"has_rvs"}
+    assert alarms(stars(1500, 7), population(**few))[0] == {}
+    assert found.tests > 20
+
+
 def test_counts_of_partitions_add_up():
     block = stars(1000, 3)
     halves = [{name: values[part] for name, values in block.items()}

@@ -1,0 +1,34 @@
+"""What a run makes of its alarms."""
+
+from pathlib import Path
+
+import pytest
+
+from catalog_builder.ground.errors import AlarmError
+from catalog_builder.inference.alarm_record import Alarm, Comparison
+from catalog_builder.run.alarms import alarms_of, refuse_alarms
+
+ALARM = Alarm(about="gold", here=0.01, expected=0.4, words="1 % of the stars are of the tier gold")
+NONE = Comparison(stars=900, reference=4000, tests=40)
+TWO = NONE.model_copy(update={"alarms": (ALARM, ALARM)})
+
+
+def test_a_strict_run_without_alarms_goes_on():
+    refuse_alarms(None, None)
+    refuse_alarms(NONE, Path("catalogue"))
+    assert alarms_of(None) == alarms_of(NONE) == {}
+
+
+def test_a_strict_run_with_alarms_says_the_first_and_that_the_catalogue_stays():
+    with pytest.raises(AlarmError) as ended:
+        refuse_alarms(TWO, Path("catalogue"))
+    assert ended.value.exit_code == 10
+    assert "1 % of the stars are of the tier gold. And 1 more." in ended.value.problem
+    assert "catalogue is sealed and stays" in ended.value.problem
+    with pytest.raises(AlarmError) as ended:
+        refuse_alarms(TWO, None)
+    assert "sealed" not in ended.value.problem
+
+
+def test_a_catalogue_with_other_alarms_is_another_one():
+    assert [alarm["about"] for alarm in alarms_of(TWO)["alarms"]] == ["gold", "gold"]
