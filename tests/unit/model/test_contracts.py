@@ -270,7 +270,7 @@ def test_without_labels_of_a_role_there_is_no_such_coordinate():
     block = {"j_mag": np.array([9.0])}
     used = np.ones((1, 1), dtype=bool)
     found = coordinates(block, np.ones((1, 2)), np.ones((1, 2)), used, contract)
-    np.testing.assert_array_equal(found[0], [[9.0, np.nan, np.nan, 0.0]])
+    np.testing.assert_array_equal(found[0], [[9.0, np.nan, np.nan, 0.0, 1.0]])
 
 
 def test_regimes_without_a_spectrum_of_lines_are_those_of_the_magnitude():
