@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 import zarr
 
-STARS = 5000
+STARS = 6000
 #: Two members; the folds and epochs of a run that is worth looking at.
 TRAINING = ("model.members=2", "model.epochs=30", "model.patience=8")
 #: A label agrees if so many differences are within the expected one, and their median is small.

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.ground.errors import ModelError
-from catalog_builder.model.calibrate.factors import Curve, Factor, LabelFactors
+from catalog_builder.model.calibrate.factors import Curve, Factor, LabelFactors, Surface
 from catalog_builder.model.document import read_document
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit.member import fit_member
@@ -188,7 +188,12 @@ def test_a_model_that_does_not_say_who_taught_it_is_refused(model, later, tmp_pa
 
 
 def test_a_product_of_factors_is_the_product_of_their_values():
-    one = Factor(constant=0.1, curves=(Curve(knots=(0.0, 1.0), values=(0.0, 0.5)),))
+    one = Factor(
+        constant=0.1,
+        curves=(Curve(knots=(0.0, 1.0), values=(0.0, 0.5)),),
+        along_temperature=Curve(knots=(0.0, 2.0), values=(0.3, -0.1)),
+        over_gravity=Surface(first=(0.0, 1.5), second=(1.0, 2.0, 4.0), values=(0.1, 0.0, -0.2) * 2),
+    )
     other = Factor(
         constant=-0.3,
         curves=(
@@ -196,8 +201,9 @@ def test_a_product_of_factors_is_the_product_of_their_values():
             Curve(knots=(), values=()),
             Curve(knots=(3.0, 4.0), values=(0.0, 1.0)),
         ),
+        over_gravity=Surface(first=(1.0, 3.0), second=(0.0, 3.0), values=(0.0, 0.4, -0.3, 0.2)),
     )
-    places = np.random.default_rng(0).uniform(-1, 5, (200, 4))
+    places = np.random.default_rng(0).uniform(-1, 5, (200, 5))
     places[::7, 0] = np.nan
     for left, right in ((one, other), (other, one), (one, Factor())):
         np.testing.assert_allclose(left.times(right)(places), left(places) * right(places))
