@@ -198,7 +198,11 @@ def _shipped(name: str) -> Matrices:
 def _content(basis: BasisFile, archive: str, kept: Path | None) -> tuple[bytes, str]:
     """Return the bytes of a file of matrices, and where they were."""
     if kept is not None and kept.is_file():
-        return kept.read_bytes(), str(kept)
+        content = kept.read_bytes()
+        if (
+            hashlib.sha256(content).hexdigest() == basis.sha256
+        ):  # else it is damaged: looked for anew
+            return content, str(kept)
     if basis.is_remote:
         if urlsplit(basis.path).scheme != "https":
             raise ConfigError(

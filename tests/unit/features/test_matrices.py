@@ -105,6 +105,15 @@ def test_a_file_may_lie_in_the_archive_and_is_kept_for_the_workers(tmp_path):
     }  # fmt: skip
 
 
+def test_a_damaged_copy_is_made_anew(tmp_path):
+    release, digest = described(tmp_path)
+    kept = tmp_path / "work" / f"{digest}.npz"
+    place_matrices(release, str(tmp_path), kept.parent)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    place_matrices(release, str(tmp_path), kept.parent)
+    assert kept.read_bytes() == (tmp_path / "m.npz").read_bytes()
+
+
 def test_a_look_keeps_nothing(tmp_path):
     release, _ = described(tmp_path)
     before = sorted(tmp_path.rglob("*"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,3 +36,44 @@ def described(folder: Path, change: Callable[[dict[str, Any]], Any]) -> ReleaseS
 
 def gate(archive: Path, release: ReleaseSpec) -> GateReport:
     return examine_archive(list_partitions(str(archive), release), release)
+
+
+@pytest.fixture
+def archive(sky, tmp_path) -> Path:
+    return Path(shutil.copytree(sky, tmp_path / "archive"))
+
+
+def rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Apply a change to the text of a file."""
+    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), 1))
+
+
+BIAS = "tentative_parallax_bias"
+FALLBACK = {"rule": "lindegren2021", "inputs": load_release("dr3").parallax_zero_point.inputs}
+
+
+def with_bias(archive, folder, cell, **rule) -> ReleaseSpec:
+    """Give every star a bias, and return the description that subtracts it."""
+
+    def add(content: bytes) -> bytes:
+        lines = content.decode().splitlines()
+        first = next(place for place, line in enumerate(lines) if not line.startswith("#"))
+        comments, (names, *rows) = lines[:first], lines[first:]
+        if comments:
+            comments.append(f"# - {{name: {BIAS}, datatype: float64, unit: mas}}")
+        made = [f"{names},{BIAS}", *(f"{row},{cell(n)}" for n, row in enumerate(rows))]
+        return "\n".join([*comments, *made, ""]).encode()
+
+    for path in (archive / "gdr3/gaia_source").glob("GaiaSource_*"):
+        rewrite(path, add)
+
+    def change(content):
+        content["tables"]["gaia_source"]["columns"][BIAS] = {"dtype": "float64", "unit": "mas"}
+        content["parallax_zero_point"] = {"rule": "column", "inputs": {"bias": BIAS}, **rule}
+
+    return described(folder, change)
+
+
+def mas(value: float) -> Callable[[int], str]:
+    """Return cells of biases about a value, with a null among nine."""
+    return lambda n: "null" if n % 9 == 0 else f"{value + 0.01 * (n % 7 - 3):.4f}"

@@ -1,8 +1,6 @@
 """The gate refuses archives that are not as described, and no other ones."""
 
-import gzip
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,15 @@ import pytest
 from catalog_builder.archive.release import load_release
 from catalog_builder.ground.errors import InputError
 from catalog_builder.simulate.sky import simulate
-from tests.unit.inspecting.conftest import described, gate
+from tests.unit.inspecting.conftest import (
+    BIAS,
+    FALLBACK,
+    described,
+    gate,
+    mas,
+    rewrite,
+    with_bias,
+)
 
 REAL = Path(__file__).parents[4] / "shared/data/real-dr3"
 GAIA, RVS = "gaia_source", "rvs_mean_spectrum"
@@ -133,17 +139,8 @@ def test_the_real_archive_passes():
     assert gate(REAL, load_release("dr3")).findings == []
 
 
-def rewrite(path, change):
-    path.write_bytes(gzip.compress(change(gzip.decompress(path.read_bytes())), 1))
-
-
 def rename(content):
     return content.replace(b"grvs_mag", b"g_rvs_mag")
-
-
-@pytest.fixture
-def archive(sky, tmp_path):
-    return Path(shutil.copytree(sky, tmp_path / "archive"))
 
 
 def test_one_odd_file_is_left_to_the_ingest(archive):
@@ -205,44 +202,6 @@ def test_ids_of_another_release(archive):
         rewrite(path, renumber)
     lines = {found.line for found in gate(archive, load_release("dr3")).findings}
     assert "tables.rvs_mean_spectrum.columns.source_id" in lines
-
-
-BIAS = "tentative_parallax_bias"
-FALLBACK = {"rule": "lindegren2021", "inputs": load_release("dr3").parallax_zero_point.inputs}
-
-
-def with_bias(archive, folder, cell, **rule):
-    """Give every star a bias, and return the description that subtracts it."""
-    for path in (archive / "gdr3/gaia_source").glob("GaiaSource_*"):
-
-        def add(content):
-            head, _, rows = content.decode().partition("solution_id")
-            names, *lines = (f"solution_id{rows}" if rows else head).splitlines()
-            made = [f"{names},{BIAS}", *(f"{line},{cell(n)}" for n, line in enumerate(lines))]
-            return "\n".join([*([head] if rows else []), *made, ""]).encode()
-
-        rewrite(path, plain(add))
-
-    def change(content):
-        columns(content, GAIA)[BIAS] = {"dtype": "float64", "unit": "mas"}
-        content["parallax_zero_point"] = {"rule": "column", "inputs": {"bias": BIAS}, **rule}
-
-    return described(folder, change)
-
-
-def plain(change):
-    """Apply a change to the table behind its comment lines."""
-
-    def made(content):
-        lines = content.splitlines(keepends=True)
-        comments = [line for line in lines if line.startswith(b"#")]
-        return change(b"".join(lines[len(comments) :]))
-
-    return made
-
-
-def mas(value):
-    return lambda n: "null" if n % 9 == 0 else f"{value + 0.01 * (n % 7 - 3):.4f}"
 
 
 @pytest.mark.parametrize(

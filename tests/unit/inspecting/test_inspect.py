@@ -17,7 +17,7 @@ from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.inspect import inspect_archive
-from tests.unit.inspecting.conftest import described
+from tests.unit.inspecting.conftest import BIAS, FALLBACK, described, mas, with_bias
 from tests.unit.inspecting.unforeseen import put_elsewhere
 
 
@@ -80,7 +80,8 @@ def test_an_unforeseen_archive_gives_a_draft_that_reads_it(unforeseen, elsewhere
     rvs = own.spectra["rvs"]
     assert (rvs.grid.start, rvs.grid.step, rvs.grid.count) == (846.0, 0.025, 961)
     assert own.spectra["xp"].products[0].bands == {"bp": 51, "rp": 55}
-    assert "matrices of these are not shipped" in unforeseen.draft
+    assert own.spectra["xp"].products[0].basis.path == "xp_51_55.npz"
+    assert "coefficients need matrices that are not shipped" in unforeseen.draft
     partitions = list_partitions(str(elsewhere), own)
     assert examine_archive(partitions, own).findings == []
     # And a reader gives with it what was written.
@@ -198,3 +199,39 @@ def test_the_command_writes_a_draft_once(sky, tmp_path, monkeypatch, capsys):
     assert (code, "exists" in said) == (3, True)
     code, _, said = command(monkeypatch, capsys, "inspect", sky, "--draft", tmp_path / "x.json")
     assert (code, "is no YAML file" in said) == (3, True)
+
+
+def test_null_biases_get_a_fallback(archive, tmp_path):
+    release = with_bias(archive, tmp_path, mas(-0.03))
+    found = inspect_archive(str(archive), release)
+    rule = drafted(found, tmp_path).parallax_zero_point
+    assert rule.rule == "column"
+    assert rule.fallback.rule == "lindegren2021"
+    assert rule.fallback.inputs == load_release("dr3").parallax_zero_point.inputs
+    assert re.search(rf"to be checked: 1[0-9]% of {BIAS} are null", found.draft)
+
+
+def test_a_rule_whose_column_is_gone_leaves_its_fallback(sky, archive, tmp_path):
+    release = with_bias(archive, tmp_path, mas(-0.03), fallback=FALLBACK)
+    found = inspect_archive(str(sky), release)  # the sky of before has no such column
+    rule = drafted(found, tmp_path).parallax_zero_point
+    assert rule == load_release("dr3").parallax_zero_point
+    assert f"{BIAS} not found; the fallback is left" in found.draft
+
+
+def test_a_fallback_whose_columns_are_gone_is_none(archive, tmp_path):
+    with_bias(archive, tmp_path, mas(-0.03))
+
+    def change(content):
+        columns = content["tables"]["gaia_source"]["columns"]
+        columns[BIAS] = {"dtype": "float64", "unit": "mas"}
+        columns["galactic_weather"] = {"dtype": "float64"}
+        inputs = {**FALLBACK["inputs"], "ecl_lat": "galactic_weather"}
+        content["parallax_zero_point"] = {
+            "rule": "column", "inputs": {"bias": BIAS}, "fallback": {**FALLBACK, "inputs": inputs},
+        }  # fmt: skip
+
+    found = inspect_archive(str(archive), described(tmp_path, change))
+    rule = drafted(found, tmp_path).parallax_zero_point
+    assert (rule.rule, rule.fallback.rule) == ("column", "none")
+    assert "galactic_weather not found" in found.draft
