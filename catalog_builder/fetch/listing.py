@@ -107,7 +107,9 @@ def _parse(url: str, body: bytes) -> ElementTree.Element:
     return root
 
 
-def _files(url: str, page: ElementTree.Element, prefix: str, *, deep: bool) -> Iterator[RemoteFile]:
+def _files(
+    url: str, page: ElementTree.Element, prefix: str, *, deep: bool = False
+) -> Iterator[RemoteFile]:
     for entry in page:
         if _tag(entry) != "Contents":
             continue

@@ -60,6 +60,7 @@ def make_draft(
             "Give the folder above the tables, or --release with a description nearer to it.",
         )
     draft = Draft(release.model_dump(mode="json", exclude_defaults=True))
+    draft.sentinels = _shared_sentinels([match.looked for match in matches])
     draft.put(("name",), name, CHECK)
     title = release.title.removesuffix(" (draft)")
     draft.put(("title",), f"{title} (draft)", CHECK)
@@ -76,6 +77,14 @@ def make_draft(
     draft_spectra(draft, by_table, release)
     draft_rules(draft, by_table, release)
     return draft
+
+
+def _shared_sentinels(looked: Sequence[LookedTable]) -> list[float]:
+    """Return the numbers that stand for null in several columns: so they may in every other."""
+    counts = Counter(
+        each for one in looked for profile in one.profiles.values() for each in profile.sentinels
+    )
+    return sorted(each for each, count in counts.items() if count > 1)
 
 
 def _draft_partition(draft: Draft, found: FoundPartition, release: ReleaseSpec) -> None:
@@ -148,9 +157,15 @@ def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: Tabl
     if column.length is not None and profile.length and profile.length != column.length:
         made["length"] = profile.length
         mark = f"{mark}; {column.length} before"
-    if profile.sentinels and column.dtype != "bool" and name != "source_id":
-        made["nulls"] = list(profile.sentinels)
+    nulls = [] if column.dtype == "bool" or name == "source_id" else list(profile.sentinels)
+    if nulls:
         mark = f"{mark}; these numbers come again and again, far from all others"
+    if column.dtype.startswith("float"):
+        more = [each for each in draft.sentinels if each not in nulls and profile.is_beyond(each)]
+        nulls += more
+        mark += f"; {', '.join(f'{each:g}' for each in more)} as elsewhere" if more else ""
+    if nulls:
+        made["nulls"] = nulls
     if column.dtype == "bool" and profile.kind == "integer":
         made["dtype"] = profile.dtype
         values = ", ".join(f"{value} ({count})" for value, count in profile.values.items())

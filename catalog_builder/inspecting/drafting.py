@@ -29,12 +29,15 @@ class Draft:
         What has no line any more, and why.
     lines : dict of str to Lines
         What was measured on spectra of lines.
+    sentinels : list of float
+        Numbers that stand for null in several columns.
     """
 
     content: dict[str, Any]
     marks: dict[Path, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     lines: dict[str, Lines] = field(default_factory=dict)
+    sentinels: list[float] = field(default_factory=list)
 
     def put(self, path: Path, value: Any, mark: str) -> None:
         """Set a line, and say where it is from."""

@@ -86,6 +86,10 @@ class Profile:
         """The length that arrays of the column have most often; None for scalars."""
         return max(self.lengths, key=self.lengths.__getitem__) if self.lengths else None
 
+    def is_beyond(self, value: float) -> bool:
+        """Say whether a number is none of those that were seen, or an end of them."""
+        return not self.low < value < self.high
+
     @property
     def dtype(self) -> str:
         """A type of the program that holds it; the empty text for words."""

@@ -266,3 +266,27 @@ def test_row_groups_of_other_pieces_are_not_read(odd, tmp_path, monkeypatch):
     blocks = list(read_blocks(whole, RVS, release, block_rows=64, within=share.within))
     assert [block.first_row for block in blocks] == [200, 264, 328, 392]
     assert sum(share.part(block).n_rows for block in blocks) == 200
+
+
+def test_files_that_are_not_cut_by_place(odd, tmp_path, monkeypatch):
+    """Ids that are no pixels, in files of any folder: each star once, also in several pieces."""
+    root, content, _ = odd
+    content["partition"]["layout"] = "anywhere"
+    release = load_release(describe(tmp_path, content))
+    ids = np.random.default_rng(3).integers(1, 2**62, 600) * 2 + 1  # half lie beyond the sky
+    for number, some in enumerate(np.split(ids, 3)):
+        write(root / f"gdr4/{RVS}/x/{number}/b.parquet", a_table(some, release))
+    write(root / f"gdr4/{RVS}/c.parquet", a_table(ids[:1], release))
+    for path in (root / f"gdr4/{SOURCES}").rglob("*.parquet"):
+        path.unlink()
+    columns = release.tables[SOURCES].columns
+    sources = {name: np.ones(600, spec.numpy_dtype) for name, spec in columns.items()}
+    write(root / f"gdr4/{SOURCES}/all.parquet", sources | {"source_id": ids})
+    for most_bytes, count in ((1 << 29, 1), (1, 24)):
+        monkeypatch.setattr(cutting, "PIECE_BYTES", most_bytes)
+        found = Ingested(root, content, tmp_path / f"out{count}")
+        assert len(found.partitions) == count
+        assert found.rows_in == 600
+        np.testing.assert_array_equal(found.columns["source_id"], np.sort(ids))
+        assert found.books["read"] == {RVS: 601, SOURCES: 600}
+        assert found.books[RVS] == {"duplicate_source_id": 1}
