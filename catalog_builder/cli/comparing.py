@@ -34,11 +34,14 @@ def drift(
     old: Old,
     new: New,
     out: Annotated[
-        Path,
+        Path | None,
         typer.Option(
-            "--out", "-o", parser=given_path, metavar="FOLDER", help="Folder for page and JSON."
+            *("--out", "-o"),
+            parser=given_path,
+            metavar="FOLDER",
+            help="Folder for page and JSON [drift].",
         ),
-    ] = Path("drift"),
+    ] = None,
     crosswalk: Crosswalk = None,
     old_column: OldColumn = None,
     same_ids: SameIds = False,
@@ -60,7 +63,7 @@ def drift(
     options = Options(crosswalk, old_column, same_ids, correlation, labels, survey)
     typer.echo(f"Comparing {old} with {new} ...", err=True)
     found = compare(old, new, options)
-    page, document = write(found, out)
+    page, document = write(found, out or Path("drift"))
     typer.echo(f"{closing_lines(found)}\nPage: {page}\nJSON: {document}")
 
 

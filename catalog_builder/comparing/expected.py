@@ -81,7 +81,7 @@ def lines_for(rho: float) -> tuple[Line, ...]:
     bound = Line(NESTED, "data nested", nested)
     if rho == 0:
         return (independent, bound)
-    return (Line(ADOPTED, f"correlation {rho:.2f}", correlated(rho)), independent, bound)
+    return (Line(ADOPTED, "correlation adopted", correlated(rho)), independent, bound)
 
 
 def pulls(difference: Array, variance: Array) -> Array:

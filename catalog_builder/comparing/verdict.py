@@ -115,10 +115,8 @@ def _offset(numbers: Numbers, tally: Tally, errors: float) -> Iterator[str]:
     size, error = abs(numbers.median), numbers.median_error
     if size > MEDIAN * numbers.sigma_new and size > errors * error:
         digits = tally.label.decimals + 1
-        yield (
-            f"median difference {numbers.median:+.{digits}f} ± {error:.{digits}f}"
-            f" ({numbers.pull:+.2f} σ)"
-        )
+        words = f"{numbers.median:+.{digits}f} ± {error:.{digits}f} ({numbers.pull:+.2f} σ)"
+        yield f"median difference {words.replace('-', '−')}"
 
 
 def _scatter(numbers: Numbers, tally: Tally, errors: float) -> tuple[State, str]:

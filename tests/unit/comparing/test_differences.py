@@ -88,9 +88,11 @@ def test_the_command_ends_like_diff(pristine, another, make_rows):
     assert json.loads(differ.stdout)["columns"] == {"teff": 23}
 
 
-def test_the_command_drift_writes_its_page(pristine, tmp_path):
-    out = tmp_path / "out"
-    done = CliRunner().invoke(app, ["drift", str(pristine), str(pristine), "-o", str(out)])
+@pytest.mark.parametrize(("option", "folder"), [([], "drift"), (["-o", "out"], "out")])
+def test_the_command_drift_writes_its_page(pristine, tmp_path, monkeypatch, option, folder):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["drift", str(pristine), str(pristine), *option])
     assert done.exit_code == 0
+    out = tmp_path / folder
     assert done.stdout.splitlines()[0].startswith("No")
     assert sorted(path.name for path in out.iterdir()) == ["drift.html", "drift.json"]
