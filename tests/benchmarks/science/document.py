@@ -14,6 +14,10 @@ All of the above is of stars that the model never saw. In a catalogue those that
 answered by networks, calibration and tests that did not see them either:
 [Stars that taught](taught.md) has the rule and what was measured."""
 
+_EDGES = """## The edges
+
+What limits hot stars and cool giants, what was tried and what it gave: [The edges](edges.md)."""
+
 
 def write(results: Path, docs: Path) -> None:
     """Write ``science.md`` into `docs` from the JSON files in `results`."""
@@ -24,7 +28,7 @@ def write(results: Path, docs: Path) -> None:
     for part, section in sections.SECTIONS.items():
         if part in found:
             text.append(section(found[part]["result"], figures))
-    text.append(_TAUGHT)
+    text += [_TAUGHT, _EDGES]
     (docs / "science.md").write_text("\n\n".join(text) + "\n")
 
 
