@@ -105,8 +105,9 @@ def publish(tmp_path, schema, make_rows, facts):
         edition = Edition("dr3", "v1", "0123456789abcdef")
         record = {**facts, "version": edition.name}
         context = PublishContext(Workdir(tmp_path), schema, settings, edition, record)
-        context = prepare_store(context)
-        chunks = plan_chunk_tasks(edition, [receipt_of("predictions.zarr", 23)], settings)
+        predictions = [receipt_of("predictions.zarr", 23)]
+        context = prepare_store(context, predictions)
+        chunks = plan_chunk_tasks(edition, predictions, settings)
         for task in chunks:
             run_task(CHUNKS, context, context.workdir, task)
         (task,) = plan_seal(edition, chunks)
@@ -116,7 +117,7 @@ def publish(tmp_path, schema, make_rows, facts):
 
 
 def test_a_format_is_one_file(words, publish):
-    assert known_formats() == ("fits", "words")
+    assert known_formats() == ("fits", "hats", "words")
     folder, rows = publish("fits", "words")
     assert validate_catalog(folder) == []
     said = read_release(folder).exports
@@ -157,7 +158,7 @@ def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
     (folder / "other_words.py").write_text(WORDS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert known_formats() == ("fits", "words")
+    assert known_formats() == ("fits", "hats", "words")
     assert format_of("words").media_type == "text/csv"
     assert format_of("fits").media_type == "application/fits"  # our own come first
     monkeypatch.delitem(sys.modules, "other_words")

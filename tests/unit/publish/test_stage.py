@@ -44,7 +44,7 @@ def store_of(context):
 def test_a_chunk_costs_no_store_of_its_own(publishing, monkeypatch):
     """To build an empty store for each, to compare its metadata, took three times the writing."""
     context, write = publishing
-    known = prepare_store(context)
+    known = prepare_store(context, ())
     monkeypatch.setattr(building, "create_store", None)
     assert write(known).rows_out == 3
     assert len(known.metadata) == 1 + len(context.schema.columns)
@@ -54,7 +54,7 @@ def test_a_chunk_costs_no_store_of_its_own(publishing, monkeypatch):
 @pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"{}")])
 def test_metadata_that_change_are_named_by_the_next_chunk_and_restored(publishing, name, harm):
     context, write = publishing
-    known = prepare_store(context)
+    known = prepare_store(context, ())
     file = store_of(context) / name
     content = file.read_bytes()
     harm(file)
@@ -63,7 +63,7 @@ def test_metadata_that_change_are_named_by_the_next_chunk_and_restored(publishin
     assert [one.file for one in caught.value.damage] == [
         file.relative_to(context.workdir.root).as_posix()
     ]
-    assert prepare_store(context) == known
+    assert prepare_store(context, ()) == known
     assert file.read_bytes() == content
     assert write(known).rows_out == 3
 
