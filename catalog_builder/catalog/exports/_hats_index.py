@@ -1,4 +1,4 @@
-"""What a HATS collection says of itself: written of what the tasks of chunks said, no row is read."""
+"""What a HATS collection says of itself: made of what chunks' tasks said, no row is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -101,7 +101,9 @@ def _of_catalogue(target: Target, found: _Collected, name: str) -> Iterator[tupl
     yield COMMON.as_posix(), _metadata(schema)
     root = target.path / name
     files = [
-        leaf_folder(root, *place) / file for place, leaf in named for file in found.files[name][leaf]
+        leaf_folder(root, *place) / file
+        for place, leaf in named
+        for file in found.files[name][leaf]
     ]
     # It names every column of every file, and `hats` takes it only where a leaf is one file.
     if len(files) == len(named):

@@ -30,7 +30,7 @@ _HIGHEST: Final = 10
 # Gaia's ids: the pixel of order 12 stands above these bits.
 _ID_SHIFT: Final = 35
 _ID_ORDER: Final = 12
-# Pixels of 1.7': a star that is not in one at its leaf's edge is farther away from it than the ring.
+# Pixels of 1.7': a star in none of those at its leaf's edge is farther from it than the ring.
 _EDGE_ORDER: Final = 11
 _RING: Final = 16
 
@@ -55,7 +55,7 @@ class Leaves:
 
     def of(self, index: Ints) -> Ints:
         """Return which leaf each pixel of order `FINEST` lies in."""
-        return np.searchsorted(self.first, index, side="right") - 1
+        return np.asarray(np.searchsorted(self.first, index, side="right") - 1, dtype=np.int64)
 
     def name(self, leaf: int) -> tuple[int, int]:
         """Return order and pixel of a leaf."""
@@ -103,7 +103,7 @@ def index_of(ids: Ints, ra: Floats, dec: Floats) -> Ints:
     """
     known = np.isfinite(ra) & np.isfinite(dec)
     last = 12 * 4**_ID_ORDER - 1
-    index = np.clip(ids >> _ID_SHIFT, 0, last) << 2 * (FINEST - _ID_ORDER)
+    index: Ints = np.clip(ids >> _ID_SHIFT, 0, last) << 2 * (FINEST - _ID_ORDER)
     index[known] = _pixels(ra[known], dec[known])
     return index
 

@@ -7,6 +7,7 @@ chunk's first row, so that the rows of a chunk can be found again, wherever they
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -56,6 +57,10 @@ def arrow_schema(schema: CatalogSchema, record: Mapping[str, Any] | None = None)
     fields = [pa.field(INDEX, pa.int64(), nullable=False)]
     fields += [pa.field(c.name, arrow_type(c), _may_be_null(c)) for c in schema.all_columns]
     metadata = described(schema, INDEX, _INDEX_WORDS)
+    for column in schema.all_columns:
+        if column.dtype.startswith("str"):  # astropy warns where it is not told
+            length = str(column.numpy_dtype.itemsize)
+            metadata[f"table::len::{column.name}".encode()] = length.encode()
     if record is not None and record["simulated"]:
         metadata |= {KEYWORD.encode(): b"true", b"ORIGIN": SENTENCE.encode()}
     return pa.schema(fields, metadata)
@@ -94,10 +99,8 @@ def write(target: Target, start: int, rows: Rows) -> Written:
     near, met = beside(leaves, index, ra, dec)
     by_place = np.lexsort((index[near], met))
     margins = writer.leaves(MARGINS, table, near[by_place], met[by_place])
-    pixels, counts = np.unique(
-        index >> 2 * (FINEST - map_order(target.rows)), return_counts=True
-    )
-    facts = {
+    pixels, counts = np.unique(index >> 2 * (FINEST - map_order(target.rows)), return_counts=True)
+    facts: dict[str, int | str] = {
         "start": start,
         PRIMARY: said,
         MARGINS: margins,
@@ -183,11 +186,13 @@ class HatsRows:
             start = file.stem.partition("-")[2]
             if start.isdecimal():
                 self._files.setdefault(int(start), []).append(file)
+        self._starts = sorted(self._files)
         self._held: tuple[int, dict[str, NDArray[Any]]] = (-1, {})
 
     def block(self, start: int, rows: int) -> dict[str, NDArray[Any]]:
         """Return every column of the rows from ``start`` on, all of them of one chunk."""
-        chunk = max((first for first in self._files if first <= start), default=-1)
+        which = bisect_right(self._starts, start)
+        chunk = self._starts[which - 1] if which else -1
         if self._held[0] != chunk:
             self._held = (chunk, self._chunk(self._files.get(chunk, [])))
         first = start - chunk
@@ -213,5 +218,5 @@ def _read(file: Path) -> pa.Table | None:
 
 
 def _values(array: pa.ChunkedArray, column: Column) -> NDArray[Any]:
-    values = array.to_numpy()
+    values: NDArray[Any] = array.to_numpy()
     return values.astype(column.numpy_dtype) if column.dtype.startswith("str") else values

@@ -47,7 +47,9 @@ def described(schema: CatalogSchema, index: str, index_words: str) -> dict[bytes
     for column in schema.all_columns:
         attributes = {"name": column.name}
         if column.dtype.startswith("str"):
-            attributes |= {"datatype": "char", "arraysize": "*"}
+            # Not "*": astropy takes that for objects, and cannot put text to them.
+            size = str(column.numpy_dtype.itemsize)
+            attributes |= {"datatype": "char", "arraysize": size}
         else:
             attributes["datatype"] = _TYPES[column.dtype][0]
         attributes |= {"unit": column.unit} if column.unit else {}

@@ -50,7 +50,9 @@ def begin(target: Target) -> bool:
     return True
 
 
-def export_hats(store: Path, target: Path, schema: CatalogSchema, record: Mapping[str, Any]) -> None:
+def export_hats(
+    store: Path, target: Path, schema: CatalogSchema, record: Mapping[str, Any]
+) -> None:
     """Write a catalogue store as a HATS collection.
 
     Parameters
@@ -64,8 +66,10 @@ def export_hats(store: Path, target: Path, schema: CatalogSchema, record: Mappin
     record : mapping
         The facts of RELEASE.json.
     """
-    ids = [block["source_id"][-first % ID_STEP :: ID_STEP] for first, block in
-           read_rows(store, ("source_id",))]
+    ids = [
+        block["source_id"][-first % ID_STEP :: ID_STEP]
+        for first, block in read_rows(store, ("source_id",))
+    ]
     made = Target(target, schema, record, row_count(store), tuple(np.concatenate(ids).tolist()))
     begin(made)
     written = [
@@ -148,7 +152,7 @@ def _check_file(
     if ((index >> 2 * (FINEST - order) == pixel) != inside).any():
         where = "outside" if inside else "inside"
         log.add(place, f"stars lie {where} the leaf", INDEX)
-    return table.num_rows
+    return int(table.num_rows)
 
 
 def _folders(root: Path) -> dict[Path, int]:

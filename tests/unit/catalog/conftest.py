@@ -151,11 +151,12 @@ def build(tmp_path, schema, make_rows, facts):
 def publish_rows(make_rows, facts):
     """Return a function that seals a catalogue of a schema with n rows, some columns changed."""
 
-    def make(target, schema, rows=ROWS, **changed):
+    def make(target, schema, rows=ROWS, formats=("fits",), **changed):
         accounting = {"requested": rows, "published": rows, "rejected": {}}
         record = facts if rows == ROWS else {**facts, "accounting": accounting}
         columns = {**make_rows(rows, schema), **changed}
-        building, said = written_by_chunks(building_dir(target), schema, record, columns)
+        folder = building_dir(target)
+        building, said = written_by_chunks(folder, schema, record, columns, formats=formats)
         seal(building, target, said.__getitem__)
         return target
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from catalog_builder.catalog import exports
-from catalog_builder.catalog.exports import format_of, formats_of, known_formats
+from catalog_builder.catalog.exports import _hats_parts, format_of, formats_of, known_formats
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
@@ -145,6 +145,17 @@ def test_a_format_that_fails_is_named(words, publish, line, said):
     with pytest.raises(CatalogueError, match=said) as caught:
         publish("fits", "words")
     assert "take words out of publish.formats" in caught.value.way_out
+
+
+def test_leaves_are_planned_of_ids_of_all_partitions(publish, monkeypatch):
+    monkeypatch.setattr("catalog_builder.publish.stage.ID_STEP", 5)
+    seen = []
+    plan = _hats_parts.plan_leaves
+    monkeypatch.setattr(_hats_parts, "plan_leaves", lambda ids: seen.append(ids) or plan(ids))
+    folder, rows = publish("hats")
+    assert seen[0] == tuple(rows["source_id"][::5].tolist())
+    assert read_release(folder).exports["hats"].file == "hats"
+    assert validate_catalog(folder) == []
 
 
 def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
