@@ -1,7 +1,7 @@
 """VOParquet: what a VOTable says of its columns, in the metadata of a Parquet file.
 
-As the IVOA note "Parquet in the VO" 1.0 has it: the VOTable has no rows, and its table says that
-these are in the file that the document lies in.
+As the IVOA's convention VOParquet 1.0 has it: the table of the VOTable has no data, for these are in
+the file that the document lies in.
 """
 
 from __future__ import annotations
@@ -57,7 +57,6 @@ def described(schema: CatalogSchema, index: str, index_words: str) -> dict[bytes
         if column.null_meaning:
             words += f" Null: {column.null_meaning}."
         _field(table, {**attributes, "ucd": column.ucd}, words)
-    ElementTree.SubElement(table, "PARQUET", type="Parquet-local-XML")
     text = ElementTree.tostring(root, encoding="unicode")
     declaration = '<?xml version="1.0" encoding="utf-8"?>\n'
     return {VERSION_KEY: b"1.0", CONTENT_KEY: (declaration + text).encode()}
