@@ -28,7 +28,7 @@ class AlarmSettings(Section):
         description="End with exit code 10 where there is an alarm; what was sealed stays sealed.",
     )
     tolerance: float = Field(
-        0.1,
+        0.15,
         gt=0,
         lt=1,
         description="Difference of a share of stars (a flag, a tier, an input) that honest samples"

@@ -295,10 +295,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def in_words(rows: Sequence[tuple[str, str, Comparison]]) -> str:
     """Return traps and messages as a table."""
-    lines = ["| trap | the gate names | alarms | the first |", "|---|---|---:|---|"]
+    lines = ["| trap | the gate names | the first alarm |", "|---|---|---|"]
     for trap, gate, found in rows:
-        first = found.alarms[0].words if found.alarms else ""
-        lines.append(f"| {trap} | {gate} | {len(found.alarms)} | {first} |")
+        first = found.alarms[0].words if found.alarms else "-"
+        lines.append(f"| {trap} | {gate or '-'} | {first} |")
     return "\n".join(lines) + "\n"
 
 
