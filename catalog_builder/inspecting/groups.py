@@ -25,6 +25,8 @@ _PIECE: Final = re.compile(
 #: What files in such folders begin with, if that comes again and again.
 _WORD: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[_-]?")
 _FEW_WORDS: Final = 0.3
+#: With which a random name may begin.
+_HEXADECIMAL: Final = re.compile(r"[a-f_-]+", re.I)
 _SUMS: Final = re.compile(r"md5|sha\d*|checksum", re.I)
 
 
@@ -195,7 +197,9 @@ def _common(place: str) -> str:
 
 def _word(plain: str) -> str:
     match = _WORD.match(plain)
-    return "" if match is None or plain.startswith("Npix=") else match[0]
+    if match is None or plain.startswith("Npix=") or _HEXADECIMAL.fullmatch(match[0]):
+        return ""
+    return match[0]
 
 
 def _words(files: Sequence[_File]) -> dict[tuple[str, str], str]:
