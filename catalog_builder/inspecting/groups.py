@@ -40,21 +40,21 @@ class Group:
         What they have in common; the folder relative to the archive, with ``*`` for pieces.
     files : dict of str to int
         URL and size.
-    places : dict of str to str
-        URL and place in the archive.
     ranges : list of str
         What stands between stem and ending, by file.
     sums : list of str
         Names of checksum lists beside them.
+    places : dict of str to str
+        URL and place in the archive.
     """
 
     folder: str
     stem: str
     ending: str
     files: dict[str, int] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
     ranges: list[str] = field(default_factory=list)
     sums: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
