@@ -54,6 +54,12 @@ class AlarmSettings(Section):
         description="Share of stars that may lie beyond those of the model's archive in S/N,"
         " magnitude or colour.",
     )
+    strangers: float = Field(
+        0.02,
+        gt=0,
+        lt=1,
+        description="Share of the sources with spectra that may have no row in the source table.",
+    )
     false_alarm_rate: float = Field(
         0.01,
         gt=0,

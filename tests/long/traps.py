@@ -42,7 +42,8 @@ def said_of(sky: Path, described: str, estimator: Estimator, folder: Path) -> tu
         counts = counted(sky, described, estimator, folder)
     except CatalogBuilderError as error:
         return error.problem, []
-    return "", [alarm.words for alarm in compared(estimator, *counts, AlarmSettings()).alarms]
+    alarms = compared(estimator, *counts, AlarmSettings()).alarms
+    return "", [alarm.words for alarm in alarms]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
