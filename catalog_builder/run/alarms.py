@@ -41,17 +41,18 @@ def compare_run(
     answers = answers_of(predictions) if predictions else None
     seen, inputs = inputs_of(features), model.contract.inputs
     found = compare(model.population, inputs, seen, answers, schema, settings)
-    return found.model_copy(update={"alarms": (*found.alarms, *_strangers(features, settings))})
+    lost = sum(receipt.rejected.get(RejectReason.NO_GAIA_SOURCE_ROW, 0) for receipt in features)
+    asked = sum(receipt.rows_in for receipt in features)
+    more = strangers(lost, asked, settings)
+    return found.model_copy(update={"alarms": (*found.alarms, *more)})
 
 
-def _strangers(features: Sequence[Receipt], settings: AlarmSettings) -> Iterator[Alarm]:
+def strangers(lost: int, asked: int, settings: AlarmSettings) -> Iterator[Alarm]:
     """Yield an alarm where many who were asked for are not in the source table.
 
     A release's source table has whoever has a spectrum, so nothing is compared: spectra under the
     identifiers of another release, or a source table that lacks stars.
     """
-    lost = sum(receipt.rejected.get(RejectReason.NO_GAIA_SOURCE_ROW, 0) for receipt in features)
-    asked = sum(receipt.rows_in for receipt in features)
     if lost > settings.strangers * asked:
         words = (
             f"{lost} of {asked} sources with spectra have no row in the source table: their ids may"

@@ -42,7 +42,7 @@ def said_of(sky: Path, described: str, estimator: Estimator, folder: Path) -> tu
         counts = counted(sky, described, estimator, folder)
     except CatalogBuilderError as error:
         return error.problem, []
-    alarms = compared(estimator, *counts, AlarmSettings()).alarms
+    alarms = compared(estimator, counts, AlarmSettings()).alarms
     return "", [alarm.words for alarm in alarms]
 
 

@@ -7,8 +7,7 @@ import pytest
 from catalog_builder.ground.errors import AlarmError
 from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.settings import AlarmSettings
-from catalog_builder.run.alarms import _strangers, alarms_of, refuse_alarms
-from catalog_builder.runtime.receipts import Receipt
+from catalog_builder.run.alarms import alarms_of, refuse_alarms, strangers
 
 ALARM = Alarm(about="gold", here=0.01, expected=0.4, words="1 % of the stars are of the tier gold")
 NONE = Comparison(stars=900, reference=4000, tests=40)
@@ -36,30 +35,13 @@ def test_a_catalogue_with_other_alarms_is_another_one():
     assert [alarm["about"] for alarm in alarms_of(TWO)["alarms"]] == ["gold", "gold"]
 
 
-def ingested(rows, strangers):
-    return Receipt(
-        stage="ingest",
-        task="a",
-        stage_version=1,
-        key="k",
-        rows_in=rows,
-        rows_out=rows - strangers,
-        rejected={"no_gaia_source_row": strangers} if strangers else {},
-        output="o",
-        pattern="*",
-        output_digest="d",
-        inventory="i",
-        seconds=1.0,
-    )
-
-
-@pytest.mark.parametrize("strangers", [0, 20])
-def test_a_few_sources_without_a_row_raise_no_alarm(strangers):
-    assert list(_strangers([ingested(700, strangers), ingested(400, 0)], AlarmSettings())) == []
+@pytest.mark.parametrize(("lost", "asked"), [(0, 0), (0, 1100), (20, 1100)])
+def test_a_few_sources_without_a_row_raise_no_alarm(lost, asked):
+    assert list(strangers(lost, asked, AlarmSettings())) == []
 
 
 def test_many_sources_without_a_row_are_an_alarm_whatever_the_model_knows():
-    (alarm,) = _strangers([ingested(700, 60), ingested(400, 10)], AlarmSettings())
+    (alarm,) = strangers(70, 1100, AlarmSettings())
     assert alarm.about == "no_gaia_source_row"
     assert alarm.here == 70 / 1100
     assert "70 of 1100 sources" in alarm.words
