@@ -45,8 +45,8 @@ _LEAST_STARS: Final = 500
 _SMALLEST, _LARGEST = -0.5, 3.0
 # Of a star that is within its label's error alone.
 _NOTHING = 1e-6
-# Where nothing is missing, bins of 7 000 stars then deviate by 1.6 instead of 1.3 %, and by 2.1 instead
-# of 1.7 where labels' errors are larger than the networks'; with 1 by 1.9 and 2.5 %.
+# Where nothing is missing, bins of 7 000 stars then deviate by 1.6 instead of 1.3 %, and by 2.1
+# instead of 1.7 where labels are less certain than the networks; with 1 by 1.9 and 2.5 %.
 _CAUTION: Final = 2.0
 
 
