@@ -79,8 +79,9 @@ class Label(Description):
         Whether a difference of two values is in dex.
     tex, html : str
         Its symbol in figures (mathtext) and on pages.
-    learnt_as : {"value", "logarithm"}
-        What the network sees. The logarithm is right where relative errors vary least.
+    learnt_as : {"value", "logarithm", "reciprocal"}
+        What the network sees. The logarithm is right where relative errors vary least, the
+        reciprocal where a few stars have values many times as large as all others.
     role : str, optional
         What it is to figures and calibration: a temperature, a gravity, a metallicity, alpha.
     range, resolution : (float, float), float
@@ -104,7 +105,7 @@ class Label(Description):
     in_dex: bool = False
     tex: Annotated[str, Field(max_length=80)]
     html: Annotated[str, Field(max_length=120)]
-    learnt_as: Literal["value", "logarithm"] = "value"
+    learnt_as: Literal["value", "logarithm", "reciprocal"] = "value"
     role: Role | None = None
     range: Limits
     resolution: Positive
@@ -119,8 +120,8 @@ class Label(Description):
             raise ValueError(f"{self.name}: the range has {self.bins} bins of its resolution")
         if self.sigma_range[0] <= 0:
             raise ValueError(f"{self.name}: sigma_range begins at or below 0, and is logarithmic")
-        if self.learnt_as == "logarithm" and self.range[0] <= 0:
-            raise ValueError(f"{self.name}: what is learnt as a logarithm is above 0")
+        if self.learnt_as != "value" and self.range[0] <= 0:
+            raise ValueError(f"{self.name}: what is learnt as a {self.learnt_as} is above 0")
         return self
 
     @model_validator(mode="after")

@@ -58,12 +58,12 @@ class Comparison(BaseModel):
 
     def lines(self) -> list[str]:
         """Say all of it, a sentence a line."""
-        if self.not_compared is not None:
-            return [f"Not compared with the model's training archive: {self.not_compared}."]
         head = (
             f"Compared with {self.reference} stars of the model's training archive in"
             f" {self.tests} ways: {_counted(len(self.alarms))}."
         )
+        if self.not_compared is not None:
+            head = f"Not compared with the model's training archive: {self.not_compared}."
         return [
             head,
             *(f"ALARM: {alarm.words}." for alarm in self.alarms),

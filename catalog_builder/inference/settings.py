@@ -28,7 +28,7 @@ class AlarmSettings(Section):
         description="End with exit code 10 where there is an alarm; what was sealed stays sealed.",
     )
     tolerance: float = Field(
-        0.1,
+        0.15,
         gt=0,
         lt=1,
         description="Difference of a share of stars (a flag, a tier, an input) that honest samples"
@@ -53,6 +53,12 @@ class AlarmSettings(Section):
         lt=1,
         description="Share of stars that may lie beyond those of the model's archive in S/N,"
         " magnitude or colour.",
+    )
+    strangers: float = Field(
+        0.02,
+        gt=0,
+        lt=1,
+        description="Share of the sources with spectra that may have no row in the source table.",
     )
     false_alarm_rate: float = Field(
         0.01,

@@ -43,10 +43,17 @@ class Looked:
         All that contradicts.
     facts : dict
         What was measured, by the line of the description that it confirms or contradicts.
+    judged : set of (str, str)
+        Of which lines, and of what about them, there was enough to contradict them.
     """
 
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    judged: set[tuple[str, str]] = field(default_factory=set)
+
+    def judges(self, line: str, other: Looked) -> bool:
+        """Say whether there was enough to judge all about a line that another look judged."""
+        return {each for each in other.judged if each[0] == line} <= self.judged
 
     def add(self, line: str, table: str, problem: str, way_out: str) -> None:
         """Note a contradiction."""

@@ -134,12 +134,12 @@ def examine_archive(partitions: Sequence[Partition], release: ReleaseSpec) -> Ga
     lines = Looked()
     check_lines(list(views.values()), release, lines)
     for found in common([lines.findings]):
-        other = _another(found.table, rest, view_of)
-        if other is not None and _spectra(found.table, [other]) >= TRIPLET_SPECTRA:
-            alone = Looked()
+        other, alone = _another(found.table, rest, view_of), Looked()
+        if other is not None:
             check_lines([other], release, alone)
+        if alone.judges(found.line, lines):
             confirmed += common([[found], alone.findings])
-        else:  # too few to say anything alone; several files said it together
+        else:  # it cannot tell alone; several files said it together
             confirmed.append(found)
     return GateReport(_names(views), looked.facts | lines.facts, confirmed)
 

@@ -25,6 +25,8 @@ _PIECE: Final = re.compile(
 #: What files in such folders begin with, if that comes again and again.
 _WORD: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[_-]?")
 _FEW_WORDS: Final = 0.3
+#: With which a random name may begin.
+_HEXADECIMAL: Final = re.compile(r"[a-f_-]+", re.I)
 _SUMS: Final = re.compile(r"md5|sha\d*|checksum", re.I)
 
 
@@ -38,21 +40,21 @@ class Group:
         What they have in common; the folder relative to the archive, with ``*`` for pieces.
     files : dict of str to int
         URL and size.
-    places : dict of str to str
-        URL and place in the archive.
     ranges : list of str
         What stands between stem and ending, by file.
     sums : list of str
         Names of checksum lists beside them.
+    places : dict of str to str
+        URL and place in the archive.
     """
 
     folder: str
     stem: str
     ending: str
     files: dict[str, int] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
     ranges: list[str] = field(default_factory=list)
     sums: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -195,7 +197,9 @@ def _common(place: str) -> str:
 
 def _word(plain: str) -> str:
     match = _WORD.match(plain)
-    return "" if match is None or plain.startswith("Npix=") else match[0]
+    if match is None or plain.startswith("Npix=") or _HEXADECIMAL.fullmatch(match[0]):
+        return ""
+    return match[0]
 
 
 def _words(files: Sequence[_File]) -> dict[tuple[str, str], str]:

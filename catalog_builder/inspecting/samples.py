@@ -120,6 +120,8 @@ def _check_triplet(
         f"triplet {shift.nanometres:+.4f} +- {shift.error:.4f} nm from its place, in"
         f" {shift.spectra} spectra, which scatter by {shift.scatter:.1f} km/s"
     )
+    if shift.spectra >= TRIPLET_SPECTRA:
+        looked.judged.add((line, "triplet"))
     if is_off(shift):
         problem = (
             f"{table}: the calcium triplet lies {abs(shift.nanometres):.4f} +-"
@@ -209,6 +211,7 @@ def _check_medians(
         count = int(chosen.sum())
         if count < _CLASS_SPECTRA:
             continue
+        looked.judged.add((line, name))
         looked.facts[f"{line} ({name})"] = f"{ones[chosen].mean():.0%} of {count} medians are 1"
         order = np.argsort(ratio[chosen])
         parts = np.array_split(order, min(_PARTS, count // _CLASS_SPECTRA))

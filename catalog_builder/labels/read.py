@@ -203,7 +203,7 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
     names = list(survey.labels)
     label_nulls = {f"{name}_missing": np.isnan(labels[:, i]) for i, name in enumerate(names)}
     for place, label in enumerate(survey.declared):
-        if label.learnt_as == "logarithm":
+        if label.learnt_as != "value":
             impossible = labels[:, place] <= 0
             labels[impossible, place] = np.nan
             label_nulls[f"{label.name}_not_above_zero"] = impossible

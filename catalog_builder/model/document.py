@@ -112,10 +112,8 @@ class ModelDocument(BaseModel):
         SHA-256 of the training arrays, and of the fit stars' source ids in order.
     metrics, provenance : dict
         Measured on the test stars; given by the caller.
-    weights : tuple of Weights
-        The members' files.
-    selection : Weights
-        The file of the tests of strangeness.
+    weights, selection : tuple of Weights, Weights
+        The members' files, and that of the tests of strangeness.
     taught : Taught, optional
         The stars that taught it.
     population : Population, optional

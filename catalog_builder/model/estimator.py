@@ -32,7 +32,7 @@ from catalog_builder.model.prediction import Prediction, no_prediction
 from catalog_builder.model.select.selection import Selection, Strangeness
 from catalog_builder.model.taught import TaughtStars, taught_by
 from catalog_builder.training.arrays import batches, completed
-from catalog_builder.training.design import Block, Scaling, Stars, logarithmic, network_columns
+from catalog_builder.training.design import Block, Scaling, Stars, network_columns, physical_labels
 
 Array = NDArray[np.float64]
 
@@ -95,7 +95,6 @@ class Estimator:
         self._untrained = np.array([name not in document.trained_labels for name in labels.names])
         known = [labels.place(name) for name in document.trained_labels]
         self._trained = torch.tensor(known, device=device)
-        self._logarithms = logarithmic(labels)
         self._selection = selection or Selection(self.contract.inputs)
         self._device = device
         self.document = document
@@ -270,13 +269,9 @@ class Estimator:
 
     def _physical(self, scaled: Array) -> tuple[Array, Array]:
         """Return labels in their units, and the size of a unit of the network's there, (n, l)."""
-        unit = np.broadcast_to(self._scaling.labels_std, scaled.shape).copy()
-        mean = scaled * unit + self._scaling.labels_mean
-        for place in self._logarithms:
-            # To first order d(Teff) = Teff d(ln Teff).
-            mean[:, place] = np.exp(mean[:, place])
-            unit[:, place] *= mean[:, place]
-        return mean, unit
+        learnt = scaled * self._scaling.labels_std + self._scaling.labels_mean
+        mean, unit = physical_labels(learnt, self.contract.labels)
+        return mean, unit * self._scaling.labels_std
 
     def _mixture(self, stars: Stars) -> Mixture:
         means: list[Tensor] = []

@@ -96,13 +96,6 @@ class ModelSettings(BaseModel):
         description="Degrees of freedom of the Student t likelihood, whose tails keep label "
         "outliers from steering the fit; null for a Gaussian.",
     )
-    mean_weight: float = Field(
-        3.0,
-        ge=0,
-        le=1e6,
-        description="Weight, beside the likelihood, of a loss on the means alone: the likelihood "
-        "hardly moves those of rare stars, whose sigma is large. 0 leaves it out.",
-    )
     average_decay: float = Field(
         0.998,
         ge=0,

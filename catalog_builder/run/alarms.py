@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.catalog.origins import Model
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.population import inputs_of
 from catalog_builder.ground.errors import AlarmError
-from catalog_builder.inference.alarm_record import Comparison
+from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.alarms import compare
 from catalog_builder.inference.settings import AlarmSettings
 from catalog_builder.model.population import answers_of
@@ -38,8 +39,27 @@ def compare_run(
         Of the partitions; without predictions only the inputs are compared.
     """
     answers = answers_of(predictions) if predictions else None
-    seen = inputs_of(features)
-    return compare(model.population, model.contract.inputs, seen, answers, schema, settings)
+    seen, inputs = inputs_of(features), model.contract.inputs
+    found = compare(model.population, inputs, seen, answers, schema, settings)
+    lost = sum(receipt.rejected.get(RejectReason.NO_GAIA_SOURCE_ROW, 0) for receipt in features)
+    asked = sum(receipt.rows_in for receipt in features)
+    more = strangers(lost, asked, settings)
+    return found.model_copy(update={"alarms": (*found.alarms, *more)})
+
+
+def strangers(lost: int, asked: int, settings: AlarmSettings) -> Iterator[Alarm]:
+    """Yield an alarm where many who were asked for are not in the source table.
+
+    A release's source table has whoever has a spectrum, so nothing is compared: spectra under the
+    identifiers of another release, or a source table that lacks stars.
+    """
+    if lost > settings.strangers * asked:
+        words = (
+            f"{lost} of {asked} sources with spectra have no row in the source table: their ids may"
+            " be those of another release"
+        )
+        about = RejectReason.NO_GAIA_SOURCE_ROW.value
+        yield Alarm(about=about, here=lost / asked, expected=0.0, words=words)
 
 
 def alarms_of(found: Comparison | None) -> dict[str, Any]:

@@ -27,8 +27,9 @@ __all__ = [
     "asinh",
     "design_features",
     "design_labels",
-    "logarithmic",
+    "learnt_as",
     "network_columns",
+    "physical_labels",
     "presence",
 ]
 
@@ -43,25 +44,48 @@ _NOISE = 0.02
 _SMALLEST_NOISE = 1e-4
 
 
-def logarithmic(labels: Labels) -> NDArray[np.intp]:
-    """Return the places of the labels that are learnt as logarithms."""
-    learnt = [place for place, label in enumerate(labels) if label.learnt_as == "logarithm"]
+def learnt_as(labels: Labels, way: str) -> NDArray[np.intp]:
+    """Return the places of the labels that are learnt in one way, as logarithms for one."""
+    learnt = [place for place, label in enumerate(labels) if label.learnt_as == way]
     return np.array(learnt, dtype=np.intp)
 
 
 def design_labels(
     values: FloatArray, value_error: FloatArray, labels: Labels
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return labels and errors, (n, l), as the network learns them: logarithms of some.
+    """Return labels and errors, (n, l), as the network learns them.
 
-    Relative errors of Teff, for one, are the same size from 3 000 to 20 000 K where absolute ones
-    are not. To first order the error of a logarithm is the relative error.
+    Logarithms of some: relative errors are the same size throughout where absolute ones are not. Of
+    others minus the reciprocal, which rises with the value, as signs of correlations need: hot
+    stars are few, and lie no longer far from all others. Errors follow to first order.
     """
     learnt, errors = values.astype(np.float64), value_error.astype(np.float64)
-    for place in logarithmic(labels):
+    for place in learnt_as(labels, "logarithm"):
         errors[:, place] /= learnt[:, place]
         learnt[:, place] = np.log(learnt[:, place])
+    for place in learnt_as(labels, "reciprocal"):
+        errors[:, place] /= learnt[:, place] ** 2
+        learnt[:, place] = -1.0 / learnt[:, place]
     return learnt, errors
+
+
+def physical_labels(
+    learnt: NDArray[np.float64], labels: Labels
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what `design_labels` made of labels as values, and the size of its unit there, (n, l).
+
+    To first order d(Teff) = Teff d(ln Teff) = Teff^2 d(-1 / Teff). A reciprocal that is no longer
+    that of a positive number is NaN: no answer.
+    """
+    values, unit = learnt.copy(), np.ones(learnt.shape)
+    for place in learnt_as(labels, "logarithm"):
+        values[:, place] = np.exp(learnt[:, place])
+        unit[:, place] = values[:, place]
+    for place in learnt_as(labels, "reciprocal"):
+        negative = np.where(learnt[:, place] < 0.0, learnt[:, place], np.nan)
+        values[:, place] = -1.0 / negative
+        unit[:, place] = values[:, place] ** 2
+    return values, unit
 
 
 @dataclass(frozen=True)

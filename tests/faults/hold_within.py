@@ -1,9 +1,9 @@
 """A Dask worker preload that stops in the middle of publishing.
 
-Loaded by the fault suite alone, as `hold_receipt.py` is. Where it stops is ``HOLD_WITHIN``: half of a
-chunk's FITS rows written; half of the FITS header, in the seal; all described and not yet revealed;
-revealed, and neither `latest` nor the receipt written. The first that comes there creates the file in
-``HOLD_FLAG``, with its process id in it, and waits there to be killed.
+Loaded by the fault suite alone, as `hold_receipt.py` is. Where it stops is ``HOLD_WITHIN``: half of
+a chunk's FITS rows written; half of the FITS header, in the seal; all described and not yet
+revealed; revealed, and neither `latest` nor the receipt written. The first that comes there creates
+the file in ``HOLD_FLAG``, with its process id in it, and waits there to be killed.
 """
 
 import os

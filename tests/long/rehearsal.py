@@ -23,6 +23,8 @@ import polars as pl
 import zarr
 
 STARS = 6000
+#: Name of the description that the simulation writes beside the newer archive.
+RELEASE = "dr4-simulated"
 #: Two members; the folds and epochs of a run that is worth looking at.
 TRAINING = ("model.members=2", "model.epochs=30", "model.patience=8")
 #: A label agrees if so many differences are within the expected one, and their median is small.
@@ -61,16 +63,18 @@ def rehearse(seed: int, root: Path, stars: int) -> list[str]:
     """Go through the release day; return what is not as it must be."""
     log, skies = root / "log", root / "skies"
     twin = ("--release", "dr4", "--twin-of", "dr3")
-    command("simulate", *twin, "--stars", str(stars), "--seed", str(seed), "--out", skies, log=log)
+    if not skies.exists():  # else it goes on where it was stopped
+        sky = ("--stars", str(stars), "--seed", str(seed), "--out", skies)
+        command("simulate", *twin, *sky, log=log)
     old, new = skies / "archive-dr3", skies / "archive-dr4"
-    described = new / "dr4-simulated.yaml"
+    described = new / f"{RELEASE}.yaml"
     settings = [part for each in TRAINING for part in ("--set", each)]
     before, after = root / "dr3", root / "dr4"
     command("run", "--release", "dr3", "--archive", old, "--workdir", before, *settings, log=log)
     command("inspect", new, "--release", "dr3", "--draft", root / "draft.yaml", log=log)
     command("doctor", new, "--release", described, log=log)
     command("run", "--release", described, "--archive", new, "--workdir", after, *settings, log=log)
-    made = catalogue_of(before, "dr3"), catalogue_of(after, "dr4")
+    made = catalogue_of(before, "dr3"), catalogue_of(after, RELEASE)
     walk = root / "crosswalk.csv"
     over = ("--archive", new, "--release", described)
     command("crosswalk", made[1], *over, "-o", walk, log=log)
@@ -110,7 +114,9 @@ def mistaken(workdir: Path, archive: Path) -> list[str]:
     truth = truth.sort("dr3_source_id")
     place = truth["dr3_source_id"].search_sorted(pl.Series(old)).to_numpy()
     wrong = int((truth["source_id"].to_numpy()[place] != new).sum())
-    record = json.loads((catalogue_of(workdir, "dr4") / "RELEASE.json").read_text(encoding="utf-8"))
+    record = json.loads(
+        (catalogue_of(workdir, RELEASE) / "RELEASE.json").read_text(encoding="utf-8")
+    )
     walk = record["incidents"]["labels"]["crosswalk"]
     print(f"   labels through the crosswalk: {walk}, {wrong} on a wrong star", flush=True)
     return [f"{wrong} labels on a wrong star"] if wrong else []

@@ -45,6 +45,9 @@ _LEAST_STARS: Final = 500
 _SMALLEST, _LARGEST = -0.5, 3.0
 # Of a star that is within its label's error alone.
 _NOTHING = 1e-6
+# Where nothing is missing, bins of 7 000 stars then deviate by 1.6 instead of 1.3 %, and by 2.1
+# instead of 1.7 where labels are less certain than the networks; with 1 by 1.9 and 2.5 %.
+_CAUTION: Final = 2.0
 
 
 class _Aim(NamedTuple):
@@ -138,8 +141,8 @@ def _missing_at(enough: Array, weight: Array, aim: _Aim) -> float:
     stars = held[-1] ** 2 / np.sum(weight**2)
     variance = aim.share * (1.0 - aim.share) / (stars * slope**2)
     believed = aim.freedom**2 / (aim.freedom**2 + variance)
-    # James & Stein 1961: what chance adds to a square is taken off.
-    return believed * missing * max(0.0, 1.0 - variance / missing**2) if missing else 0.0
+    # James & Stein 1961 take off a square what chance adds to it; we, twice that.
+    return believed * missing * max(0.0, 1.0 - _CAUTION * variance / missing**2) if missing else 0.0
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ from catalog_builder.model.fit.sample import (
     trainable,
     trained_names,
 )
-from catalog_builder.model.net.loss import label_losses, mean_losses, negative_log_likelihood
+from catalog_builder.model.net.loss import label_losses, negative_log_likelihood
 from catalog_builder.model.net.network import HybridNet
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.design import Scaling, Split, Stars, TrainingArrays, network_columns
@@ -177,7 +177,7 @@ class Training:
         return Checkpoint(tensors=state, identity=self.identity, progress=self.progress)
 
     def _train(self, generator: Generator) -> float:
-        """Go once through the fit stars in random order; return their mean -ln p."""
+        """Go once through the fit stars in random order; return their mean loss."""
         fit, settings = self.fit, self.settings
         order = torch.randperm(len(fit), generator=generator, device=generator.device)
         size = settings.batch_size
@@ -193,9 +193,8 @@ class Training:
                 output = self.network(columns, stars.present, generator)
             known = (fit.labels[rows], fit.label_error[rows], fit.known[rows])
             losses = negative_log_likelihood(output, *known, settings.tail_freedom)
-            firm = settings.mean_weight * mean_losses(output, known[0], known[2])
             self.optimiser.zero_grad()
-            (losses + firm).mean().backward()  # type: ignore[no-untyped-call]
+            losses.mean().backward()  # type: ignore[no-untyped-call]
             clip_grad_norm_(self.network.parameters(), settings.gradient_clip)
             self.optimiser.step()
             _move_average(self.average, self.network, step, settings.average_decay)

@@ -13,8 +13,6 @@ from torch.nn import functional
 # covariance away from singular.
 _SMALLEST_SCATTER = 0.01
 _LOG_2PI = math.log(2.0 * math.pi)
-# Beyond this, in units of a label's spread in the sample, a mean is pulled no harder.
-_FIRM = 0.3
 
 
 def mean_and_cholesky(output: Tensor, labels: int) -> tuple[Tensor, Tensor]:
@@ -90,24 +88,6 @@ def negative_log_likelihood(
     constant = torch.lgamma(half) - math.lgamma(0.5 * freedom) - scale
     student: Tensor = half_log_determinant + half * torch.log1p(square / width) - constant
     return student
-
-
-def mean_losses(output: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-    """Return how far each star's means are off, whatever sigma says, (b,): Huber's loss.
-
-    The likelihood alone pulls a mean less, the larger sigma is: where stars are rare it is soon
-    better off with a large sigma and stays with means that are far off. This pulls all of them
-    with the same force, and those that are far off, wrong labels among them, no harder than others.
-    Where sigma is small it is nothing beside the likelihood.
-
-    Parameters
-    ----------
-    output, labels, known : Tensor
-        As in `negative_log_likelihood`.
-    """
-    residual = torch.where(known, output[:, : labels.shape[1]].float() - labels, 0.0)
-    nothing = torch.zeros_like(residual)
-    return functional.huber_loss(residual, nothing, reduction="none", delta=_FIRM).sum(dim=1)
 
 
 def label_losses(output: Tensor, labels: Tensor, label_error: Tensor, known: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from catalog_builder.archive.layout import list_partitions
-from catalog_builder.archive.release import load_release
+from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.low_resolution import refuse_other_matrices
 from catalog_builder.features.matrices import place_matrices, write_matrices
@@ -44,7 +44,7 @@ def matrices() -> dict[str, np.ndarray]:
     return bands
 
 
-def tables() -> dict[str, dict[str, list]]:
+def tables(samples: int = 961) -> dict[str, dict[str, list]]:
     rng = np.random.default_rng(4)
     n = list(STARS)
     has_rvs, noise, bias, solved, parallax = (
@@ -61,8 +61,8 @@ def tables() -> dict[str, dict[str, list]]:
     flags = {"source_id": n, "has_rvs": has_rvs, "has_xp": [each in XP for each in n]}
     rvs = {
         "source_id": list(RVS),
-        "flux": [rng.normal(1, 0.01, 961) for _ in RVS],
-        "flux_error": [np.full(961, 0.01)] * len(RVS),
+        "flux": [rng.normal(1, 0.01, samples) for _ in RVS],
+        "flux_error": [np.full(samples, 0.01)] * len(RVS),
     }
     xp: dict[str, list] = {"source_id": list(XP)}
     for band, count in (("bp", 51), ("rp", 55)):
@@ -95,19 +95,31 @@ def write(path: Path, columns: dict[str, list]) -> None:
         )
 
 
+def describe(content: dict, root: Path) -> ReleaseSpec:
+    """Write the matrices, and a description with their digest."""
+    digest = write_matrices(root / "xp_dr4.npz", GRID, matrices())
+    content["spectra"]["xp"]["products"][0]["basis"]["sha256"] = digest
+    (root / "mine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    return load_release(root / "mine.yaml")
+
+
+def draft() -> dict:
+    return yaml.safe_load((schemas_dir() / "releases/dr4.yaml").read_text())
+
+
+def fill(root: Path, release: ReleaseSpec, columns: dict[str, dict[str, list]], kind: str) -> None:
+    for table, values in columns.items():
+        spec = release.tables[table]
+        folder = root / spec.folders[0]
+        folder.mkdir(parents=True)
+        write(folder / f"{spec.stem}{RANGE}.{kind}", values)
+
+
 @pytest.fixture(params=["csv", "parquet"])
 def archive(request, tmp_path):
     """Write the archive; return it with a description that differs in the digest alone."""
-    content = yaml.safe_load((schemas_dir() / "releases/dr4.yaml").read_text())
-    digest = write_matrices(tmp_path / "xp_dr4.npz", GRID, matrices())
-    content["spectra"]["xp"]["products"][0]["basis"]["sha256"] = digest
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    release = load_release(tmp_path / "mine.yaml")
-    for table, columns in tables().items():
-        spec = release.tables[table]
-        folder = tmp_path / spec.folders[0]
-        folder.mkdir(parents=True)
-        write(folder / f"{spec.stem}{RANGE}.{request.param}", columns)
+    release = describe(draft(), tmp_path)
+    fill(tmp_path, release, tables(), request.param)
     return tmp_path, release
 
 
@@ -174,3 +186,21 @@ def test_a_dr3_model_says_of_dr4_what_was_corrected_by_the_fallback():
     assert dr4.inputs.parallax_fallback
     assert dr4.labels == model.labels
     assert dr4.inputs.spectra == model.inputs.spectra
+
+
+def test_a_release_after_it_with_another_grid_is_one_file(tmp_path):
+    content = draft()
+    content |= {"name": "dr5", "title": "Gaia Data Release 5"}
+    rvs = content["spectra"]["rvs"]
+    rvs["grid"] = {"start": 8459.0, "step": 0.2, "count": 1226, "unit": "Angstrom"}
+    rvs["normalisation"] = {"fixed": "pseudo_continuum"}
+    for column in ("flux", "flux_error"):
+        content["tables"]["rvs_mean_spectrum"]["columns"][column]["length"] = 1226
+    release = describe(content, tmp_path)
+    fill(tmp_path, release, tables(samples=1226), "parquet")
+    result, store = ingest((tmp_path, release))
+    assert (result.rows_in, result.rows_out) == (5, 4)
+    assert store.column("rvs_normalisation").tolist() == [1, 1, 0, 0]
+    flux = store.read(slice(0, 1))["rvs_flux"][0]
+    assert flux.shape == (800,)
+    assert (flux != 0).all()

@@ -126,7 +126,7 @@ def regions_of_random_names(sky: Path, out: Path) -> Path:
             )
             for number, some in enumerate(np.array_split(rows, 2)):
                 part = {name: values[some] for name, values in named.items()}
-                name = uuid.UUID(int=hash((table, pixel, number)) % 2**128)
+                name = uuid.uuid5(uuid.NAMESPACE_OID, f"{table} {pixel} {number}")
                 write(out / f"release/{table}/region={digits}/{name}.parquet", part)
     return _with_labels(sky, out)
 

@@ -73,7 +73,7 @@ def test_each_line_of_a_draft_says_where_it_is_from(known):
 
 def test_an_unforeseen_archive_gives_a_draft_that_reads_it(unforeseen, elsewhere, tmp_path):
     own = drafted(unforeseen, tmp_path)
-    assert "phot_g_mean_mag is g_mag? (likeness 0.81)" in unforeseen.text
+    assert "phot_g_mean_mag is g_mag? (likeness 0.90)" in unforeseen.text
     assert "n.a." in own.text.null_tokens
     assert own.joined_tables == ("flags",)
     assert own.spectra["rvs"].products[0].announced_by.values == (3,)

@@ -118,6 +118,9 @@ def test_what_parts_fields(tmp_path, delimiter):
 def test_groups_of_files_in_folders(tmp_path):
     for place in (
         "a/region=00/part-1.parquet",
+        "e/region=00/abc123.parquet",
+        "e/region=00/77fe.parquet",
+        "e/region=01/fe-ab.parquet",
         "a/region=01/part-7.parquet",
         "b/Norder=1/Dir=0/Npix=3.parquet",
         "b/Norder=0/Dir=0/Npix=3.parquet",
@@ -134,7 +137,8 @@ def test_groups_of_files_in_folders(tmp_path):
         "a/*/part-*.parquet",
         "b/*/*.parquet",
         "c/*/lines/x*.csv",
+        "e/*/*.parquet",
         "gdr4/d_*.fits",
     ]
-    assert [groups[name].top for name in groups] == ["a", "b", "c", "gdr4"]
-    assert [len(group.files) for group in groups.values()] == [2, 2, 2, 1]
+    assert [groups[name].top for name in groups] == ["a", "b", "c", "e", "gdr4"]
+    assert [len(group.files) for group in groups.values()] == [2, 2, 2, 3, 1]

@@ -291,12 +291,17 @@ def test_regimes_without_a_spectrum_of_lines_are_those_of_the_magnitude():
     ]
 
 
-def test_any_label_may_be_learnt_as_a_logarithm(make_sky, make_scaling, settings, tmp_path):
-    gravity = LABELS[1].model_copy(update={"learnt_as": "logarithm", "range": (0.1, 6.0)})
+@pytest.mark.parametrize(
+    ("way", "learnt", "error"), [("logarithm", np.log(4.0), 0.05), ("reciprocal", -0.25, 0.0125)]
+)
+def test_any_label_may_be_learnt_otherwise(
+    make_sky, make_scaling, settings, tmp_path, way, learnt, error
+):
+    gravity = LABELS[1].model_copy(update={"learnt_as": way, "range": (0.1, 6.0)})
     contract = Contract(labels=Labels((LABELS[2], gravity)), inputs=CONTRACTS["bands alone"].inputs)
     values, errors = design_labels(np.array([[-1.0, 4.0]]), np.array([[0.1, 0.2]]), contract.labels)
-    np.testing.assert_allclose(values, [[-1.0, np.log(4.0)]])
-    np.testing.assert_allclose(errors, [[0.1, 0.05]])
+    np.testing.assert_allclose(values, [[-1.0, learnt]])
+    np.testing.assert_allclose(errors, [[0.1, error]])
     sky = make_sky(400, contract=contract)
     sky = replace(sky, labels=np.abs(sky.labels) + 1.0)
     scaling = make_scaling(sky)

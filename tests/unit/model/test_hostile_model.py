@@ -95,7 +95,6 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
         "folds", "fold_members",
         "flux_components", "flux_filters", "line_components", "threads", "map_stars",
         "warmup_epochs", "learning_rate", "weight_decay", "noise_factor", "tail_freedom",
-        "mean_weight",
     )},
     **{f"settings.{name} NaN": (f"settings.{name}", NAN) for name in (
         "learning_rate", "weight_decay", "gradient_clip", "dropout", "average_decay", "swap_share",
@@ -154,7 +153,7 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
     "calibration.any.0.sigma.curves": ("calibration.any.0.sigma.curves", [CURVE] * 10**4),
     "calibration.any.0.sigma.curves.0": (
         "calibration.any.0.sigma.curves", [{"knots": [1.0, 0.0], "values": [0.0, 0.0]}]),
-    "calibration.any.0.sigma.along_temperature.knots": (
+    "calibration.any.0.sigma.along_temperature": (
         "calibration.any.0.sigma.along_temperature", {"knots": [0.0], "values": [0.0, 0.0]}),
     "calibration.any.0.sigma.over_gravity": (
         "calibration.any.0.sigma.over_gravity",

@@ -1,5 +1,7 @@
 """Summaries of parts add up to that of the whole."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ ROWS = 1000
 def summed(schema, columns, edges):
     """Return the sum of the summaries of parts."""
     tally = Tally(schema)
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         part = Summary(schema)
         part.add({name: values[start:stop] for name, values in columns.items()})
         tally.add(state_of(part))

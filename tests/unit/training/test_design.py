@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog_builder.contract.labels import Labels
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.training.design import (
@@ -18,6 +19,7 @@ from catalog_builder.training.design import (
     design_features,
     design_labels,
     network_columns,
+    physical_labels,
 )
 from catalog_builder.training.shapes import widths_of
 
@@ -97,6 +99,25 @@ def test_an_error_of_teff_is_a_relative_error_of_its_logarithm(teff, error):
     )
     assert np.exp(labels[0, 0]) == pytest.approx(teff)
     assert errors[0, 0] * teff == pytest.approx(error)
+
+
+@pytest.mark.parametrize("way", ["value", "logarithm", "reciprocal"])
+def test_what_is_learnt_rises_with_the_label_and_comes_back(way):
+    (teff,) = (label for label in CONTRACT.labels if label.name == "teff")
+    declared = Labels([teff.model_copy(update={"learnt_as": way})])
+    values = np.array([[3000.0], [5000.0], [20000.0]])
+    learnt, errors = design_labels(values, 0.001 * values, declared)
+    assert (np.diff(learnt[:, 0]) > 0).all()
+    again, unit = physical_labels(learnt, declared)
+    np.testing.assert_allclose(again, values)
+    np.testing.assert_allclose(errors * unit, 0.001 * values)
+
+
+def test_what_is_the_reciprocal_of_no_positive_number_is_no_answer():
+    declared = Labels([CONTRACT.labels[0].model_copy(update={"learnt_as": "reciprocal"})])
+    values, unit = physical_labels(np.array([[0.0], [1e-4], [-2e-4]]), declared)
+    np.testing.assert_allclose(values, [[np.nan], [np.nan], [5000.0]])
+    np.testing.assert_allclose(unit, [[np.nan], [np.nan], [2.5e7]])
 
 
 def test_scaling_survives_json_to_the_last_bit(scaling):
