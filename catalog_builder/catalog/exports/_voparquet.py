@@ -1,7 +1,7 @@
 """VOParquet: what a VOTable says of its columns, in the metadata of a Parquet file.
 
-As the IVOA's convention VOParquet 1.0 has it: the table of the VOTable has no data, for these are in
-the file that the document lies in.
+As the IVOA's convention VOParquet 1.0 has it: the table of the VOTable has no data, for these are
+in the file that the document lies in.
 """
 
 from __future__ import annotations
