@@ -81,21 +81,23 @@ def finished(tmp_path, schema, make_rows, facts):
     writer = RowWriter(tmp_path / "predictions.zarr", schema, 23)
     writer.write(0, make_rows(23))
     writer.finish()
-    settings = PublishSettings(report=False, chunk_rows=10)
+    settings = PublishSettings(report=False, chunk_rows=10, formats=("fits", "hats"))
     context = PublishContext(Workdir(tmp_path), schema, settings, EDITION, facts)
-    context = prepare_store(context, ())
-    chunks = plan_chunk_tasks(EDITION, [receipt_of("predictions.zarr", 23)], settings)
+    predictions = [receipt_of("predictions.zarr", 23)]
+    context = prepare_store(context, predictions)
+    chunks = plan_chunk_tasks(EDITION, predictions, settings)
     for task in chunks:
         run_task(CHUNKS, context, context.workdir, task)
     return context, chunks, plan_seal(EDITION, chunks)[0]
 
 
-@pytest.mark.parametrize("name", ["teff/c/1", "facts", "catalog.fits"])
+@pytest.mark.parametrize("name", ["teff/c/1", "facts", "catalog.fits", "hats"])
 def test_what_was_damaged_before_the_seal_is_written_again(finished, name):
     """The driver removes what the error names: then that chunk's task is to be done again."""
     context, chunks, task = finished
     store = store_of(context)
     files = {"facts": context.facts / "000001.npz", "catalog.fits": store.parent / "catalog.fits"}
+    files["hats"] = next((store.parent / "hats").rglob("part-000000000010.parquet"))
     file = files.get(name, store / name)
     content = bytearray(file.read_bytes())
     content[-2500 if name == "catalog.fits" else len(content) // 2] ^= 1
@@ -106,7 +108,7 @@ def test_what_was_damaged_before_the_seal_is_written_again(finished, name):
     assert damage.stage == "publish-chunks"
     assert damage.task in {chunk.name for chunk in chunks}
     (context.workdir.root / damage.file).unlink()
-    assert prepare_store(context, ()) == context
+    assert prepare_store(context, [receipt_of("predictions.zarr", 23)]) == context
     (again,) = review(context.workdir, chunks).todo
     assert again == damage.task
     for chunk in chunks:
