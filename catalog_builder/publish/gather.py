@@ -52,6 +52,8 @@ class Gathered:
         What each format that is written by chunks needs to be ended.
     parts : dict of str to list of Part
         Parts of large files that chunks wrote, without their digests, by file.
+    sizes : ndarray of int64, shape (chunks, columns)
+        Bytes of the files of the store.
     """
 
     building: Building
@@ -92,7 +94,9 @@ def gather(
     trees = [TreeDigest(column) for column in schema.columns]
     made = Gathered(building)
     made.written = {name: [] for name, one in building.formats.items() if one.by_chunks}
-    sizes, expected, last_id, blocks = [], 0, -1, 0
+    # Made at once: small arrays kept between the large ones of facts would hold their memory.
+    made.sizes = np.zeros((building.chunks, len(schema.columns)), dtype=np.int64)
+    expected, last_id, blocks, count = 0, -1, 0, 0
     for index, facts in enumerate(chunks):
         if (facts.index, facts.start) != (index, expected) or facts.written.keys() != {
             *made.written
@@ -104,7 +108,8 @@ def gather(
                 " one before it"
             )
         expected, last_id = facts.start + facts.rows, facts.last_id
-        sizes.append(facts.sizes)
+        made.sizes[index] = facts.sizes
+        count += 1
         for digests in facts.blocks:
             blocks += 1
             for tree, digest in zip(trees, digests, strict=True):
@@ -112,9 +117,8 @@ def gather(
         _list(building, facts, sums, parts, made)
         if tally is not None:
             tally.add(facts.report)
-    _refuse_other_sum(building, len(sizes), expected, blocks)
+    _refuse_other_sum(building, count, expected, blocks)
     made.columns = {c.name: t.hexdigest() for c, t in zip(schema.columns, trees, strict=True)}
-    made.sizes = np.stack(sizes)
     return made
 
 

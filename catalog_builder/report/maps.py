@@ -192,7 +192,16 @@ def _draw(
     norm: Normalize,
     extend: str = "neither",
 ) -> None:
-    mesh = panel.pcolormesh(axes[0].edges(), axes[1].edges(), values.T, cmap=cmap, norm=norm)
+    x, y = axes
+    # An image, not a mesh of as many quadrilaterals: time and memory do not grow with its cells.
+    mesh = panel.imshow(
+        values.T,
+        cmap=cmap,
+        norm=norm,
+        origin="lower",
+        aspect="auto",
+        extent=(x.low, x.high, y.low, y.high),
+    )
     figure = panel.get_figure(root=True)
     if figure is not None:
         bar = figure.colorbar(mesh, ax=panel, label=title, extend=extend, pad=0.02)
