@@ -8,7 +8,7 @@ inputs and got no finite answer have no row: their ids are a table of their own,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,20 @@ def read_rows(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
             table = np.asarray(array[:, start:stop])
             columns |= dict(zip(_names(array), table, strict=True))
     return columns
+
+
+def read_ids(path: Path, places: Sequence[int]) -> list[int]:
+    """Return ``source_id`` of some of a partition's catalogue rows.
+
+    Raises
+    ------
+    StoreError
+        If the store is absent or damaged.
+    """
+    with named(path, "store of predictions"):
+        table = zarr.open_array(WholeStore(path), path="int64", mode="r")
+        which = _names(table).index("source_id")
+        return [int(np.asarray(table[which, place])) for place in places]
 
 
 def read_failed(path: Path) -> NDArray[np.int64]:

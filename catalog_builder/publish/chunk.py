@@ -48,6 +48,9 @@ class Building:
         What it is exported to.
     report : bool
         Whether there will be one.
+    ids : tuple of int
+        ``source_id`` of rows at equal distances, if a format needs them
+        (`catalog_builder.catalog.exports.Target`).
     """
 
     folder: Path
@@ -57,6 +60,7 @@ class Building:
     chunk_rows: int
     formats: Mapping[str, Format]
     report: bool = True
+    ids: tuple[int, ...] = ()
 
     @property
     def store(self) -> Path:
@@ -70,7 +74,8 @@ class Building:
 
     def target(self, one: Format) -> Target:
         """Return where a format is written."""
-        return Target(self.folder / one.file_name, self.schema, self.record, self.rows)
+        path = self.folder / one.file_name
+        return Target(path, self.schema, self.record, self.rows, self.ids)
 
 
 def make_chunk(building: Building, index: int, columns: Rows, beyond: Rows) -> ChunkFacts:

@@ -131,8 +131,25 @@ def _list(
     for name, one in facts.written.items():
         made.written[name].append(Written((), one.facts))
         for part in one.parts:
+            _refuse_cut(building.folder / part.file, facts.index, part)
             parts.write(part_line(part))
             made.parts.setdefault(part.file, []).append(Part(part.file, part.start, part.size, ""))
+
+
+def _refuse_cut(path: Path, index: int, part: Part) -> None:
+    """Refuse a file that is not there, or ends before what a chunk's task wrote in it.
+
+    Raises
+    ------
+    ChunkDamageError
+        If it is so.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError as error:
+        raise ChunkDamageError(index, f"{path} is missing") from error
+    if size < part.start + part.size:
+        raise ChunkDamageError(index, f"{path} has {size} bytes, not {part.start + part.size}")
 
 
 def _refuse_other_sum(building: Building, chunks: int, rows: int, blocks: int) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.digest import BLOCK_ROWS
-from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.exports import ID_STEP, formats_of
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir, facts_dir
 from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
@@ -22,7 +22,7 @@ from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogueError, StoreError
-from catalog_builder.inference.rows import read_rows
+from catalog_builder.inference.rows import read_ids, read_rows
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
 from catalog_builder.publish.building import other_metadata, prepare
 from catalog_builder.publish.chunk import Building, make_chunk
@@ -71,6 +71,8 @@ class PublishContext:
     record: Mapping[str, Any]
     #: Checksums of the store's metadata by file, as `prepare_store` left them; no receipt has them.
     metadata: Mapping[str, str] = field(default_factory=dict)
+    #: Of rows at equal distances, if a format asks for them.
+    ids: tuple[int, ...] = ()
 
     @functools.cached_property
     def building(self) -> Building:
@@ -84,6 +86,7 @@ class PublishContext:
             min(self.settings.chunk_rows, rows),
             formats_of(self.settings.formats, self.schema),
             self.settings.report,
+            self.ids,
         )
 
     @property
@@ -282,21 +285,45 @@ def plan_seal(edition: Edition, chunks: Sequence[Task]) -> list[Task]:
     return [Task(SEAL.name, edition.name, edition.digest, needs=needs)]
 
 
-def prepare_store(context: PublishContext) -> PublishContext:
+def prepare_store(context: PublishContext, predictions: Sequence[Receipt]) -> PublishContext:
     """Create what chunk tasks fill, or what is missing of an earlier attempt's.
+
+    Parameters
+    ----------
+    context : PublishContext
+        Of this catalogue.
+    predictions : sequence of Receipt
+        Whose rows it has, as `plan_chunk_tasks` takes them.
 
     Returns
     -------
     PublishContext
-        The context of the tasks that fill and seal it: it knows what its metadata are.
+        The context of the tasks that fill and seal it: it knows what its metadata are, and the
+        ids that its formats plan with.
 
     Raises
     ------
     CatalogueError
         If there is no row to publish.
     """
+    formats = formats_of(context.settings.formats, context.schema).values()
+    if any(one.by_chunks is not None and one.by_chunks.needs_ids for one in formats):
+        context = replace(context, ids=_some_ids(context.workdir, predictions))
     metadata = prepare(context.building, context.facts, _attributes(context))
     return replace(context, metadata=metadata)
+
+
+def _some_ids(workdir: Workdir, predictions: Sequence[Receipt]) -> tuple[int, ...]:
+    rows = Rows([receipt.rows_out for receipt in predictions])
+    wanted: dict[int, list[int]] = {}
+    for row in range(0, len(rows), ID_STEP):
+        (piece,) = rows.between(row, row + 1)
+        wanted.setdefault(piece.partition, []).append(piece.start)
+    return tuple(
+        one
+        for partition, places in wanted.items()
+        for one in read_ids(workdir.root / predictions[partition].output, places)
+    )
 
 
 def _refuse_other_metadata(context: PublishContext) -> None:

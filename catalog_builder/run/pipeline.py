@@ -343,7 +343,7 @@ class Pipeline:
         chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
         plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
-            context = publishing.prepare_store(context)
+            context = publishing.prepare_store(context, predictions)
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
         (sealed,) = step(publishing.SEAL, context, plan)
         return sealed

@@ -103,7 +103,7 @@ def publish(stores: Path, workers: int, chunk_rows: int, *, report: bool) -> dic
         Workdir(stores), schema, settings, edition, {**record, "version": edition.name}
     )
     begin, used = time.monotonic(), _used()
-    context = prepare_store(context)
+    context = prepare_store(context, predictions)
     prepared = _used() - used
     chunks = plan_chunk_tasks(edition, predictions, settings)
     used = _used()

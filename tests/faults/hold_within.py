@@ -26,7 +26,7 @@ def dask_setup(worker):
 
 
 def _hold_half(*, of_header):
-    write = _fits_by_chunks._write_at
+    write = _fits_by_chunks.write_at
 
     def half(path, place, data):
         if (place == 0) == of_header and _first():
@@ -36,7 +36,7 @@ def _hold_half(*, of_header):
             time.sleep(300)
         write(path, place, data)
 
-    _fits_by_chunks._write_at = half
+    _fits_by_chunks.write_at = half
 
 
 def _hold_after(module, name):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from catalog_builder.contract.schema import CatalogSchema
 
 GROUP: Final = "catalog_builder.exports"
+#: Rows from one of ``Target.ids`` to the next.
+ID_STEP: Final = 65_536
 
 
 class ExportedRows(Protocol):
@@ -59,12 +61,16 @@ class Target:
         The facts of RELEASE.json.
     rows : int
         Of the whole catalogue.
+    ids : tuple of int
+        ``source_id`` of every `ID_STEP`-th row, the first one's at the front, where
+        `ByChunks.needs_ids` is set.
     """
 
     path: Path
     schema: CatalogSchema
     record: Mapping[str, Any]
     rows: int
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,11 +128,14 @@ class ByChunks:
         ``end(target, written)`` writes what depends on all chunks (a header, an index), of what
         their tasks returned, in order; it returns the parts of which it wrote the bytes. It may be
         called more than once.
+    needs_ids : bool
+        Whether ``target.ids`` is looked at, say to plan where rows go before any is written.
     """
 
     begin: Callable[[Target], bool]
     write: Callable[[Target, int, Mapping[str, NDArray[Any]]], Written]
     end: Callable[[Target, Iterable[Written]], tuple[Part, ...]]
+    needs_ids: bool = False
 
 
 @dataclass(frozen=True)

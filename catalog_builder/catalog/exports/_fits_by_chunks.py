@@ -8,14 +8,13 @@ parts; the header, which has it, is written last, over one of the same length.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.exports import Part, Target, Written
+from catalog_builder.catalog.exports._place import write_at
 from catalog_builder.catalog.fits_checksum import FITS_BLOCK, add_sums, header_bytes, sum_at
 from catalog_builder.catalog.fits_table import (
     add_cards,
@@ -26,10 +25,8 @@ from catalog_builder.catalog.fits_table import (
     table_header,
     table_of,
 )
-from catalog_builder.ground.errors import StoreError
 
 _SUM: Final = "sum"
-_READ_BYTES: Final = 1 << 20
 
 
 def begin(target: Target) -> bool:
@@ -53,7 +50,7 @@ def write(target: Target, start: int, rows: Mapping[str, NDArray[Any]]) -> Writt
     data = table.tobytes()
     if start + len(table) == target.rows:
         data += bytes(_padded(at + len(data)) - at - len(data))
-    _write_at(target.path, head + at, data)
+    write_at(target.path, head + at, data)
     digest = hashlib.sha256(data).hexdigest()
     part = Part(target.path.name, head + at, len(data), digest)
     return Written((part,), {_SUM: sum_at(at, data)})
@@ -65,7 +62,7 @@ def end(target: Target, written: Iterable[Written]) -> tuple[Part, ...]:
     for one in written:
         total = add_sums(total, int(one.facts[_SUM]))
     head = _head(target, total)
-    _write_at(target.path, 0, head)
+    write_at(target.path, 0, head)
     return (Part(target.path.name, 0, len(head), hashlib.sha256(head).hexdigest()),)
 
 
@@ -80,29 +77,3 @@ def _head(target: Target, total: int) -> bytes:
 
 def _padded(size: int) -> int:
     return -(-size // FITS_BLOCK) * FITS_BLOCK
-
-
-def _write_at(path: Path, place: int, data: bytes) -> None:
-    """Write bytes at their place, on disk when this returns, and compare what is there.
-
-    Each write goes to the disk as it is (O_DSYNC): a file system of a network that collects whole
-    pages of what two machines write would put back old bytes beside the new ones.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_DSYNC)
-    try:
-        view, at = memoryview(data), place
-        while view:
-            count = os.pwrite(descriptor, view, at)
-            view, at = view[count:], at + count
-        same = all(
-            os.pread(descriptor, min(_READ_BYTES, len(data) - first), place + first)
-            == data[first : first + _READ_BYTES]
-            for first in range(0, len(data), _READ_BYTES)
-        )
-    finally:
-        os.close(descriptor)
-    if not same:
-        raise StoreError(
-            f"{path} does not have what was written to bytes {place} to {place + len(data)}.",
-            "Its disk is failing: have it checked, or give another --workdir.",
-        )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.catalog.digest import SerialDigest, store_digests
-from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.exports import ID_STEP, formats_of
 from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
 from catalog_builder.catalog.layout import (
     MANIFEST_FILE,
@@ -103,7 +103,8 @@ def written_by_chunks(folder, schema, record, columns, *, formats=("fits",), rep
     """Write a catalogue as the tasks of its chunks do; return it, and what they say of them."""
     rows = len(columns["source_id"])
     found = formats_of(formats, schema)
-    building = Building(folder, schema, record, rows, CHUNK_ROWS, found, report)
+    ids = tuple(columns["source_id"][::ID_STEP].tolist())
+    building = Building(folder, schema, record, rows, CHUNK_ROWS, found, report, ids)
     prepare(building, folder.with_name("facts"), {"title": "A small catalogue"})
     facts = []
     for index, start in enumerate(range(0, rows, CHUNK_ROWS)):
@@ -150,11 +151,12 @@ def build(tmp_path, schema, make_rows, facts):
 def publish_rows(make_rows, facts):
     """Return a function that seals a catalogue of a schema with n rows, some columns changed."""
 
-    def make(target, schema, rows=ROWS, **changed):
+    def make(target, schema, rows=ROWS, formats=("fits",), **changed):
         accounting = {"requested": rows, "published": rows, "rejected": {}}
         record = facts if rows == ROWS else {**facts, "accounting": accounting}
         columns = {**make_rows(rows, schema), **changed}
-        building, said = written_by_chunks(building_dir(target), schema, record, columns)
+        folder = building_dir(target)
+        building, said = written_by_chunks(folder, schema, record, columns, formats=formats)
         seal(building, target, said.__getitem__)
         return target
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from catalog_builder.catalog import exports
-from catalog_builder.catalog.exports import format_of, formats_of, known_formats
+from catalog_builder.catalog.exports import _hats_parts, format_of, formats_of, known_formats
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
@@ -105,8 +105,9 @@ def publish(tmp_path, schema, make_rows, facts):
         edition = Edition("dr3", "v1", "0123456789abcdef")
         record = {**facts, "version": edition.name}
         context = PublishContext(Workdir(tmp_path), schema, settings, edition, record)
-        context = prepare_store(context)
-        chunks = plan_chunk_tasks(edition, [receipt_of("predictions.zarr", 23)], settings)
+        predictions = [receipt_of("predictions.zarr", 23)]
+        context = prepare_store(context, predictions)
+        chunks = plan_chunk_tasks(edition, predictions, settings)
         for task in chunks:
             run_task(CHUNKS, context, context.workdir, task)
         (task,) = plan_seal(edition, chunks)
@@ -116,7 +117,7 @@ def publish(tmp_path, schema, make_rows, facts):
 
 
 def test_a_format_is_one_file(words, publish):
-    assert known_formats() == ("fits", "words")
+    assert known_formats() == ("fits", "hats", "words")
     folder, rows = publish("fits", "words")
     assert validate_catalog(folder) == []
     said = read_release(folder).exports
@@ -146,6 +147,17 @@ def test_a_format_that_fails_is_named(words, publish, line, said):
     assert "take words out of publish.formats" in caught.value.way_out
 
 
+def test_leaves_are_planned_of_ids_of_all_partitions(publish, monkeypatch):
+    monkeypatch.setattr("catalog_builder.publish.stage.ID_STEP", 5)
+    seen = []
+    plan = _hats_parts.plan_leaves
+    monkeypatch.setattr(_hats_parts, "plan_leaves", lambda ids: seen.append(ids) or plan(ids))
+    folder, rows = publish("hats")
+    assert seen[0] == tuple(rows["source_id"][::5].tolist())
+    assert read_release(folder).exports["hats"].file == "hats"
+    assert validate_catalog(folder) == []
+
+
 def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
     folder = tmp_path / "site"
     facts = folder / "other_formats-1.0.dist-info"
@@ -157,7 +169,7 @@ def test_a_format_may_come_with_another_package(tmp_path, monkeypatch):
     (folder / "other_words.py").write_text(WORDS, encoding="utf-8")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    assert known_formats() == ("fits", "words")
+    assert known_formats() == ("fits", "hats", "words")
     assert format_of("words").media_type == "text/csv"
     assert format_of("fits").media_type == "application/fits"  # our own come first
     monkeypatch.delitem(sys.modules, "other_words")

@@ -51,7 +51,7 @@ def store_of(context):
 def test_a_chunk_costs_no_store_of_its_own(publishing, monkeypatch):
     """To build an empty store for each, to compare its metadata, took three times the writing."""
     context, write = publishing
-    known = prepare_store(context)
+    known = prepare_store(context, ())
     monkeypatch.setattr(building, "create_store", None)
     assert write(known).rows_out == 3
     assert len(known.metadata) == 1 + len(context.schema.columns)
@@ -61,7 +61,7 @@ def test_a_chunk_costs_no_store_of_its_own(publishing, monkeypatch):
 @pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"{}")])
 def test_metadata_that_change_are_named_by_the_next_chunk_and_restored(publishing, name, harm):
     context, write = publishing
-    known = prepare_store(context)
+    known = prepare_store(context, ())
     file = store_of(context) / name
     content = file.read_bytes()
     harm(file)
@@ -70,7 +70,7 @@ def test_metadata_that_change_are_named_by_the_next_chunk_and_restored(publishin
     assert [one.file for one in caught.value.damage] == [
         file.relative_to(context.workdir.root).as_posix()
     ]
-    assert prepare_store(context) == known
+    assert prepare_store(context, ()) == known
     assert file.read_bytes() == content
     assert write(known).rows_out == 3
 
@@ -81,21 +81,23 @@ def finished(tmp_path, schema, make_rows, facts):
     writer = RowWriter(tmp_path / "predictions.zarr", schema, 23)
     writer.write(0, make_rows(23))
     writer.finish()
-    settings = PublishSettings(report=False, chunk_rows=10)
+    settings = PublishSettings(report=False, chunk_rows=10, formats=("fits", "hats"))
     context = PublishContext(Workdir(tmp_path), schema, settings, EDITION, facts)
-    context = prepare_store(context)
-    chunks = plan_chunk_tasks(EDITION, [receipt_of("predictions.zarr", 23)], settings)
+    predictions = [receipt_of("predictions.zarr", 23)]
+    context = prepare_store(context, predictions)
+    chunks = plan_chunk_tasks(EDITION, predictions, settings)
     for task in chunks:
         run_task(CHUNKS, context, context.workdir, task)
     return context, chunks, plan_seal(EDITION, chunks)[0]
 
 
-@pytest.mark.parametrize("name", ["teff/c/1", "facts", "catalog.fits"])
+@pytest.mark.parametrize("name", ["teff/c/1", "facts", "catalog.fits", "hats"])
 def test_what_was_damaged_before_the_seal_is_written_again(finished, name):
     """The driver removes what the error names: then that chunk's task is to be done again."""
     context, chunks, task = finished
     store = store_of(context)
     files = {"facts": context.facts / "000001.npz", "catalog.fits": store.parent / "catalog.fits"}
+    files["hats"] = next((store.parent / "hats").rglob("part-000000000010.parquet"))
     file = files.get(name, store / name)
     content = bytearray(file.read_bytes())
     content[-2500 if name == "catalog.fits" else len(content) // 2] ^= 1
@@ -106,7 +108,7 @@ def test_what_was_damaged_before_the_seal_is_written_again(finished, name):
     assert damage.stage == "publish-chunks"
     assert damage.task in {chunk.name for chunk in chunks}
     (context.workdir.root / damage.file).unlink()
-    assert prepare_store(context) == context
+    assert prepare_store(context, [receipt_of("predictions.zarr", 23)]) == context
     (again,) = review(context.workdir, chunks).todo
     assert again == damage.task
     for chunk in chunks:
@@ -119,7 +121,7 @@ def test_what_was_damaged_before_the_seal_is_written_again(finished, name):
 def test_chunks_whose_fits_file_is_gone_are_all_written_again(finished):
     context, chunks, _ = finished
     (store_of(context).parent / "catalog.fits").unlink()
-    prepare_store(context)
+    prepare_store(context, ())
     assert len(review(context.workdir, chunks).todo) == len(chunks) == 3
 
 
