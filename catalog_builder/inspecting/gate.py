@@ -135,9 +135,10 @@ def examine_archive(partitions: Sequence[Partition], release: ReleaseSpec) -> Ga
     check_lines(list(views.values()), release, lines)
     for found in common([lines.findings]):
         other, alone = _another(found.table, rest, view_of), Looked()
-        if other is not None:
+        enough = other is not None and _spectra(found.table, [other]) >= TRIPLET_SPECTRA
+        if other is not None and enough:
             check_lines([other], release, alone)
-        if alone.judges(found.line, lines):
+        if enough and alone.judges(found.line, lines):
             confirmed += common([[found], alone.findings])
         else:  # it cannot tell alone; several files said it together
             confirmed.append(found)

@@ -12,6 +12,7 @@ from tests.unit.catalog.conftest import (
     full_schema,
     make_rows,
     pristine,
+    publish_rows,
     schema,
     write_store,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "full_schema",
     "make_rows",
     "pristine",
+    "publish_rows",
     "schema",
     "side",
     "sky",

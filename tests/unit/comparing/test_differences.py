@@ -6,27 +6,23 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from catalog_builder.catalog.exports.fits import FITS_NAME, export_fits
-from catalog_builder.catalog.layout import STORE_NAME, building_dir
+from catalog_builder.catalog.layout import building_dir
 from catalog_builder.cli.program import app
 from catalog_builder.comparing.differences import diff, in_words
 from catalog_builder.publish.seal import seal
+from tests.unit.catalog.conftest import ROWS, written_by_chunks
 
 
 @pytest.fixture
-def another(tmp_path, schema, make_rows, facts, write_store):
+def another(tmp_path, schema, make_rows, facts):
     """Return a function that seals one more catalogue, with some columns changed."""
 
-    def make(name="v2", schema=schema, rows=23, more=None, **changed):
+    def make(name="v2", schema=schema, more=None, **changed):
         target = tmp_path / "dr3" / name
-        folder = building_dir(target)
-        folder.mkdir(parents=True)
-        write_store(folder / STORE_NAME, rows, schema=schema, **changed)
-        export_fits(folder / STORE_NAME, folder / FITS_NAME, schema, [("VERSION", name, "")])
-        books = {"requested": rows + 2, "published": rows, "rejected": {"no spectrum": 2}}
-        seal(
-            folder, target, {**facts, "version": name, "accounting": books, **(more or {})}, schema
-        )
+        record = {**facts, "version": name, **(more or {})}
+        columns = {**make_rows(ROWS, schema), **changed}
+        building, said = written_by_chunks(building_dir(target), schema, record, columns)
+        seal(building, target, said.__getitem__)
         return target
 
     return make

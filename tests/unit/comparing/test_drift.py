@@ -6,7 +6,6 @@ import re
 import numpy as np
 import pytest
 
-from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.catalog.zarr_store import write_rows
@@ -109,10 +108,14 @@ def test_damaged_order_is_refused(sky, side, compared_schema):
 
 
 def test_a_catalogue_is_sealed_with_its_drift(build, pristine, facts, schema):
-    folder, target = build()
-    made = make_drift(pristine, folder / STORE_NAME, schema, facts)
+    building, target, facts_of = build(record={**facts, "version": "v2"})
     target = target.with_name("v2")
-    seal(folder, target, {**facts, **made, "version": "v2"}, schema)
+
+    def add_pages(building, summary):
+        assert summary is None
+        return make_drift(pristine, building.store, schema, facts)
+
+    seal(building, target, facts_of, add_pages)
     assert validate_catalog(target) == []
     record = read_release(target)
     assert record.drift.seal == read_release(pristine).seal

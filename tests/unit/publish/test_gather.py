@@ -92,6 +92,7 @@ def test_pages_are_sealed_with_the_catalogue(build):
     def add(at, summary):
         assert summary is None  # built without a report
         (at.folder / "drift.html").write_text("<p>drift</p>")
+        return {}
 
     seal(building, target, said, add)
     assert validate_catalog(target) == []
