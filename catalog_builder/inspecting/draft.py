@@ -70,6 +70,7 @@ def make_draft(
     _draft_partition(draft, cut, release)
     _draft_tables(draft, by_table, release)
     _draft_joined(draft, by_table, others, release)
+    _draft_crosswalks(draft, release)
     _remark_of_missing(draft, by_table, release)
     _keep_unused(draft, release)
     _draft_text(draft, matches)
@@ -240,6 +241,22 @@ def _draft_joined(
         joined = [*draft.content.get("joined_tables", []), table]
         draft.put(("joined_tables",), joined, FOUND)
         by_table[table] = match
+
+
+def _draft_crosswalks(draft: Draft, release: ReleaseSpec) -> None:
+    """Leave out tables of old identifiers that are not there, and columns that they have not."""
+    tables = draft.content["tables"]
+    for older, rule in release.crosswalks.items():
+        place: Path = ("crosswalks", older)
+        there = tables.get(rule.table, {}).get("columns", {})
+        lacking = {key for key, column in rule.columns.items() if column not in there}
+        if lacking & {"old", "new"}:
+            draft.drop(place, f"labels of {older} cannot be carried over without its table")
+            continue
+        for key in sorted(lacking):
+            draft.drop((*place, key), f"{rule.table} has no column for it")
+    if not draft.content.get("crosswalks", True):
+        del draft.content["crosswalks"]
 
 
 def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:

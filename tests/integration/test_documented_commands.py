@@ -24,7 +24,15 @@ SLURM = "it needs Slurm and a site's description (make test-cluster runs such)"
 CONTAINER = "it is given inside a container (make test-image runs such)"
 TWIN = "the same with other numbers is run: a sky takes some seconds"
 LATER = "it needs an archive of a later release (test_crossing.py runs such)"
+REHEARSAL = "it needs an archive of a later release (make rehearsal runs such)"
 NOT_RUN = {
+    "inspect ARCHIVE --release dr4 --draft dr4-found.yaml": REHEARSAL,
+    "doctor ARCHIVE --release dr4-found.yaml": REHEARSAL,
+    "run --release dr4-found.yaml --archive ARCHIVE --labels allStar-dr17-synspec_rev1.fits"
+    " --workdir dr4 --ranges 000000-003111": REHEARSAL,
+    "crosswalk dr4/catalogs/dr4 --archive ARCHIVE --release dr4-found.yaml"
+    " -o crosswalk.csv": REHEARSAL,
+    "drift work/catalogs/dr3 dr4/catalogs/dr4 --crosswalk crosswalk.csv": REHEARSAL,
     "run --release NEW --archive NEW_ARCHIVE"
     " --labels OLD_ARCHIVE/apogee/allStar-dr17-synspec_rev1.fits": LATER,
     "crosswalk CATALOGUE --archive NEW_ARCHIVE --release NEW -o table.csv": LATER,

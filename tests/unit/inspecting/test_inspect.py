@@ -171,6 +171,12 @@ def test_tables_in_different_layouts_are_read_as_if_not_cut(elsewhere, tmp_path)
     assert len(whole.files["rvs_mean_spectrum"]) == len(list(elsewhere.rglob("rvs-*.parquet")))
 
 
+def test_a_table_of_old_ids_that_is_not_there_is_left_out(sky):
+    found = inspect_archive(str(sky), load_release("dr4"))
+    assert "crosswalks.dr3 was left out: labels of dr3 cannot be carried over" in found.draft
+    assert "crosswalks:" not in found.draft
+
+
 def test_what_is_no_archive(tmp_path):
     with pytest.raises(InputError, match="has no files of tables"):
         inspect_archive(str(tmp_path), load_release("dr3"))
