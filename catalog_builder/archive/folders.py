@@ -21,7 +21,7 @@ from catalog_builder.archive.tables import PartitionRule, TableName
 from catalog_builder.ground.errors import InputError
 
 #: Folders of a server that are listed at the same time, and how deep they go at most.
-_LISTED_AT_ONCE, _DEPTH = 16, 5
+_LISTED_AT_ONCE, _DEPTH = 16, 8
 
 
 @dataclass(frozen=True)
@@ -150,6 +150,11 @@ def _walk(filesystem: Any, path: str, rule: PartitionRule) -> Iterator[dict[str,
                     else:
                         yield {**entry, "place": place}
             level = following
+    if level:
+        raise InputError(
+            f"{path} has folders more than {_DEPTH} deep, such as {level[0][0]}.",
+            "Name the folder nearer to the files at `folders` of the release description.",
+        )
 
 
 def _is_folder(filesystem: Any, entry: Mapping[str, Any]) -> bool:

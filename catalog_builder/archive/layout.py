@@ -122,6 +122,9 @@ def list_partitions(
     if release.partition.layout == "ranges":
         for folder in found.values():
             _refuse_overlaps(folder)
+    else:
+        # Pieces go by bytes: what a listing does not say is asked for before.
+        found |= {name: _with_known_sizes(found[name]) for name in driving if name in found}
     partitions = _cut(found, release)
     selected = _select(partitions, ranges, release)
     vague = {name for name, folder in found.items() if folder.without_size}
@@ -212,6 +215,18 @@ def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) ->
         )
         for part in partitions
     ]
+
+
+def _with_known_sizes(folder: TableFolder) -> TableFolder:
+    if not folder.without_size:
+        return folder
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        facts = list(pool.map(_size_and_time, (file.url for file in folder.files)))
+    files = tuple(
+        replace(file, size=fact.size, mtime=fact.mtime)
+        for file, fact in zip(folder.files, facts, strict=True)
+    )
+    return replace(folder, files=files, without_size=False)
 
 
 def _size_and_time(url: str) -> FileRef:

@@ -47,12 +47,14 @@ def read_crosswalk(path: str | Path, old_column: str | None = None) -> Crosswalk
     old_name = _old_column(path, sorted(columns), old_column)
     new, old = _ids(path, SOURCE_ID, columns[SOURCE_ID]), _ids(path, old_name, columns[old_name])
     unsure = _ambiguous(path, columns, len(new))
-    pairs = (old > _NONE) & (new > _NONE)
+    # What is called unsure is no pair, and no rival of one that is sure.
+    pairs = (old > _NONE) & (new > _NONE) & ~unsure
+    apart_old, apart_new = old[unsure & (old > _NONE)], new[unsure & (new > _NONE)]
     return CrosswalkIds(
         old[pairs],
         new[pairs],
-        ambiguous_old=old[unsure & (old > _NONE)],
-        ambiguous_new=new[unsure & (new > _NONE)],
+        ambiguous_old=np.setdiff1d(apart_old, old[pairs]) if STATUS in columns else apart_old,
+        ambiguous_new=np.setdiff1d(apart_new, new[pairs]) if STATUS in columns else apart_new,
         title=f"the crosswalk {path.name} ({old_name} to {SOURCE_ID})",
     )
 
@@ -144,10 +146,11 @@ def _ids(path: Path, name: str, values: NDArray[Any]) -> Ids:
 
 
 def _ambiguous(path: Path, columns: Mapping[str, Any], rows: int) -> NDArray[np.bool_]:
+    unsure = np.zeros(rows, dtype=bool)
     if MATCHES in columns:
-        return np.asarray(_ids(path, MATCHES, columns[MATCHES]) > 1)
-    if STATUS not in columns:
-        return np.zeros(rows, dtype=bool)
-    values, place = np.unique(columns[STATUS].astype(str), return_inverse=True)
-    unsure = np.array([str(value).lower().startswith(_AMBIGUOUS) for value in values])
-    return unsure[place]
+        unsure |= _ids(path, MATCHES, columns[MATCHES]) > 1
+    if STATUS in columns:
+        values, place = np.unique(columns[STATUS].astype(str), return_inverse=True)
+        said = np.array([str(value).lower().startswith(_AMBIGUOUS) for value in values])
+        unsure |= said[place]
+    return unsure

@@ -86,8 +86,15 @@ def in_words(comparison: Comparison) -> str:
     if not comparison.stars:
         return "Nothing to compare: the two have no star in common."
     found = judgements(comparison)
-    if not any(each.state != "too few stars" for each in found):
+    few = [each.label for each in found if each.state == "too few stars"]
+    found = [each for each in found if each.state != "too few stars"]
+    if not found:
         return f"Not judged: no label has {LEAST_STARS} stars in both."
+    rest = f" Not judged, for too few stars: {', '.join(few)}." if few else ""
+    return f"{_of_judged(found)}{rest}"
+
+
+def _of_judged(found: list[Judgement]) -> str:
     drifting = [each for each in found if each.state == "drifts"]
     if drifting:
         words = "; ".join(f"{each.label}: {', '.join(each.reasons)}" for each in drifting)

@@ -116,14 +116,14 @@ def measured(whole: dict[str, NDArray[Any]], labels: Labels) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If fewer than `LEAST_STARS` did not teach, and fewer in all.
+        If fewer than `LEAST_STARS` did not teach.
     """
     from catalog_builder.model.calibrate.metrics import label_metrics
 
     split = whole["split"]
     taught = (split > 0) & (split < 4)
     groups = {HELD_BACK: ~taught, TAUGHT: taught}
-    if len(split) < LEAST_STARS or not (~taught).any():
+    if (~taught).sum() < LEAST_STARS:
         raise InputError(
             f"Only {len(split)} stars with labels have a prediction, {int((~taught).sum())} of"
             f" which did not teach the model: too few to measure it on this release;"

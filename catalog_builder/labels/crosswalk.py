@@ -261,22 +261,3 @@ def _pairs_of(columns: dict[str, NDArray[np.generic]], rule: CrosswalkRule, rows
             for what, dtype in _DTYPES.items()
         )
     )
-
-
-def read_crosswalk(archive: str, release: ReleaseSpec, older: str, old: Iterable[int]) -> Crosswalk:
-    """Return what became of some stars of an older release.
-
-    The archive is streamed; memory grows with the stars asked for.
-
-    Raises
-    ------
-    CatalogBuilderError
-        If the archive has no such table, or a file of it is damaged.
-    """
-    rule, folder = rule_of(release, older), find_crosswalk(archive, release, older)
-    ids = np.unique(np.fromiter(old, np.int64))
-    parts = [
-        read_pairs([file], release, rule, lambda pairs: np.isin(pairs.old, ids))[0]
-        for file in folder.files
-    ]
-    return Crosswalk.of(Pairs.together(parts), rule, ids)

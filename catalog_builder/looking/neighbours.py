@@ -99,9 +99,9 @@ def find_neighbours(archive: str, release: ReleaseSpec, older: str, asked: Asked
     ids = np.unique(asked.ids)
 
     def read(wanted: Callable[[Pairs], Bools]) -> Pairs:
-        return Pairs.together(
-            [read_pairs([file], release, rule, wanted)[0] for file in folder.files]
-        )
+        # All files of a range together: they hold the rivals of each other's pairs.
+        ranges = folder.by_range(release.partition).values()
+        return Pairs.together([read_pairs(files, release, rule, wanted)[0] for _, files in ranges])
 
     old = ids
     if is_new:

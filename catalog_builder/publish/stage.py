@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.catalog.digest import BLOCK_ROWS
 from catalog_builder.catalog.exports import ID_STEP, formats_of
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir, facts_dir
@@ -21,7 +22,7 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
-from catalog_builder.ground.errors import CatalogueError, StoreError
+from catalog_builder.ground.errors import CatalogueError, ConfigError, StoreError
 from catalog_builder.inference.rows import read_ids, read_rows
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED
 from catalog_builder.publish.building import other_metadata, prepare
@@ -33,7 +34,7 @@ from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.report.summary import Summary
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
-from catalog_builder.runtime.receipts import Receipt, read_receipt
+from catalog_builder.runtime.receipts import Receipt, file_checksum, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 
@@ -219,6 +220,34 @@ def edition_of(
         "origin": dict(origin),
     }
     return Edition(release, version, digest_json(key))
+
+
+def refuse_other_order(release: ReleaseSpec) -> None:
+    """Refuse to publish what need not be in the order of its ids, before any work is done.
+
+    Raises
+    ------
+    ConfigError
+        If the archive's rows are cut by another column.
+    """
+    column = release.partition.position_column
+    if column is not None:
+        raise ConfigError(
+            f"Release {release.name} is cut by {column} (partition.position_column): a catalogue"
+            " is in the order of its ids, which rows cut by another column need not be.",
+            "Leave position_column out if ids say where stars lie: those that lie elsewhere are"
+            " counted (outside_partition_range). Or stop before: --until predict.",
+        )
+
+
+def compared_by(settings: PublishSettings) -> dict[str, str]:
+    """Return what an edition depends on beside its rows and settings: which star is which old one.
+
+    The file of that may be corrected under its name.
+    """
+    if settings.drift_from is None or settings.drift_crosswalk is None:
+        return {}
+    return {"drift_crosswalk": file_checksum(Path(settings.drift_crosswalk))}
 
 
 def accounting(

@@ -149,6 +149,12 @@ class Crossing:
         run = self.run
         learns = "training-set" in run.wanted
         if self.measures and run.wanted & {"predict", "publish"}:
+            if run.given.taught_release is None:
+                raise ConfigError(
+                    "The model does not say which stars taught it: how good it is on another"
+                    " release cannot be told from stars that may be its own.",
+                    "Train it again, or seal its labels as unverified, with --unverified-model.",
+                )
             try:
                 self._check_labels()
             except (ConfigError, InputError) as error:

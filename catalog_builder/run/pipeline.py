@@ -328,6 +328,7 @@ class Pipeline:
                 **books,
                 **({"counts": counts} if counts else {}),
                 **alarms_of(self.compared),
+                **publishing.compared_by(settings),
             },
             inputs,
             model.digest,
@@ -374,6 +375,7 @@ class Pipeline:
                     " star of the catalogue"
                 )
         if "publish" in self.wanted:
+            publishing.refuse_other_order(self.release)
             formats_of(self.config.publish.formats, self.schema)
             settings = self.config.publish
             if settings.drift_from is not None:

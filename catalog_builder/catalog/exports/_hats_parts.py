@@ -203,8 +203,11 @@ class HatsRows:
         tables = [table for file in files if (table := _read(file)) is not None]
         if not tables:
             return {c.name: np.empty(0, c.numpy_dtype) for c in self._schema.all_columns}
-        table = pa.concat_tables(tables)
-        order = np.argsort(table["source_id"].to_numpy(), kind="stable")
+        try:
+            table = pa.concat_tables(tables)
+            order = np.argsort(table["source_id"].to_numpy(), kind="stable")
+        except (pa.ArrowException, KeyError):  # of other columns: the format's check says so
+            return {c.name: np.empty(0, c.numpy_dtype) for c in self._schema.all_columns}
         there = (c for c in self._schema.all_columns if c.name in table.column_names)
         return {c.name: _values(table[c.name], c)[order] for c in there}
 

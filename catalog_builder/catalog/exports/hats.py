@@ -115,7 +115,9 @@ def _check_collection(path: Path, schema: CatalogSchema, log: FindingLog) -> Non
     said = read_properties(path / COLLECTION)
     if said["hats_primary_table_url"] != PRIMARY:
         log.add(f"{path.name}/{COLLECTION}", f"its catalogue is not {PRIMARY}")
-    for name in (PRIMARY, said.get("all_margins", PRIMARY)):
+    if said.get("all_margins", MARGINS) != MARGINS:
+        log.add(f"{path.name}/{COLLECTION}", f"its margins are not {MARGINS}")
+    for name in (PRIMARY, MARGINS) if "all_margins" in said else (PRIMARY,):
         place = f"{path.name}/{name}"
         _check_columns(path / name / COMMON, f"{place}/{COMMON}", schema, log)
         rows = sum(_folders(path / name).values())
@@ -149,7 +151,9 @@ def _check_file(
         log.add(place, "does not increase", INDEX)
     order = int(file.parents[2].name.partition("=")[2])
     pixel = int(file.parent.name.partition("=")[2])
-    if ((index >> 2 * (FINEST - order) == pixel) != inside).any():
+    if not 0 <= order <= FINEST:
+        log.add(place, f"there is no order {order}")
+    elif ((index >> 2 * (FINEST - order) == pixel) != inside).any():
         where = "outside" if inside else "inside"
         log.add(place, f"stars lie {where} the leaf", INDEX)
     return int(table.num_rows)
