@@ -44,7 +44,7 @@ def plot_kiel(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = TRUSTED
     Raises
     ------
     CatalogueError
-        If a column is missing.
+        If a column is missing, or there is no star to draw.
     """
     ax = _axes(ax)
     rows = _rows(stars, ("teff", "logg"), tiers)
@@ -90,7 +90,7 @@ def plot_abundances_by_place(
     Raises
     ------
     CatalogueError
-        If a column is missing.
+        If a column is missing, or there is no star to draw.
     """
     from matplotlib import pyplot as plt
 
@@ -133,6 +133,12 @@ def _rows(stars: Any, names: Sequence[str], tiers: Sequence[int]) -> Mapping[str
     kept = np.isin(values["quality_tier"], tiers) if tiers else np.ones(len(values[names[0]]), bool)
     for name in names:
         kept &= np.isfinite(values[name])
+    if not kept.any():
+        of = f" of the tiers {', '.join(map(str, tiers))}" if tiers else ""
+        raise CatalogueError(
+            f"No star{of} has {' and '.join(names)}: there is nothing to draw.",
+            "Give tiers=() to draw stars of every tier.",
+        )
     return {name: values[name][kept] for name in names}
 
 

@@ -47,14 +47,19 @@ def read_crosswalk(path: str | Path, old_column: str | None = None) -> Crosswalk
     old_name = _old_column(path, sorted(columns), old_column)
     new, old = _ids(path, SOURCE_ID, columns[SOURCE_ID]), _ids(path, old_name, columns[old_name])
     unsure = _ambiguous(path, columns, len(new))
-    # What is called unsure is no pair, and no rival of one that is sure.
-    pairs = (old > _NONE) & (new > _NONE) & ~unsure
+    pairs = (old > _NONE) & (new > _NONE)
     apart_old, apart_new = old[unsure & (old > _NONE)], new[unsure & (new > _NONE)]
+    if STATUS in columns:  # a pair that is called unsure is no rival of one that is called sure
+        pairs &= ~unsure
+        apart_old, apart_new = (
+            np.setdiff1d(apart_old, old[pairs]),
+            np.setdiff1d(apart_new, new[pairs]),
+        )
     return CrosswalkIds(
         old[pairs],
         new[pairs],
-        ambiguous_old=np.setdiff1d(apart_old, old[pairs]) if STATUS in columns else apart_old,
-        ambiguous_new=np.setdiff1d(apart_new, new[pairs]) if STATUS in columns else apart_new,
+        ambiguous_old=apart_old,
+        ambiguous_new=apart_new,
         title=f"the crosswalk {path.name} ({old_name} to {SOURCE_ID})",
     )
 

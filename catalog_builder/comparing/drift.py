@@ -227,7 +227,7 @@ def matching_of(old: CatalogueSide, new: CatalogueSide, options: Options) -> Mat
         raise ConfigError(
             f"The old catalogue is of {releases[0]}, the new one of {releases[1]}: the same id"
             " need not be the same star.",
-            "Give --crosswalk FILE, or --same-ids if these releases share their ids.",
+            "Give --crosswalk FILE (a run: --drift-crosswalk), or --same-ids if ids are shared.",
         )
     return SameIds()
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, NamedTuple, get_args
 
+from catalog_builder.archive.marks import MARK_FILE
 from catalog_builder.archive.storage import errors_as_os_errors, filesystem_of, is_local
 from catalog_builder.archive.tables import FileFormat
 from catalog_builder.ground.errors import InputError
 
 #: Entries of an archive that are looked at, and how deep; a release has tens of thousands.
 _MOST_ENTRIES, _DEPTH = 50_000, 8
+#: The folder of a simulated archive that no reader looks into.
+TRUTH: Final = "truth"
 _ENDINGS: Final = (*get_args(FileFormat), "vot.gz")
 _RANGE: Final = re.compile(r"(?P<stem>.*?)(?P<range>\d+(?:[^0-9a-zA-Z]{0,2}[a-zA-Z_-]{0,4}\d+)?)")
 #: A folder that is one piece of many: ``region=0123``, ``Norder=3``, ``0017``, ``pix_0017``.
@@ -147,9 +150,12 @@ def find_groups(archive: str) -> list[Group]:
             f"The archive {archive} cannot be listed: {error}.", "Check the path or address."
         ) from error
     found: list[_File] = []
+    simulated = any(str(entry["name"]) == f"{root}/{MARK_FILE}" for entry in entries)
     for entry in entries:
         path = str(entry["name"])
         place, _, base = path.removeprefix(root).lstrip("/").rpartition("/")
+        if simulated and place.partition("/")[0] == TRUTH:
+            continue  # what the stars of a simulation are is no table of the archive
         folder = _common(place)
         ending = next((each for each in _ENDINGS if base.lower().endswith(f".{each}")), None)
         if _SUMS.search(base):

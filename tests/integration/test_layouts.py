@@ -44,13 +44,16 @@ def inputs_of(receipt) -> list[dict]:
 
 
 @pytest.mark.parametrize("name", ["hats", "chunks"])
-def test_a_draft_of_an_unforeseen_archive_makes_a_catalogue(site, archive, tmp_path, name):
+def test_a_draft_of_an_unforeseen_archive_makes_a_catalogue(
+    site, finished, archive, tmp_path, name
+):
     """One line of the draft is edited: of which release its identifiers are."""
     odd = ARCHIVES[name](archive, tmp_path / "archive")
     found = inspect_archive(str(odd), load_release("dr3"))
     (tmp_path / "draft.yaml").write_text(found.draft.replace("name: draft", "name: dr3", 1))
     release = str(tmp_path / "draft.yaml")
-    site.run(tmp_path / "work", archive=str(odd), release=release)
+    model = str(model_of(finished))
+    site.run(tmp_path / "work", archive=str(odd), release=release, model_path=model)
     (catalogue,) = sealed(tmp_path / "work")
     assert not validate_catalog(catalogue)
     made = open_catalog(catalogue).load()

@@ -33,7 +33,7 @@ def columns_by(archive, release, table):
 @pytest.mark.parametrize(
     ("name", "layout", "column"),
     [
-        ("hats", "hats", "_healpix_29"),
+        ("hats", "hats", None),
         ("chunks", "anywhere", None),
         ("pixels", "ranges", None),
         ("regions", "regions", None),

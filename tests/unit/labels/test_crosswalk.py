@@ -20,7 +20,6 @@ from catalog_builder.labels.crosswalk import (
     Crosswalk,
     Pairs,
     find_crosswalk,
-    read_crosswalk,
     read_pairs,
     rule_of,
 )
@@ -43,6 +42,16 @@ def pairs_of(*rows):
     dtypes = (np.int64, np.int64, np.float32, np.float32, np.bool_)
     made = Pairs(*(np.array(one, dtype) for one, dtype in zip(columns, dtypes, strict=True)))
     return Pairs.together([made])
+
+
+def read_crosswalk(archive, release, older, old):
+    """Return what became of some stars of an older release."""
+    rule, folder = rule_of(release, older), find_crosswalk(archive, release, older)
+    parts = [
+        read_pairs(files, release, rule, lambda pairs: np.isin(pairs.old, old))[0]
+        for _, files in folder.by_range(release.partition).values()
+    ]
+    return Crosswalk.of(Pairs.together(parts), rule, np.unique(old))
 
 
 def decide(rule, *rows, wanted=None):

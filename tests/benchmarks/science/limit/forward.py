@@ -140,7 +140,7 @@ class Noise:
     def __init__(self, data: Data, model: Float) -> None:
         self._data = data
         flux = model[RVS][data.pixels]
-        self._error = rvs._photon_errors(flux[None], np.array([data.sig_to_noise]))[0]
+        self._error = rvs.photon_errors(flux[None], np.array([data.sig_to_noise]))[0]
         self._scale = 1.0
         x = _X[1 : _PIXELS * _BINNED : _BINNED][data.pixels]
         # Of the pseudo-continuum slope and curvature are unknown, of the constant only the slope.

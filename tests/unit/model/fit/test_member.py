@@ -199,7 +199,7 @@ def test_without_fit_stars_or_inputs_or_labels_there_is_no_training(
     blind = {**sky.block, **nothing, "has_parallax": np.zeros(len(sky), bool)}
     refuse(replace(sky, block=blind), "any input")
     unknown = np.full_like(sky.labels, np.nan)
-    refuse(replace(sky, labels=unknown, label_error=unknown), "No label is known for 100")
+    refuse(replace(sky, labels=unknown, label_error=unknown), "model.min_label_stars asks for 100")
 
 
 def test_a_training_that_runs_away_says_so(sky, scaling, settings, tmp_path):
