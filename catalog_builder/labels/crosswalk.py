@@ -243,7 +243,8 @@ def read_pairs(
                 f"{file.url} has not the checksum of the archive's list.", "Fetch the file again."
             )
         for block in read_blocks(file, rule.table, release, block_rows=BLOCK_ROWS, columns=names):
-            bad += block.n_read - block.n_rows
+            # A cell that cannot be read says of its pair no more than a row would.
+            bad += block.n_read - block.n_rows + block.cell_nulls.get(rule.probable or "", 0)
             parts.append(_pairs_of(block.columns, rule, block.n_rows))
         refuse_if_changed(file)
     pairs = Pairs.together(parts)
