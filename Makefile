@@ -31,7 +31,7 @@ CHECKS ?= kills,hostile,interrupts,skies,rehearsal
 check-long: $(VENV)/.installed
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md
 
-# The move to the next release, on one simulated sky in two: some 25 minutes for two seeds.
+# The move to the next release, on one simulated sky in two: some 10 minutes for two seeds.
 rehearsal: $(VENV)/.installed
 	$(BIN)/python -m tests.long.rehearsal
 
