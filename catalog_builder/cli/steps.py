@@ -124,7 +124,7 @@ def _absolute(path: Path | None) -> str | None:
 
 def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
     # Imported here, and below: torch and Dask take seconds, and --help should not.
-    from catalog_builder.run.pipeline import steps_of
+    from catalog_builder.run.steps import steps_of
 
     steps = steps_of(config)
     if name != "run":
@@ -145,7 +145,7 @@ def _wanted(name: str, config: RunConfig, until: str | None) -> tuple[str, ...]:
 
 def _no_such_step(until: str, steps: Sequence[str]) -> ConfigError:
     """Say which step was meant: `status` also shows the stages that steps consist of."""
-    from catalog_builder.run.pipeline import STAGES
+    from catalog_builder.run.steps import STAGES
 
     listed = f"Steps: {', '.join(steps)}."
     for step, stages in STAGES.items():

@@ -50,8 +50,8 @@ def compare_run(
 def strangers(lost: int, asked: int, settings: AlarmSettings) -> Iterator[Alarm]:
     """Yield an alarm where many who were asked for are not in the source table.
 
-    A release's source table has whoever has a spectrum, so nothing is compared: spectra under the
-    identifiers of another release, or a source table that lacks stars.
+    Every source with a spectrum is in a release's source table, so nothing is compared: spectra
+    under the identifiers of another release, or a source table that lacks stars.
     """
     if lost > settings.strangers * asked:
         words = (

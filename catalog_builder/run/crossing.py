@@ -10,73 +10,25 @@ import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.folders import TableFolder
-from catalog_builder.archive.layout import Partition
-from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.catalog import origins
 from catalog_builder.catalog.origins import Model
-from catalog_builder.contract.contract import Contract
 from catalog_builder.ground.errors import CatalogBuilderError, ConfigError, InputError
 from catalog_builder.inference import measure as measuring
 from catalog_builder.inference.stage import KnownStars
 from catalog_builder.labels.agreed import DEFAULT_RELEASE, contract_of
 from catalog_builder.labels.crosswalk import find_crosswalk, rule_of
-from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.model import crossing
 from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model.origin import ModelOrigin, description_digest
 from catalog_builder.run.budgets import refuse_large_training
-from catalog_builder.run.config import RunConfig
-from catalog_builder.runtime.driver import Driver
+from catalog_builder.run.protocol import Run
 from catalog_builder.runtime.receipts import Receipt
-from catalog_builder.runtime.tasks import Stage, Task
-from catalog_builder.runtime.workdir import Workdir
 
 #: Where coverage is off by more than this, and than 3 of its own errors, sigma does not hold.
 _OFF, _COVERAGE = 0.04, 0.683
-
-
-class Run(Protocol):
-    """What of a run (`run.pipeline.Pipeline`) is used here."""
-
-    config: RunConfig
-    driver: Driver
-    wanted: frozenset[str]
-    workdir: Workdir
-    release: ReleaseSpec
-
-    @property
-    def archive(self) -> str: ...  # noqa: D102
-    @property
-    def partitions(self) -> list[Partition]: ...  # noqa: D102
-    @property
-    def survey(self) -> LabelSurvey: ...  # noqa: D102
-    @property
-    def label_file(self) -> FileRef: ...  # noqa: D102
-    @property
-    def contract(self) -> Contract: ...  # noqa: D102
-    @property
-    def given(self) -> Model: ...  # noqa: D102
-    @property
-    def model(self) -> Model: ...  # noqa: D102
-    @property
-    def features(self) -> list[Receipt]: ...  # noqa: D102
-    @property
-    def labels(self) -> Receipt: ...  # noqa: D102
-    @property
-    def matched(self) -> list[Receipt]: ...  # noqa: D102
-    @property
-    def training(self) -> Receipt: ...  # noqa: D102
-    @property
-    def predictions(self) -> list[Receipt]: ...  # noqa: D102
-    @property
-    def measured(self) -> dict[str, Any] | None: ...  # noqa: D102
-    def step(  # noqa: D102
-        self, step: str, stage: Stage, context: Any, tasks: Sequence[Task], plugin: Any = None
-    ) -> list[Receipt]: ...
 
 
 class Crossing:

@@ -19,10 +19,7 @@ from catalog_builder.archive.layout import Partition, list_partitions, told_of_c
 from catalog_builder.archive.marks import is_marked_archive
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog import origins, provenance
-from catalog_builder.catalog.exports import formats_of
-from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.catalog.origins import Model
-from catalog_builder.comparing.drift import check_drift
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features import census as counting
@@ -30,11 +27,10 @@ from catalog_builder.features import stage as ingesting
 from catalog_builder.features.counts import Count, counts_of, gaps_in_words
 from catalog_builder.features.limits import bad_files_in_words, refuse_bad_input
 from catalog_builder.features.matrices import place_matrices
-from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.alarm_record import Comparison
-from catalog_builder.inference.limits import refuse_lost_predictions, refuse_other_columns
+from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of, contract_of_model
 from catalog_builder.labels.locate import find_survey
@@ -44,41 +40,19 @@ from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.model.population import Population
 from catalog_builder.publish import stage as publishing
+from catalog_builder.publish.edition import accounting, compared_by
 from catalog_builder.run.alarms import alarms_of, compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.crossing import Crossing
+from catalog_builder.run.facts import provenance_of, record_of
+from catalog_builder.run.steps import MAKES, STEPS, steps_of
 from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Stage, Task, review
 from catalog_builder.training import stage as teaching
-
-#: The steps in order, each also a command, and what it makes: a property of the pipeline.
-_MAKES = {
-    "ingest": "features",
-    "training-set": "training",
-    "train": "model",
-    "predict": "predictions",
-    "publish": "catalogue",
-}
-STEPS = tuple(_MAKES)
-#: The stages of each step, by which `status` shows how far it is.
-STAGES = {
-    "ingest": ("ingest", "count", "census"),
-    "training-set": ("labels", "neighbours", "crosswalk", "match", "training-set"),
-    "train": ("train", "model", "recalibrate"),
-    "predict": ("taught", "predict", "compare", "measure"),
-    "publish": ("publish-chunks", "publish"),
-}
-
-
-def steps_of(config: RunConfig) -> tuple[str, ...]:
-    """Return the steps of a whole run; with a model given there is nothing to learn."""
-    if config.model_path is None or config.recalibrate:
-        return STEPS
-    return tuple(step for step in STEPS if step not in ("training-set", "train"))
 
 
 class Pipeline:
@@ -253,7 +227,7 @@ class Pipeline:
             settings,
             self.config.seed,
             self.config.training_device,
-            self._provenance(training),
+            provenance_of(self, self.crossing, training),
         )
         step = functools.partial(self.step, "train")
         if "train" in self.wanted:
@@ -312,7 +286,7 @@ class Pipeline:
     def catalogue(self) -> Receipt:
         """Publish: the catalogue's chunks, its exports, its seal."""
         predictions, model, settings = self.predictions, self.model, self.config.publish
-        books = publishing.accounting(self.features, self.census, predictions)
+        books = accounting(self.features, self.census, predictions)
         refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
         stars = [*self.features, *self.census]
         origin = {
@@ -328,7 +302,7 @@ class Pipeline:
                 **books,
                 **({"counts": counts} if counts else {}),
                 **alarms_of(self.compared),
-                **publishing.compared_by(settings),
+                **compared_by(settings),
             },
             inputs,
             model.digest,
@@ -338,7 +312,7 @@ class Pipeline:
             self.config.version,
             origin,
         )
-        record = self._record(edition.name, books, inputs, origin)
+        record = record_of(self, self.crossing, edition.name, books, inputs, origin)
         context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
         step = functools.partial(self.step, "publish")
         chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
@@ -358,29 +332,6 @@ class Pipeline:
 
     # --- how -------------------------------------------------------------------------------------
 
-    def check_settings(self) -> None:
-        """Find out what is wrong with the archive, model or labels before days of ingest."""
-        _ = self.partitions
-        _ = self.readable_release
-        if self.config.model_path is not None and self.wanted & {"predict", "publish"}:
-            _ = self.given
-        elif "training-set" in self.wanted:
-            self.config.model.refuse_too_large(self.contract)
-            _ = self.label_file
-        self.crossing.check()
-        if self.wanted & {"training-set", "predict", "publish"}:
-            for column in refuse_other_columns(self.schema, self.release):
-                self.driver.events.warn(
-                    f"release {self.release.name} describes no {column}: it will be null for every"
-                    " star of the catalogue"
-                )
-        if "publish" in self.wanted:
-            publishing.refuse_other_order(self.release)
-            formats_of(self.config.publish.formats, self.schema)
-            settings = self.config.publish
-            if settings.drift_from is not None:
-                check_drift(settings.drift_from, self.release.name, settings.drift_crosswalk)
-
     def complete(self, step: str) -> Any:
         """Complete one step (and those before it that are wanted) and return what it made.
 
@@ -388,12 +339,12 @@ class Pipeline:
         """
         while True:
             try:
-                made = getattr(self, _MAKES[step])
+                made = getattr(self, MAKES[step])
                 if step == "predict":
                     _ = self.measured
             except DamagedStoreError as error:
                 self.driver.discard(error)
-                for name in (*_MAKES.values(), "labels", "matched", "measured"):
+                for name in (*MAKES.values(), "labels", "matched", "measured"):
                     self.__dict__.pop(name, None)
                 self.crossing = Crossing(self)
             else:
@@ -426,50 +377,3 @@ class Pipeline:
                 f" {', '.join(file.passed_over)}"
             )
         return file
-
-    def _provenance(self, training: Receipt) -> dict[str, Any]:
-        taken = {match.task for match in self.matches if match.rows_out}
-        features = [receipt for receipt in self.features if receipt.task in taken]
-        return origins.provenance_of_model(
-            self.release,
-            self.survey,
-            features,
-            self.taught[0],
-            training,
-            self.config.seed,
-            self.crossing.read,
-        )
-
-    def _record(
-        self,
-        edition: str,
-        books: dict[str, Any],
-        inputs: dict[str, str],
-        origin: dict[str, Any],
-    ) -> dict[str, Any]:
-        """Return the facts of RELEASE.json that are not read from the files."""
-        return {
-            **origin,
-            "release": self.release.name,
-            "version": edition,
-            "software": provenance.software_versions(),
-            "model_digest": self.model.digest,
-            "config_digest": digest_json(self.config.model_dump(mode="json", include=_SCIENCE)),
-            "inputs": inputs,
-            "metrics": self.model.metrics,
-            "accounting": books,
-            "alarms": None if self.compared is None else self.compared.model_dump(mode="json"),
-            "incidents": collect_incidents(
-                self.features,
-                self.given_up,
-                self.archive,
-                self.taught,
-                self.matches,
-                self.counts,
-                self.crossing.translated,
-            ),
-        }
-
-
-#: The parts of the configuration that shape the catalogue's content.
-_SCIENCE = {"release", "seed", "ingest", "training", "model", "predict", "publish"}

@@ -21,6 +21,7 @@ from catalog_builder.catalog.release_json import read_release
 from catalog_builder.contract.labels import Labels
 from catalog_builder.features.counts import gaps_in_words
 from catalog_builder.run.alarms import refuse_alarms
+from catalog_builder.run.checks import check_settings
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.demo import (
     compare_with_truth,
@@ -69,7 +70,7 @@ def run_steps(
                 if demo:
                     config = simulated(config, workdir.root, lambda: driver.client, events)
                 pipeline = Pipeline(config, driver, wanted)
-                pipeline.check_settings()
+                check_settings(pipeline)
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
                 events.say(plan.headline())
@@ -129,7 +130,7 @@ def plan_in_words(
         config = ready
     with PreviewDriver(config, workdir, events, retry_quarantined=retry_quarantined) as driver:
         pipeline = Pipeline(config, driver, wanted)
-        pipeline.check_settings()
+        check_settings(pipeline)
         plan = make_plan(pipeline)
         plan.refuse_if_it_cannot_fit()
         state = state_in_words(pipeline, driver, wanted)

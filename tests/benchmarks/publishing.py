@@ -28,11 +28,11 @@ import numpy as np
 from catalog_builder.catalog.release_json import SEALED_FIELDS
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.inference.rows import RowWriter, read_rows
+from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.publish.stage import (
     CHUNKS,
     SEAL,
-    Edition,
     PublishContext,
     plan_chunk_tasks,
     plan_seal,

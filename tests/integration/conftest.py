@@ -9,8 +9,8 @@ import pytest
 from distributed import LocalCluster
 
 from catalog_builder.run.config import load_config
-from catalog_builder.run.pipeline import STEPS, steps_of
 from catalog_builder.run.runs import run_steps
+from catalog_builder.run.steps import STEPS, steps_of
 from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
 from catalog_builder.simulate.sky import simulate
 from tests.warm import forked_workers

@@ -9,8 +9,8 @@ import yaml
 from catalog_builder.ground.errors import InputError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.run.config import load_config
-from catalog_builder.run.pipeline import steps_of
 from catalog_builder.run.runs import plan_in_words
+from catalog_builder.run.steps import steps_of
 from catalog_builder.runtime.quarantine import give_up
 from catalog_builder.runtime.receipts import read_receipt, write_receipt
 from catalog_builder.runtime.tasks import Task

@@ -12,12 +12,12 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.inference.rows import RowWriter
+from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.seal import seal
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.publish.stage import (
     CHUNKS,
     SEAL,
-    Edition,
     PublishContext,
     plan_chunk_tasks,
     plan_seal,

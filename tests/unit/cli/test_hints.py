@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from catalog_builder.looking.status import ORDER
-from catalog_builder.run.pipeline import STAGES, STEPS
+from catalog_builder.run.steps import STAGES, STEPS
 
 SKY = (
     "gdr3/gaia_source/GaiaSource_000000-786431.csv.gz",

@@ -10,13 +10,12 @@ from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.inference.rows import RowWriter
 from catalog_builder.publish import building
+from catalog_builder.publish.edition import Edition, accounting
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.publish.stage import (
     CHUNKS,
     SEAL,
-    Edition,
     PublishContext,
-    accounting,
     plan_chunk_tasks,
     plan_seal,
     prepare_store,
