@@ -124,7 +124,7 @@ def list_partitions(
             _refuse_overlaps(folder)
     else:
         # Pieces go by bytes: what a listing does not say is asked for before.
-        found |= {name: _with_known_sizes(found[name]) for name in driving if name in found}
+        found |= {name: _sized(found[name]) for name in driving if name in found}
     partitions = _cut(found, release)
     selected = _select(partitions, ranges, release)
     vague = {name for name, folder in found.items() if folder.without_size}
@@ -188,28 +188,20 @@ def told_of_choices(partitions: Iterable[Partition], shown: int = 3) -> str:
 
 
 def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) -> list[Partition]:
-    """Ask for the sizes and times of the files of some tables, several at once."""
+    """Return partitions with the sizes and times of the files of some tables."""
     vague = frozenset(tables)
-    urls = list(
-        dict.fromkeys(
-            file.url
-            for part in partitions
-            for name, files in part.files.items()
-            if name in vague
-            for file in files
-        )
+    known = _ask_sizes(
+        file
+        for part in partitions
+        for name, files in part.files.items()
+        if name in vague
+        for file in files
     )
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        facts = dict(zip(urls, pool.map(_size_and_time, urls), strict=True))
-
-    def known(file: FileRef) -> FileRef:
-        return replace(file, size=facts[file.url].size, mtime=facts[file.url].mtime)
-
     return [
         replace(
             part,
             files={
-                name: tuple(map(known, files)) if name in vague else files
+                name: tuple(known[file.url] for file in files) if name in vague else files
                 for name, files in part.files.items()
             },
         )
@@ -217,16 +209,24 @@ def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) ->
     ]
 
 
-def _with_known_sizes(folder: TableFolder) -> TableFolder:
+def _sized(folder: TableFolder) -> TableFolder:
+    """Return a folder with the sizes and times of its files."""
     if not folder.without_size:
         return folder
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
-        facts = list(pool.map(_size_and_time, (file.url for file in folder.files)))
-    files = tuple(
-        replace(file, size=fact.size, mtime=fact.mtime)
-        for file, fact in zip(folder.files, facts, strict=True)
-    )
+    known = _ask_sizes(folder.files)
+    files = tuple(known[file.url] for file in folder.files)
     return replace(folder, files=files, without_size=False)
+
+
+def _ask_sizes(files: Iterable[FileRef]) -> dict[str, FileRef]:
+    """Ask for the sizes and times of files, several at once; return the files by URL."""
+    asked = {file.url: file for file in files}
+    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+        facts = pool.map(_size_and_time, asked)
+        return {
+            file.url: replace(file, size=fact.size, mtime=fact.mtime)
+            for file, fact in zip(asked.values(), facts, strict=True)
+        }
 
 
 def _size_and_time(url: str) -> FileRef:

@@ -1,4 +1,4 @@
-"""Which rows of a file belong to a piece of the sky: each to one piece, whoever reads the file."""
+"""Which rows of a file belong to a piece of the sky: each to one, however many read the file."""
 
 from __future__ import annotations
 

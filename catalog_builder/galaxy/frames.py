@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 Float = NDArray[np.float64]
 
-#: Rotation from ICRS to Galactic coordinates (ESA 1997, The Hipparcos Catalogue, volume 1, 1.5.3),
-#: as the Gaia archive has it.
-_TO_GALACTIC: Final = np.array(
+#: Rotation from ICRS to Galactic coordinates (ESA 1997, The Hipparcos Catalogue, volume 1, 1.5.3).
+TO_GALACTIC: Final = np.array(
     [
-        [-0.0548755604162154, -0.8734370902348850, -0.4838350155487132],
-        [+0.4941094278755837, -0.4448296299600112, +0.7469822444972189],
-        [-0.8676661490190047, -0.1980763734312015, +0.4559837761750669],
+        [-0.0548755604, -0.8734370902, -0.4838350155],
+        [+0.4941094279, -0.4448296300, +0.7469822445],
+        [-0.8676661490, -0.1980763734, +0.4559837762],
     ]
 )
 
@@ -42,7 +41,7 @@ def sightlines(ra: Float, dec: Float) -> Sightlines:
     """Return the directions of positions, (n,) degrees in ICRS, NaN where they are."""
     alpha, delta = np.deg2rad(ra), np.deg2rad(dec)
     icrs = np.stack([np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)])
-    return Sightlines(*(_TO_GALACTIC @ icrs))
+    return Sightlines(*(TO_GALACTIC @ icrs))
 
 
 def galactocentric(

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
@@ -34,6 +34,9 @@ from catalog_builder.simulate.writing.partition import (
 
 if TYPE_CHECKING:
     from distributed import Client
+
+PlanT = TypeVar("PlanT")
+ReceiptT = TypeVar("ReceiptT")
 
 __all__ = ["PartitionPlan", "SkySummary", "plan_sky", "simulate", "simulate_partition"]
 
@@ -184,7 +187,10 @@ def simulate(
     make_out(out)
     spec = load_release(release)
     make_folders(spec, plans[0])
-    receipts = sorted(_run(plans, client, on_partition), key=lambda receipt: receipt.index)
+    receipts = sorted(
+        carry_out(simulate_partition, plans, client, on_partition),
+        key=lambda receipt: receipt.index,
+    )
     return finish(spec, plans, receipts, out)
 
 
@@ -218,22 +224,27 @@ def make_folders(release: ReleaseSpec, plan: PartitionPlan) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _run(
-    plans: list[PartitionPlan],
+def carry_out(
+    simulate_one: Callable[[PlanT], ReceiptT],
+    plans: list[PlanT],
     client: Client | None,
     on_partition: Callable[[int, int], None] | None,
-) -> Iterator[PartitionReceipt]:
-    written = map(simulate_partition, plans) if client is None else _on_workers(plans, client)
+) -> Iterator[ReceiptT]:
+    """Simulate each partition, here or on workers, and yield receipts as they come."""
+    here = client is None
+    written = map(simulate_one, plans) if here else _on_workers(simulate_one, plans, client)
     for done, receipt in enumerate(written, start=1):
         if on_partition is not None:
             on_partition(done, len(plans))
         yield receipt
 
 
-def _on_workers(plans: list[PartitionPlan], client: Client) -> Iterator[PartitionReceipt]:
+def _on_workers(
+    simulate_one: Callable[[PlanT], ReceiptT], plans: list[PlanT], client: Client
+) -> Iterator[ReceiptT]:
     from distributed import as_completed
 
-    for future in as_completed(client.map(simulate_partition, plans, pure=False)):
+    for future in as_completed(client.map(simulate_one, plans, pure=False)):
         yield future.result()
 
 

@@ -46,7 +46,7 @@ def read_blocks(
         Canonical names to read beside the source_id; all that are described by default.
     check_first : bool
         Whether compressed text is gone through once beforehand, so that nothing is given of a
-        gzip member with a wrong CRC. That takes half as long again. Whoever goes without must
+        gzip member with a wrong CRC. That takes half as long again. A caller that goes without must
         throw away all that was given when an error comes, and read again with it.
     within : Within, optional
         Which rows are wanted. A Parquet file's row groups that have none, by what its footer says

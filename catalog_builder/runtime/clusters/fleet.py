@@ -34,7 +34,7 @@ AGAIN_SECONDS = 3600.0
 
 
 class Teller(Protocol):
-    """Whoever tells the person what happens."""
+    """What tells the person what happens."""
 
     def say(self, text: str, *, detail: bool = False) -> None:
         """Tell."""

@@ -50,7 +50,7 @@ WORKER_MEMORY: dict[str, float | bool | str] = {
     "distributed.worker.profile.cycle": "60s",
 }
 
-#: Whoever watches over a worker starts it anew when it dies. Dask would look once, 15 s after a
+#: What watches over a worker starts it anew when it dies. Dask would look once, 15 s after a
 #: death, and end the watch for ever where the worker happens not to be there just then, as one is
 #: that dies again and again: the only worker would never come back, and its tasks wait for it.
 KEEP_WATCHING: dict[str, str] = {"distributed.deploy.lost-worker-timeout": "3650 days"}

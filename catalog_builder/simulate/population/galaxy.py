@@ -12,20 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.galaxy.frames import TO_GALACTIC
+
 Float = NDArray[np.float64]
 
 R_SUN: Final = 8.2  # kpc
 Z_SUN: Final = 0.02  # kpc
 POPULATIONS: Final = ("thin", "thick", "halo")
 
-# Rotation from ICRS to galactic coordinates (ESA 1997, Hipparcos catalogue, vol. 1, 1.5.3).
-_TO_GALACTIC = np.array(
-    [
-        [-0.0548755604, -0.8734370902, -0.4838350155],
-        [+0.4941094279, -0.4448296300, +0.7469822445],
-        [-0.8676661490, -0.1980763734, +0.4559837762],
-    ]
-)
 _OBLIQUITY = np.deg2rad(23.4392911)
 
 
@@ -37,7 +31,7 @@ def unit_vectors(ra: Float, dec: Float) -> Float:
 
 def galactic(ra: Float, dec: Float) -> tuple[Float, Float]:
     """Galactic longitude and latitude [deg]."""
-    x, y, z = _TO_GALACTIC @ unit_vectors(ra, dec).T
+    x, y, z = TO_GALACTIC @ unit_vectors(ra, dec).T
     return np.rad2deg(np.arctan2(y, x)) % 360.0, np.rad2deg(np.arcsin(z))
 
 

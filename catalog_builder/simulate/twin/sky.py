@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from catalog_builder.simulate import sky
 from catalog_builder.simulate.instruments import xp
 from catalog_builder.simulate.instruments.gaia import gaia_rvs, gaia_xp
 from catalog_builder.simulate.twin import basis, describe
-from catalog_builder.simulate.twin.partition import TwinPlan, TwinReceipt, simulate_twins
+from catalog_builder.simulate.twin.partition import TwinPlan, simulate_twins
 from catalog_builder.simulate.twin.recipe import Recipe
 from catalog_builder.simulate.writing.label_file import file_of
 
@@ -133,7 +133,10 @@ def simulate_two(
     sha256 = basis.write_matrices(later)
     content = describe.describe(describe.draft_of(release), spec, recipe, sha256)
     description = describe.write(later, release, content)
-    receipts = sorted(_run(plans, client, on_partition), key=lambda one: one.older.index)
+    receipts = sorted(
+        sky.carry_out(simulate_twins, plans, client, on_partition),
+        key=lambda one: one.older.index,
+    )
     summary = sky.finish(spec, [p.older for p in plans], [r.older for r in receipts], first)
     checksums, rows = sky.totals(one.later for one in receipts)
     for folder, files in checksums.items():
@@ -143,25 +146,6 @@ def simulate_two(
     shutil.copyfile(first / labels, later / labels)
     _mark(later, content, plans, rows, summary)
     return TwinSummary(summary, rows, first, later, description)
-
-
-def _run(
-    plans: list[TwinPlan],
-    client: Client | None,
-    on_partition: Callable[[int, int], None] | None,
-) -> Iterator[TwinReceipt]:
-    written = map(simulate_twins, plans) if client is None else _on_workers(plans, client)
-    for done, receipt in enumerate(written, start=1):
-        if on_partition is not None:
-            on_partition(done, len(plans))
-        yield receipt
-
-
-def _on_workers(plans: list[TwinPlan], client: Client) -> Iterator[TwinReceipt]:
-    from distributed import as_completed
-
-    for future in as_completed(client.map(simulate_twins, plans, pure=False)):
-        yield future.result()
 
 
 def _mark(

@@ -94,7 +94,7 @@ def labels_path(label_file: Path, range_: str) -> Path:
 
 @dataclass(frozen=True)
 class Looked:
-    """A block as this release sees it, for whoever looks at the same stars once more.
+    """A block as this release sees it, for one who looks at the same stars once more.
 
     Parameters
     ----------

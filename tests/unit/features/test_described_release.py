@@ -106,7 +106,7 @@ def test_who_is_lost_with_a_table_is_told_by_what_announces_it(archive):
     # 1 has RVS; 2, 4, 5 and 6 are announced for RAVE and nothing else; 3 has XP.
     assert (result.rows_in, result.rows_out) == (6, 2)
     assert result.notes["counts"]["rave_spectra"] == "announced"
-    # And without the table that announces it, nobody knows.
+    # And without the table that announces it, it is unknown.
     archive.path("crossmatch").write_bytes(b"\x89PNG\r\n\x1a\n no table")
     result, _ = archive.ingest("again")
     assert (result.rows_in, result.rows_out) == (2, 2)

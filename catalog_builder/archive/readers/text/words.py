@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from catalog_builder.ground.compiled import compiled as compiled_loop
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
@@ -50,11 +51,7 @@ def compiled(function: FunctionT) -> FunctionT:
     in the function's name keeps a stale one from being found.
     """
     function.__qualname__ += f"_{_SOURCES}"
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    return compiled_loop(function)
 
 
 def _load(bits: ir.IntType, result: Any) -> Callable[..., Any]:

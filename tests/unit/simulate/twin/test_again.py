@@ -85,7 +85,7 @@ def test_spectra_have_the_noise_that_they_say(both):
     np.testing.assert_allclose(np.nanmedian(flux / error, axis=1), said, rtol=1e-3)
     quiet = _without_noise(star, seen, made)
     exact = quiet.seen.rvs_flux[np.isin(quiet.seen.rvs_rows, later.rvs_rows)][ordinary]
-    # Continua and velocities are drawn alike; the velocity differs by its own error.
+    # Continua and velocities are drawn in the same way; the velocity differs by its own error.
     pulls = (flux - exact) / error
     assert _width(pulls) == pytest.approx(1.0, abs=0.08)
 
