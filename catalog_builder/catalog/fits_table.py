@@ -38,6 +38,8 @@ def table_header(schema: CatalogSchema, rows: int) -> fits.Header:
         last = f"TUNIT{number}" if column.unit else f"TFORM{number}"
         header.set(f"TUCD{number}", column.ucd, after=last)
         header.set(f"TCOMM{number}", column.description, after=f"TUCD{number}")
+    # Descriptions go on in CONTINUE cards; the convention asks for a card that says so.
+    header["LONGSTRN"] = ("OGIP 1.0", "long strings go on in CONTINUE cards")
     header["SCHEMAV"] = (schema.version, "version of the column declarations")
     return header
 

@@ -171,8 +171,8 @@ def _add_pages(
     return make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
 
 
-CHUNKS = Stage("publish-chunks", version=4, work=_write_chunk)
-SEAL = Stage("publish", version=5, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=5, work=_write_chunk)
+SEAL = Stage("publish", version=6, work=_seal, sealed=True)
 
 
 def edition_of(

@@ -117,9 +117,9 @@ def test_a_file_written_by_chunks_is_the_same_to_the_byte(
 
 @pytest.mark.skipif(shutil.which("fitsverify") is None, reason="needs fitsverify")
 def test_fitsverify_accepts_it(pristine):
-    command = ["fitsverify", "-e", str(pristine / "catalog.fits")]
+    command = ["fitsverify", str(pristine / "catalog.fits")]
     said = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "0 error(s)" in said.stdout, said.stdout
+    assert "0 warning(s) and 0 error(s)" in said.stdout, said.stdout
 
 
 def test_an_interrupted_export_leaves_no_file(tmp_path, schema, write_store):
