@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.comparing.correlation import LEAST_STARS, Estimate, estimate
+from catalog_builder.comparing.expected import WITHIN_ONE, correlated
 
 
 def answers(rho, stars=20_000, seed=3, label_error=0.5, stated=1.0, offset=0.0):
@@ -49,6 +50,21 @@ def test_outliers_do_not_count():
     label[::100] += 300
     found = estimate(old, new, label, error)
     assert abs(found.correlation - 0.2) < 3.5 * found.error
+
+
+def test_as_many_differences_as_a_sigma_promises_are_within_it_when_tails_are_long():
+    rng = np.random.default_rng(4)
+    sigma = np.exp(0.4 * rng.normal(size=(2, 20_000)))
+    common, own = rng.normal(size=20_000), rng.standard_t(3, size=(2, 20_000))
+    errors = sigma * (common + 0.3 * own)
+    # The deviations that 68 % of these errors are within; half of that is stated.
+    stated = 0.5 * sigma * np.quantile(np.abs(errors / sigma), WITHIN_ONE, axis=1)[:, None]
+    label = 0.2 * rng.normal(size=20_000)
+    old, new = (np.column_stack([e, s]) for e, s in zip(errors, stated, strict=True))
+    found = estimate(old, new, label, np.full(20_000, 0.2))
+    expected = correlated(found.correlation)(*(2 * stated))
+    share = np.mean((errors[1] - errors[0]) ** 2 < expected)
+    assert abs(share - WITHIN_ONE) < 0.01
 
 
 def test_few_stars_and_impossible_numbers_are_not_adopted():
