@@ -54,6 +54,7 @@ SETTINGS = (
     "model.folds=0",
     "model.min_label_stars=50",
     "publish.chunk_rows=100",
+    "publish.formats=[fits, hats]",
     "cluster.performance_report=false",
 )
 PATIENCE = 300.0
@@ -76,6 +77,7 @@ class Kill:
 #: Places within publishing, whom to kill there, and what that is called.
 WITHIN = {
     "rows": ("worker", "half of a chunk's FITS rows written"),
+    "leaf": ("worker", "half of a file of a HATS leaf written"),
     "header": ("driver", "half of the FITS header written, in the seal"),
     "described": ("driver", "all described, nothing revealed"),
     "revealed": ("driver", "revealed, neither `latest` nor the receipt written"),

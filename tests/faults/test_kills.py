@@ -20,7 +20,7 @@ def test_the_same_command_goes_on_after_a_kill(
     assert made["findings"] == [], f"seed {kill.seed}, {made['moment']}"
 
 
-@pytest.mark.parametrize("place", ["rows", "header", "described", "revealed"])
+@pytest.mark.parametrize("place", ["rows", "leaf", "header", "described", "revealed"])
 def test_a_catalogue_is_the_same_wherever_its_making_was_killed(kills, bench, tmp_path, place):
     """Until it is revealed nothing of it can be seen; behind that all of it."""
     victim, _ = kills.WITHIN[place]

@@ -176,30 +176,34 @@ def from_words(text: str) -> Iterator[tuple[int, int]]:
 
 
 class HatsRows:
-    """The rows of a collection, in the order of the store: those of a chunk are held at a time."""
+    """The rows of a collection, in the order of the store: those of a chunk are held at a time.
 
-    def __init__(self, path: Path, schema: CatalogSchema, rows: int) -> None:
+    Those of its margins, where ``name`` is `MARGINS`: a star may be there several times.
+    """
+
+    def __init__(self, path: Path, schema: CatalogSchema, rows: int, name: str = PRIMARY) -> None:
         self.rows = rows
         self._schema = schema
         self._files: dict[int, list[Path]] = {}
-        for file in sorted((path / PRIMARY / "dataset").rglob(PART_NAMES)):
+        for file in sorted((path / name / "dataset").rglob(PART_NAMES)):
             start = file.stem.partition("-")[2]
             if start.isdecimal():
                 self._files.setdefault(int(start), []).append(file)
-        self._starts = sorted(self._files)
+        self.starts = sorted(self._files)
         self._held: tuple[int, dict[str, NDArray[Any]]] = (-1, {})
 
     def block(self, start: int, rows: int) -> dict[str, NDArray[Any]]:
         """Return every column of the rows from ``start`` on, all of them of one chunk."""
-        which = bisect_right(self._starts, start)
-        chunk = self._starts[which - 1] if which else -1
+        which = bisect_right(self.starts, start)
+        chunk = self.starts[which - 1] if which else -1
         if self._held[0] != chunk:
-            self._held = (chunk, self._chunk(self._files.get(chunk, [])))
+            self._held = (chunk, self.chunk(chunk))
         first = start - chunk
         return {name: values[first : first + rows] for name, values in self._held[1].items()}
 
-    def _chunk(self, files: list[Path]) -> dict[str, NDArray[Any]]:
+    def chunk(self, start: int) -> dict[str, NDArray[Any]]:
         """Return the rows of a chunk by ``source_id``; none of a file that is damaged."""
+        files = self._files.get(start, [])
         tables = [table for file in files if (table := _read(file)) is not None]
         if not tables:
             return {c.name: np.empty(0, c.numpy_dtype) for c in self._schema.all_columns}

@@ -31,6 +31,7 @@ from catalog_builder.catalog.exports._hats_parts import (
     HatsRows,
     arrow_schema,
     leaf_folder,
+    part_name,
     write,
 )
 from catalog_builder.catalog.exports._voparquet import CONTENT_KEY, VERSION_KEY
@@ -109,6 +110,7 @@ def check(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
             if rows != said.get(folder, 0):
                 place = folder.relative_to(path.parent).as_posix()
                 log.add(place, f"has {rows} rows, {PARTITIONS} says {said.get(folder, 0)}")
+    _check_margins(path, schema, log)
 
 
 def _check_collection(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
@@ -157,6 +159,24 @@ def _check_file(
         where = "outside" if inside else "inside"
         log.add(place, f"stars lie {where} the leaf", INDEX)
     return int(table.num_rows)
+
+
+def _check_margins(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
+    """Compare the stars of the margins with the same stars of the catalogue, a chunk at a time."""
+    whole, beside = (HatsRows(path, schema, 0, name) for name in (PRIMARY, MARGINS))
+    for start in beside.starts:
+        there, copies = whole.chunk(start), beside.chunk(start)
+        ids, wanted = there["source_id"], copies.get("source_id", there["source_id"][:0])
+        row = np.searchsorted(ids, wanted)
+        known = row < len(ids)
+        known[known] = ids[row[known]] == wanted[known]
+        place = f"{path.name}/{MARGINS}/.../{part_name(start)}"
+        if not known.all():
+            log.add(place, f"source_id {wanted[~known][0]} is not in {PRIMARY}")
+        for name in copies.keys() & there.keys():
+            same = there[name][row[known]], copies[name][known]
+            if not np.array_equal(*same, equal_nan=same[0].dtype.kind == "f"):
+                log.add(place, f"values are not those of {PRIMARY}", name)
 
 
 def _folders(root: Path) -> dict[Path, int]:

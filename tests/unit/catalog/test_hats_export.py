@@ -194,6 +194,32 @@ def test_damage_is_found(damaged, harm, problem):
     assert any(problem in str(finding) for finding in validate_catalog(damaged))
 
 
+def _other_label(table):
+    place = table.column_names.index("teff")
+    values = pa.array(table["teff"].to_numpy() + np.float32(1))
+    return table.set_column(place, table.schema.field("teff"), values)
+
+
+def _other_star(table):
+    place = table.column_names.index("source_id")
+    return table.set_column(place, table.schema.field("source_id"), pa.array([1] * len(table)))
+
+
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [
+        (_other_label, "teff: values are not those of catalogue"),
+        (_other_star, "source_id 1 is not in catalogue"),
+    ],
+)
+def test_a_margin_of_other_values_is_found(damaged, schema, other, problem):
+    file = min((damaged / "hats/margin_10arcs").rglob("part-*.parquet"))
+    _rewrite(file, other(pq.ParquetFile(file).read()))
+    log = FindingLog()
+    FORMAT.check(damaged / "hats", schema, log)
+    assert any(problem in str(finding) for finding in log.as_list())
+
+
 @pytest.mark.parametrize("name", ["collection.properties", "catalogue/partition_info.csv"])
 def test_a_collection_that_cannot_be_read_is_a_finding(damaged, schema, name):
     (damaged / "hats" / name).write_text("nothing\nof use\n")
