@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes image test-image docs clean
+.PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -53,23 +53,27 @@ science: $(VENV)/.installed
 
 # The manifests, strictly, and the Dask operator on an emulated Kubernetes, which needs root and
 # bubblewrap: as root on Debian it installs that, elsewhere those tests say why they skip.
-test-kubernetes: $(VENV)/.installed
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v bwrap >/dev/null; then \
-	    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends \
-	      bubblewrap iproute2; } >/dev/null || echo "bubblewrap cannot be installed."; \
-	fi
+test-kubernetes: $(VENV)/.installed bubblewrap
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --requirement tests/kubernetes/requirements.txt
 	$(BIN)/pytest tests/kubernetes
 
+bubblewrap:
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v bwrap >/dev/null; then \
+	    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends \
+	      bubblewrap iproute2; } >/dev/null || echo "bubblewrap cannot be installed."; \
+	fi
+
 # A private Slurm on this machine: whole runs by Slurm and PBS through lost jobs and dead drivers. As
 # root on Debian it installs what it needs; where there is no Slurm the tests say why they skip.
-test-cluster: $(VENV)/.installed
+test-cluster: $(VENV)/.installed slurm
+	$(BIN)/pytest tests/cluster
+
+slurm:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v slurmctld >/dev/null; then \
 	    { apt-get update -qq && apt-get install -qq --yes --no-install-recommends \
 	      slurm-wlm munge slurm-wlm-torque; } >/dev/null || echo "Slurm cannot be installed."; \
 	fi
-	$(BIN)/pytest tests/cluster
 
 # The image, without a daemon; deploy/build-image.sh says what can be set.
 image:
