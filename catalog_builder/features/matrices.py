@@ -91,6 +91,20 @@ def hold(basis: BasisFile, content: bytes, where: str) -> None:
     _HELD[found] = _parse(content, where)
 
 
+def coefficients_in(content: bytes, where: str) -> dict[str, int]:
+    """Return how many coefficients each band of a file of matrices has.
+
+    Raises
+    ------
+    ConfigError
+        If it holds no matrices.
+    """
+    if len(content) > MAX_BYTES:
+        raise _not_taken(where, f"it has more than {MAX_BYTES >> 20} MiB")
+    matrices = _parse(content, where)
+    return {name: len(values) for name, values in matrices.items() if name != WAVELENGTH}
+
+
 def place_matrices(release: ReleaseSpec, archive: str, folder: Path | None) -> ReleaseSpec:
     """Return a release whose files of matrices are found, read, and where workers can read them.
 

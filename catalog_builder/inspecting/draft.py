@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Final, get_args
+from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.tables import FileFormat, TableSpec
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.columns import uses
 from catalog_builder.inspecting.cutting import FoundPartition
+from catalog_builder.inspecting.draft_crosswalks import draft_crosswalks
 from catalog_builder.inspecting.draft_spectra import draft_rules, draft_spectra
+from catalog_builder.inspecting.draft_tables import draft_column, place, table_name
 from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.inspecting.found_matrices import FoundMatrices
 from catalog_builder.inspecting.match import LookedTable, Match, match_table
 from catalog_builder.inspecting.profile import truths
 
@@ -26,6 +28,7 @@ def make_draft(
     matches: Sequence[Match],
     others: Sequence[LookedTable],
     cut: FoundPartition,
+    matrices: Sequence[FoundMatrices] = (),
 ) -> Draft:
     """Draft a description of an archive from an older release and what was found.
 
@@ -41,6 +44,8 @@ def make_draft(
         Groups of files that are none of them: missing columns are looked for there.
     cut : FoundPartition
         How the files are cut.
+    matrices : sequence of FoundMatrices
+        Files of matrices that lie in the archive.
 
     Raises
     ------
@@ -70,12 +75,12 @@ def make_draft(
     _draft_partition(draft, cut, release)
     _draft_tables(draft, by_table, release)
     _draft_joined(draft, by_table, others, release)
-    _draft_crosswalks(draft, release)
+    draft_crosswalks(draft, others, release)
     _remark_of_missing(draft, by_table, release)
     _keep_unused(draft, release)
     _draft_text(draft, matches)
     _draft_checksums(draft, matches)
-    draft_spectra(draft, by_table, release)
+    draft_spectra(draft, by_table, release, matrices)
     draft_rules(draft, by_table, release)
     return draft
 
@@ -119,62 +124,15 @@ def _draft_tables(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec
         if match is None:
             draft.drop(("tables", table), "no files are like it")
             continue
-        _place(draft, table, match.looked)
+        place(draft, table, match.looked)
         for name in spec.columns:
-            _draft_column(draft, (table, name), match, spec)
+            draft_column(draft, (table, name), match, spec)
     driving = [table for table in release.driving_tables if table in by_table]
     if driving != list(release.driving_tables):
         draft.put(("driving_tables",), driving, FOUND)
     joined = [table for table in release.joined_tables if table in by_table]
     if joined != list(release.joined_tables):
         draft.put(("joined_tables",), joined, FOUND)
-
-
-def _place(draft: Draft, table: str, looked: LookedTable) -> None:
-    group = looked.group
-    draft.put(("tables", table, "folders"), [group.top or "."], FOUND)
-    draft.put(("tables", table, "stem"), group.stem, FOUND)
-    known = group.ending in get_args(FileFormat)
-    mark = FOUND if known else f"{CHECK}: files end in {group.ending}, which is not read"
-    draft.put(("tables", table, "formats"), [group.ending if known else "csv"], mark)
-
-
-def _draft_column(draft: Draft, place: tuple[str, str], match: Match, spec: TableSpec) -> None:
-    table, name = place
-    path: Path = ("tables", table, "columns", name)
-    found, profile, column = match.columns.get(name), match.profile(name), spec.columns[name]
-    if found is None or profile is None:
-        del draft.content["tables"][table]["columns"][name]
-        return
-    made = dict(draft.content["tables"][table]["columns"][name])
-    natives = spec.native_names(name)
-    mark = FOUND
-    made.pop("names", None)
-    if found.name.lower() != name:
-        made["names"] = [found.name]
-    if found.name.lower() not in {native.lower() for native in natives}:
-        by = "values" if name == "source_id" and found.share == 0.5 else f"{found.share:.2f}"
-        mark = f"{CHECK}: taken for it by likeness ({by})"
-    if column.length is not None and profile.length and profile.length != column.length:
-        made["length"] = profile.length
-        mark = f"{mark}; {column.length} before"
-    nulls = [] if column.dtype == "bool" or name == "source_id" else list(profile.sentinels)
-    if nulls:
-        mark = f"{mark}; these numbers come again and again, far from all others"
-    if column.dtype.startswith("float"):
-        more = [each for each in draft.sentinels if each not in nulls and profile.is_beyond(each)]
-        nulls += more
-        mark += f"; {', '.join(f'{each:g}' for each in more)} as elsewhere" if more else ""
-    if nulls:
-        made["nulls"] = nulls
-    if column.dtype == "bool" and profile.kind == "integer":
-        made["dtype"] = profile.dtype
-        values = ", ".join(f"{value} ({count})" for value, count in profile.values.items())
-        mark = f"{CHECK}: no boolean any more, but {values or 'integers'}"
-    if column.dtype.startswith("int") and profile.kind == "boolean":
-        made["dtype"] = "bool"
-        mark = f"{CHECK}: no number any more, but {', '.join(profile.values)}"
-    draft.put(path, made, mark)
 
 
 def _remark_of_missing(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
@@ -226,37 +184,21 @@ def _draft_joined(
         key = match.columns.get("source_id")
         if not found or key is None or key.share < _ELSEWHERE:
             continue
-        table = _table_name(looked)
+        table = table_name(looked)
         if table in draft.content["tables"]:
             continue
         dumped = source.model_dump(mode="json", exclude_defaults=True)["columns"]
         draft.put(("tables", table), {"columns": {}}, FOUND)
-        _place(draft, table, looked)
+        place(draft, table, looked)
         columns = draft.content["tables"][table].pop("columns")
         draft.content["tables"][table]["columns"] = columns
         for name in ("source_id", *found):
             columns[name] = dumped[name]
-            _draft_column(draft, (table, name), match, spec)
+            draft_column(draft, (table, name), match, spec)
             missing.pop(name, None)
         joined = [*draft.content.get("joined_tables", []), table]
         draft.put(("joined_tables",), joined, FOUND)
         by_table[table] = match
-
-
-def _draft_crosswalks(draft: Draft, release: ReleaseSpec) -> None:
-    """Leave out tables of old identifiers that are not there, and columns that they have not."""
-    tables = draft.content["tables"]
-    for older, rule in release.crosswalks.items():
-        place: Path = ("crosswalks", older)
-        there = tables.get(rule.table, {}).get("columns", {})
-        lacking = {key for key, column in rule.columns.items() if column not in there}
-        if lacking & {"old", "new"}:
-            draft.drop(place, f"labels of {older} cannot be carried over without its table")
-            continue
-        for key in sorted(lacking):
-            draft.drop((*place, key), f"{rule.table} has no column for it")
-    if not draft.content.get("crosswalks", True):
-        del draft.content["crosswalks"]
 
 
 def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
@@ -273,12 +215,6 @@ def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
         if name not in there and name not in used and not spec.required:
             path: Path = ("tables", release.source_table, "columns", name)
             draft.put(path, dumped[name], f"{CHECK}: no column like it; null for every star")
-
-
-def _table_name(looked: LookedTable) -> str:
-    last = looked.group.last_folder or looked.group.stem
-    plain = "".join(letter if letter.isalnum() else "_" for letter in last.lower()).strip("_")
-    return plain if plain and plain[0].isalpha() else f"table_{plain}"
 
 
 def _draft_checksums(draft: Draft, matches: Sequence[Match]) -> None:

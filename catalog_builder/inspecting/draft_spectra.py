@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.archive.zero_point import LINDEGREN_INPUTS
 from catalog_builder.inspecting.drafting import CHECK, FOUND, NO_DIGEST, Draft, Path
+from catalog_builder.inspecting.found_matrices import FoundMatrices
 from catalog_builder.inspecting.match import Match
 from catalog_builder.inspecting.measure import Lines, band_counts, measure_lines
 
@@ -19,7 +21,12 @@ _SOLVED: Final = "astrometric_params_solved"
 _SOLVED_AS_BITS: Final = "astrometric_params"
 
 
-def draft_spectra(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
+def draft_spectra(
+    draft: Draft,
+    by_table: dict[str, Match],
+    release: ReleaseSpec,
+    matrices: Sequence[FoundMatrices] = (),
+) -> None:
     """Draft products, grids, media, frames and numbers of coefficients from what is measured."""
     for name, spectrum in release.spectra.items():
         path: Path = ("spectra", name)
@@ -47,13 +54,25 @@ def draft_spectra(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec
                 if isinstance(product.basis, BasisFile):
                     draft.marks[(*path, "products")] = f"{CHECK}: basis"
                 if counts != dict(product.bands):
-                    sizes = "_".join(str(count) for count in counts.values())
-                    made["basis"] = {"path": f"{name}_{sizes}.npz", "sha256": NO_DIGEST}
-                    draft.marks[(*path, "products")] = (
-                        f"{CHECK}: basis; {counts} coefficients need matrices that are not shipped"
-                    )
+                    made["basis"], mark = basis_for(name, counts, matrices)
+                    draft.marks[(*path, "products")] = mark
             else:
                 _draft_samples(draft, name, match, product.flux)
+
+
+def basis_for(
+    name: str, counts: Mapping[str, int], matrices: Sequence[FoundMatrices]
+) -> tuple[dict[str, str], str]:
+    """Return the file of matrices for so many coefficients, and where the line is from."""
+    for one in matrices:
+        if counts == {band: one.counts.get(band) for band in counts}:
+            mark = f"{CHECK}: basis; {one.path} lies in the archive and has as many coefficients"
+            return {"path": one.path, "sha256": one.sha256}, mark
+    sizes = "_".join(str(count) for count in counts.values())
+    return (
+        {"path": f"{name}_{sizes}.npz", "sha256": NO_DIGEST},
+        f"{CHECK}: basis; {dict(counts)} coefficients need matrices that are not shipped",
+    )
 
 
 def _draft_announcement(

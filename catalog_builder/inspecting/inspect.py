@@ -10,11 +10,13 @@ from pathlib import Path
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.features.matrices import place_matrices
 from catalog_builder.ground.errors import CatalogBuilderError, InputError
 from catalog_builder.inspecting import page
 from catalog_builder.inspecting.cutting import FoundPartition, measure_partition
 from catalog_builder.inspecting.draft import make_draft
 from catalog_builder.inspecting.drafting import Draft
+from catalog_builder.inspecting.found_matrices import find_matrices
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.match import Match, look_at_group, match_tables
@@ -76,12 +78,13 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     text, problem, draft = "", None, None
     about = redact_credentials(archive)
     try:
-        draft = make_draft(name, release, matches, others, cut)
+        matrices = find_matrices(archive)
+        draft = make_draft(name, release, matches, others, cut, matrices)
         text = to_text(draft, release.name, about)
         drafted = _loaded(text)
         if not _is_listed(archive, drafted):
             cut = FoundPartition("anywhere", cut.pattern)
-            draft = make_draft(name, release, matches, others, cut)
+            draft = make_draft(name, release, matches, others, cut, matrices)
             text = to_text(draft, release.name, about)
             drafted = _loaded(text)
     except CatalogBuilderError as error:
@@ -168,7 +171,8 @@ def _gates(
         if spec is None:
             continue
         try:
-            report = examine_archive(list_partitions(archive, spec), spec)
+            placed = place_matrices(spec, archive, None)
+            report = examine_archive(list_partitions(archive, placed), placed)
         except CatalogBuilderError as error:
             yield iter([f"AGAINST {title}: {error.problem}"])
         else:

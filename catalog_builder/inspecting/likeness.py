@@ -123,12 +123,15 @@ def match_names(
         Of the columns for which one was found; 1 where the name is the same.
     """
     names = list(found)
+    known = {native.lower() for natives in described.values() for native in natives}
+    there = known & {name.lower() for name in names}
     pairs = sorted(
         (
             (max(_likeness(each, name, canonical, same_units) for each in natives), canonical, name)
             for canonical, natives in described.items()
             for name in names
             if name in fits.get(canonical, set())
+            and not _of_another(canonical, name.lower(), there)
         ),
         key=lambda pair: (-pair[0], pair[1], pair[2]),
     )
@@ -139,6 +142,15 @@ def match_names(
             matched[canonical] = Likeness(name, share)
             taken.add(name)
     return matched
+
+
+def _of_another(canonical: str, name: str, there: set[str]) -> bool:
+    """Tell whether a column is about another one: x_lower belongs to x, if x is there too."""
+    if name in there:
+        return False
+    return any(
+        name.startswith(f"{other}_") and not canonical.startswith(f"{other}_") for other in there
+    )
 
 
 def _likeness(native: str, name: str, canonical: str, same_units: Mapping[str, set[str]]) -> float:

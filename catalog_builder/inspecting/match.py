@@ -8,7 +8,7 @@ from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import ColumnSpec, TableName, TableSpec
-from catalog_builder.contract.units import same_unit
+from catalog_builder.contract.units import parse_unit, same_unit
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.groups import Group
 from catalog_builder.inspecting.likeness import Likeness, likeness, match_names
@@ -133,7 +133,12 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
     columns = match_names(
         {name: spec.native_names(name) for name in spec.columns},
         looked.profiles,
-        {name: _possible(name, column, looked.profiles) for name, column in spec.columns.items()},
+        {
+            name: _possible(
+                name, {each.lower() for each in spec.native_names(name)}, column, looked.profiles
+            )
+            for name, column in spec.columns.items()
+        },
         {name: _of_unit(column, looked.profiles) for name, column in spec.columns.items()},
     )
     if "source_id" not in columns:
@@ -154,8 +159,13 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
     return Match(table, looked, columns, (1 - _NAME_SHARE) * share + _NAME_SHARE * named)
 
 
-def _possible(name: str, spec: ColumnSpec, profiles: Mapping[str, Profile]) -> set[str]:
-    """Return the columns of a file that have a kind that a described one can be of."""
+def _possible(
+    name: str, natives: set[str], spec: ColumnSpec, profiles: Mapping[str, Profile]
+) -> set[str]:
+    """Return the columns of a file that have a kind that a described one can be of.
+
+    One of another name must be of a like unit too, where the file says its unit.
+    """
     if spec.length is not None:
         kinds = {"array"}
     elif spec.dtype == "bool":
@@ -164,10 +174,25 @@ def _possible(name: str, spec: ColumnSpec, profiles: Mapping[str, Profile]) -> s
         kinds = {"integer", "boolean"} if name != "source_id" else {"integer"}
     else:
         kinds = {"float", "integer", "empty"}
-    fitting = {found for found, profile in profiles.items() if profile.kind in kinds}
+    fitting = {
+        found
+        for found, profile in profiles.items()
+        if profile.kind in kinds
+        and (found.lower() in natives or not _of_another_unit(profile.unit, spec.unit))
+    }
     if name == "source_id":
         return {found for found in fitting if profiles[found].high > _LARGEST_SHIFTED_ID}
     return fitting
+
+
+def _of_another_unit(found: str | None, described: str | None) -> bool:
+    """Tell whether one unit cannot be converted to another; False where the file does not say."""
+    if not found:
+        return False
+    try:
+        return not parse_unit(found).is_equivalent(parse_unit(described))
+    except (ValueError, TypeError):
+        return False
 
 
 def _of_unit(spec: ColumnSpec, profiles: Mapping[str, Profile]) -> set[str]:
