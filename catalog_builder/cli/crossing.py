@@ -122,9 +122,14 @@ def _older(spec: ReleaseSpec, said: str | None) -> str:
     if said is None and len(known) == 1:
         return known[0]
     if said is None or said not in known:
-        which = f"--older {said}" if said else "No older release"
+        which = f"--older {said}" if said else "No older release is named"
+        way = (
+            "the table of neighbours under `crosswalks` in the release's YAML (`inspect` drafts it)"
+        )
+        if not known:
+            raise ConfigError(f"{which}: {spec.title} has no crosswalk.", f"Describe {way}.")
         raise ConfigError(
-            f"{which}: {spec.title} describes crosswalks for {', '.join(known) or 'none'}.",
-            "Name one of these with --older, or describe it in the release's YAML.",
+            f"{which}: {spec.title} has crosswalks for {', '.join(known)}.",
+            f"Name one of these with --older, or describe {way}.",
         )
     return said

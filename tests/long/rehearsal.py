@@ -29,6 +29,8 @@ RELEASE = "dr4-simulated"
 TRAINING = ("model.members=2", "model.epochs=30", "model.patience=8")
 #: A median that is larger, in sigma and in its own errors, is a shift from one release to the next.
 MEDIAN, ERRORS = 0.1, 3.0
+#: Share of stars within the expected difference, and how far it may be off.
+SHARE, OFF = 0.68, 0.05
 
 
 def command(*arguments: str | Path, log: Path) -> None:
@@ -101,6 +103,8 @@ def drifted(drift: dict[str, Any]) -> list[str]:
             found.append(f"{name} drifts: {'; '.join(label['reasons'])}")
         if abs(label["median_in_sigma"]) > MEDIAN and abs(errors) > ERRORS:
             found.append(f"{name}: median {label['median_in_sigma']:+.2f} sigma")
+        if abs(share - SHARE) > OFF:
+            found.append(f"{name}: {share:.1%} within the expected difference")
     return found
 
 
