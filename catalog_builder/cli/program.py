@@ -34,7 +34,8 @@ def run() -> int:
         return error.exit_code
     except OSError as error:  # a disk that fills up under the driver's own files, say
         where = f": {error.filename}" if error.filename else ""
-        console.print(f"error: {error.strerror or error}{where}.", style="red", markup=False)
+        what = error.strerror or str(error) or type(error).__name__
+        console.print(f"error: {what}{where}.", style="red", markup=False)
         console.print("  -> Put that right and give the same command again.", markup=False)
         return StoreError.exit_code
     except SystemExit as end:

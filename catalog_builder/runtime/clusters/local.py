@@ -143,8 +143,12 @@ class LocalMachine(Cluster):
                 nanny.auto_restart = False
             signals.kill_children()
             _ABANDONED.append(self.stack.pop_all())
-        else:
+            return
+        try:
             super().close()
+        except TimeoutError:
+            signals.kill_children()
+            raise
 
     def scale(self, workers: int) -> None:
         """Start or end workers until there are so many."""

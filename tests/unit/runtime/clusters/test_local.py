@@ -22,6 +22,22 @@ def cluster(tmp_path_factory):
         yield opened
 
 
+def test_a_cluster_that_does_not_end_in_time_costs_no_run_its_end(tmp_path, monkeypatch):
+    def late():
+        raise TimeoutError
+
+    cluster = make_cluster(ClusterSettings(workers=1), Workdir(tmp_path))
+    monkeypatch.setattr(cluster, "open", lambda: cluster.stack.callback(late))
+    warned = []
+    monkeypatch.setattr(cluster.events, "warn", warned.append)
+    with cluster:
+        pass
+    assert "did not end within its time" in warned[0]
+    with pytest.raises(ValueError, match="the run's own"), cluster:
+        raise ValueError("the run's own")
+    assert len(warned) == 2
+
+
 def test_a_result_does_not_wait_for_the_next_task(cluster):
     workdir = cluster.workdir
 
