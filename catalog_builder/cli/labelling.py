@@ -98,9 +98,8 @@ def label(
     if not quiet or out is None:
         typer.echo(in_words(table, schema))
     meta = table.meta
-    refused = len(meta["refused"])
+    given = len(table) + len(meta["refused"])
     typer.echo(
-        f"{len(table)} stars labelled{f', {refused} refused' if refused else ''}, by model"
-        f" {meta['model'][:16]}: {meta['model_trained_on']}."
-        + (f"\nAll columns: {out}" if out is not None else "")
+        f"Labelled: {len(table)} of {given}, by model {meta['model'][:16]}"
+        f" ({meta['model_trained_on']})." + (f"\nAll columns: {out}" if out is not None else "")
     )

@@ -26,6 +26,7 @@ from catalog_builder.labelling.refusals import (
     ANOTHER,
     median,
     not_covered,
+    not_told,
     refuse_moved,
     refuse_without_continuum,
     without_errors,
@@ -79,9 +80,7 @@ class Converter:
         own = told.radial_velocity is not None or told.resolution is not None
         if reading is None or own or said not in {None, reading.spectrum.medium}:
             return self._own(raw, samples)
-        if samples.error is None:
-            raise without_errors(raw)
-        flux, error = samples.flux, samples.error
+        flux, error = samples.flux, _errors(raw, samples)
         factor = _factor(raw, reading)
         if isinstance(reading.spectrum, LineSpectrum):
             if told.normalisation == "none":
@@ -126,7 +125,7 @@ class Converter:
         made = convert(reading, columns, self.settings)
         for reason, wrong in made.reasons.items():
             if wrong[0]:
-                raise InputError(f"{raw.where}: {reason.sentence}.", ANOTHER)
+                raise InputError(f"{raw.where}: {reason.sentence}", ANOTHER)
         rows = {name: values[0] for name, values in made.rows.items()}
         noise = np.nan
         if isinstance(spectrum, LineSpectrum):
@@ -171,29 +170,15 @@ class Converter:
         name, spectrum = self._lines_at(raw, samples)
         self._refuse_unseen(raw, name)
         medium = raw.medium or self.told.medium
-        if medium is None:
-            raise InputError(
-                f"{raw.where}: nothing says whether its wavelengths are of air or vacuum, which"
-                " are 80 km/s apart.",
-                "Give --medium air or --medium vacuum.",
-            )
-        if self.told.normalisation is None:
-            raise InputError(
-                f"{raw.where}: nothing says how its flux is normalised.",
-                "Give --normalisation continuum if it is divided by its continuum, or"
-                " --normalisation none.",
-            )
+        if medium is None or self.told.normalisation is None:
+            raise not_told(raw, medium, self.told.normalisation)
         self._refuse_coarse(raw, samples, spectrum)
         inside = samples.near(spectrum)
         scale = 1.0
         if self.told.normalisation == "none":
             scale = median(raw, inside.flux)
         refuse_without_continuum(raw, inside.flux / scale)
-        error = inside.error
-        if error is None:
-            if not np.isfinite(raw.sig_to_noise) or raw.sig_to_noise <= 0:
-                raise without_errors(raw)
-            error = np.full(inside.flux.shape, median(raw, inside.flux) / raw.sig_to_noise)
+        error = _errors(raw, inside)
         own = OwnSamples(
             inside.wavelength,  # type: ignore[arg-type] # it has, see above
             inside.flux / scale,
@@ -291,6 +276,15 @@ def _cell(raw: RawSpectrum, name: str, values: Float, length: int) -> NDArray[An
             "Give the spectrum as the archive does.",
         )
     return values.reshape(1, length)
+
+
+def _errors(raw: RawSpectrum, samples: Samples) -> Float:
+    """Return the errors of samples: as given, or the same of all from the S/N that is said."""
+    if samples.error is not None:
+        return samples.error
+    if not raw.sig_to_noise > 0:
+        raise without_errors(raw)
+    return np.full(samples.flux.shape, median(raw, samples.flux) / raw.sig_to_noise)
 
 
 def _resampled(name: str, rows: Mapping[str, NDArray[Any]]) -> lines.ResampledSpectra:

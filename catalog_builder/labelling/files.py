@@ -185,7 +185,9 @@ def _of_text(text: str) -> Table:
             raise ValueError("its first line does not name the columns")
         head = named[-1].lstrip("# ")
         text = "\n".join([head, *(line for line in lines if not line.startswith("#"))])
-    delimiter = next((each for each in _DELIMITERS if each in head), " ")
+    # Of one column, cells may have blanks in them.
+    blank = " " if len(head.split()) > 1 else ","
+    delimiter = next((each for each in _DELIMITERS if each in head), blank)
     if "(" in text or "[" in text:
         return _of_text_with_arrays(text, delimiter)
     return text_tables.read(

@@ -44,6 +44,8 @@ class Labelled:
     names: list[str] = field(default_factory=list)
     parts: list[Columns] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    #: Of the refused, those whose spectra are not taken.
+    errors: list[InputError] = field(default_factory=list)
 
     def add(self, names: Sequence[str], columns: Columns, failed: NDArray[np.bool_]) -> None:
         """Take rows, and those of them that got no finite answer."""
@@ -107,27 +109,32 @@ class Labeller:
             pieces = pieces_of_workdir(ids, self.workdir, self.release, size)
         else:
             raise ConfigError(
-                f"There are {ids.size} source ids, and no spectra of them.",
+                f"Stars are given by source ids alone ({ids.size}), without spectra.",
                 "Say with --archive or --workdir where these are.",
             )
         place = f"the archive {archive}"
         where = place if self.workdir is None else f"the workdir {self.workdir.root}"
-        missing = dict.fromkeys(ids.tolist(), f"no row in {where} asks for it")
+        missing = dict.fromkeys(ids.tolist(), f"{where} has no spectrum of it")
         for piece in pieces:
             missing |= piece.rejected
             for columns, failed in self.answers(piece.blocks):
-                own = np.isin(columns["source_id"], ids)
+                # Stores of an earlier plan may have a star again.
+                own = np.isin(columns["source_id"], list(missing))
                 if own.any():
                     some = {name: values[own] for name, values in columns.items()}
                     names = [str(source) for source in some["source_id"].tolist()]
                     found.add(names, some, failed[own])
                     for source in some["source_id"].tolist():
                         missing.pop(source, None)
-        found.refused += [f"{source}: {why}." for source, why in sorted(missing.items())]
+        found.refused += [
+            f"{source}: {why.rstrip('.')}." for source, why in sorted(missing.items())
+        ]
 
     def table(self, labelled: Labelled, ids: NDArray[np.int64]) -> QTable:
         """Return what was found, in the order that was asked for."""
         if not sum(len(part["source_id"]) for part in labelled.parts):
+            if len(labelled.errors) == len(labelled.refused) == 1:
+                raise labelled.errors[0]
             more = len(labelled.refused) - _NAMED
             named = "\n  ".join(labelled.refused[:_NAMED])
             raise InputError(

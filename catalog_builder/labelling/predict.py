@@ -113,6 +113,7 @@ def label(
     if given:
         converter = Converter(labeller.release, labeller.seen, told)
         found = find_stars(given, labeller.release, converter)
+        labelled.errors = found.refused
         labelled.refused += [str(error) for error in found.refused]
         if not found.spectra:
             ids = np.concatenate([table.ids for table in found.tables])

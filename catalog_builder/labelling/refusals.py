@@ -29,6 +29,20 @@ def median(raw: RawSpectrum, flux: Float) -> float:
     return middle
 
 
+def not_told(raw: RawSpectrum, medium: str | None, normalisation: str | None) -> InputError:
+    """Return the refusal of a spectrum of which the user must say more."""
+    lacks, ways = [], []
+    if medium is None:
+        lacks.append("whether its wavelengths are of air or vacuum, which are 80 km/s apart")
+        ways.append("--medium air or --medium vacuum")
+    if normalisation is None:
+        lacks.append("how its flux is normalised")
+        ways.append("--normalisation continuum (divided by its continuum) or --normalisation none")
+    return InputError(
+        f"{raw.where}: nothing says {', nor '.join(lacks)}.", f"Give {'; and '.join(ways)}."
+    )
+
+
 def without_errors(raw: RawSpectrum) -> InputError:
     """Return the refusal of a spectrum of which no noise is known."""
     return InputError(
