@@ -256,10 +256,14 @@ class Converter:
         step = float(np.median(np.diff(near))) if near is not None and near.size > 2 else np.inf
         width = float(spectrum.model_grid.nanometres().mean()) / limit
         if step > width:
+            others = [each.title for each in self.release.inputs.low_resolution.values()]
             raise InputError(
                 f"{raw.where}: its samples are {step:.3g} nm apart, and {spectrum.title} spectra"
                 f" resolve {width:.2g} nm.",
-                "Give a spectrum of higher resolution.",
+                "Give a spectrum of higher resolution"
+                + (
+                    f"; those of {' or '.join(others)} on the archive's samples." if others else "."
+                ),
             )
 
 

@@ -116,7 +116,9 @@ def label(
         labelled.errors = found.refused
         labelled.refused += [str(error) for error in found.refused]
         if not found.spectra:
-            ids = np.concatenate([table.ids for table in found.tables])
+            ids = found.ids
+        elif found.left_out:
+            say(f"{found.left_out} stars of tables without spectra have none in other files")
         if found.stars:
             names = [star.name for star in found.stars]
             block = block_of(found.stars, labeller.release)

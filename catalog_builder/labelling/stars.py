@@ -38,6 +38,17 @@ class Found:
     refused: list[InputError] = field(default_factory=list)
     spectra: int = 0
 
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Ids of the tables without spectra."""
+        return np.concatenate([np.empty(0, np.int64), *(table.ids for table in self.tables)])
+
+    @property
+    def left_out(self) -> int:
+        """How many of these have no spectra, where others have some."""
+        known = [star.source_id for star in self.stars]
+        return int(np.unique(self.ids[~np.isin(self.ids, [0, *known])]).size)
+
 
 def find_stars(given: Iterable[GivenTable], release: ReleaseSpec, converter: Converter) -> Found:
     """Read all tables; what is wrong with one spectrum is noted, and costs the others nothing.
