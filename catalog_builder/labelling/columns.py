@@ -191,7 +191,7 @@ def medium_of(table: Table, wavelength: str | None) -> Medium | None:
 
 
 def archive_columns(table: Table, release: ReleaseSpec, file: str) -> dict[str, NDArray[Any]]:
-    """Return the columns that the release's looked-up tables have too, by canonical name.
+    """Return the columns that the release's tables have too, by canonical name; no arrays.
 
     Raises
     ------
@@ -199,8 +199,10 @@ def archive_columns(table: Table, release: ReleaseSpec, file: str) -> dict[str, 
         If one is in a unit that is not converted to that of the release, or holds no numbers.
     """
     found: dict[str, NDArray[Any]] = {}
-    for home in release.looked_up:
+    for home in (*release.looked_up, *release.driving_tables):
         for name, spec in release.tables[home].columns.items():
+            if name in found or spec.length is not None:
+                continue
             names = tuple(each.lower() for each in release.tables[home].native_names(name))
             column = None if name == "source_id" else find(table, (name, *names))
             if column is not None and np.ndim(table[column]) == 1:

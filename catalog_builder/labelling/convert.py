@@ -202,7 +202,8 @@ class Converter:
         noise = archive_sig_to_noise(made, spectrum)
         for scalar in self.release.scalars_of(name):
             if scalar.endswith("_sig_to_noise"):
-                scalars[scalar] = np.float32(lines.sig_to_noise(made)[0])
+                own_way = spectrum.sig_to_noise is None  # then it is of the model's pixels
+                scalars[scalar] = np.float32(lines.sig_to_noise(made)[0] if own_way else noise)
             else:
                 scalars[scalar] = np.uint8(self._class() or lines.UNKNOWN)
         return Made(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from catalog_builder.runtime.workdir import Workdir
 
 Ids = NDArray[np.int64]
 
+#: Stars whose features are read at a time.
+_STARS = 4096
 #: How a partition is named in receipts.
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
@@ -34,13 +36,16 @@ class Piece:
 
     Attributes
     ----------
-    blocks : list of Block
+    ids : ndarray of int64
+        Whose features come, in their order.
+    blocks : iterable of Block
         Of whole batches, as a run has them, or of the wanted stars alone.
     rejected : dict of int to str
         Wanted stars that have no features, and why.
     """
 
-    blocks: list[Block]
+    ids: Ids
+    blocks: Iterable[Block]
     rejected: dict[int, str]
 
 
@@ -90,11 +95,11 @@ def pieces_of_archive(
         If the archive is not there, or not as described.
     """
     readable = place_matrices(release, archive, None)
-    with tempfile.TemporaryDirectory(prefix="catalog-builder-") as folder:
-        for number, partition in enumerate(list_partitions(archive, release)):
-            wanted = ids[_in(ids, partition.start, partition.stop, release)]
-            if wanted.size:
-                out = Path(folder) / f"{number}.zarr"
+    for partition in list_partitions(archive, release):
+        wanted = ids[_in(ids, partition.start, partition.stop, release)]
+        if wanted.size:
+            with tempfile.TemporaryDirectory(prefix="catalog-builder-") as folder:
+                out = Path(folder) / "features.zarr"
                 yield _ingested(partition, readable, settings, out, wanted)
 
 
@@ -109,7 +114,9 @@ def _ingested(
         why = "; ".join(f"{name}: {facts['detail']}" for name, facts in sorted(lost.items()))
         found = {*store.column("source_id").tolist(), *rejected}
         rejected |= {int(each): why for each in wanted if int(each) not in found}
-    return Piece([store.read(slice(None))] if len(store) else [], rejected)
+    starts = range(0, len(store), _STARS)
+    blocks = (store.read(slice(start, start + _STARS)) for start in starts)
+    return Piece(store.column("source_id"), blocks, rejected)
 
 
 # --- a run's feature stores -----------------------------------------------------------------------
@@ -160,12 +167,14 @@ def _stored(
             "Give --archive instead, or let the run make them again.",
         )
     store = FeatureStore(path)
-    rows = np.flatnonzero(np.isin(store.column("source_id"), wanted))
+    ids = store.column("source_id")
     # With the same company a star gets the same bits as in the catalogue.
-    starts = np.unique(rows // batch_size) * batch_size
-    blocks = [store.read(slice(int(start), int(start) + batch_size)) for start in starts]
+    starts = np.unique(np.flatnonzero(np.isin(ids, wanted)) // batch_size) * batch_size
+    batches = [slice(int(start), int(start) + batch_size) for start in starts]
+    company = np.concatenate([np.empty(0, np.int64), *(ids[batch] for batch in batches)])
     rejected = _reasons(store, list(release.tables))
-    return Piece(blocks, {each: rejected[each] for each in rejected.keys() & set(wanted.tolist())})
+    own = {each: rejected[each] for each in rejected.keys() & set(wanted.tolist())}
+    return Piece(company, map(store.read, batches), own)
 
 
 def _in(ids: Ids, start: int, stop: int, release: ReleaseSpec) -> NDArray[np.bool_]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,7 +34,6 @@ Tell = Callable[[str], None]
 
 #: Refusals that an error names; a table has them all.
 _NAMED: Final = 10
-_NO_IDS: Final = np.empty(0, np.int64)
 
 
 @dataclass
@@ -85,12 +84,13 @@ class Labeller:
         refuse_other_contract(self.schema.contract, self.estimator.contract)
         self.seen = self.estimator.document.trained_inputs
 
-    def answers(self, blocks: Sequence[Block]) -> Iterator[tuple[Columns, NDArray[np.bool_]]]:
-        """Yield the columns of stars, and which got no finite answer."""
+    def answers(
+        self, ids: NDArray[np.int64], blocks: Iterable[Block]
+    ) -> Iterator[tuple[Columns, NDArray[np.bool_]]]:
+        """Yield the columns of the stars of blocks, and which got no finite answer."""
         from catalog_builder.inference.predict import predicted
         from catalog_builder.inference.taught import Taught
 
-        ids = np.concatenate([_NO_IDS, *(block["source_id"] for block in blocks)])
         taught = Taught.of(ids, self.estimator, self.release.name)
         settings = self.settings
         return predicted(
@@ -117,7 +117,7 @@ class Labeller:
         missing = dict.fromkeys(ids.tolist(), f"{where} has no spectrum of it")
         for piece in pieces:
             missing |= piece.rejected
-            for columns, failed in self.answers(piece.blocks):
+            for columns, failed in self.answers(piece.ids, piece.blocks):
                 # Stores of an earlier plan may have a star again.
                 own = np.isin(columns["source_id"], list(missing))
                 if own.any():

@@ -25,7 +25,7 @@ _NO_IDS: Final = np.empty(0, np.int64)
 
 
 def predict(
-    stars: str | Path | Table | Sequence[Any] | NDArray[np.integer[Any]],
+    stars: str | Path | Table | int | Sequence[Any] | NDArray[np.integer[Any]],
     model: str | Path,
     *,
     archive: str | Path | None = None,
@@ -41,7 +41,7 @@ def predict(
 
     Parameters
     ----------
-    stars : path, Table, sequence of these, or sequence of int
+    stars : path, Table or int, or a sequence of these
         Files (CSV, ECSV, FITS, VOTable, Parquet, also gzipped or in a ZIP) or tables with spectra,
         and tables that say more of their stars; or source ids, as numbers or in such a table.
     model : path
@@ -122,7 +122,7 @@ def label(
         if found.stars:
             names = [star.name for star in found.stars]
             block = block_of(found.stars, labeller.release)
-            for columns, failed in labeller.answers([block]):
+            for columns, failed in labeller.answers(block["source_id"], [block]):
                 labelled.add(names, columns, failed)
     if ids.size:
         labeller.label_ids(_sorted_once(ids), place.archive, labelled)
@@ -147,18 +147,19 @@ def _refuse_senseless(told: Told, place: Place) -> None:
 
 def _given(stars: Any) -> tuple[list[GivenTable], NDArray[np.int64]]:
     """Return the tables that were given, or the source ids."""
-    several = [stars] if isinstance(stars, str | Path | Table) else list(stars)
-    if several and all(isinstance(one, int | np.integer) for one in several):
+    one = isinstance(stars, str | Path | Table | int | np.integer)
+    several = [stars] if one else list(stars)
+    if several and all(isinstance(each, int | np.integer) for each in several):
         return [], np.array(several, np.int64)
     given: list[GivenTable] = []
-    for number, one in enumerate(several):
-        if isinstance(one, str | Path):
-            given += read_tables(Path(one))
-        elif isinstance(one, Table):
-            given.append(GivenTable(f"table {number}", one))
+    for number, each in enumerate(several):
+        if isinstance(each, str | Path):
+            given += read_tables(Path(each))
+        elif isinstance(each, Table):
+            given.append(GivenTable(f"table {number}", each))
         else:
             raise InputError(
-                f"{one!r} is neither a file, nor a table, nor a source id.",
+                f"{each!r} is neither a file, nor a table, nor a source id.",
                 "Give paths, astropy tables, or integers.",
             )
     if not given:

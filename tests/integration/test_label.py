@@ -122,7 +122,7 @@ def test_what_cannot_be_asked(finished, archive, tmp_path, catalogue):
     with pytest.raises(ConfigError, match="from --archive or from --workdir"):
         predict(ids, model, archive=archive, workdir=finished, **silent)
     with pytest.raises(InputError, match="has no spectrum of it"):
-        predict([124], model, archive=archive, **silent)
+        predict(124, model, archive=archive, **silent)
     with pytest.raises(InputError, match=r"no source id of Gaia Data Release 3"):
         predict([2**63 - 1], model, archive=archive, **silent)
     with pytest.raises(StoreError, match="not a workdir"):

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
+from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.features import lines
+from catalog_builder.ground.documents import parse_yaml
 from catalog_builder.ground.errors import InputError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.labelling.convert import Converter
 from catalog_builder.labelling.files import GivenTable
 from catalog_builder.labelling.stars import block_of, find_stars
@@ -223,3 +226,27 @@ def test_samples_without_wavelengths(release, converter, native):
     with pytest.raises(InputError, match="no wavelengths, and 2000 samples") as refusal:
         only(converter(), release, short)
     assert "column `wavelength`" in refusal.value.way_out
+
+
+def test_a_release_whose_spectra_say_more_of_themselves(native, wave):
+    """How they are normalised, and their S/N, in columns of their own table."""
+    content = parse_yaml((schemas_dir() / "releases" / "dr3.yaml").read_text())
+    content["spectra"]["rvs"] |= {
+        "normalisation": {"code": "method", "values": {1: "pseudo_continuum", 2: "constant"}},
+        "sig_to_noise": "own_noise",
+    }
+    columns = content["tables"]["rvs_mean_spectrum"]["columns"]
+    columns |= {"method": {"dtype": "int16"}, "own_noise": {"dtype": "float32"}}
+    release = ReleaseSpec.model_validate(content)
+    told = Converter(release, release.inputs.names, Told(**CONTINUUM))
+    silent = Converter(release, release.inputs.names, Told())
+    table = native.copy()
+    for method, noise, normalisation in ((2, 44.0, lines.CONSTANT), (0, np.nan, lines.UNKNOWN)):
+        table["method"], table["own_noise"] = method, noise
+        block = only(silent, release, table)
+        assert block["rvs_normalisation"][0] == normalisation
+        wanted = pytest.approx(100, rel=0.01) if np.isnan(noise) else noise
+        assert block["rvs_sig_to_noise"][0] == wanted
+    block = only(told, release, own(wave))
+    assert block["rvs_normalisation"][0] == lines.PSEUDO_CONTINUUM
+    assert block["rvs_sig_to_noise"][0] > 30
