@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.layout import Partition, list_partitions
+from catalog_builder.archive.marks import is_marked, is_marked_archive
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.ledger import REASONS
@@ -42,11 +43,14 @@ class Piece:
         Of whole batches, as a run has them, or of the wanted stars alone.
     rejected : dict of int to str
         Wanted stars that have no features, and why.
+    simulated : bool
+        Whether any of its stars is.
     """
 
     ids: Ids
     blocks: Iterable[Block]
     rejected: dict[int, str]
+    simulated: bool
 
 
 def refuse_strange(ids: Ids, release: ReleaseSpec) -> None:
@@ -95,12 +99,14 @@ def pieces_of_archive(
         If the archive is not there, or not as described.
     """
     readable = place_matrices(release, archive, None)
+    simulated = is_marked_archive(archive)
     for partition in list_partitions(archive, release):
         wanted = ids[_in(ids, partition.start, partition.stop, release)]
         if wanted.size:
             with tempfile.TemporaryDirectory(prefix="catalog-builder-") as folder:
                 out = Path(folder) / "features.zarr"
-                yield _ingested(partition, readable, settings, out, wanted)
+                piece = _ingested(partition, readable, settings, out, wanted)
+                yield replace(piece, simulated=True) if simulated else piece
 
 
 def _ingested(
@@ -116,7 +122,13 @@ def _ingested(
         rejected |= {int(each): why for each in wanted if int(each) not in found}
     starts = range(0, len(store), _STARS)
     blocks = (store.read(slice(start, start + _STARS)) for start in starts)
-    return Piece(store.column("source_id"), blocks, rejected)
+    read = result.notes["rows_read"]
+    simulated = any(
+        is_marked(file, was_read=read.get(table, 0) > 0)
+        for table, files in partition.files.items()
+        for file in files
+    )
+    return Piece(store.column("source_id"), blocks, rejected, simulated)
 
 
 # --- a run's feature stores -----------------------------------------------------------------------
@@ -174,7 +186,7 @@ def _stored(
     company = np.concatenate([np.empty(0, np.int64), *(ids[batch] for batch in batches)])
     rejected = _reasons(store, list(release.tables))
     own = {each: rejected[each] for each in rejected.keys() & set(wanted.tolist())}
-    return Piece(company, map(store.read, batches), own)
+    return Piece(company, map(store.read, batches), own, receipt.simulated)
 
 
 def _in(ids: Ids, start: int, stop: int, release: ReleaseSpec) -> NDArray[np.bool_]:

@@ -83,6 +83,8 @@ class Labeller:
         self.schema = CatalogSchema.of(contract)
         refuse_other_contract(self.schema.contract, self.estimator.contract)
         self.seen = self.estimator.document.trained_inputs
+        #: Whether the model's stars are simulated, or any of those that it labels.
+        self.simulated = bool(self.model.origin.simulated)
 
     def answers(
         self, ids: NDArray[np.int64], blocks: Iterable[Block]
@@ -116,9 +118,10 @@ class Labeller:
         where = place if self.workdir is None else f"the workdir {self.workdir.root}"
         missing = dict.fromkeys(ids.tolist(), f"{where} has no spectrum of it")
         for piece in pieces:
-            missing |= piece.rejected
+            # Stores of an earlier plan may have a star again.
+            missing |= {each: why for each, why in piece.rejected.items() if each in missing}
+            self.simulated |= piece.simulated
             for columns, failed in self.answers(piece.ids, piece.blocks):
-                # Stores of an earlier plan may have a star again.
                 own = np.isin(columns["source_id"], list(missing))
                 if own.any():
                     some = {name: values[own] for name, values in columns.items()}
@@ -148,7 +151,8 @@ class Labeller:
             order = _order(columns["source_id"], ids)
             columns = {name: values[order] for name, values in columns.items()}
             names = [names[row] for row in order]
-        return made_table(names, columns, self.schema, self.model, self.release, labelled.refused)
+        facts = (self.schema, self.model, self.release, labelled.refused)
+        return made_table(names, columns, *facts, simulated=self.simulated)
 
 
 def _release_of(model: Path) -> str:

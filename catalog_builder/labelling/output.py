@@ -41,6 +41,8 @@ def made_table(
     model: Model,
     release: ReleaseSpec,
     refused: Sequence[str],
+    *,
+    simulated: bool,
 ) -> QTable:
     """Return rows of the catalogue's columns as a table that says where they come from."""
     values = with_derived(columns, schema)
@@ -58,7 +60,7 @@ def made_table(
         "model": model.digest,
         "model_trained_on": model.origin.in_words,
         "release": release.name,
-        "simulated": bool(model.origin.simulated),
+        "simulated": simulated,
         "refused": list(refused),
     }
     return table

@@ -11,7 +11,10 @@ from catalog_builder import cli, open_table, predict
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers import read_blocks
 from catalog_builder.archive.release import load_release
+from catalog_builder.features.settings import IngestSettings
 from catalog_builder.ground.errors import ConfigError, InputError, StoreError
+from catalog_builder.labelling.ids import pieces_of_archive, pieces_of_workdir
+from catalog_builder.runtime.workdir import Workdir
 from tests.integration.conftest import model_of, sealed
 
 LABELS = ("teff", "logg", "m_h", "alpha_m", "fe_h")
@@ -66,6 +69,17 @@ def test_stars_of_an_archive(finished, archive, catalogue, some):
     same_answers(table, catalogue[some], 1e-3)
     assert table.meta["refused"] == [f"123: the archive {archive} has no spectrum of it."]
     assert table.meta["refused"][0] in said
+
+
+def test_simulated_stars_are_marked_by_their_archive_or_run(finished, archive, catalogue):
+    """Whatever the model was trained on."""
+    release, ids = load_release("dr3"), np.sort(plain(catalogue["source_id"])[:3])
+    pieces = [
+        *pieces_of_archive(ids, str(archive), release, IngestSettings()),
+        *pieces_of_workdir(ids, Workdir(finished), release, 37),
+    ]
+    assert [piece.simulated for piece in pieces] == [True, True]
+    assert [np.isin(ids, piece.ids).all() for piece in pieces] == [True, True]
 
 
 def test_the_archives_own_rows_as_somebodys_spectra(finished, archive, catalogue, some):
