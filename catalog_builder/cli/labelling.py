@@ -64,6 +64,10 @@ def label(
         float | None,
         typer.Option(metavar="R", help="Resolving power, where larger than the model's spectra's."),
     ] = None,
+    snr: Annotated[
+        float | None,
+        typer.Option(metavar="S/N", help="Of a sample, where files have neither it nor errors."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -87,6 +91,7 @@ def label(
         None if normalisation is None else normalisation.value,
         radial_velocity,
         resolution,
+        snr,
     )
 
     def say(text: str) -> None:

@@ -105,6 +105,14 @@ def id_of_file(name: str, meta: Mapping[str, Any]) -> int:
     return int(match[1]) if match else 0
 
 
+def noise_of(meta: Mapping[str, Any]) -> float:
+    """Return the signal-to-noise ratio that a header says, or NaN."""
+    for key, value in meta.items():
+        if str(key).lower() in NOISES and isinstance(value, int | float):
+            return float(value)
+    return float("nan")
+
+
 def names_of(table: Table) -> list[str] | None:
     """Return what each row's star is called; None without such a column."""
     name = find(table, NAMES)
@@ -162,7 +170,9 @@ def in_nanometres(values: Float, unit: str, where: str) -> Float:
         factor = 0.1
     else:
         try:
-            factor = float(u.Unit(unit).to("nm"))
+            # FITS of many instruments have it in capitals.
+            known = {"nm": "nm", "um": "um", "micron": "um", "microns": "um", "nanometers": "nm"}
+            factor = float(u.Unit(known.get(text, unit)).to("nm"))
         except (ValueError, TypeError, u.UnitsError) as error:
             raise InputError(
                 f"{where}: its wavelengths are in {unit!r}, which is no length.",

@@ -80,7 +80,7 @@ class Converter:
         own = told.radial_velocity is not None or told.resolution is not None
         if reading is None or own or said not in {None, reading.spectrum.medium}:
             return self._own(raw, samples)
-        flux, error = samples.flux, _errors(raw, samples)
+        flux, error = samples.flux, _errors(raw, samples, self.told)
         factor = _factor(raw, reading)
         if isinstance(reading.spectrum, LineSpectrum):
             if told.normalisation == "none":
@@ -178,7 +178,7 @@ class Converter:
         if self.told.normalisation == "none":
             scale = median(raw, inside.flux)
         refuse_without_continuum(raw, inside.flux / scale)
-        error = _errors(raw, inside)
+        error = _errors(raw, inside, self.told)
         own = OwnSamples(
             inside.wavelength,  # type: ignore[arg-type] # it has, see above
             inside.flux / scale,
@@ -283,13 +283,14 @@ def _cell(raw: RawSpectrum, name: str, values: Float, length: int) -> NDArray[An
     return values.reshape(1, length)
 
 
-def _errors(raw: RawSpectrum, samples: Samples) -> Float:
+def _errors(raw: RawSpectrum, samples: Samples, told: Told) -> Float:
     """Return the errors of samples: as given, or the same of all from the S/N that is said."""
     if samples.error is not None:
         return samples.error
-    if not raw.sig_to_noise > 0:
+    noise = told.snr if np.isnan(raw.sig_to_noise) and told.snr else raw.sig_to_noise
+    if not noise > 0:
         raise without_errors(raw)
-    return np.full(samples.flux.shape, median(raw, samples.flux) / raw.sig_to_noise)
+    return np.full(samples.flux.shape, median(raw, samples.flux) / noise)
 
 
 def _resampled(name: str, rows: Mapping[str, NDArray[Any]]) -> lines.ResampledSpectra:

@@ -188,7 +188,7 @@ def _of_text(text: str) -> Table:
     # Of one column, cells may have blanks in them.
     blank = " " if len(head.split()) > 1 else ","
     delimiter = next((each for each in _DELIMITERS if each in head), blank)
-    if "(" in text or "[" in text:
+    if delimiter != " " and ("(" in text or "[" in text):
         return _of_text_with_arrays(text, delimiter)
     return text_tables.read(
         text,

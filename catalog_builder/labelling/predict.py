@@ -35,6 +35,7 @@ def predict(
     normalisation: Normalisation | None = None,
     radial_velocity: float | None = None,
     resolution: float | None = None,
+    snr: float | None = None,
     tell: Tell | None = None,
 ) -> QTable:
     """Label stars by a model: by their source ids, or from their own spectra.
@@ -63,6 +64,8 @@ def predict(
     resolution : float, optional
         Resolving power of the spectra, where it is larger than that of the model's: they are
         broadened.
+    snr : float, optional
+        Signal-to-noise ratio of a sample, for spectra whose files have neither it nor errors.
     tell : callable, optional
         Told what a reader should know: which model, whose spectra were refused. By default these
         are warnings.
@@ -88,7 +91,7 @@ def predict(
     ... # doctest: +SKIP
     >>> table["teff", "e_teff", "quality_tier"]  # doctest: +SKIP
     """
-    told = Told(medium, normalisation, radial_velocity, resolution)
+    told = Told(medium, normalisation, radial_velocity, resolution, snr)
     say = tell or (lambda text: warnings.warn(text, stacklevel=3))
     return label(stars, Path(model), Place(archive, workdir, release), told, say)[0]
 
@@ -143,6 +146,8 @@ def _refuse_senseless(told: Told, place: Place) -> None:
         raise ConfigError(f"radial_velocity is {velocity:g} km/s.", "Give that of a star.")
     if told.resolution is not None and not 0 < told.resolution < 1e7:
         raise ConfigError(f"resolution is {told.resolution:g}.", "Give the resolving power.")
+    if told.snr is not None and not 0 < told.snr < 1e6:
+        raise ConfigError(f"snr is {told.snr:g}.", "Give flux over error of a sample.")
 
 
 def _given(stars: Any) -> tuple[list[GivenTable], NDArray[np.int64]]:

@@ -109,7 +109,7 @@ class _Rows:
         self, table: Table, file: str, ids: NDArray[np.int64] | None, release: ReleaseSpec
     ) -> None:
         self.file, self.count = file, len(table)
-        self.one_id = of.id_of_file(file, table.meta)
+        self.one_id, self.one_noise = of.id_of_file(file, table.meta), of.noise_of(table.meta)
         self.ids = np.full(self.count, self.one_id, np.int64) if ids is None else ids
         self.names = of.names_of(table)
         self.beside = of.archive_columns(table, release, file)
@@ -151,9 +151,9 @@ class _Rows:
         )
 
     def _noise_of(self, group: NDArray[np.intp]) -> float:
-        """Return the median S/N of some rows, NaN where it is not said."""
+        """Return the median S/N of some rows, or the header's; NaN where it is not said."""
         if self.noise is None:
-            return float("nan")
+            return self.one_noise
         said = np.concatenate([np.atleast_1d(self.noise[row]) for row in group])
         said = said[np.isfinite(said)]
         return float(np.median(said)) if said.size else float("nan")

@@ -48,7 +48,7 @@ def without_errors(raw: RawSpectrum) -> InputError:
     return InputError(
         f"{raw.where}: it has neither errors nor a signal-to-noise ratio, without which no"
         " uncertainty of a label could be believed.",
-        "Give a column flux_error, or snr.",
+        "Give a column flux_error or snr, or --snr.",
     )
 
 

@@ -28,12 +28,15 @@ class Told:
         Of the star, km/s, if the wavelengths are not at rest.
     resolution : float or None
         Resolving power; the model's where not said.
+    snr : float or None
+        Signal-to-noise ratio of a sample, where the file has neither it nor errors.
     """
 
     medium: Medium | None = None
     normalisation: Normalisation | None = None
     radial_velocity: float | None = None
     resolution: float | None = None
+    snr: float | None = None
 
 
 @dataclass(frozen=True)

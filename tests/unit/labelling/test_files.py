@@ -142,6 +142,7 @@ def test_units_of_wavelengths():
         assert in_nanometres(np.array(values), unit, "a")[0] == pytest.approx(860.0)
     assert in_nanometres(np.array([8.6e-7]), "m", "a")[0] == pytest.approx(860.0)
     assert in_nanometres(np.array([8600.0]), "Angstroms", "a")[0] == pytest.approx(860.0)
+    assert in_nanometres(np.array([860.0]), "NM", "a")[0] == pytest.approx(860.0)
     with pytest.raises(InputError, match="no length"):
         in_nanometres(np.array([860.0]), "K", "a")
 

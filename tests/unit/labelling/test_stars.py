@@ -86,12 +86,14 @@ def test_errors_from_a_signal_to_noise_ratio(release, converter, wave):
     table.remove_column("flux_error")
     with pytest.raises(InputError, match=r"file0: it has neither errors nor") as refusal:
         only(told, release, table)
-    assert refusal.value.way_out == "Give a column flux_error, or snr."
+    assert refusal.value.way_out == "Give a column flux_error or snr, or --snr."
+    wanted = only(told, release, own(wave))["rvs_spec_sig_to_noise"][0]
+    said = only(converter(**CONTINUUM, snr=100.0), release, table)["rvs_spec_sig_to_noise"][0]
+    table.meta["SNR"] = 100.0
+    header = only(told, release, table)["rvs_spec_sig_to_noise"][0]
     table["snr"] = 100.0
     noise = only(told, release, table)["rvs_spec_sig_to_noise"][0]
-    assert noise == pytest.approx(
-        only(told, release, own(wave))["rvs_spec_sig_to_noise"][0], rel=0.01
-    )
+    assert [said, header, noise] == pytest.approx([wanted] * 3, rel=0.01)
 
 
 CONTINUUM = {"normalisation": "continuum", "medium": "vacuum"}
