@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.table import open_table
     from catalog_builder.comparing.differences import diff
     from catalog_builder.comparing.drift import drift
+    from catalog_builder.labelling.predict import predict
 
 __all__ = [
     "DISTRIBUTION",
@@ -25,6 +26,7 @@ __all__ = [
     "plot_abundances",
     "plot_abundances_by_place",
     "plot_kiel",
+    "predict",
 ]
 
 
@@ -50,4 +52,8 @@ def __getattr__(name: str) -> Any:
         from catalog_builder.comparing.drift import drift
 
         return drift
+    if name == "predict":
+        from catalog_builder.labelling.predict import predict
+
+        return predict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -86,9 +86,23 @@ def open_table(
     if made := set(wanted) & set(derived):
         values |= _derived(dataset, schema, made)
         facts |= {name: schema[name].attributes for name in made}
-    table = QTable({name: _column(values[name], facts[name]) for name in wanted})
+    table = described({name: values[name] for name in wanted}, facts)
     table.meta.update({name: v for name, v in dataset.attrs.items() if name != "columns"})
-    for name in wanted:
+    return table
+
+
+def described(values: Mapping[str, NDArray[Any]], facts: Mapping[str, Mapping[str, str]]) -> QTable:
+    """Return columns as a table, with their units, descriptions, UCDs and what a null means.
+
+    Parameters
+    ----------
+    values : mapping of str to ndarray
+        By column.
+    facts : mapping of str to mapping of str to str
+        Attributes of each column (``units``, ``description`` and so on).
+    """
+    table = QTable({name: _column(column, facts[name]) for name, column in values.items()})
+    for name in values:
         table[name].info.description = facts[name].get("description", "")
         meta = {key: facts[name][key] for key in ("ucd", "null_meaning") if facts[name].get(key)}
         table[name].info.meta = meta

@@ -48,7 +48,11 @@ class IngestResult:
 
 
 def ingest_partition(
-    partition: Partition, release: ReleaseSpec, settings: IngestSettings, out: Path
+    partition: Partition,
+    release: ReleaseSpec,
+    settings: IngestSettings,
+    out: Path,
+    only: Ids | None = None,
 ) -> IngestResult:
     """Make the feature store of one partition.
 
@@ -62,6 +66,8 @@ def ingest_partition(
         Block size, coverage limits.
     out : Path
         Folder of the new store.
+    only : ndarray of int64, optional
+        Sources that are wanted, sorted; the books are theirs alone. All by default.
 
     Returns
     -------
@@ -77,10 +83,10 @@ def ingest_partition(
     """
     try:
         # Files are checked as they are used, which is one pass; nearly all are whole.
-        return _PartitionIngest(partition, release, settings, out, check_first=False).run()
+        return _PartitionIngest(partition, release, settings, out, only, check_first=False).run()
     except NotCheckedError:
         shutil.rmtree(out)
-        return _PartitionIngest(partition, release, settings, out, check_first=True).run()
+        return _PartitionIngest(partition, release, settings, out, only, check_first=True).run()
 
 
 class _PartitionIngest:
@@ -92,13 +98,14 @@ class _PartitionIngest:
         release: ReleaseSpec,
         settings: IngestSettings,
         out: Path,
+        only: Ids | None,
         *,
         check_first: bool,
     ) -> None:
         self.partition, self.release, self.settings = partition, release, settings
         self.ledger = Ledger(list(release.tables), release.driving_tables)
         self.reader = PartitionReader(
-            partition, release, settings, self.ledger, check_first=check_first
+            partition, release, settings, self.ledger, check_first=check_first, only=only
         )
         self.inputs = release.inputs
         self.writer = FeatureWriter(out, settings.store_chunk_rows, self.inputs)

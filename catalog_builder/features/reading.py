@@ -18,7 +18,8 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.shares import Share
 from catalog_builder.archive.tables import TableName
-from catalog_builder.features.ledger import Ledger
+from catalog_builder.features.ledger import Ids, Ledger
+from catalog_builder.features.seen import is_among
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.ground.errors import InputError
 
@@ -42,6 +43,8 @@ class PartitionReader:
         Takes the rejects.
     check_first : bool
         Whether compressed files are checked as a whole before their rows are used.
+    only : ndarray of int64, optional
+        Sources that are wanted, sorted; of others no row is met. All by default.
 
     Attributes
     ----------
@@ -57,8 +60,10 @@ class PartitionReader:
         ledger: Ledger,
         *,
         check_first: bool = True,
+        only: Ids | None = None,
     ) -> None:
         self.partition, self.release = partition, release
+        self.only = only
         self.check_first = check_first
         self.settings, self.ledger = settings, ledger
         self.unread: dict[TableName, RejectReason] = {}
@@ -167,6 +172,9 @@ class PartitionReader:
     def _note(self, table: TableName, share: Share, block: Block) -> Block:
         """Write down what a block has for this partition; return that part of it."""
         part = share.part(block)
+        if self.only is not None:
+            wanted = (part.columns["source_id"], part.rejects.source_ids)
+            part = part.take(*(is_among(ids, self.only) for ids in wanted))
         self.ledger.rows_read[table] += part.n_read
         self.ledger.request(table, part.columns["source_id"])
         self.ledger.reject_unread(table, part.rejects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.features.store import FeatureStore
+from catalog_builder.features.store import Block, FeatureStore
 from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.inference.columns import (
     Columns,
@@ -80,39 +81,69 @@ def predict_partition(
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
-    taught = Taught.of(store, estimator, source_id_release, known)
+    ids = store.column("source_id")
+    taught = Taught.of(ids, estimator, source_id_release, known)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
     answers = Answers(schema)
-    waiting: list[_Waiting] = []
-
-    def write() -> None:
-        own = taught.answers(schema, batch_size, galaxy)
-        for start, columns, failed in waiting:
-            own.replace(start, columns, failed)
-            writer.fail(columns["source_id"][failed])
-            kept = {name: values[~failed] for name, values in columns.items()}
-            for label in labelled:
-                labelled[label] += int(np.isfinite(kept[label]).sum())
-            answers.add(kept)
-            writer.write(len(writer), kept)
-        waiting.clear()
-
-    rows = max(1, READ_ROWS // batch_size) * batch_size
-    for start in range(0, len(store), rows):
-        read = store.read(slice(start, start + rows))
-        block = taught.hold(start, completed(read, estimator.contract.inputs))
-        prediction = estimator.predict(block, batch_size)
-        columns = catalogue_columns(block, prediction, estimator, schema, galaxy)
-        failed = unanswered(columns, prediction, estimator)
-        waiting.append(_Waiting(start, columns, failed))
-        # One by one they would cost a forward pass each; but spectra and rows take memory.
-        if len(taught) >= READ_ROWS or start + rows - waiting[0].start >= CHUNK_ROWS:
-            write()
-    write()
+    size = block_size(batch_size)
+    blocks = (store.read(slice(start, start + size)) for start in range(0, len(store), size))
+    for columns, failed in predicted(blocks, taught, estimator, schema, batch_size, galaxy):
+        writer.fail(columns["source_id"][failed])
+        kept = {name: values[~failed] for name, values in columns.items()}
+        for label in labelled:
+            labelled[label] += int(np.isfinite(kept[label]).sum())
+        answers.add(kept)
+        writer.write(len(writer), kept)
     made = len(writer)
     lost = len(store) - made
     return PartitionPrediction(made, lost, writer.finish(), labelled, answers.counts())
+
+
+def block_size(batch_size: int) -> int:
+    """Return how many stars are read at a time: some whole batches."""
+    return max(1, READ_ROWS // batch_size) * batch_size
+
+
+def predicted(
+    blocks: Iterable[Block],
+    taught: Taught,
+    estimator: Estimator,
+    schema: CatalogSchema,
+    batch_size: int,
+    galaxy: GalaxySettings | None = None,
+) -> Iterator[tuple[Columns, NDArray[np.bool_]]]:
+    """Yield the catalogue's columns of stars, block by block, and which got no finite answer.
+
+    Parameters
+    ----------
+    blocks : iterable of dict of str to ndarray
+        Feature blocks, each cut into batches from its first star on.
+    taught : Taught
+        Of the same stars, in their order.
+    estimator, schema, batch_size, galaxy
+        See `predict_partition`.
+    """
+    waiting: list[_Waiting] = []
+
+    def answered() -> Iterator[tuple[Columns, NDArray[np.bool_]]]:
+        own = taught.answers(schema, batch_size, galaxy)
+        for start, columns, failed in waiting:
+            own.replace(start, columns, failed)
+            yield columns, failed
+        waiting.clear()
+
+    start = 0
+    for read in blocks:
+        block = taught.hold(start, completed(read, estimator.contract.inputs))
+        prediction = estimator.predict(block, batch_size)
+        columns = catalogue_columns(block, prediction, estimator, schema, galaxy)
+        waiting.append(_Waiting(start, columns, unanswered(columns, prediction, estimator)))
+        start += len(columns["source_id"])
+        # One by one they would cost a forward pass each; but spectra and rows take memory.
+        if len(taught) >= READ_ROWS or start - waiting[0].start >= CHUNK_ROWS:
+            yield from answered()
+    yield from answered()
 
 
 class _Waiting(NamedTuple):

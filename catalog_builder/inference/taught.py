@@ -11,7 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.features.store import Block, FeatureStore
+from catalog_builder.features.store import Block
 from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.inference.columns import Columns, catalogue_columns, unanswered
 from catalog_builder.model.ensemble import Estimator
@@ -67,13 +67,12 @@ class Taught:
     @classmethod
     def of(
         cls,
-        store: FeatureStore,
+        ids: NDArray[np.int64],
         estimator: Estimator,
         source_id_release: str,
         known: Path | None = None,
     ) -> Taught:
-        """Look the sources of a partition up: in the model, or in what a crosswalk found."""
-        ids = store.column("source_id")
+        """Look the ids of sources up: in the model, or in what a crosswalk found."""
         if known is not None:
             return cls(_find(known, ids), estimator)
         stars = estimator.taught or TaughtStars.nobody()

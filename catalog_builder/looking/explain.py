@@ -31,6 +31,7 @@ from catalog_builder.labels.agreed import contract_of, contract_of_model, defaul
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.run.config import RunConfig
+from catalog_builder.run.recorded import recorded_config
 from catalog_builder.runtime.plans import read_plan
 from catalog_builder.runtime.quarantine import all_given_up
 from catalog_builder.runtime.receipts import Receipt, read_receipt
@@ -64,7 +65,7 @@ def explain(root: Path, source_id: int) -> str:
     """
     workdir = Workdir(root)
     workdir.require()
-    config = _config_of(workdir)
+    config = recorded_config(workdir)
     release = load_release(config.release)
     rule = release.partition
     level, pixel = rule.healpix_level, source_id >> rule.source_id_shift
@@ -111,29 +112,6 @@ def _ingested(
     except StoreError as error:
         return None, [*files, f"features: {error}"]
     return place, [*files, *told]
-
-
-def _config_of(workdir: Workdir) -> RunConfig:
-    file = workdir.root / "config.json"
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise StoreError(
-            f"No run in {workdir.root} has come as far as a plan: nothing is known of any source.",
-            "`catalog-builder status` says why the last one ended.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"{file} cannot be read: {error}.",
-            "Give the run's command again: it writes the file anew.",
-        ) from None
-    try:
-        return RunConfig.model_validate_json(text)
-    except ValidationError:
-        raise StoreError(
-            f"{file} is damaged or of another version of the program.",
-            "Give the run's command again: it writes the file anew.",
-        ) from None
 
 
 def _schema_of_run(config: RunConfig, release: ReleaseSpec) -> CatalogSchema:

@@ -9,11 +9,16 @@ import io
 import shutil
 import sys
 
+import numpy as np
 import pytest
 import typer
+from astropy.table import Table
 
 from catalog_builder import cli, open_catalog
+from catalog_builder.archive.release import load_release
 from catalog_builder.cli.program import app  # with its commands
+from catalog_builder.contract.grids import to_vacuum
+from catalog_builder.inspecting.triplet import TRIPLET
 from catalog_builder.run.config import load_config
 from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK, model_of
@@ -82,7 +87,26 @@ def place(finished, archive, tmp_path_factory):
         (folder / name).symlink_to("work/catalogs/dr3")
     (folder / "MODEL").symlink_to(model_of(finished))
     simulate("dr3", 100, 1, folder / "CLEAN", clean=True)
+    ids = open_catalog(folder / "NEW").source_id.values[:5]
+    Table({"source_id": ids}).write(folder / "stars.csv")
+    write_spectra(folder)
     return folder
+
+
+def write_spectra(folder):
+    """Write a spectrum of another instrument, and one as DataLink gives it."""
+    grid = load_release("dr3").spectra["rvs"].grid.nanometres()
+    wave = np.arange(8440.0, 8720.0, 0.2)
+    flux, own = (
+        1 - 0.6 * np.exp(-(((x - TRIPLET[:, None]) / 0.09) ** 2)).sum(0)
+        for x in (grid, to_vacuum(wave / 10, "air"))
+    )
+    Table({"wavelength": wave, "flux": 5 * own, "snr": np.full(wave.size, 80.0)}).write(
+        folder / "spectrum.fits"
+    )
+    Table({"wavelength": grid, "flux": flux, "flux_error": np.full(grid.size, 0.01)}).write(
+        folder / "RVS-Gaia DR3 4268620287278693120.csv"
+    )
 
 
 def filled_in(command, place, archive, site, new_sky):

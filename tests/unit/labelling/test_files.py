@@ -1,0 +1,153 @@
+"""A user's file is told by its content, in every format and layout that spectra come in."""
+
+import gzip
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from catalog_builder.ground.errors import InputError
+from catalog_builder.labelling.columns import id_of_file, in_nanometres
+from catalog_builder.labelling.files import GivenTable, read_tables
+from catalog_builder.labelling.raw import RawSpectrum, StarTable, read_given
+from tests.unit.labelling.conftest import SOURCE, star
+
+FORMATS = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "fits": "fits", "vot": "votable"}
+
+
+def spectra_of(path, release):
+    read = [read_given(each, release) for each in read_tables(path)]
+    return [raw for one in read if not isinstance(one, StarTable) for raw in one]
+
+
+@pytest.mark.parametrize("ending", [*FORMATS, "parquet", "csv.gz", "zip"])
+def test_one_spectrum_in_every_format(native, release, tmp_path, ending):
+    name = f"RVS-Gaia DR3 {SOURCE}.{ending}"
+    path = tmp_path / name
+    table = native.copy()
+    if ending in {"csv.gz", "zip"}:
+        text = io.StringIO()
+        table.write(text, format="ascii.csv")
+        content = text.getvalue().encode()
+        if ending == "zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr(f"folder/{name[:-3]}csv", content)
+        else:
+            path.write_bytes(gzip.compress(content))
+    else:
+        table.write(path, format=FORMATS.get(ending, ending))
+    (raw,) = spectra_of(path, release)
+    assert isinstance(raw, RawSpectrum)
+    assert raw.source_id == SOURCE
+    np.testing.assert_allclose(raw.arrays["wavelength"], native["wavelength"], rtol=1e-12)
+    np.testing.assert_array_equal(raw.arrays["flux"].astype(np.float32), native["flux"])
+
+
+def test_an_image_with_errors_beside_it(release, tmp_path, wave):
+    primary = fits.PrimaryHDU(star(wave).astype(np.float32))
+    step = np.log10(wave[1] / wave[0])
+    primary.header.update({"CRVAL1": np.log10(10 * wave[0]), "CDELT1": step, "CRPIX1": 1.0})
+    primary.header.update({"CTYPE1": "AWAV-LOG", "DC-FLAG": 1, "CUNIT1": "Angstrom"})
+    variance = fits.ImageHDU(np.full(wave.size, 1e-4, np.float32), name="VAR")
+    fits.HDUList([primary, variance]).writeto(tmp_path / "a.fits")
+    (raw,) = spectra_of(tmp_path / "a.fits", release)
+    np.testing.assert_allclose(raw.arrays["wavelength"], wave, rtol=1e-9)
+    np.testing.assert_allclose(raw.arrays["flux_error"], 0.01, rtol=1e-5)
+    assert raw.medium == "air"
+
+
+def test_several_spectra_in_long_and_in_wide_tables(native, release, tmp_path):
+    names = np.repeat(["b", "a"], len(native))
+    both = {column: np.tile(native[column], 2) for column in native.colnames}
+    Table({"name": names, **both, "snr": np.full(len(names), 30.0)}).write(tmp_path / "long.csv")
+    wide = {column: np.stack([native[column]] * 2) for column in native.colnames}
+    Table({"name": ["b", "a"], **wide, "grvs_mag": [9.0, np.nan]}).write(tmp_path / "wide.fits")
+    long, wide = (spectra_of(tmp_path / name, release) for name in ("long.csv", "wide.fits"))
+    assert [raw.name for raw in long] == [raw.name for raw in wide] == ["b", "a"]
+    for one, other in zip(long, wide, strict=True):
+        np.testing.assert_allclose(one.arrays["flux"], other.arrays["flux"])
+    assert long[0].sig_to_noise == 30.0
+    assert [wide[0].beside["grvs_mag"], np.isnan(wide[1].beside["grvs_mag"])] == [9.0, True]
+    assert "star b" in long[0].where
+
+
+def test_lists_in_cells_of_text(release, tmp_path):
+    flux, short = np.arange(343.0) + 1, "(1.0, NaN, 3)"
+    rows = [f'5,"{flux.tolist()}","{np.ones(343).tolist()}"', f'6,"{short}","[1, null, 1]"']
+    (tmp_path / "a.csv").write_text("\n".join(["source_id,flux,flux_error", *rows]))
+    first, second = spectra_of(tmp_path / "a.csv", release)
+    np.testing.assert_array_equal(first.arrays["flux"], flux)
+    np.testing.assert_array_equal(second.arrays["flux"], [1, np.nan, 3])
+    assert [first.source_id, second.source_id] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (f"{SOURCE}\n{SOURCE + 1}\n", [SOURCE, SOURCE + 1]),
+        (f"source_id\n{SOURCE}\n", [SOURCE]),
+        (f"SOURCE_ID;ra\n{SOURCE};1.5\n{SOURCE};1.5\n", [SOURCE, SOURCE]),
+        (f"designation,x\nGaia DR3 {SOURCE},1\n,2\n", [SOURCE, 0]),
+        (f"# source_id\n{SOURCE}\n", [SOURCE]),
+    ],
+)
+def test_ids_in_text(release, tmp_path, text, ids):
+    (tmp_path / "ids.txt").write_text(text)
+    (given,) = read_tables(tmp_path / "ids.txt")
+    table = read_given(given, release)
+    assert isinstance(table, StarTable)
+    assert table.ids.tolist() == ids
+
+
+def test_columns_of_the_archive_are_taken_in_their_units(release):
+    table = Table({"SOURCE_ID": [5], "Parallax": [0.002], "phot_g_mean_mag": [11.0]})
+    table["Parallax"].unit = "arcsec"
+    read = read_given(GivenTable("a", table), release)
+    assert read.beside["parallax"] == pytest.approx(2.0)
+    assert read.beside["phot_g_mean_mag"].dtype == np.float32
+    table["Parallax"].unit = "mag"
+    with pytest.raises(InputError, match=r"a: column Parallax is in 'mag', not in mas"):
+        read_given(GivenTable("a", table), release)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (b"", "a.dat holds no table|cannot be read"),
+        (b"source_id\n", "holds no table"),
+        (b"1.0 2.0 3.0\n2.0 3.0 4.0\n", "does not name the columns"),
+        (b"x,y\n1,2\n", "neither spectra .* nor stars .*it has x, y"),
+        (b"source_id,teff\n1.5,2\n", "floating-point numbers"),
+        (b"source_id\nGaia 12 b\n", "no source id"),
+        (b"SIMPLE  =  nonsense", "cannot be read"),
+        (b"PK\x03\x04 nonsense", "cannot be unpacked"),
+        (b"\x1f\x8b nonsense", "cannot be read"),
+        (b"PAR1 nonsense", "cannot be read"),
+        (b"<?xml version='1.0'?><VOTABLE><nonsense>", "cannot be read"),
+        (b"\xff\xfe\x00binary", "cannot be read"),
+        (b'source_id,flux\n1,"[1, b]"\n', "could not convert"),
+    ],
+)
+def test_what_cannot_be_read_is_named(release, tmp_path, content, match):
+    (tmp_path / "a.dat").write_bytes(content)
+    with pytest.raises(InputError, match=match):
+        spectra_of(tmp_path / "a.dat", release)
+
+
+def test_units_of_wavelengths():
+    for values, unit in (([860.0], ""), ([8600.0], ""), ([0.86], ""), ([8600.0], "Angstrom")):
+        assert in_nanometres(np.array(values), unit, "a")[0] == pytest.approx(860.0)
+    assert in_nanometres(np.array([8.6e-7]), "m", "a")[0] == pytest.approx(860.0)
+    assert in_nanometres(np.array([8600.0]), "Angstroms", "a")[0] == pytest.approx(860.0)
+    assert in_nanometres(np.array([860.0]), "NM", "a")[0] == pytest.approx(860.0)
+    with pytest.raises(InputError, match="no length"):
+        in_nanometres(np.array([860.0]), "K", "a")
+
+
+def test_whose_a_file_is():
+    assert id_of_file(f"XP_SAMPLED-Gaia DR3 {SOURCE}.csv", {}) == SOURCE
+    assert id_of_file("night-20240112.fits", {"SOURCEID": str(SOURCE)}) == SOURCE
+    assert id_of_file("night-20240112.fits", {}) == 0
