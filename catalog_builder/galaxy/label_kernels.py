@@ -14,12 +14,10 @@ import numpy as np
 from catalog_builder.galaxy.kernels import log_density, support
 from catalog_builder.ground.compiled import compiled
 
-_POINTS = 192
-#: The peak is followed to where it has fallen by exp(-8), found by so many looks, each closer; points
-#: on either side of it.
-_PEAK = 8.0
-_LOOKS = 6
-_SIDE = 64
+#: The peak is followed to where it has fallen by exp(-8), found by so many looks, each closer.
+_PEAK, _LOOKS = 8.0, 6
+#: Points within it, and on either side.
+_POINTS, _SIDE = 192, 64
 
 
 @compiled
@@ -32,6 +30,36 @@ def _log_label(x: float, centre: float, width: float, wide: float, share: float)
         + share * math.exp(-0.5 * far * far) / wide
         + 1e-300
     )
+
+
+@compiled
+def _peak(
+    low: float, high: float, w: float, s: float, l: float,  # noqa: E741
+    c: float, d: float, e: float, q: float, density: Any,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Return the ends of the peak, and its logarithm: it may stand on a foot that strangers leave.
+
+    `density` is room to work in.
+    """
+    first, last, best = low, high, -np.inf
+    if low < c < high:
+        best = log_density(c, w, s, l) + _log_label(c, c, d, e, q)
+    for _ in range(_LOOKS):
+        spacing = (last - first) / (_POINTS - 1)
+        for i in range(_POINTS):
+            x = first + i * spacing
+            density[i] = log_density(x, w, s, l) + _log_label(x, c, d, e, q)
+            best = max(best, density[i])
+        left, right = 0, _POINTS - 1
+        while left < right and density[left] < best - _PEAK:
+            left += 1
+        while right > left and density[right] < best - _PEAK:
+            right -= 1
+        left, right = max(left - 1, 0), min(right + 1, _POINTS - 1)
+        first, last = first + left * spacing, first + right * spacing
+        if right - left > _POINTS // 2:
+            break
+    return first, last, best
 
 
 @compiled
@@ -63,25 +91,7 @@ def label_quantiles(
         low, high, _ = support(w, s, l)
         if math.isnan(low):
             continue
-        # A narrow peak may stand on the wide foot that strangers leave.
-        first, last, best = low, high, -np.inf
-        for _ in range(_LOOKS):
-            if low < c < high:
-                best = max(best, log_density(c, w, s, l) + _log_label(c, c, d, e, q))
-            spacing = (last - first) / (_POINTS - 1)
-            for i in range(_POINTS):
-                x = first + i * spacing
-                density[i] = log_density(x, w, s, l) + _log_label(x, c, d, e, q)
-                best = max(best, density[i])
-            left, right = 0, _POINTS - 1
-            while left < right and density[left] < best - _PEAK:
-                left += 1
-            while right > left and density[right] < best - _PEAK:
-                right -= 1
-            left, right = max(left - 1, 0), min(right + 1, _POINTS - 1)
-            first, last = first + left * spacing, first + right * spacing
-            if right - left > _POINTS // 2:
-                break
+        first, last, best = _peak(low, high, w, s, l, c, d, e, q, density)
         for i in range(nodes.size):
             if i < _SIDE:
                 x = low + i * (first - low) / _SIDE

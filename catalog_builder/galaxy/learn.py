@@ -2,13 +2,13 @@
 
 What is made likely is each parallax, given the star's magnitude, its labels and its direction: the
 same posterior that distances are read off, asked for what it has not seen. Parallaxes are Gaussian
-where distances and magnitudes made of them are not, so that stars with noisy and negative ones count
-too, and no cut in their quality selects the near and bright ones (Luri et al. 2018, A&A 616, A9).
+where distances and magnitudes made of them are not, so that stars with noisy and negative ones
+count too, and no cut in their quality selects the near and bright ones (Luri et al. 2018, A&A 616,
+A9; Leung & Bovy 2019, MNRAS 489, 2079).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -72,7 +72,7 @@ class Labelled(NamedTuple):
     def known(self) -> NDArray[np.bool_]:
         """Return which stars have all of it, (n,)."""
         has = [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in self]
-        return np.logical_and.reduce([*has, self.error > 0, self.scale > 0])
+        return np.asarray(np.logical_and.reduce([*has, self.error > 0, self.scale > 0]))
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Axes:
 
     def terms(self, degree: int) -> tuple[tuple[int, ...], ...]:
         """Return the powers of each label in each term up to a degree, the constant first."""
-        found = [()]
+        found: list[tuple[int, ...]] = [()]
         for power in self.powers:
             found = [(*one, p) for one in found for p in range(min(power, degree) + 1)]
         return tuple(
@@ -192,7 +192,7 @@ class _Fit:
     def _carried(self, coefficients: Float) -> Float:
         gradient = np.einsum("ntl,t->nl", self.slopes, coefficients) / self.unit
         found = np.einsum("ni,nij,nj->n", gradient, self.stars.covariance, gradient)
-        return np.maximum(found, 0.0)
+        return np.asarray(np.maximum(found, 0.0))
 
     def _cost(self, found: Float, carried: Float) -> tuple[float, Float, Float]:
         """Return minus the log of the posterior of the coefficients, its gradient and curvature."""
@@ -229,9 +229,7 @@ def likelihood(
     stars: Labelled, mean: Float, variance: Float, share: float
 ) -> tuple[Float, Float, Float, Float]:
     """Return the log-likelihood of each parallax, and its slopes along mean, variance and share."""
-    parts = [
-        _Part.of(stars, mean, variance + apart**2) for apart in (0.0, APART)
-    ]
+    parts = [_Part.of(stars, mean, variance + apart**2) for apart in (0.0, APART)]
     weights = np.log([1.0 - share, share])
     with_it = np.stack([part.with_it + w for part, w in zip(parts, weights, strict=True)])
     without = np.stack([part.without + w for part, w in zip(parts, weights, strict=True)])
@@ -283,7 +281,7 @@ class _Part(NamedTuple):
 def _density(stars: Labelled, magnitude: Float) -> Float:
     """Return the log of the density of stars per magnitude at absolute magnitudes, (n, k)."""
     x = (stars.magnitude[:, None] - magnitude - 10.0) / _PER_MAGNITUDE
-    return 3.0 * x - np.exp(x) / stars.scale[:, None]
+    return np.asarray(3.0 * x - np.exp(x) / stars.scale[:, None])
 
 
 def _integral(log: Float, mean: Float, deviation: Float, at: Float) -> tuple[Float, Float, Float]:

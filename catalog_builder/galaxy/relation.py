@@ -103,21 +103,6 @@ class Relation(BaseModel):
             raise ValueError("lowest is above highest")
         return self
 
-    def apparent(self, columns: Mapping[str, NDArray[Any]]) -> tuple[Float, Float]:
-        """Return the apparent magnitude without reddening of n stars, and its variance.
-
-        NaN where a magnitude is null. Errors count where there is a column of that name behind
-        which stands ``_error``.
-        """
-        total: Float = np.zeros(1)
-        variance: Float = np.zeros(1)
-        for name, weight in self.index.items():
-            total = total + weight * np.asarray(columns[name], np.float64)
-            if f"{name}_error" in columns:
-                error = np.asarray(columns[f"{name}_error"], np.float64)
-                variance = variance + np.nan_to_num(weight * error) ** 2
-        return total, np.broadcast_to(variance, total.shape)
-
     def absolute(self, labels: Float, covariance: Float) -> Absolute:
         """Return absolute magnitudes.
 
@@ -137,6 +122,29 @@ class Relation(BaseModel):
     def scaled(self, labels: Float) -> tuple[Float, Float]:
         """Return scaled labels within their limits, (n, l), and the size of their unit."""
         return scaled(labels, self.learnt_as, self.centre, self.scale, self.lowest, self.highest)
+
+
+def apparent(
+    columns: Mapping[str, NDArray[Any]], index: Mapping[str, float]
+) -> tuple[Float, Float]:
+    """Return the apparent magnitude without reddening of n stars, and its variance.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray of shape (n,)
+        Apparent magnitudes, NaN where null. The errors of those that have a column for it, of the
+        same name with ``_error`` behind, count.
+    index : mapping of str to float
+        Weights of the magnitudes.
+    """
+    stars = len(columns[next(iter(index))])
+    total, variance = np.zeros(stars), np.zeros(stars)
+    for name, weight in index.items():
+        total += weight * np.asarray(columns[name], np.float64)
+        if f"{name}_error" in columns:
+            error = np.asarray(columns[f"{name}_error"], np.float64)
+            variance += np.nan_to_num(weight * error, posinf=0.0, neginf=0.0) ** 2
+    return total, variance
 
 
 def scaled(
