@@ -13,6 +13,10 @@ from catalog_builder.galaxy.relation import Absolute
 
 Float = NDArray[np.float64]
 
+#: The columns that come of it: the median, the 16 and the 84 % quantile.
+SPECTROPHOTOMETRIC: Final = tuple(
+    f"distance_spectrophotometric{end}" for end in ("", "_lower", "_upper")
+)
 #: ln r for a magnitude of distance modulus; and the modulus of a kiloparsec.
 PER_MAGNITUDE: Final = float(np.log(10.0) / 5.0)
 KILOPARSEC: Final = 10.0

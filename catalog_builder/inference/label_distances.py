@@ -12,16 +12,12 @@ from catalog_builder.contract.flags import FlagBit, any_of
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.galaxy.distance import length_scale
 from catalog_builder.galaxy.frames import sightlines
-from catalog_builder.galaxy.label_distance import label_distances
+from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC, label_distances
 from catalog_builder.galaxy.relation import Relation, apparent
 from catalog_builder.model.prediction import Prediction
 
 Columns = dict[str, NDArray[Any]]
 
-#: The columns that are made here.
-SPECTROPHOTOMETRIC: Final = tuple(
-    f"distance_spectrophotometric{end}" for end in ("", "_lower", "_upper")
-)
 _PARSECS: Final = 1000.0
 
 
