@@ -89,7 +89,34 @@ class Band(Description):
     meaning: Annotated[str, Field(max_length=400)] = "Copied from the archive."
 
 
-class BandsInput(Description):
+class ReddeningFree(Description):
+    """A magnitude that dust leaves as it is: a magnitude minus a multiple of a colour.
+
+    Attributes
+    ----------
+    magnitude : str
+        Its band, by name.
+    colour : (str, str)
+        Bands of the colour.
+    factor : float
+        What the colour is multiplied with: extinction in the band over reddening of the colour.
+    """
+
+    magnitude: InputName
+    colour: tuple[InputName, InputName]
+    factor: Annotated[float, Field(gt=0, le=20, allow_inf_nan=False)]
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What each band is multiplied with in the sum, by name."""
+        one, other = self.colour
+        found = {self.magnitude: 1.0}
+        for band, weight in ((one, -self.factor), (other, self.factor)):
+            found[band] = found.get(band, 0.0) + weight
+        return found
+
+
+class BandsInput(Grown):
     """Magnitudes that are an input together: a star has them all or is without this input.
 
     Attributes
@@ -100,11 +127,23 @@ class BandsInput(Description):
         By a short name. A network sees the first as it is.
     colours : tuple of (str, str)
         Differences that it sees beside, by the bands' names; each band must be in one, or first.
+    reddening_free : ReddeningFree, optional
+        What distances by labels and magnitudes are made with; without it there are none.
     """
+
+    added: ClassVar[tuple[str, ...]] = ("reddening_free",)
 
     title: Words
     bands: Annotated[dict[InputName, Band], Field(min_length=1, max_length=_MOST_INPUTS)]
     colours: Annotated[tuple[tuple[InputName, InputName], ...], Field(max_length=_MOST_INPUTS)] = ()
+    reddening_free: ReddeningFree | None = None
+
+    @model_validator(mode="after")
+    def _reddening_free_of_its_own(self) -> Self:
+        index = self.reddening_free
+        if index is not None and (unknown := sorted(set(index.weights) - set(self.bands))):
+            raise ValueError(f"reddening_free of {', '.join(unknown)}, which `bands` does not have")
+        return self
 
     @model_validator(mode="after")
     def _every_band_is_seen(self) -> Self:
@@ -218,6 +257,18 @@ class Inputs(Grown):
     def bands(self) -> Iterator[Band]:
         """Yield the bands of all photometry, in order."""
         return (band for group in self.photometry.values() for band in group.bands.values())
+
+    @property
+    def reddening_free(self) -> Mapping[str, float]:
+        """Weights of the magnitudes, by column, in a sum without reddening; empty if none is told.
+
+        That of the first group that has one.
+        """
+        for group in self.photometry.values():
+            if group.reddening_free is not None:
+                weights = group.reddening_free.weights
+                return {group.bands[band].column: weight for band, weight in weights.items()}
+        return {}
 
     def title(self, name: str) -> str:
         """Return what an input is called in sentences."""

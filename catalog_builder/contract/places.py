@@ -90,6 +90,18 @@ def colours_of(inputs: Inputs) -> Iterator[Colour]:
             yield Colour(f"{one}_{other}", (one, bands[one]), (other, bands[other]))
 
 
+def has_luminosity(contract: Contract) -> bool:
+    """Say whether labels and magnitudes can tell an absolute magnitude, and parallaxes teach it."""
+    roles = {label.role for label in contract.labels}
+    inputs = contract.inputs
+    return bool(
+        {"temperature", "gravity"} <= roles
+        and inputs.parallax
+        and inputs.spectra
+        and inputs.reddening_free
+    )
+
+
 def _label(label: Label, place: str = "label") -> Places:
     return {
         f"{place}.name": label.name,
@@ -211,6 +223,11 @@ def _parallax_fallback(contract: Contract) -> Iterator[Thing]:
         yield Thing(PARALLAX, {})
 
 
+def _luminosity(contract: Contract) -> Iterator[Thing]:
+    if has_luminosity(contract):
+        yield Thing("luminosity", {})
+
+
 def _digits(contract: Contract) -> Iterator[Thing]:
     return (Thing(one.outside, {"digit.title": one.title}) for one in digits_of(contract))
 
@@ -230,5 +247,6 @@ THINGS: Final[Mapping[str, Callable[[Contract], Iterator[Thing]]]] = {
     "magnitude": _magnitude,
     "parallax": _parallax,
     "parallax_fallback": _parallax_fallback,
+    "luminosity": _luminosity,
     "digit": _digits,
 }

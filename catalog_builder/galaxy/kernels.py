@@ -19,7 +19,7 @@ _BISECTIONS = 45
 
 
 @compiled
-def _log_density(x: float, parallax: float, error: float, scale: float) -> float:
+def log_density(x: float, parallax: float, error: float, scale: float) -> float:
     """Logarithm of the posterior of x = ln r, up to a constant."""
     r = math.exp(x)
     off = (parallax - 1.0 / r) / error
@@ -50,11 +50,40 @@ def _end(
     """Where the density has fallen to a level between a mode and a place beyond."""
     for _ in range(_BISECTIONS):
         middle = 0.5 * (inside + outside)
-        if _log_density(middle, parallax, error, scale) > level:
+        if log_density(middle, parallax, error, scale) > level:
             inside = middle
         else:
             outside = middle
     return outside
+
+
+@compiled
+def support(w: float, s: float, l: float) -> tuple[float, float, float]:  # noqa: E741
+    """Return the ends of ln r between which the posterior lies, and its greatest logarithm.
+
+    NaN where there is none.
+    """
+    width = (_LAST - _FIRST) / _STEPS
+    # There can be two modes, the star's and the prior's.
+    first, last, best = np.nan, np.nan, -np.inf
+    before = _slope(_FIRST, w, s, l)
+    for step in range(_STEPS):
+        left = _FIRST + step * width
+        after = _slope(left + width, w, s, l)
+        if before > 0.0 >= after:
+            mode = _mode(left, left + width, w, s, l)
+            height = log_density(mode, w, s, l)
+            if not height < best - _FALL:
+                if best < height - _FALL or math.isnan(first):
+                    first = mode
+                last = mode
+                best = max(best, height)
+        before = after
+    if math.isnan(first):
+        return np.nan, np.nan, best
+    level = best - _FALL
+    low = _end(first, _FIRST, level, w, s, l)
+    return low, _end(last, _LAST, level, w, s, l), best
 
 
 @compiled
@@ -74,35 +103,17 @@ def posterior_quantiles(parallax: Any, error: Any, scale: Any, levels: Any, out:
         error or a scale is not positive.
     """
     density = np.empty(_POINTS)
-    width = (_LAST - _FIRST) / _STEPS
     for star in range(parallax.size):
         w, s, l = parallax[star], error[star], scale[star]  # noqa: E741
         if not (abs(w) < np.inf and 0.0 < s < np.inf and 0.0 < l < np.inf):
             continue
-        # There can be two modes, the star's and the prior's.
-        first, last, best = np.nan, np.nan, -np.inf
-        before = _slope(_FIRST, w, s, l)
-        for step in range(_STEPS):
-            left = _FIRST + step * width
-            after = _slope(left + width, w, s, l)
-            if before > 0.0 >= after:
-                mode = _mode(left, left + width, w, s, l)
-                height = _log_density(mode, w, s, l)
-                if not height < best - _FALL:
-                    if best < height - _FALL or math.isnan(first):
-                        first = mode
-                    last = mode
-                    best = max(best, height)
-            before = after
-        if math.isnan(first):
+        low, high, best = support(w, s, l)
+        if math.isnan(low):
             continue
-        level = best - _FALL
-        low = _end(first, _FIRST, level, w, s, l)
-        high = _end(last, _LAST, level, w, s, l)
         spacing = (high - low) / (_POINTS - 1)
         total = 0.0
         for i in range(_POINTS):
-            density[i] = math.exp(_log_density(low + i * spacing, w, s, l) - best)
+            density[i] = math.exp(log_density(low + i * spacing, w, s, l) - best)
             total += density[i]
         total -= 0.5 * (density[0] + density[_POINTS - 1])
         sum_, which = 0.0, 0

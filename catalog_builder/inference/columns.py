@@ -18,6 +18,7 @@ from catalog_builder.features.store import Block
 from catalog_builder.galaxy.columns import galactic_columns
 from catalog_builder.galaxy.settings import GalaxySettings
 from catalog_builder.ground.errors import ConfigError, ModelError
+from catalog_builder.inference.label_distances import label_distance_columns
 from catalog_builder.model.ensemble import Estimator, Prediction
 from catalog_builder.model.judged import judged
 
@@ -88,6 +89,7 @@ def catalogue_columns(
         **galactic_columns(block, galaxy or GalaxySettings()),
     }
     made |= judged(made, prediction, estimator, schema)
+    made |= label_distance_columns(made, prediction, estimator.luminosity, schema)
     # What overflows here is no answer: see `unanswered`.
     with np.errstate(over="ignore", under="ignore"):
         return {

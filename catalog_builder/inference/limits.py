@@ -20,6 +20,7 @@ from catalog_builder.contract.schema import (
 )
 from catalog_builder.contract.units import same_unit
 from catalog_builder.galaxy.columns import DIRECTION, PLACE
+from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
@@ -127,6 +128,7 @@ def _made(schema: CatalogSchema) -> Iterator[str]:
         "quality_tier",
         *TRAINING,
         *DIRECTION,
+        *SPECTROPHOTOMETRIC,
         *schema.flags.columns,
         *distances_of(inputs),
     )

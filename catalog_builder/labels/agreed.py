@@ -23,9 +23,20 @@ def contract_of(release: ReleaseSpec, survey: LabelSurvey) -> Contract:
 def contract_of_model(model: Contract, release: ReleaseSpec) -> Contract:
     """Return the contract of a given model's answers for the stars of a release.
 
-    Labels and inputs are the model's; how parallaxes were corrected is the release's.
+    Labels and inputs are the model's; how parallaxes were corrected, and which magnitude is free of
+    reddening, is the release's.
     """
-    how = {"parallax_fallback": release.has_fallback and model.inputs.parallax}
+    here = release.inputs.photometry
+    photometry = {
+        name: group.model_copy(update={"reddening_free": here[name].reddening_free})
+        if name in here and here[name].bands.keys() == group.bands.keys()
+        else group
+        for name, group in model.inputs.photometry.items()
+    }
+    how = {
+        "parallax_fallback": release.has_fallback and model.inputs.parallax,
+        "photometry": photometry,
+    }
     return model.model_copy(update={"inputs": model.inputs.model_copy(update=how)})
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.contract.labels import Labels
+from catalog_builder.galaxy.relation import Relation
 from catalog_builder.ground.digests import in_order
 from catalog_builder.ground.documents import DocumentError, parse_json
 from catalog_builder.ground.errors import ModelError
@@ -20,6 +20,7 @@ from catalog_builder.model.calibrate.factors import ANY_INPUTS, LabelFactors
 from catalog_builder.model.files import COPY_AGAIN, read_whole
 from catalog_builder.model.layout3 import LAYOUT_3, from_layout_3
 from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.measures import MOST_STARS, metric_problems
 from catalog_builder.model.population import Population
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.training.scaling import Scaling
@@ -31,9 +32,6 @@ FORMAT: Final = "catalog-builder model, layout 4"
 #: settings allow has some 2 MB.
 _LIMIT = 32 << 20
 _RETRAIN = "Train the model again with this version of the program."
-#: What is read of the measures of a label.
-_MOST, _MOST_STARS = 1e300, 2**53
-_MEASURES = ("stars", "robust_scatter", "bias", "coverage_68", "coverage_95")
 
 
 def _rises(limits: tuple[float, float]) -> tuple[float, float]:
@@ -43,7 +41,7 @@ def _rises(limits: tuple[float, float]) -> tuple[float, float]:
 
 
 Range = Annotated[tuple[float, float], AfterValidator(_rises)]
-Stars = Annotated[int, Field(ge=0, lt=_MOST_STARS)]
+Stars = Annotated[int, Field(ge=0, lt=MOST_STARS)]
 
 
 def member_file(number: int) -> str:
@@ -118,6 +116,9 @@ class ModelDocument(BaseModel):
         The stars that taught it.
     population : Population, optional
         A sample of its training archive; neither is of a model of version 0.1, or for a fold.
+    luminosity : Relation, optional
+        Absolute magnitudes as its stars taught them; not where good parallaxes were too few, or of
+        an older model.
     digest : str
         Of all the above.
     """
@@ -143,6 +144,7 @@ class ModelDocument(BaseModel):
     selection: Weights
     taught: Taught | None = None
     population: Population | None = None
+    luminosity: Relation | None = None
     digest: str = ""
 
     def content_digest(self) -> str:
@@ -268,8 +270,12 @@ def _problems(document: ModelDocument) -> Iterator[str]:
         yield f"label_stars is of {_some(document.label_stars)}, not of {_some(labels.names)}"
     if set(document.label_range) != set(document.trained_labels):
         yield f"label_range is of {_some(document.label_range)}, not of the trained_labels"
+    if document.luminosity is not None and not (
+        set(document.luminosity.labels) <= set(document.trained_labels)
+    ):
+        yield f"luminosity is of {_some(document.luminosity.labels)}, which are not all trained"
     yield from _calibration_problems(document)
-    yield from _metric_problems(document.metrics, labels)
+    yield from metric_problems(document.metrics, labels)
     members = len(document.weights)
     if not 1 <= members <= document.settings.members:
         yield f"weights: {members} members of {document.settings.members} (settings.members)"
@@ -301,39 +307,6 @@ def _is_of(key: str, known: list[str]) -> bool:
     """Tell whether a key names some of the inputs, in their order."""
     names = set(key.split("+"))
     return key == "+".join(name for name in known if name in names)
-
-
-def _metric_problems(metrics: dict[str, Any], declared: Labels) -> Iterator[str]:
-    """Yield what the closing lines and the report could not show."""
-    if "as_observed" not in metrics:
-        yield "metrics are not given of the stars as_observed"
-    for view, measured in metrics.items():
-        if not isinstance(measured, dict) or set(measured) != {"all", "by_regime"}:
-            yield f"metrics.{view} must hold `all` and `by_regime`"
-            return
-        regimes = measured["by_regime"]
-        groups = [measured["all"], *regimes.values()] if isinstance(regimes, dict) else [None]
-        for labels in groups:
-            if not isinstance(labels, dict) or not set(labels) <= set(declared.names):
-                yield f"metrics.{view} holds something else than labels"
-                return
-            if any(not _is_measured(measures) for measures in labels.values()):
-                yield (
-                    f"metrics.{view} lacks one of the measures {', '.join(_MEASURES)},"
-                    " or has one that measures nothing"
-                )
-
-
-def _is_measured(measures: Any) -> bool:
-    return (
-        isinstance(measures, dict)
-        and set(_MEASURES) <= set(measures)
-        and all(type(value) in (int, float) for value in measures.values())
-        # A float holds them all, and sums of them: JSON has integers of any size.
-        and all(abs(value) < _MOST for value in measures.values())
-        and type(measures["stars"]) is int
-        and 0 <= measures["stars"] < _MOST_STARS
-    )
 
 
 def _some(names: Any) -> str:

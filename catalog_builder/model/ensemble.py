@@ -32,12 +32,14 @@ from catalog_builder.model.fit.member import LOG, WEIGHTS
 from catalog_builder.model.fit.sample import label_stars, trainable, trained_names
 from catalog_builder.model.kept_back import Tell, calibrate, hide
 from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.luminosity import Teachers
 from catalog_builder.model.net.answers import Contradictions
 from catalog_builder.model.population import Population
 from catalog_builder.model.prediction import Prediction
 from catalog_builder.model.select.fit import fit_selection
 from catalog_builder.model.select.selection import Selection
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.model.share import Share
 from catalog_builder.model.taught import TaughtStars, without_fold
 from catalog_builder.runtime.workdir import write_atomically
 from catalog_builder.training.design import (
@@ -109,13 +111,22 @@ def assemble(
             "Train the members of all folds, or set model.folds to 0.",
         )
     # The whole counts as two folds: it has more stars, and is measured without inputs too.
-    share = _Share(tell, 2 + len(folds))
+    share = Share(tell, 2 + len(folds))
     whole = _make(members, data, scaling, settings, provenance, say=share.of(2))
+    teachers = Teachers(data, len(folds), whole.document.trained_labels)
+    if not folds:
+        teachers.ask(whole.estimator, None)
     parts = []
     for number, fold in enumerate(folds):
         rest, changed = without_fold(data, settings, number)
         known = {**provenance, "without_fold": number}
-        parts.append(_make(fold, rest, scaling, changed, known, whole=whole.tests, say=share.of(1)))
+        part = _make(fold, rest, scaling, changed, known, whole=whole.tests, say=share.of(1))
+        teachers.ask(part.estimator, number)
+        parts.append(part)
+    whole = whole.sealed(luminosity=teachers.learnt())
+    parts = [
+        part.sealed(luminosity=teachers.learnt(without=number)) for number, part in enumerate(parts)
+    ]
     release = str(provenance.get("release") or "")
     stars = TaughtStars.of(data, len(parts), release).to_bytes()
     taught = Taught(
@@ -135,6 +146,7 @@ class _Made:
     document: ModelDocument
     members: Sequence[Path]
     tests: Selection
+    estimator: Estimator
 
     def sealed(self, **facts: Any) -> _Made:
         """Return it with more facts in its document, and the digest of them all."""
@@ -150,24 +162,6 @@ class _Made:
             shutil.copyfile(member / LOG, folder / f"member-{number:02d}.training.jsonl")
         write_atomically(folder / self.document.selection.file, self.tests.to_bytes())
         write_atomically(folder / MODEL_JSON, self.document.to_bytes())
-
-
-class _Share:
-    """Which share of the work is done, over several pieces of it."""
-
-    def __init__(self, tell: Tell | None, pieces: int) -> None:
-        self._tell, self._pieces, self._done = tell, pieces, 0
-
-    def of(self, pieces: int) -> Tell:
-        """Return what is told of the next so many pieces."""
-        before = self._done
-        self._done += pieces
-
-        def say(share: float) -> None:
-            if self._tell is not None:
-                self._tell((before + pieces * share) / self._pieces)
-
-        return say
 
 
 def _make(
@@ -199,7 +193,8 @@ def _make(
     metrics = measure(estimator, test, views=whole is None)
     digest = hashlib.sha256(selection.to_bytes()).hexdigest()
     tests = Weights(file=SELECTION_FILE, sha256=digest)
-    return _Made(calibrated, members, selection).sealed(metrics=metrics, selection=tests)
+    made = _Made(calibrated, members, selection, estimator)
+    return made.sealed(metrics=metrics, selection=tests)
 
 
 def _draft(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catalog_builder.contract.contract import Contract
+from catalog_builder.galaxy.relation import Relation
 from catalog_builder.model.calibrate.factors import coordinates, factors
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 from catalog_builder.model.checkpoint import check_tensors, read_tensors
@@ -23,8 +23,8 @@ from catalog_builder.model.document import (
     refuse_foreign_fold,
 )
 from catalog_builder.model.fit.member import torch_threads
-from catalog_builder.model.net.answers import Alone, Contradictions, alone, believed, disagreement
-from catalog_builder.model.net.loss import mean_and_cholesky
+from catalog_builder.model.net.answers import Contradictions, believed
+from catalog_builder.model.net.mixture import Mixture, Spectral, mixture
 from catalog_builder.model.net.network import HybridNet
 from catalog_builder.model.net.packed import pack
 from catalog_builder.model.net.slices import SLICE, whole_slices
@@ -35,27 +35,6 @@ from catalog_builder.training.arrays import batches, completed
 from catalog_builder.training.design import Block, Scaling, Stars, network_columns, physical_labels
 
 Array = NDArray[np.float64]
-
-
-class Mixture(NamedTuple):
-    """The members' answers together, on the scale of the network, and against each other.
-
-    Attributes
-    ----------
-    mean : ndarray of float64, shape (n, l)
-    aleatoric, epistemic : ndarray of float64, shape (n, l, l)
-    used : ndarray of bool, shape (n, i)
-    either : ndarray of float64, shape (p, n, l, l)
-        For each pair of spectra, the covariance if one of the two is wrong.
-    contradictions : Contradictions
-    """
-
-    mean: Array
-    aleatoric: Array
-    epistemic: Array
-    used: NDArray[np.bool_]
-    either: Array
-    contradictions: Contradictions
 
 
 class Estimator:
@@ -166,6 +145,11 @@ class Estimator:
         return self.document.magnitude_range
 
     @property
+    def luminosity(self) -> Relation | None:
+        """Absolute magnitudes by labels, if it has learnt them."""
+        return self.document.luminosity
+
+    @property
     def parallax_range(self) -> tuple[float, float] | None:
         """Least and greatest corrected parallax of the fit stars, mas."""
         return self.document.parallax_range
@@ -226,26 +210,26 @@ class Estimator:
     def _predict_batch(self, block: Block) -> Prediction:
         with torch.no_grad(), torch_threads(self.document.settings.threads):
             stars = self._stars(block)
-            mixture = self._mixture(stars)
-            strangeness = self._selection.judge(stars, mixture.contradictions)
-        used = mixture.used
-        mean, unit = self._physical(mixture.mean)
+            said = self._mixture(stars, spectral=self.luminosity is not None)
+            strangeness = self._selection.judge(stars, said.contradictions)
+        used = said.used
+        mean, unit = self._physical(said.mean)
         unknown = self._untrained[None, :] | (used.sum(axis=1)[:, None] == 0)
         mean[unknown] = np.nan
-        covariance = mixture.aleatoric + mixture.epistemic
+        covariance = said.aleatoric + said.epistemic
         variance = np.diagonal(covariance, axis1=1, axis2=2)
         deviation = np.sqrt(variance)
         places = coordinates(block, mean, deviation * unit, used, self.contract)
         on_sigma, on_interval = factors(
             self.document.calibration, used, places, self.contract.inputs
         )
-        parts = (mixture.aleatoric, mixture.epistemic)
+        parts = (said.aleatoric, said.epistemic)
         variances = (np.diagonal(part, axis1=1, axis2=2) for part in parts)
         from_data, from_members = (np.sqrt(part) * unit * on_sigma for part in variances)
         interval95 = GAUSSIAN_95 * deviation * unit * on_interval
         # Contradictions come after the calibration: it has seen next to none, and would take back
         # what they add.
-        covariance = _contradicted(covariance, mixture.either, strangeness)
+        covariance = _contradicted(covariance, said.either, strangeness)
         mixed = np.diagonal(covariance, axis1=1, axis2=2)
         contradicted = np.sqrt(np.maximum(mixed - variance, 0.0)) * unit
         from_members = np.hypot(from_members, contradicted)
@@ -255,6 +239,7 @@ class Estimator:
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         for values in (from_data, from_members, interval95):
             values[unknown] = np.nan
+        spectral_mean, spectral_covariance = self._of_spectra(block, said.spectral, len(mean))
         return Prediction(
             mean=mean,
             sigma=np.hypot(from_data, from_members),
@@ -265,6 +250,8 @@ class Estimator:
             inputs_used=used,
             distances=strangeness.distances,
             map_position=strangeness.position,
+            spectral_mean=spectral_mean,
+            spectral_covariance=spectral_covariance,
         )
 
     def _physical(self, scaled: Array) -> tuple[Array, Array]:
@@ -273,52 +260,28 @@ class Estimator:
         mean, unit = physical_labels(learnt, self.contract.labels)
         return mean, unit * self._scaling.labels_std
 
-    def _mixture(self, stars: Stars) -> Mixture:
-        means: list[Tensor] = []
-        covariances: list[Tensor] = []
+    def _mixture(self, stars: Stars, *, spectral: bool = False) -> Mixture:
         count = len(stars)
         if count % SLICE:
             stars = stars.take(whole_slices(torch.arange(count, device=stars.present.device)))
         columns = network_columns(stars, self._scaling, self.document.trained_inputs)
-        used = self.networks[0].usable(stars.present)
-        for number, network in enumerate(self.networks):
-            embedded = network.embed(columns, used)
-            answer = network.answer(embedded, used).double()
-            mean, cholesky = mean_and_cholesky(answer, len(self.contract.labels))
-            means.append(mean)
-            covariances.append(cholesky @ cholesky.mT)
-            if number == 0:
-                # One member tells a contradiction, and all would cost a tenth of the time.
-                by_spectra = alone(network, embedded, used)
-                either = [pair.either(mean) for pair in by_spectra]
-        stacked = torch.stack(means)
-        mean = stacked.mean(dim=0)
-        deviation = stacked - mean
-        freedom = max(1, len(self.networks) - 1)
-        epistemic = torch.einsum("mni,mnj->nij", deviation, deviation) / freedom
-        aleatoric = torch.stack(covariances).mean(dim=0)
-        ratio = disagreement(aleatoric, epistemic, self._trained)
-
-        def of_stars(values: Tensor) -> NDArray[Any]:
-            return np.asarray(values[:count].cpu())
-
-        return Mixture(
-            of_stars(mean),
-            of_stars(aleatoric),
-            of_stars(epistemic),
-            of_stars(used),
-            _stack([of_stars(one) for one in either], aleatoric[:count].shape),
-            Contradictions(self._conflicts(by_spectra, len(used))[:count], of_stars(ratio)),
+        return mixture(
+            self.networks, columns, stars.present, self._trained, count, spectral=spectral
         )
 
-    def _conflicts(self, pairs: Sequence[Alone], count: int) -> Array:
-        found = [pair.conflict(count, self._trained) for pair in pairs]
-        return _stack([np.asarray(one.cpu()) for one in found], (count,)).T
-
-
-def _stack(arrays: Sequence[Array], shape: Sequence[int]) -> Array:
-    """Return arrays of one shape as one array; there may be none."""
-    return np.stack(arrays) if arrays else np.empty((0, *shape))
+    def _of_spectra(self, block: Block, said: Spectral | None, stars: int) -> tuple[Array, Array]:
+        """Return labels and their covariance, calibrated; NaN where nothing was asked."""
+        if said is None:
+            labels = len(self.contract.labels)
+            return np.full((stars, labels), np.nan), np.full((stars, labels, labels), np.nan)
+        mean, unit = self._physical(said.mean)
+        unknown = self._untrained[None, :] | (said.used.sum(axis=1)[:, None] == 0)
+        mean[unknown] = np.nan
+        deviation = np.sqrt(np.diagonal(said.covariance, axis1=1, axis2=2))
+        places = coordinates(block, mean, deviation * unit, said.used, self.contract)
+        on_sigma, _ = factors(self.document.calibration, said.used, places, self.contract.inputs)
+        size = unit * on_sigma
+        return mean, said.covariance * size[:, :, None] * size[:, None, :]
 
 
 def _contradicted(covariance: Array, either: Array, strangeness: Strangeness) -> Array:

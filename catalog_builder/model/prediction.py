@@ -54,6 +54,8 @@ class Prediction:
     inputs_used: NDArray[np.bool_]
     distances: Array
     map_position: Array
+    spectral_mean: Array
+    spectral_covariance: Array
 
 
 def no_prediction(contract: Contract) -> Prediction:
@@ -63,4 +65,4 @@ def no_prediction(contract: Contract) -> Prediction:
     used = np.empty((0, len(inputs.names)), dtype=bool)
     distances = np.empty((0, len(distances_of(inputs))))
     position = np.empty((0, 2 * len(inputs.lines)))
-    return Prediction(row, row, row, row, row, square, used, distances, position)
+    return Prediction(row, row, row, row, row, square, used, distances, position, row, square)

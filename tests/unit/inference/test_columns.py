@@ -13,6 +13,8 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.schema import TRAINING, CatalogSchema, label_columns
 from catalog_builder.galaxy.columns import DIRECTION, PLACE
+from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC
+from catalog_builder.galaxy.relation import Relation
 from catalog_builder.ground.errors import ConfigError, ModelError
 from catalog_builder.inference.columns import catalogue_columns, refuse_other_contract
 from catalog_builder.labels.agreed import default_contract, default_schema
@@ -33,6 +35,7 @@ class Ranges:
     label_range: dict[str, tuple[float, float]] = field(default_factory=lambda: dict(RANGES))
     magnitude_range: tuple[float, float] | None = (8.0, 16.0)
     parallax_range: tuple[float, float] | None = (0.05, 0.9)
+    luminosity: Relation | None = None
 
 
 def drawn(schema):
@@ -45,7 +48,7 @@ def drawn(schema):
         values[rng.random(values.shape) < share] = np.nan
         return values
 
-    made = {*TRAINING, *DIRECTION, *PLACE}
+    made = {*TRAINING, *DIRECTION, *PLACE, *SPECTROPHOTOMETRIC}
     block = {
         column.name: rng.random(STARS).astype(column.numpy_dtype)
         for column in schema.columns
@@ -72,6 +75,8 @@ def drawn(schema):
         inputs_used=rng.random((STARS, len(inputs.names))) < 0.8,
         distances=some_null(rng.random((STARS, len(distances_of(inputs)))) * 1.02),
         map_position=rng.uniform(-1, 1, (STARS, 2 * len(inputs.lines))),
+        spectral_mean=mean,
+        spectral_covariance=np.einsum("ni,ij->nij", scale**2 * given, np.eye(labels)),
     )
     return block, prediction
 
@@ -83,7 +88,7 @@ def test_columns_of_the_released_contract_are_what_they_were():
     content = b"".join(
         name.encode() + np.ascontiguousarray(values).tobytes()
         for name, values in columns.items()
-        if name not in {*TRAINING, *DIRECTION, *PLACE}
+        if name not in {*TRAINING, *DIRECTION, *PLACE, *SPECTROPHOTOMETRIC}
     )
     assert hashlib.sha256(content).hexdigest() == (
         "0710f95231384387047ab57d5083ebd4cad2087d7d6cc998ed9eddbdd79f61ac"
