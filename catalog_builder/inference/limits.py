@@ -20,6 +20,7 @@ from catalog_builder.contract.schema import (
 )
 from catalog_builder.contract.units import same_unit
 from catalog_builder.galaxy.columns import DIRECTION, PLACE
+from catalog_builder.galaxy.motions import MOTION, NEEDED
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
@@ -95,7 +96,9 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> list[st
         for table in release.looked_up
         for name, column in release.tables[table].columns.items()
     }
-    filled = {*_made(schema), *described}
+    filled = {*_made(schema), *described, *release.measured_errors}
+    if schema.inputs.parallax and set(NEEDED) <= described.keys():
+        filled |= set(MOTION)
     absent = [name for name in schema.names if name not in filled]
     if lacking := [name for name in absent if not schema[name].nullable]:
         raise ConfigError(
