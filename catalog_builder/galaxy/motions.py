@@ -18,7 +18,8 @@ NEEDED: Final = (
     *("radial_velocity", "radial_velocity_error"),
     *("pmra", "pmra_error", "pmdec", "pmdec_error"),
 )
-_CORRELATIONS: Final = ("pmra_pmdec_corr", "parallax_pmra_corr", "parallax_pmdec_corr")
+#: Of proper motions and parallax, 0 where they are not known.
+CORRELATIONS: Final = ("pmra_pmdec_corr", "parallax_pmra_corr", "parallax_pmdec_corr")
 #: In the order of the kernel.
 VELOCITIES: Final = (
     "galactocentric_velocity_radial",
@@ -54,33 +55,37 @@ def velocities(
         quantiles over the posterior of the distance and the errors of the measurements, together
         with their correlations. NaN where a distance, a measurement or an error is not known.
     """
-    given = {name: np.asarray(block[name], np.float64) for name in NEEDED}
-    errors = np.stack([given[name] for name in NEEDED[1::2]])
-    motions = np.stack([given[name] for name in NEEDED[::2]])
-    known = np.isfinite(found.median) & np.isfinite(motions).all(axis=0) & (errors > 0).all(axis=0)
-    rows = np.flatnonzero(known & np.isfinite(errors).all(axis=0))
-    out = np.full((QUANTITIES, len(ENDINGS), len(known)), np.nan)
-    of_rows = np.empty((QUANTITIES, len(ENDINGS), len(rows)))
-    position = (np.asarray(block[name], np.float64)[rows] for name in ("ra", "dec"))
+    rows = np.flatnonzero(_known(block, found))
+
+    def of_rows(*names: str) -> Float:
+        return np.stack([np.asarray(block[name], np.float64)[rows] for name in names])
+
     sun = settings.sun_radius, settings.sun_height
+    made = np.empty((QUANTITIES, len(ENDINGS), len(rows)))
     velocity_quantiles(
         np.ascontiguousarray(found.points[:, rows]),
         found.median[rows],
-        np.stack(
-            [
-                np.asarray(block[name], np.float64)[rows]
-                for name in ("parallax_corrected", "parallax_error")
-            ]
-        ),
-        np.stack([tilted(vectors, *sun) for vectors in directions(*position)]),
+        of_rows("parallax_corrected", "parallax_error"),
+        np.stack([tilted(vectors, *sun) for vectors in directions(*of_rows("ra", "dec"))]),
         np.array([[-np.sqrt(sun[0] ** 2 - sun[1] ** 2), 0.0, sun[1]], settings.sun_velocity]),
-        motions[:, rows],
-        errors[:, rows],
-        np.stack([_correlation(block, name, rows) for name in _CORRELATIONS]),
-        of_rows,
+        of_rows(*NEEDED[::2]),
+        of_rows(*NEEDED[1::2]),
+        np.stack([_correlation(block, name, rows) for name in CORRELATIONS]),
+        made,
     )
-    out[:, :, rows] = of_rows
+    out = np.full((QUANTITIES, len(ENDINGS), len(found.median)), np.nan)
+    out[:, :, rows] = made
     return dict(zip(MOTION, out.reshape(len(MOTION), -1), strict=True))
+
+
+def _known(block: Mapping[str, NDArray[Any]], found: Distances) -> NDArray[np.bool_]:
+    """Say which stars have all measurements, with errors, and a distance."""
+    known = np.isfinite(found.median)
+    for name in NEEDED:
+        known &= np.isfinite(block[name])
+    for name in NEEDED[1::2]:
+        known &= np.asarray(block[name]) > 0
+    return known
 
 
 def _correlation(block: Mapping[str, NDArray[Any]], name: str, rows: NDArray[np.intp]) -> Float:
