@@ -150,9 +150,12 @@ def _possible(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Make values null that cannot be: infinite ones, positions off the sky; and count them."""
     if values.dtype.kind != "f":
         return values, 0
-    low, high = _LIMITS.get(name, (-np.inf, np.inf))
-    impossible = np.isinf(values) | (values < low) | (values > high)
-    return np.where(impossible, np.nan, values), int(impossible.sum())
+    impossible = np.isinf(values)
+    if name in _LIMITS:
+        low, high = _LIMITS[name]
+        impossible |= (values < low) | (values > high)
+    count = int(np.count_nonzero(impossible))
+    return (np.where(impossible, np.nan, values) if count else values), count
 
 
 def _row_of(ids: Ids, in_store: Ids) -> NDArray[np.int32]:
