@@ -1,1 +1,1 @@
-"""Where stars are in the Galaxy and how they move: frames, distances and their prior, velocities."""
+"""Where stars are in the Galaxy and how they move: frames, distances, their prior, velocities."""

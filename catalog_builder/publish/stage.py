@@ -172,7 +172,7 @@ def _add_pages(
 
 
 CHUNKS = Stage("publish-chunks", version=4, work=_write_chunk)
-SEAL = Stage("publish", version=5, work=_seal, sealed=True)
+SEAL = Stage("publish", version=6, work=_seal, sealed=True)
 
 
 def edition_of(
