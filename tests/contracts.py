@@ -8,6 +8,10 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.grids import GridSpec
 from catalog_builder.contract.inputs import Band, BandsInput, Inputs, SpectrumInput
 from catalog_builder.contract.labels import Label, Labels, known_labels
+from catalog_builder.contract.schema import TRAINING, CatalogSchema
+from catalog_builder.galaxy.columns import DIRECTION, PLACE
+from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC
+from catalog_builder.galaxy.motions import CORRELATIONS, MOTION, NEEDED
 from catalog_builder.labels.agreed import default_contract
 
 #: A spectrum of lines on a grid of its own, and the bands of 2MASS.
@@ -59,3 +63,10 @@ SIX = with_labels([*FIVE, "mg_fe"])
 FOUR = with_labels(FIVE[:4])
 THIRTY = with_labels(FIVE, more=25)
 THREE_SPECTRA = with_inputs(spectra={"hr": HR}, photometry={"tmass": TMASS})
+
+
+def added_since_1_1(schema: CatalogSchema) -> set[str]:
+    """Return the columns that schema 1.1 did not have."""
+    errors = {f"{band.column}_error" for band in schema.inputs.bands}
+    carried = {*NEEDED, *CORRELATIONS, "random_index"}
+    return {*TRAINING, *DIRECTION, *PLACE, *MOTION, *SPECTROPHOTOMETRIC, *carried, *errors}

@@ -104,6 +104,9 @@ class ReleaseSpec(ReleaseParts):
         for group, bands in self.photometry.items():
             for band, spec in bands.bands.items():
                 yield f"photometry.{group}.bands.{band}.column", spec.column
+        for band, column in self.magnitude_errors.items():
+            yield "magnitude_errors", band
+            yield f"magnitude_errors.{band}", column
         for name, spectrum in self.spectra.items():
             rule = spectrum.normalisation if isinstance(spectrum, LineSpectrum) else None
             if isinstance(rule, ThresholdRule):
@@ -151,6 +154,8 @@ class ReleaseSpec(ReleaseParts):
         for group, bands in self.photometry.items():
             for band, spec in bands.bands.items():
                 yield f"photometry.{group}.bands.{band}.column", spec.column, "mag"
+        for band, column in self.magnitude_errors.items():
+            yield f"magnitude_errors.{band}", column, ""
         for name, spectrum in self.spectra.items():
             if spectrum.sig_to_noise is not None:
                 yield f"spectra.{name}.sig_to_noise", spectrum.sig_to_noise, None
@@ -222,6 +227,7 @@ class ReleaseSpec(ReleaseParts):
     def _features_have_names_of_their_own(self) -> Self:
         # Beside the features, what a training store has of its own.
         made = {"parallax_corrected", "parallax_fallback", "labels", "label_error", "split", "row"}
+        made |= set(self.measured_errors)
         for name, spectrum in self.spectra.items():
             made |= {
                 f"{name}_{ending}" for ending in ("flux", "flux_error", "mask", "row", "wavelength")

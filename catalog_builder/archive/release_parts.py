@@ -60,13 +60,16 @@ class ReleaseParts(Grown):
         Groups of magnitudes, by the name of the input.
     parallax : bool
         Whether the parallax is an input.
+    magnitude_errors : dict of str to str
+        By the column of a magnitude, the one with its flux over the error of that; what becomes of
+        it is called as the magnitude, with ``_error`` behind.
     crosswalks : dict of str to CrosswalkRule
         By the older release whose identifiers are translated.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("crosswalks",)
+    added: ClassVar[tuple[str, ...]] = ("crosswalks", "magnitude_errors")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
@@ -83,6 +86,7 @@ class ReleaseParts(Grown):
     spectra: dict[InputName, Spectrum]
     photometry: dict[InputName, BandsInput] = Field(default_factory=dict)
     parallax: bool = True
+    magnitude_errors: dict[ColumnName, ColumnName] = Field(default_factory=dict)
     parallax_zero_point: ParallaxZeroPoint
     crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
 
@@ -98,6 +102,11 @@ class ReleaseParts(Grown):
             parallax=self.parallax,
             parallax_fallback=self.has_fallback,
         )
+
+    @property
+    def measured_errors(self) -> dict[str, ColumnName]:
+        """Features that are errors of magnitudes, and the columns that they are made of."""
+        return {f"{band}_error": column for band, column in self.magnitude_errors.items()}
 
     @property
     def has_fallback(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from catalog_builder.features.seen import first_of_each
 
 Columns = dict[str, NDArray[Any]]
 
+#: Magnitudes of a relative error of the flux: 2.5 / ln 10.
+_MAGNITUDES: Final = 2.5 / np.log(10.0)
 #: A position that is not on the sky is no position. Degrees.
 _LIMITS = {"ra": (0.0, 360.0), "dec": (-90.0, 90.0)}
 
@@ -91,7 +93,7 @@ def look_up(
 def complete_sources(
     ids: Ids, columns: Columns, spectra: Mapping[str, SpectraOfSources], release: ReleaseSpec
 ) -> Columns:
-    """Add what follows from the columns: rows of spectra, presence, corrected parallax.
+    """Add what follows from the columns: rows of spectra, presence, corrected parallax, errors.
 
     Parameters
     ----------
@@ -126,6 +128,11 @@ def complete_sources(
             fallen = parallax.by_fallback(release.parallax_zero_point, made, zero)
             made["parallax_fallback"] = fallen & np.isfinite(made["parallax"])
         made["has_parallax"] = np.isfinite(made["parallax"]) & (made["parallax_error"] > 0)
+    for name, column in release.measured_errors.items():
+        over_error = made[column].astype(np.float32)
+        errors = np.full(ids.size, np.nan, np.float32)
+        np.divide(np.float32(_MAGNITUDES), over_error, out=errors, where=over_error > 0)
+        made[name] = errors
     for group, bands in release.photometry.items():
         made[f"has_{group}"] = np.all([np.isfinite(made[name]) for name in bands.columns], axis=0)
     return made
@@ -143,9 +150,12 @@ def _possible(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], int]:
     """Make values null that cannot be: infinite ones, positions off the sky; and count them."""
     if values.dtype.kind != "f":
         return values, 0
-    low, high = _LIMITS.get(name, (-np.inf, np.inf))
-    impossible = np.isinf(values) | (values < low) | (values > high)
-    return np.where(impossible, np.nan, values), int(impossible.sum())
+    impossible = np.isinf(values)
+    if name in _LIMITS:
+        low, high = _LIMITS[name]
+        impossible |= (values < low) | (values > high)
+    count = int(np.count_nonzero(impossible))
+    return (np.where(impossible, np.nan, values) if count else values), count
 
 
 def _row_of(ids: Ids, in_store: Ids) -> NDArray[np.int32]:

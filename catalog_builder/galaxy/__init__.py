@@ -1,1 +1,1 @@
-"""Where stars are in the Galaxy: frames, distances from parallaxes, and the prior behind them."""
+"""Where stars are in the Galaxy and how they move: frames, distances, their prior, velocities."""

@@ -1,4 +1,4 @@
-"""The columns of the catalogue that say where in the Galaxy a star is."""
+"""The columns of the catalogue that say where in the Galaxy a star is, and how it moves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.galaxy.distance import LOWER, Distances, distances, length_scale
 from catalog_builder.galaxy.frames import Float, Sightlines, galactocentric, sightlines
+from catalog_builder.galaxy.motions import NEEDED, velocities
 from catalog_builder.galaxy.settings import GalaxySettings
 
 #: The columns that are made here: of a position, and of a position and a parallax.
@@ -28,22 +29,23 @@ _PARSECS: Final = 1000.0
 def galactic_columns(
     block: Mapping[str, NDArray[Any]], settings: GalaxySettings
 ) -> dict[str, Float]:
-    """Return Galactic coordinates, distances and Galactocentric places.
+    """Return Galactic coordinates, distances, Galactocentric places and velocities.
 
     Parameters
     ----------
     block : mapping of str to ndarray of shape (n,)
         With `ra`, `dec` (degrees, ICRS) and, for the distances, `parallax_corrected` and
-        `parallax_error` (mas).
+        `parallax_error` (mas); for the velocities `motions.NEEDED` as well.
     settings : GalaxySettings
-        Where the Sun is.
+        Where the Sun is, and how it moves.
 
     Returns
     -------
     dict of str to ndarray of shape (n,)
         By column of the catalogue: degrees, distances in pc, Galactocentric radius and height in
-        kpc, with their 16 and 84 % quantiles; what is not known is NaN. Empty without `ra` and
-        `dec`; `l` and `b` alone without a parallax.
+        kpc, velocities in km/s, the angular momentum in kpc km/s, with their 16 and 84 % quantiles;
+        what is not known is NaN. Empty without `ra` and `dec`; `l` and `b` alone without a
+        parallax; no velocities without proper motions and radial velocities.
     """
     if not {"ra", "dec"} <= block.keys():
         return {}
@@ -53,12 +55,14 @@ def galactic_columns(
         return columns
     parallax, error = (np.asarray(block[name], np.float64) for name in _PARALLAX)
     found = distances(parallax, error, length_scale(to))
+    moving = set(NEEDED) <= block.keys()
     return {
         **columns,
         "distance": found.median * _PARSECS,
         "distance_lower": found.lower * _PARSECS,
         "distance_upper": found.upper * _PARSECS,
         **_places(to, found, settings),
+        **(velocities(block, found, settings) if moving else {}),
     }
 
 

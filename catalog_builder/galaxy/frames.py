@@ -44,6 +44,27 @@ def sightlines(ra: Float, dec: Float) -> Sightlines:
     return Sightlines(*(TO_GALACTIC @ icrs))
 
 
+def directions(ra: Float, dec: Float) -> tuple[Float, Float, Float]:
+    """Return unit vectors, (3, n) each in the Galactic frame, at positions in degrees in ICRS.
+
+    The direction itself, that of rising right ascension, and that of rising declination.
+    """
+    alpha, delta = np.deg2rad(ra), np.deg2rad(dec)
+    east = np.stack([-np.sin(alpha), np.cos(alpha), np.zeros_like(alpha)])
+    north = np.stack(
+        [-np.sin(delta) * np.cos(alpha), -np.sin(delta) * np.sin(alpha), np.cos(delta)]
+    )
+    return np.stack(sightlines(ra, dec)), TO_GALACTIC @ east, TO_GALACTIC @ north
+
+
+def tilted(vectors: Float, sun_radius: float, sun_height: float) -> Float:
+    """Turn vectors, (3, n) in the Galactic frame, into the axes of the Galactocentric one."""
+    sine = sun_height / sun_radius
+    cosine = np.sqrt(1.0 - sine**2)
+    x, y, z = vectors
+    return np.stack([cosine * x + sine * z, y, cosine * z - sine * x])
+
+
 def galactocentric(
     to: Sightlines, distance: Float, sun_radius: float, sun_height: float
 ) -> tuple[Float, Float, Float]:

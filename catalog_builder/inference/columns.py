@@ -70,7 +70,7 @@ def catalogue_columns(
     schema : CatalogSchema
         What to return, with dtypes; its labels and inputs are those of the model.
     galaxy : GalaxySettings, optional
-        Where the Sun is.
+        Where the Sun is, and how it moves.
 
     Raises
     ------

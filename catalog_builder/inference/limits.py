@@ -21,6 +21,7 @@ from catalog_builder.contract.schema import (
 from catalog_builder.contract.units import same_unit
 from catalog_builder.galaxy.columns import DIRECTION, PLACE
 from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC
+from catalog_builder.galaxy.motions import MOTION
 from catalog_builder.ground.errors import ClusterError, ConfigError, ModelError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inference.stage import PARTITION_NOT_PREDICTED, PREDICTION_FAILED
@@ -96,7 +97,10 @@ def refuse_other_columns(schema: CatalogSchema, release: ReleaseSpec) -> list[st
         for table in release.looked_up
         for name, column in release.tables[table].columns.items()
     }
-    filled = {*_made(schema), *described}
+    filled = {*_made(schema), *described, *release.measured_errors}
+    # Of magnitudes that the release does not have, the errors are no news.
+    bands = (band.column for band in schema.inputs.bands)
+    filled |= {f"{band}_error" for band in bands if band not in described}
     absent = [name for name in schema.names if name not in filled]
     if lacking := [name for name in absent if not schema[name].nullable]:
         raise ConfigError(
@@ -140,4 +144,4 @@ def _made(schema: CatalogSchema) -> Iterator[str]:
     yield from (band.column for band in inputs.bands)
     yield from (colour.column for colour in colours_of(inputs))
     if inputs.parallax:
-        yield from (PARALLAX, f"{PARALLAX}_corrected", f"{PARALLAX}_error", *PLACE)
+        yield from (PARALLAX, f"{PARALLAX}_corrected", f"{PARALLAX}_error", *PLACE, *MOTION)

@@ -75,7 +75,7 @@ def predict_partition(
     source_id_release : str
         The archive release that the ids of the sources are of.
     galaxy : GalaxySettings, optional
-        Where the Sun is.
+        Where the Sun is, and how it moves.
     known : Path, optional
         Store of the stars that taught a model of another release (`model.crossing`).
     """

@@ -158,6 +158,10 @@ def draft_rules(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) 
         gone = [spec.column for spec in bands.bands.values() if spec.column not in columns]
         if gone:
             draft.drop(("photometry", group), f"{', '.join(gone)} not found")
+    for band, column in release.magnitude_errors.items():
+        gone = [name for name in (band, column) if name not in columns]
+        if gone:
+            draft.drop(("magnitude_errors", band), f"{', '.join(gone)} not found")
     for name, content in draft.content["spectra"].items():
         own = {
             column

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from catalog_builder.catalog.exports import formats_of
 from catalog_builder.comparing.drift import check_drift
+from catalog_builder.contract.words import listed
 from catalog_builder.inference.limits import refuse_other_columns
 from catalog_builder.publish.edition import refuse_other_order
 
@@ -30,10 +31,11 @@ def check_settings(pipeline: Pipeline) -> None:
         _ = pipeline.label_file
     pipeline.crossing.check()
     if pipeline.wanted & {"training-set", "predict", "publish"}:
-        for column in refuse_other_columns(pipeline.schema, pipeline.release):
+        absent = refuse_other_columns(pipeline.schema, pipeline.release)
+        if absent:
             pipeline.driver.events.warn(
-                f"release {pipeline.release.name} describes no {column}: it will be null for every"
-                " star of the catalogue"
+                f"release {pipeline.release.name} describes no {listed(absent, 'or')}: null for"
+                " every star of the catalogue"
             )
     if "publish" in pipeline.wanted:
         refuse_other_order(pipeline.release)

@@ -98,7 +98,7 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
 
 LABELS = Stage("labels", version=5, work=_read_labels)
 MATCH = Stage("match", version=2, work=_match)
-ASSEMBLE = Stage("training-set", version=2, work=_assemble)
+ASSEMBLE = Stage("training-set", version=3, work=_assemble)
 
 
 def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:

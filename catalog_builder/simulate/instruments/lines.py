@@ -27,7 +27,6 @@ from catalog_builder.simulate.grid.line_profiles import SPEED_OF_LIGHT
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments import rvs
 from catalog_builder.simulate.instruments.gaia import RESOLUTION
-from catalog_builder.simulate.population.galaxy import radial_velocity
 from catalog_builder.simulate.population.truth import Stars
 
 Float = NDArray[np.float64]
@@ -125,7 +124,7 @@ def _sampled(
     """Return spectra (r, samples) with their true continuum, broadened and moved."""
     shift = rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows])
     if spectrum.frame == "barycentric":
-        shift = shift + radial_velocity(star.l[rows])
+        shift = shift + star.true_radial_velocity[rows]
     resolution = min(spectrum.resolution or RESOLUTION, RESOLUTION)
     width = SPEED_OF_LIGHT / _FWHM * np.sqrt(resolution**-2.0 - RESOLUTION**-2.0)
     wide = np.hypot(star.macroturbulence[rows], width)

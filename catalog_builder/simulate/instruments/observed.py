@@ -14,8 +14,9 @@ from catalog_builder.simulate.grid import emulator
 from catalog_builder.simulate.instruments import lines, photometry, rvs, xp
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments.gaia import gaia_rvs
+from catalog_builder.simulate.instruments.motion import Motion
 from catalog_builder.simulate.population import stars
-from catalog_builder.simulate.population.galaxy import ecliptic_latitude, radial_velocity
+from catalog_builder.simulate.population.galaxy import ecliptic_latitude
 from catalog_builder.simulate.population.truth import Stars, keep_visible_anomalies
 
 Float = NDArray[np.float64]
@@ -53,6 +54,8 @@ class Observed:
         (len,), where a code tells how they were normalised.
     rvs_making : rvs.Making, optional
         What was drawn to make them.
+    motion : motion.Motion, optional
+        Proper motions and radial velocities, once they are measured.
     """
 
     flux: Float
@@ -76,6 +79,7 @@ class Observed:
     rvs_making: rvs.Making | None
     bp: xp.BandCoefficients
     rp: xp.BandCoefficients
+    motion: Motion | None = None
 
 
 @dataclass
@@ -288,7 +292,7 @@ def _rvs_spectra(
     )
     frame = shift
     if spectrum.frame == "barycentric":
-        frame = shift + radial_velocity(star.l[rows])
+        frame = shift + star.true_radial_velocity[rows]
     broadening = rvs.Broadening(star.vsini[rows], star.macroturbulence[rows], frame)
     flux = rvs.observe(window[rows], wavelength, broadening)
     active = anomaly == "calcium_emission"

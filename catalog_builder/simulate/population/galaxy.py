@@ -50,11 +50,6 @@ def galactocentric(l: Float, b: Float, distance: Float) -> tuple[Float, Float]: 
     return radius, distance * np.sin(lat) + Z_SUN
 
 
-def radial_velocity(l: Float) -> Float:  # noqa: E741
-    """Radial velocity [km/s] of a star: the mean of the solar neighbourhood's rotation, no more."""
-    return np.asarray(35.0 * np.sin(np.deg2rad(2.0 * l)))
-
-
 def densities(radius: Float, height: Float) -> Float:
     """Stellar density of thin disc, thick disc and halo, stacked first; thin at the Sun is 1."""
     flare = 0.30 * np.exp(np.clip(radius - R_SUN, -4.0, 8.0) / 9.0)

@@ -41,9 +41,19 @@ LABEL_LIMITS: Final = {"teff": (3650.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2
 _RVS_ONLY, _NO_SPECTRUM, _MISSING_BP, _NO_COLOUR = 0.02, 0.015, 0.01, 0.01
 
 
+#: How a star moves in truth: v_R, v_phi and v_z in the Galaxy, and what of it could be seen.
+MOVING: Final = (
+    *(f"galactocentric_velocity_{which}" for which in ("radial", "azimuthal", "vertical")),
+    *("true_radial_velocity", "true_pmra", "true_pmdec"),
+)
+
+
 @dataclass
 class Stars:
-    """One row per star; arrays of length n. Labels of hot stars but Teff and log g are NaN."""
+    """One row per star; arrays of length n. Labels of hot stars but Teff and log g are NaN.
+
+    Velocities, km/s, and proper motions, mas/yr, are NaN until `motion.set_moving`.
+    """
 
     source_id: NDArray[np.int64]
     ra: Float
@@ -65,6 +75,12 @@ class Stars:
     macroturbulence: Float  # km/s
     anomaly: Text
     wart: Text
+    galactocentric_velocity_radial: Float
+    galactocentric_velocity_azimuthal: Float
+    galactocentric_velocity_vertical: Float
+    true_radial_velocity: Float
+    true_pmra: Float
+    true_pmdec: Float
 
     def __len__(self) -> int:
         """Return the number of stars."""
@@ -139,6 +155,7 @@ def draw_stars(
         macroturbulence=np.clip(rng.normal(3.5, 1.0, count) + 2.0 * hot, 1.0, 9.0),
         anomaly=_anomalies(rng, teff[chosen], logg[chosen], m_h[chosen]),
         wart=_warts(rng, count),
+        **{name: np.full(count, np.nan) for name in MOVING},
     )
 
 

@@ -19,6 +19,7 @@ from catalog_builder.contract.grids import GridSpec, Medium, to_vacuum
 from catalog_builder.simulate.grid import emulator
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments import rvs, xp
+from catalog_builder.simulate.instruments.motion import measure_again
 from catalog_builder.simulate.instruments.observed import Observed, magnitude_errors
 from catalog_builder.simulate.instruments.photometry import MEAN_OFFSET, Astrometry
 from catalog_builder.simulate.population.streams import Draws
@@ -124,6 +125,7 @@ def observe_again(draws: Draws, star: Stars, seen: Observed, made: RvsMade) -> A
         rvs_error=error,
         rvs_codes=None,
         rvs_making=None,
+        motion=seen.motion and measure_again(draws, star, seen.motion, share),
         bp=_coefficients(draws("bp"), seen, share, "bp"),
         rp=_coefficients(draws("rp"), seen, share, "rp"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from catalog_builder.simulate.writing.ecsv import Column
-from catalog_builder.simulate.writing.layout import NATIVE
+from catalog_builder.simulate.writing.layout import MOTIONS, NATIVE
 
 _KEY: Final = (Column("solution_id", "int64"), Column("source_id", "int64"))
 _BANDS: Final = tuple(
@@ -29,6 +29,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("solution_id", "int64"),
         Column("designation", "string"),
         Column("source_id", "int64"),
+        Column("random_index", "int64"),
         Column("unreliable_astrometry", "bool"),
         Column("unreliable_g_photometry", "bool"),
         Column("ref_epoch", "float64", "yr"),
@@ -37,15 +38,18 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("parallax", "float64", "mas"),
         Column("parallax_error", "float32", "mas"),
         Column("parallax_over_error", "float32"),
+        *MOTIONS,
         Column("pseudocolour", "float32", "um**-1"),
         Column("astrometric_params", "int16"),
         Column("tentative_parallax_bias", "float64", "mas"),
         Column("nu_eff_used_in_astrometry", "float32", "um**-1"),
         Column("ruwe", "float32"),
         *_BANDS,
+        *(Column(f"phot_{b}_mean_flux_over_error", "float32") for b in ("g", "bp", "rp")),
         Column("phot_proc_flag", "int8"),
         Column("bp_rp", "float32", "mag"),
         Column("radial_velocity", "float32", "km.s**-1"),
+        Column("radial_velocity_error", "float32", "km.s**-1"),
         Column("rv_expected_sig_to_noise", "float32"),
         Column("vbroad", "float32", "km.s**-1"),
         Column("grvs_mag", "float32", "mag"),
@@ -90,6 +94,7 @@ TABLES: Final[dict[str, tuple[Column, ...]]] = {
         Column("in_gaia_source", "bool"),
         Column("rv_assumed_sb2", "bool"),
         Column("radial_velocity_single", "float32", "km.s**-1"),
+        Column("radial_velocity_single_error", "float32", "km.s**-1"),
         Column("rv_expected_sig_to_noise", "float32"),
         Column("rv_template_teff", "float32", "K"),
         Column("rv_template_logg", "float32", "log(cm.s**-2)"),

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.simulate.instruments.observed import Observed
-from catalog_builder.simulate.population.galaxy import radial_velocity
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.twin.again import Again
@@ -63,6 +62,10 @@ def make(
     ap = tables.astrophysical_parameters(draws("parameters"), star, seen)
     has_rvs = np.isin(star.source_id, rvs["source_id"])
     known = tables.gaia_source(star, seen, older) | _of_sources(draws, star, again, ap, has_rvs)
+    known["random_index"] = tables.random_index(draws("random index"), len(star))
+    if seen.motion is not None:
+        known["radial_velocity_single"] = seen.motion.radial_velocity
+        known["radial_velocity_single_error"] = seen.motion.radial_velocity_error
     both = _with_seconds(known, seconds)
     held = {
         "gaia_source": both,
@@ -118,7 +121,6 @@ def _of_sources(
             "unreliable_bp": ~np.isfinite(bp),
             "unreliable_rp": ~np.isfinite(rp),
             "rv_assumed_sb2": no,
-            "radial_velocity_single": radial_velocity(star.l),
             # The templates are a coarse grid.
             "rv_template_teff": 250.0 * np.round(star.teff / 250.0),
             "rv_template_logg": 0.5 * np.round(star.logg / 0.5),

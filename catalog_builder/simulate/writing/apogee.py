@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.simulate.instruments.observed import Observed
 from catalog_builder.simulate.population.chemistry import OF_SPECTRA
-from catalog_builder.simulate.population.galaxy import radial_velocity
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import LABEL_LIMITS, Stars, add_wart
 from catalog_builder.simulate.writing.label_file import as_survey, native_dtype
@@ -108,7 +107,7 @@ def observe(
     brightness = 10.0 ** (-0.17 * (seen.magnitudes[chosen, 0] - 12.0))
     rows["SNR"] = 130.0 * brightness * np.exp(0.3 * rng.standard_normal(len(chosen)))
     rows["SNR"] = np.clip(rows["SNR"], 35.0, 1500.0)
-    rows["VHELIO_AVG"] = radial_velocity(star.l[chosen])
+    rows["VHELIO_AVG"] = star.true_radial_velocity[chosen]
     rows["VSCATTER"] = np.abs(rng.normal(0.05, 0.05, len(chosen)))
     rows["GAIAEDR3_SOURCE_ID"] = star.source_id[chosen]
 

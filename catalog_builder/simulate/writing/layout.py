@@ -32,6 +32,17 @@ _BAND_COLUMNS = (
 _SOURCE = (Column("source_id", "int64"), Column("solution_id", "int64"))
 _POSITION = (Column("ra", "float64", "deg"), Column("dec", "float64", "deg"))
 
+#: Proper motions and their errors, as they stand beside parallaxes.
+MOTIONS = (
+    Column("pmra", "float64", "mas.yr**-1"),
+    Column("pmra_error", "float32", "mas.yr**-1"),
+    Column("pmdec", "float64", "mas.yr**-1"),
+    Column("pmdec_error", "float32", "mas.yr**-1"),
+    Column("parallax_pmra_corr", "float32"),
+    Column("parallax_pmdec_corr", "float32"),
+    Column("pmra_pmdec_corr", "float32"),
+)
+
 #: The archive's own columns and their order (documentation of DR3, chapter 20), as far as they are
 #: simulated.
 NATIVE: dict[TableName, tuple[Column, ...]] = {
@@ -39,21 +50,27 @@ NATIVE: dict[TableName, tuple[Column, ...]] = {
         Column("solution_id", "int64"),
         Column("designation", "string"),
         Column("source_id", "int64"),
+        Column("random_index", "int64"),
         Column("ref_epoch", "float64", "yr"),
         *_POSITION,
         Column("parallax", "float64", "mas"),
         Column("parallax_error", "float32", "mas"),
         Column("parallax_over_error", "float32"),
+        *MOTIONS,
         Column("ruwe", "float32"),
         Column("astrometric_params_solved", "int16"),
         Column("nu_eff_used_in_astrometry", "float32", "um**-1"),
         Column("pseudocolour", "float32", "um**-1"),
+        Column("phot_g_mean_flux_over_error", "float32"),
         Column("phot_g_mean_mag", "float32", "mag"),
+        Column("phot_bp_mean_flux_over_error", "float32"),
         Column("phot_bp_mean_mag", "float32", "mag"),
+        Column("phot_rp_mean_flux_over_error", "float32"),
         Column("phot_rp_mean_mag", "float32", "mag"),
         Column("phot_bp_rp_excess_factor", "float32"),
         Column("bp_rp", "float32", "mag"),
         Column("radial_velocity", "float32", "km.s**-1"),
+        Column("radial_velocity_error", "float32", "km.s**-1"),
         Column("rv_method_used", "int16"),
         Column("rv_expected_sig_to_noise", "float32"),
         Column("vbroad", "float32", "km.s**-1"),
@@ -160,7 +177,10 @@ def columns_of(release: ReleaseSpec, table: TableName) -> list[tuple[str, Column
             continue
         name = release.tables[table].native_names(native.name)[0]
         unit = native.unit or _archive_unit(spec.unit)
-        result.append((native.name, Column(name, spec.dtype, unit, spec.length is not None)))
+        # What is read as a float, so that it can be null, is still an integer in the files.
+        whole = native.dtype.startswith("int") and spec.dtype.startswith("float")
+        dtype = native.dtype if whole else spec.dtype
+        result.append((native.name, Column(name, dtype, unit, spec.length is not None)))
     for canonical, spec in described.items():
         name = release.tables[table].native_names(canonical)[0]
         unit = _archive_unit(spec.unit)

@@ -18,8 +18,10 @@ from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.simulate.grid.microturbulence import microturbulence
+from catalog_builder.simulate.instruments.motion import measure
 from catalog_builder.simulate.instruments.observed import Observed, observe
 from catalog_builder.simulate.population.chemistry import made_labels
+from catalog_builder.simulate.population.motion import set_moving
 from catalog_builder.simulate.population.streams import streams
 from catalog_builder.simulate.population.truth import Stars, add_wart, draw_stars, make_hot
 from catalog_builder.simulate.writing import apogee, label_file, layout, tables
@@ -243,10 +245,13 @@ def _block(
     rng = np.random.default_rng([plan.seed, plan.index, number])
     make_hot(rng, star)
     draws = streams(plan.seed, plan.index, number)
+    set_moving(draws("velocities"), star)
     made = made_labels(star, survey, draws)
     spare = np.random.default_rng([plan.seed, plan.index, number, 1]) if plan.clean else None
     seen = observe(rng, star, release, spare)
+    seen.motion = measure(draws, star, seen.astrometry, seen.exact_grvs)
     gaia = tables.gaia_source(star, seen, release)
+    gaia["random_index"] = tables.random_index(draws("random index"), len(star))
     beside = observe_beside(release, star, seen, gaia, draws)
     rows, star.wart = apogee.observe(
         rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws

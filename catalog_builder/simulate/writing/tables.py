@@ -16,8 +16,9 @@ from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments import xp
 from catalog_builder.simulate.instruments.gaia import gaia_rvs, gaia_xp
 from catalog_builder.simulate.instruments.lines import Lines
-from catalog_builder.simulate.instruments.observed import Observed
-from catalog_builder.simulate.population.galaxy import ecliptic_latitude, radial_velocity
+from catalog_builder.simulate.instruments.motion import FAINT_FROM
+from catalog_builder.simulate.instruments.observed import Observed, magnitude_errors
+from catalog_builder.simulate.population.galaxy import ecliptic_latitude
 from catalog_builder.simulate.population.truth import Stars
 
 Block = dict[str, NDArray[np.generic]]
@@ -31,6 +32,8 @@ SOLUTION_IDS: Final[dict[TableName, int]] = {
     "xp_sampled_mean_spectrum": 4545469030156206080,
     "astrophysical_parameters": 375316653866487564,
 }
+#: Sources of DR3.
+SOURCES: Final = 1_811_709_771
 _OF_ALL_TABLES: Final = frozenset({"source_id", "ra", "dec"})
 _BASIS_ID = {"bp": 56, "rp": 57}
 #: Characters of flags_gspspec (Recio-Blanco et al. 2023, A&A 674, A29, table 2).
@@ -64,8 +67,6 @@ def gaia_source(star: Stars, seen: Observed, release: ReleaseSpec) -> Block:
         # Riello et al. 2021, A&A 649, A3, table 2: the median for blue stars, linear beyond.
         "phot_bp_rp_excess_factor": 1.154 + 0.034 * (bp - rp),
         "bp_rp": bp - rp,
-        "radial_velocity": np.where(has_rvs, radial_velocity(star.l), np.nan),
-        "rv_method_used": np.ma.array(np.where(seen.grvs < 12.0, 1, 2), mask=~has_rvs),
         "rv_expected_sig_to_noise": seen.sig_to_noise,
         "vbroad": np.where(has_rvs & (seen.grvs < 12.0), np.hypot(star.vsini, 5.0), np.nan),
         "grvs_mag": seen.grvs,
@@ -76,11 +77,34 @@ def gaia_source(star: Stars, seen: Observed, release: ReleaseSpec) -> Block:
         "has_xp_continuous": seen.has_xp,
         "has_xp_sampled": seen.has_xp_sampled,
         "has_rvs": has_rvs,
+        **_flux_over_error(seen),
+        **_motion(seen),
     }
     if release.parallax_zero_point.rule == "column":
         bias = release.parallax_zero_point.inputs["bias"]
         block[bias] = np.full(n, -0.025)
     return block
+
+
+def _flux_over_error(seen: Observed) -> Block:
+    """Columns of the photometry's flux over its error."""
+    over = 2.5 / np.log(10.0) / magnitude_errors(seen.exact_magnitudes, seen.transits)
+    over = np.where(np.isfinite(seen.magnitudes), over, np.nan)
+    return {f"phot_{b}_mean_flux_over_error": over[:, k] for k, b in enumerate(("g", "bp", "rp"))}
+
+
+def _motion(seen: Observed) -> Block:
+    """Columns of proper motions and radial velocities, where they are measured."""
+    if seen.motion is None:
+        return {}
+    unknown = np.isnan(seen.motion.radial_velocity)
+    method = np.where(seen.exact_grvs < FAINT_FROM, 1, 2)
+    return {**vars(seen.motion), "rv_method_used": np.ma.array(method, mask=unknown)}
+
+
+def random_index(rng: np.random.Generator, n: int) -> NDArray[np.int64]:
+    """Return places of n sources in a random order of all that the release has."""
+    return rng.integers(0, SOURCES, n)
 
 
 def _common(star: Stars, rows: NDArray[np.int64], table: TableName) -> Block:

@@ -86,7 +86,8 @@ def test_a_third_spectrum_has_its_columns_and_conflicts():
     assert added == [
         *("hr_distance", "hr_misfit", "rvs_hr_conflict", "xp_hr_conflict"),
         *("hr_map_distance", "hr_map_x", "hr_map_y"),
-        *("j_m", "h_m", "ks_m", "j_ks", "hr_snr", "has_hr"),
+        *("j_m", "j_m_error", "h_m", "h_m_error", "ks_m", "ks_m_error"),
+        *("j_ks", "hr_snr", "has_hr"),
     ]
     assert set(distances_of(THREE_SPECTRA.inputs)) <= set(schema.names)
     assert schema["has_hr"].title == "Whether an HR mean spectrum was read"

@@ -224,6 +224,39 @@ def test_a_release_without_a_parallax_has_none(archive):
     assert "has_parallax" not in store.read(slice(0, 1))
 
 
+def test_errors_of_magnitudes_follow_from_the_flux_over_its_error(archive):
+    source = {"ra": 10.0, "dec": 20.0, "pmra": -3.25, "random_index": 0, "phot_g_mean_mag": 12.0}
+    over = "phot_g_mean_flux_over_error"
+    rows = [{"source_id": n, **source, over: 1085.7362} for n in range(1, 6)]
+    rows[1][over], rows[2][over], rows[4][over] = "null", -3.0, 0.0
+    rows[2]["random_index"] = "null"
+    archive.write("gaia_source", rows)
+    _, store = archive.ingest()
+    errors = store.column("phot_g_mean_mag_error")
+    np.testing.assert_allclose(errors, [0.001, np.nan, np.nan, np.nan], rtol=1e-6)
+    assert errors.dtype == np.float32
+    assert np.isnan(store.column("phot_bp_mean_mag_error")).all()  # no such column in the file
+    # Carried as it is; and what is 0 is not null.
+    np.testing.assert_array_equal(store.column("pmra"), -3.25)
+    np.testing.assert_array_equal(store.column("random_index"), [0.0, 0.0, np.nan, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        ({"phot_g_mean_mag": "nowhere"}, r"magnitude_errors\.phot_g_mean_mag names nowhere"),
+        ({"nowhere": "phot_g_mean_flux_over_error"}, "magnitude_errors names nowhere"),
+        ({"phot_g_mean_mag": "has_rvs"}, r"has_rvs\.dtype is bool, in which a null is 0"),
+        ({"phot_g_mean_mag": "parallax"}, r"parallax\.unit is 'mas'"),
+        ({"parallax": "phot_g_mean_flux_over_error"}, "parallax_error has the name of a feature"),
+    ],
+)
+def test_errors_that_cannot_be_are_refused_by_their_key(archive, errors, words):
+    archive.description["magnitude_errors"] = errors
+    with pytest.raises((ConfigError, ValueError), match=words):
+        _ = archive.release
+
+
 def test_null_biases_fall_back_and_are_counted(archive):
     columns = archive.description["tables"]["gaia_source"]["columns"]
     inputs = archive.description["parallax_zero_point"]["inputs"]

@@ -53,6 +53,14 @@ def test_columns_that_nothing_fills_are_null_or_named_before_a_run():
     tables = {**release.tables, "gaia_source": table.model_copy(update={"columns": columns})}
     lesser = release.model_copy(update={"tables": tables})
     assert refuse_other_columns(default_schema(), lesser) == ["dec", "ruwe"]
+    # Without its own columns, velocities are null as they are for stars that have none.
+    columns = {name: one for name, one in table.columns.items() if not name.startswith("pm")}
+    tables = {**release.tables, "gaia_source": table.model_copy(update={"columns": columns})}
+    still = release.model_copy(update={"tables": tables, "magnitude_errors": {}})
+    assert refuse_other_columns(default_schema(), still) == [
+        *("pmra", "pmra_error", "pmdec", "pmdec_error", "pmra_pmdec_corr"),
+        *(f"phot_{band}_mean_mag_error" for band in ("g", "bp", "rp")),
+    ]
     schema = default_schema()
     extra = schema["source_id"].model_copy(update={"name": "solution_id"})
     columns = (schema.all_columns[0], extra, *schema.all_columns[1:])

@@ -38,10 +38,10 @@ def test_a_renamed_column_gets_the_name_of_the_release():
 def test_an_unknown_column_comes_last_with_the_archive_spelling_of_its_unit():
     spec = DR3.tables["gaia_source"]
     extra = spec.columns["parallax"].model_copy(update={"unit": "mas yr-1"})
-    table = spec.model_copy(update={"columns": {**spec.columns, "pmra": extra}})
+    table = spec.model_copy(update={"columns": {**spec.columns, "pm": extra}})
     other = DR3.model_copy(update={"tables": {**DR3.tables, "gaia_source": table}})
     canonical, column = layout.columns_of(other, "gaia_source")[-1]
-    assert (canonical, column.unit) == ("pmra", "mas.yr**-1")
+    assert (canonical, column.unit) == ("pm", "mas.yr**-1")
 
 
 def test_file_names_match_the_pattern_of_the_release():
