@@ -140,3 +140,56 @@ def compare(
     found = beside(catalogue, other, options)
     page, document = write(found, folder)
     typer.echo(f"{closing_lines(found)}\nPage: {page}\nJSON: {document}")
+
+
+@app.command()
+def clusters(
+    catalogue: Catalogue,
+    members: Annotated[
+        Path,
+        typer.Argument(help="Table of members: source_id, cluster and, if there, probability."),
+    ],
+    literature: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path,
+            metavar="FILE",
+            help="Table of mean labels: cluster, labels as the catalogue calls them, e_... errors.",
+        ),
+    ] = None,
+    least_probability: Annotated[
+        float, typer.Option(metavar="P", help="Of a member, 0 to 1.")
+    ] = 0.5,
+    id_column: Annotated[str | None, typer.Option(metavar="NAME", help="Of Gaia ids.")] = None,
+    cluster_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the clusters' names.")
+    ] = None,
+    probability_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Of the members' probabilities.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            *("--out", "-o"),
+            parser=given_path,
+            metavar="FOLDER",
+            help="Folder for page and JSON [clusters].",
+        ),
+    ] = None,
+    crosswalk: Crosswalk = None,
+    old_column: OldColumn = None,
+    with_training_stars: WithTraining = False,
+) -> None:
+    """Say how labels scatter within star clusters, beside their uncertainties."""
+    from catalog_builder.comparing.clusters.front import Options, closing_lines, write
+    from catalog_builder.comparing.clusters.front import clusters as look
+    from catalog_builder.comparing.clusters.members import Wanted
+
+    wanted = Wanted(id_column, cluster_column, probability_column)
+    options = Options(
+        *(literature, least_probability, wanted, crosswalk, old_column, with_training_stars)
+    )
+    typer.echo(f"Looking for the members of {members} in {catalogue} ...", err=True)
+    found = look(catalogue, members, options)
+    page, document = write(found, out or Path("clusters"))
+    typer.echo(f"{closing_lines(found)}\nPage: {page}\nJSON: {document}")

@@ -79,7 +79,9 @@ class AxisOf:
     def cells(self, values: Array) -> Cells:
         """Return the regime of each star."""
         if not self.edges:
-            return np.minimum(np.nan_to_num(values, nan=0.0), len(self.regimes) - 1).astype(np.int64)
+            return np.minimum(np.nan_to_num(values, nan=0.0), len(self.regimes) - 1).astype(
+                np.int64
+            )
         cells = np.searchsorted(np.array(self.edges), values, side="right")
         return np.where(np.isfinite(values), cells, len(self.edges) + 1).astype(np.int64)
 
@@ -113,7 +115,7 @@ def axes_of(
             AxisOf(
                 *("extinction", "Extinction, as the other table has it"),
                 *(_EXTINCTIONS, names_of_regimes(_EXTINCTIONS, "mag")),
-                lambda block: block[EXTINCTION].astype(np.float64),
+                _column(EXTINCTION),
                 (),
                 unit="mag",
             )
@@ -121,8 +123,8 @@ def axes_of(
     return (*found, *_magnitude(side), *_signal_to_noise(side), *_tier(side))
 
 
-def mean_of(name: str, theirs: bool, spread: float) -> Callable[[Block], Array]:  # noqa: FBT001
-    """Return what gives the mean of our and their value, by weight; ours where theirs is unknown."""
+def mean_of(name: str, theirs: bool, spread: float) -> Callable[[Block], Array]:
+    """Return what gives the weighted mean of our and their value, or ours where it has none."""
 
     def value(block: Block) -> Array:
         ours = block[name].astype(np.float64)
@@ -175,7 +177,7 @@ def _magnitude(side: Side) -> list[AxisOf]:
     return [
         AxisOf(
             *("magnitude", title, MAGNITUDES, names_of_regimes(MAGNITUDES, "mag")),
-            lambda block: block[name].astype(np.float64),
+            _column(name),
             (name,),
             unit="mag",
         )
@@ -193,7 +195,7 @@ def _signal_to_noise(side: Side) -> list[AxisOf]:
             AxisOf(
                 *("sig_to_noise", f"S/N of {inputs.title(spectrum)}"),
                 *(SIGNAL_TO_NOISE, names_of_regimes(SIGNAL_TO_NOISE)),
-                lambda block: block[column].astype(np.float64),
+                _column(column),
                 (column,),
                 unit="factor of ten",
             )
@@ -206,5 +208,11 @@ def _tier(side: Side) -> list[AxisOf]:
         return []
     names = {tier.tier: tier.name for tier in side.schema.flags.tiers}
     regimes = ("no label", *(names.get(tier, f"tier {tier}") for tier in range(1, 10)), UNKNOWN)
-    value: Callable[[Block], Array] = lambda block: block[TIER].astype(np.float64)  # noqa: E731
-    return [AxisOf("tier", "Tier", (), regimes, value, (TIER,))]
+    return [AxisOf("tier", "Tier", (), regimes, _column(TIER), (TIER,))]
+
+
+def _column(name: str) -> Callable[[Block], Array]:
+    def value(block: Block) -> Array:
+        return block[name].astype(np.float64)
+
+    return value

@@ -10,7 +10,7 @@ from catalog_builder.comparing.outside.mapping import OtherTable, Value, spellin
 from catalog_builder.contract.labels import Label, Labels
 
 #: What columns of ids are called; the first counts.
-_IDS: Final = (
+IDS: Final = (
     *("source_id", "gaiadr3_source_id", "gaia_dr3_source_id", "gdr3_source_id", "dr3_source_id"),
     *("gaiaedr3_source_id", "gaia_source_id", "gaiadr3", "gaiaedr3", "gaia"),
 )
@@ -39,7 +39,9 @@ def own_names(columns: Iterable[str], labels: Labels) -> OtherTable | None:
         for label in there
     }
     words = "Columns are taken to be what their names say, in our units; ids for the catalogue's."
-    return OtherTable(name="own-names", title="a table with our names", labels=values, notes=(words,))
+    return OtherTable(
+        name="own-names", title="a table with our names", labels=values, notes=(words,)
+    )
 
 
 def draft_mapping(units: Mapping[str, str], labels: Labels) -> str:
@@ -53,7 +55,7 @@ def draft_mapping(units: Mapping[str, str], labels: Labels) -> str:
         Ours.
     """
     spelt = spellings(units)
-    key = next((spelt[name] for name in _IDS if name in spelt), None)
+    key = next((spelt[name] for name in IDS if name in spelt), None)
     lines = [
         "# Guessed from the names of the columns: look at each line, then give this file with",
         "# --profile. docs/compare.md has every key. Columns of the table:",

@@ -190,9 +190,7 @@ def _count(block: Block, tallies: Mapping[str, Tally], axes: Sequence[AxisOf]) -
     for axis, one in zip(axes, values, strict=True):
         cells.append(first + axis.cells(one))
         first += len(axis.regimes)
-    along = [
-        axis.position(one) for axis, one in zip(axes, values, strict=True) if axis.has_slope
-    ]
+    along = [axis.position(one) for axis, one in zip(axes, values, strict=True) if axis.has_slope]
     for name, pair in _labels(block, tallies):
         tallies[name].add(
             pair.ours,

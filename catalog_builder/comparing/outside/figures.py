@@ -27,13 +27,14 @@ from catalog_builder.report.pictures import (
     new_figure,
     panels,
 )
-from catalog_builder.report.quantities import unit
+from catalog_builder.report.quantities import difference_unit, unit
 
 #: Pulls that are shown, and the width of a bar.
 _REACH, _WIDTH = 5.0, 0.25
 _SIZE: Final = (2.55, 1.55)
 #: Columns of panels that a page has room for.
 _COLUMNS: Final = 4
+_WIDTH_OF_PAGE: Final = 10.2
 
 
 def planes(found: Beside) -> Picture | None:
@@ -41,7 +42,7 @@ def planes(found: Beside) -> Picture | None:
     shown = _shown(found)
     if not shown:
         return None
-    figure, grid = panels(len(shown), columns=3, size=(3.4, 3.2))
+    figure, grid = panels(len(shown), columns=_columns(len(shown)), size=_size(len(shown), 0.95))
     for tally, panel in zip(shown, grid, strict=True):
         counts, axis = tally.plane.counts, tally.plane.axes[0]
         spans = [window(counts.sum(axis=of), 0.001) for of in (0, 1)]
@@ -70,7 +71,7 @@ def pulls(found: Beside) -> Picture | None:
     shown = [t for t in _shown(found) if t.numbers().with_error >= LEAST_STARS]
     if not shown:
         return None
-    figure, grid = panels(len(shown), columns=3, size=(3.4, 2.4))
+    figure, grid = panels(len(shown), columns=_columns(len(shown)), size=_size(len(shown), 0.75))
     edges = np.arange(-_REACH, _REACH + _WIDTH / 2, _WIDTH)
     fine = np.linspace(-_REACH, _REACH, 201)
     gauss = np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi)
@@ -120,7 +121,7 @@ def _trends(found: Beside, axes: Sequence[AxisOf]) -> Picture:
             panel.minorticks_off()
             panel.set_xlim(-0.6, len(places) - 0.4)
         row[0].set_ylim(-1.08 * max(reach), 1.08 * max(reach)) if max(reach) > 0 else None
-        printed = unit(found.side.schema, tally.label.name)
+        printed = difference_unit(found.side.schema, tally.label.name)
         row[0].set_ylabel(f"Δ {tally.label.tex}\n[{printed}]")
     for panel, axis in zip(grid[0], axes, strict=True):
         panel.set_title(axis.title.partition(",")[0])
@@ -145,7 +146,12 @@ def _draw(panel: Axes, cells: list[tuple[int, Numbers]]) -> float:
         for name in ("median", "scatter", "expected", "median_error")
     )
     panel.vlines(
-        places, medians - scatters, medians + scatters, color="#c9ced6", linewidth=5, label="scatter"
+        places,
+        medians - scatters,
+        medians + scatters,
+        color="#c9ced6",
+        linewidth=5,
+        label="scatter",
     )
     for sign in (-1, 1):
         name = "expected scatter" if sign > 0 else None
@@ -167,6 +173,16 @@ def _regimes(found: Beside, axis: AxisOf) -> list[int]:
         if name != UNKNOWN
         and any(t.numbers(first + place).stars >= LEAST_STARS for t in found.tallies.values())
     ]
+
+
+def _columns(count: int) -> int:
+    return count if count <= _COLUMNS else 3
+
+
+def _size(count: int, shape: float) -> tuple[float, float]:
+    """Return the size of a panel of several that fill the page's width."""
+    width = _WIDTH_OF_PAGE / max(_columns(count), 2)
+    return width, shape * width
 
 
 def _shown(found: Beside) -> list[Tally]:

@@ -105,7 +105,7 @@ class _Fits:
                 letter, is_list = table.kind(name)
                 if kind == "id" and letter == "f" and not is_list:
                     raise inexact_key(self.path, name)
-                numbers = "iu" if kind == "id" else "iufb"
+                numbers = "iuSU" if kind == "id" else "iufb"
                 if is_list or (kind != "text" and letter not in numbers):
                     raise no_numbers(self.path, name, "arrays" if is_list else "no numbers")
             for raw in table.blocks(list(kinds), BLOCK_ROWS):

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.comparing.crosswalk_file import read_crosswalk
@@ -25,9 +25,10 @@ from catalog_builder.comparing.outside.mapping import (
     load_mapping,
     spellings,
 )
+from catalog_builder.comparing.outside.pairing import TAUGHT
 from catalog_builder.comparing.outside.places import find_files
 from catalog_builder.comparing.outside.stars import NothingInCommonError
-from catalog_builder.comparing.outside.words import in_words
+from catalog_builder.comparing.outside.words import in_words, left_out
 from catalog_builder.comparing.sides import CatalogueSide, open_side
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.schema import CatalogSchema
@@ -72,9 +73,7 @@ class Options:
     draft: Path | None = None
 
 
-def compare(
-    catalogue: str | Path, other: str | Path, options: Options | None = None
-) -> Beside:
+def compare(catalogue: str | Path, other: str | Path, options: Options | None = None) -> Beside:
     """Compare a sealed catalogue with a table that others made.
 
     Parameters
@@ -93,9 +92,17 @@ def compare(
     ConfigError
         If the profile is wrong, or ids are of another release and no crosswalk is given.
     InputError
-        If the other table cannot be read, or has no label in common.
+        If the other table cannot be read, or has no label or no star in common.
     """
-    return compare_side(open_side(catalogue), Path(other), options or Options())
+    found = compare_side(open_side(catalogue), Path(other), options or Options())
+    if not found.stars and not found.left_out[TAUGHT]:
+        reasons = "; ".join(f"{count} {why}" for why, count in left_out(found))
+        raise InputError(
+            f"{other} has no star in common with the catalogue. Of its {found.read.rows} rows:"
+            f" {reasons or 'none'}.",
+            "Are its ids those of the catalogue's release? If not, give --crosswalk.",
+        )
+    return found
 
 
 def compare_side(side: CatalogueSide, other: Path, options: Options) -> Beside:
@@ -113,7 +120,7 @@ def compare_side(side: CatalogueSide, other: Path, options: Options) -> Beside:
             taught=options.taught,
         )
     except NothingInCommonError as error:
-        _refuse(error.problem, error.rows, side.schema.labels, options.draft)
+        raise _refusal(error.problem, error.rows, side.schema.labels, options.draft) from error
 
 
 def matching_of(
@@ -194,7 +201,7 @@ def make_comparison(
         files. None where the archive is no local folder, or has no such labels.
     """
     mapping, folder = load_mapping(profile), Path(archive)
-    if not any(any(folder.glob(pattern)) for pattern in mapping.files):
+    if not _is_named(mapping, folder):
         return None
     side = CatalogueSide(store, schema, record)
     found = compare_side(side, folder, Options(profile=profile))
@@ -217,6 +224,11 @@ def _mapping(side: CatalogueSide, other: Path, options: Options) -> OtherTable:
     """Return the mapping that is given, or the one that goes with the table's columns."""
     if options.profile is not None:
         return load_mapping(options.profile)
+    if named := [name for name, one in profiles().items() if _is_named(one, other)]:
+        raise ConfigError(
+            f"{other} holds what may be {' or '.join(named)}.",
+            f"Say which with --profile: {', '.join(named)}.",
+        )
     rows = open_rows(find_files(other)[0])
     if (own := own_names(rows.units, side.schema.labels)) is not None:
         return own
@@ -229,13 +241,18 @@ def _mapping(side: CatalogueSide, other: Path, options: Options) -> OtherTable:
             f"Say which with --profile: {', '.join(fitting)}.",
         )
     columns = ", ".join(list(rows.units)[:80])
-    _refuse(
+    raise _refusal(
         f"{rows.path} has no label in common with the catalogue under any name that is known. It"
         f" has {len(rows.units)} columns: {columns}.",
         rows,
         side.schema.labels,
         options.draft,
     )
+
+
+def _is_named(mapping: OtherTable, folder: Path) -> bool:
+    """Whether a folder is an archive with the files of a mapping."""
+    return folder.is_dir() and any(any(folder.glob(pattern)) for pattern in mapping.files)
 
 
 def _fits(mapping: OtherTable, rows: Rows) -> bool:
@@ -248,8 +265,8 @@ def _fits(mapping: OtherTable, rows: Rows) -> bool:
     return first_there(mapping.source_id, spelt) is not None and bool(found)
 
 
-def _refuse(problem: str, rows: Rows, labels: Labels, folder: Path | None) -> NoReturn:
-    """Refuse a table without a label in common; draft a mapping for its reader."""
+def _refusal(problem: str, rows: Rows, labels: Labels, folder: Path | None) -> InputError:
+    """Return the refusal of a table without a label in common; draft a mapping for its reader."""
     known = ", ".join(profiles())
     way_out = f"Say which column is which: --profile with one of {known}, or a YAML file."
     if folder is not None:
@@ -261,7 +278,7 @@ def _refuse(problem: str, rows: Rows, labels: Labels, folder: Path | None) -> No
         else:
             path.write_text(draft_mapping(rows.units, labels), encoding="utf-8")
             way_out += f" {path} is a draft of one: correct it, then give --profile {path}."
-    raise InputError(problem, way_out)
+    return InputError(problem, way_out)
 
 
 def _write(found: Beside, out: Path) -> tuple[Path, Path]:

@@ -100,9 +100,9 @@ class Outliers:
         for row in far[np.argsort(-distance[far], kind="stable")][:LISTED].tolist():
             tier = int(block[TIER][row]) if TIER in block else None
             carried = tuple(name for name, here in flags.items() if here[row])
-            numbers = (float(each[row]) for each in values)
-            size = float(distance[row])
-            found = Outlier(int(block[SOURCE_ID][row]), size, *numbers, tier, carried)
+            ours, sigma, theirs, error = (float(each[row]) for each in values)
+            size, star = float(distance[row]), int(block[SOURCE_ID][row])
+            found = Outlier(star, size, ours, sigma, theirs, error, tier, carried)
             entry = (size, -next(self._number), found)
             if len(self._heap) < LISTED:
                 heapq.heappush(self._heap, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from catalog_builder.comparing.outside import figures, tables
@@ -58,15 +59,14 @@ def _labels(found: Beside) -> str:
 def _trends(found: Beside) -> str:
     words = (
         "Points: median of ours less theirs with its error. Bars: its robust scatter; blue marks:"
-        f" the scatter that both errors say. Regimes of fewer than {LEAST_STARS} stars are left out."
+        f" the scatter that both errors say. Left out: regimes of fewer than {LEAST_STARS} stars."
     )
     drawn = [figure(picture, words, "") for picture in figures.trends(found)]
     return "\n".join(
         [
             tables.slopes(found),
             *(drawn or [paragraph("No regime holds enough stars.")]),
-            "<details><summary>The same in numbers</summary>\n"
-            f"{tables.regimes(found)}\n</details>",
+            f"<details><summary>The same in numbers</summary>\n{tables.regimes(found)}\n</details>",
         ]
     )
 
@@ -77,7 +77,11 @@ def _outliers(found: Beside) -> str:
         " one of our flags is far commoner among them than among all, it says why; where none is,"
         " the other table or a wrong match may be at fault. The JSON file lists more of them."
     )
-    return "\n".join([words, *(tables.outliers(found, name) for name in found.tallies)])
+    none = [name for name, them in found.outliers.items() if not them.stars]
+    parts = [words, *(tables.outliers(found, n) for n in found.tallies if n not in none)]
+    if none:
+        parts.append(paragraph(f"None of {', '.join(none)}."))
+    return "\n".join(parts)
 
 
 def _about(found: Beside) -> str:
@@ -93,7 +97,12 @@ def _about(found: Beside) -> str:
     names = [path.name for path in found.files]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     items.append(f"Files: {shown}.")
-    return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
+    return f"<ul>{''.join(f'<li>{_with_code(item)}</li>' for item in items)}</ul>"
+
+
+def _with_code(words: str) -> str:
+    """Return words in which what stands in backticks is code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", text(words))
 
 
 def _warning(found: Beside) -> str:

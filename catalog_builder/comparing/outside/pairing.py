@@ -96,6 +96,8 @@ class Pairing:
                 yield dict(content)
 
     def _part(self, rows: NDArray[Any], parts: NDArray[np.int64]) -> None:
+        if not len(rows):
+            return
         order = np.argsort(parts, kind="stable")
         bounds = np.flatnonzero(np.diff(parts[order], prepend=-1))
         for begin, end in zip(bounds, [*bounds[1:], len(order)], strict=True):
@@ -128,7 +130,8 @@ class Pairing:
         self._kept.append(self._folder / f"{part}.npz")
         whole = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
         self.stars += len(whole[SOURCE_ID])
-        np.savez(self._kept[-1], **whole)
+        columns: Any = whole  # numpy declares its own keywords alone
+        np.savez(self._kept[-1], **columns)
 
     def _beside(self, chunk: int, rows: NDArray[Any]) -> tuple[Block, NDArray[np.int64]]:
         """Return the pairs of a chunk, and all ids that both have there."""
@@ -162,9 +165,7 @@ def _place(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 def _row_type(labels: Sequence[str]) -> np.dtype[Any]:
     columns = [form.format(name) for name in labels for form in (THEIRS, THEIR_ERROR)]
-    return np.dtype(
-        [(SOURCE_ID, "i8"), *((name, "f4") for name in (*columns, EXTINCTION, "rank"))]
-    )
+    return np.dtype([(SOURCE_ID, "i8"), *((name, "f4") for name in (*columns, EXTINCTION, "rank"))])
 
 
 def _rows(stars: Stars, ids: NDArray[np.int64], dtype: np.dtype[Any]) -> NDArray[Any]:

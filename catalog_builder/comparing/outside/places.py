@@ -41,7 +41,7 @@ def find_files(other: Path, mapping: OtherTable | None = None) -> list[Path]:
     for pattern in () if mapping is None else mapping.files:
         for place in sorted(other.glob(pattern)):
             if found := [place] if place.is_file() else list(_tables_in(place)):
-                return found if place.is_dir() else [p for p in sorted(other.glob(pattern))]
+                return found if place.is_dir() else sorted(other.glob(pattern))
     if (other / README).is_file() and (found := list(described_files(other / README))):
         return found
     if any((other / name).is_file() for name in _HATS):

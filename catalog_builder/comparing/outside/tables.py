@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from catalog_builder.comparing.outside.engine import Beside
 from catalog_builder.comparing.outside.outliers import Outlier
 from catalog_builder.comparing.outside.tally import Numbers, Tally
-from catalog_builder.comparing.outside.words import LEAST_STARS
+from catalog_builder.comparing.outside.words import LEAST_STARS, slope_in_words, trends
 from catalog_builder.comparing.outside.words import left_out as reasons
-from catalog_builder.comparing.outside.words import slope_in_words, trends
 from catalog_builder.comparing.sides import rows_of
 from catalog_builder.report.html import (
     NOTHING,
@@ -98,14 +98,16 @@ def regimes(found: Beside) -> str:
 
 
 def outliers(found: Beside, name: str) -> str:
-    """Return the flags of a label's outliers, and those furthest out."""
+    """Return the flags of a label's outliers, of which there are some, and those furthest out."""
     tally, them = found.tallies[name], found.outliers[name]
     title = Html(f"<h3>{_symbol(tally).markup}</h3>")
-    if not them.stars:
-        return f"{text(title)}\n{paragraph(f'None of {them.pairs} stars.')}"
     flags: list[tuple[Cell, ...]] = [
-        (Html(f"<code>{text(flag)}</code>"), number(count), percent(count, them.stars))
-        + (percent(them.of_all[flag], them.pairs),)
+        (
+            Html(f"<code>{text(flag)}</code>"),
+            number(count),
+            percent(count, them.stars),
+            percent(them.of_all[flag], them.pairs),
+        )
         for flag, count in them.flags.most_common()
         if count
     ]
@@ -113,7 +115,7 @@ def outliers(found: Beside, name: str) -> str:
     listed = them.listed[:_LISTED]
     rows = [_outlier(each, tally.label.decimals) for each in listed]
     titles = ("Source", "Our flags", "Tier", "Ours", "±", "Theirs", "±", "Widths away")
-    words = paragraph(f"{them.stars} of {them.pairs} stars.")
+    words = paragraph(number(them.stars), " of ", number(them.pairs), " stars.")
     caption = f"The {len(listed)} furthest out" if len(listed) < them.stars else "All of them"
     return "\n".join(
         [
@@ -173,7 +175,7 @@ def _cells(numbers: Numbers, tally: Tally) -> tuple[Cell, ...]:
 
 
 def _with_error(value: float, error: float, digits: int) -> Cell:
-    if error != error:  # NaN
+    if not math.isfinite(error):
         return NOTHING
     return Html(f"{text(measure(value, digits, signed=True))} ± {text(measure(error, digits))}")
 

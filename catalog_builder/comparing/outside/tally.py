@@ -178,9 +178,9 @@ class Tally:
         self.pulls.add(chosen, np.clip(pull, -_PULL_MOST, _PULL_MOST))
         self._error.add(chosen, error[given])
         self._expected.add(chosen, expected)
-        for counts, where in ((self._within, np.abs(pull) <= 1), (self._beyond, np.abs(pull) > 3)):
-            for places in chosen:
-                counts += np.bincount(places[where], minlength=len(counts))
+        for places in chosen:
+            self._within += np.bincount(places[np.abs(pull) <= 1], minlength=len(self._within))
+            self._beyond += np.bincount(places[np.abs(pull) > 3], minlength=len(self._beyond))
         near = np.abs(difference - self.first.median) <= _WITHIN * self.first.scatter
         for line, x in zip(self._lines, positions, strict=True):
             used = near & np.isfinite(x)

@@ -87,7 +87,7 @@ class TextFile:
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
-        types = {"id": pa.int64(), "number": pa.float64(), "text": pa.string()}
+        types = {"id": pa.string(), "number": pa.float64(), "text": pa.string()}
         stream, _ = self._open()
         with stream:
             stream.readline()

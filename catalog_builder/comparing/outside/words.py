@@ -78,7 +78,9 @@ def closing_lines(found: Beside) -> str:
     lines += [f"  left out {n:>12,}  {why}" for why, n in left_out(found)]
     lines += [_line(found, tally) for tally in found.tallies.values()]
     for trend in trends(found)[:5]:
-        lines.append(f"  trend: {trend.label} by {trend.axis.title}: {slope_in_words(found, trend)}")
+        lines.append(
+            f"  trend: {trend.label} by {trend.axis.title}: {slope_in_words(found, trend)}"
+        )
     return "\n".join(lines)
 
 
