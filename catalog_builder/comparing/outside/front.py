@@ -261,8 +261,8 @@ def _fits(mapping: OtherTable, rows: Rows) -> bool:
         survey = load_survey(mapping.survey)
         wanted = {survey.source_id, *(label.column for label in survey.labels.values())}
         return all(name.lower() in spelt for name in wanted)
-    found = [value for value in mapping.labels.values() if first_there(value.column, spelt)]
-    return first_there(mapping.source_id, spelt) is not None and bool(found)
+    wanted = [mapping.source_id, *(value.column for value in mapping.labels.values())]
+    return mapping.told_by_columns and all(first_there(names, spelt) for names in wanted)
 
 
 def _refusal(problem: str, rows: Rows, labels: Labels, folder: Path | None) -> InputError:

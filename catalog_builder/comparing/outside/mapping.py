@@ -188,6 +188,8 @@ class OtherTable(Description):
         Names were taken from documentation alone, without a file at hand.
     checked : str
         Against what they were checked.
+    told_by_columns : bool
+        Whether a table is taken for this one if its columns are there; else it has to be named.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -207,6 +209,7 @@ class OtherTable(Description):
     notes: tuple[str, ...] = ()
     to_be_checked: bool = False
     checked: str = ""
+    told_by_columns: bool = True
 
     @model_validator(mode="after")
     def _says_where_labels_are(self) -> Self:
