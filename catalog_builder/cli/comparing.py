@@ -137,7 +137,7 @@ def compare(
         *(profile, calibration, crosswalk, old_column, same_ids, with_training_stars, folder)
     )
     typer.echo(f"Comparing {catalogue} with {other} ...", err=True)
-    found = beside(catalogue, other, options)
+    found = beside(catalogue, other, options=options)
     page, document = write(found, folder)
     typer.echo(f"{closing_lines(found)}\nPage: {page}\nJSON: {document}")
 

@@ -82,7 +82,18 @@ def place(finished, archive, tmp_path_factory):
         (folder / name).symlink_to("work/catalogs/dr3")
     (folder / "MODEL").symlink_to(model_of(finished))
     simulate("dr3", 100, 1, folder / "CLEAN", clean=True)
+    tables_of_others(folder)
     return folder
+
+
+def tables_of_others(folder):
+    """Write the tables that `compare` and `clusters` are shown with."""
+    stars = open_catalog(folder / "work" / "catalogs" / "dr3").source_id.values.tolist()
+    teff = [f"{star},5000,50" for star in stars]
+    (folder / "benchmarks.csv").write_text("\n".join(["source_id,teff,e_teff", *teff]) + "\n")
+    rows = [f"{star},NGC_{place % 2},0.9" for place, star in enumerate(stars)]
+    (folder / "members.csv").write_text("\n".join(["source_id,cluster,probability", *rows]) + "\n")
+    (folder / "literature.csv").write_text("cluster,m_h,e_m_h\nNGC 1,0.0,0.1\n")
 
 
 def filled_in(command, place, archive, site, new_sky):

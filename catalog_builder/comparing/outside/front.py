@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -73,7 +73,12 @@ class Options:
     draft: Path | None = None
 
 
-def compare(catalogue: str | Path, other: str | Path, options: Options | None = None) -> Beside:
+def compare(
+    catalogue: str | Path,
+    other: str | Path,
+    profile: str | Path | None = None,
+    options: Options | None = None,
+) -> Beside:
     """Compare a sealed catalogue with a table that others made.
 
     Parameters
@@ -83,7 +88,11 @@ def compare(catalogue: str | Path, other: str | Path, options: Options | None = 
     other : str or Path
         A file (CSV, ECSV, FITS, Parquet, VOTable), or a folder: with parts of one table, an
         archive, a HATS catalogue, a CDS ReadMe with its data.
+    profile : str or Path, optional
+        Which of its columns is what: a name in ``schemas/comparisons`` or a YAML file. Told from
+        the columns if not given.
     options : Options, optional
+        All else.
 
     Raises
     ------
@@ -94,7 +103,10 @@ def compare(catalogue: str | Path, other: str | Path, options: Options | None = 
     InputError
         If the other table cannot be read, or has no label or no star in common.
     """
-    found = compare_side(open_side(catalogue), Path(other), options or Options())
+    options = options or Options()
+    if profile is not None:
+        options = replace(options, profile=profile)
+    found = compare_side(open_side(catalogue), Path(other), options)
     if not found.stars and not found.left_out[TAUGHT]:
         reasons = "; ".join(f"{count} {why}" for why, count in left_out(found))
         raise InputError(
@@ -259,8 +271,8 @@ def _fits(mapping: OtherTable, rows: Rows) -> bool:
     spelt = spellings(rows.units)
     if mapping.survey is not None:
         survey = load_survey(mapping.survey)
-        wanted = {survey.source_id, *(label.column for label in survey.labels.values())}
-        return all(name.lower() in spelt for name in wanted)
+        names = {survey.source_id, *(label.column for label in survey.labels.values())}
+        return all(name.lower() in spelt for name in names)
     wanted = [mapping.source_id, *(value.column for value in mapping.labels.values())]
     return mapping.told_by_columns and all(first_there(names, spelt) for names in wanted)
 
