@@ -47,8 +47,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # xarray, zarr and astropy take a second to import, which `catalog-builder --help` should not.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    if name in _HOMES:
+        from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -96,8 +96,8 @@ def _scatter(found: Clusters) -> str:
 def _trend(found: Clusters) -> str:
     words = (
         "Differences of stars from the mean of their cluster against their temperature: medians"
-        " with errors, and the range of 68 %. Stars of a cluster were born with the same abundances: a trend is"
-        " ours, or of diffusion and evolution."
+        " with errors, and the range of 68 %. Stars of a cluster were born with the same"
+        " abundances: a trend is ours, or of diffusion and evolution."
     )
     return figure(figures.trends(found), words, "No cluster has enough stars.")
 
@@ -181,7 +181,7 @@ def _rules(found: Clusters) -> str:
         " multiplied with, were no cluster intrinsically scattered. It cannot be told apart from"
         " intrinsic scatter, or from members that are none.",
         "A label and our temperature have errors in common (the columns corr_...): a slope of a few"
-        " thousandths per 1000 K can come from there in clusters whose stars all have one temperature.",
+        " thousandths per 1000 K can come from there where temperatures hardly differ.",
     )
     return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
 

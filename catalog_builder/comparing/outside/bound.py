@@ -169,7 +169,7 @@ class Bound:
         name = self._found(value.column)
         said, plain = self._rows.units[name], value.scale == 1 and not value.logarithm
         # No format but the text of ECSV has logarithmic units: what stands for dex is not compared.
-        if not said or not plain or "dex" in value.unit or value.unit == "":
+        if not said or not plain or value.unit.startswith(("dex", "log")) or not value.unit:
             return
         if not same_unit(said, value.unit):
             raise InputError(

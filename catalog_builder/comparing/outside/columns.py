@@ -40,7 +40,10 @@ def from_arrow(path: str, name: str, column: Any, kind: Kind) -> NDArray[Any]:
         if types.is_floating(column.type):
             raise inexact_key(path, name)
         if types.is_string(column.type) or types.is_large_string(column.type):
-            return ids_of_text(from_arrow(path, name, column, "text"))
+            try:
+                return np.asarray(column.cast(pa.int64()).fill_null(0))
+            except pa.ArrowInvalid:  # some are no plain numbers
+                return ids_of_text(from_arrow(path, name, column, "text"))
         if not (is_whole or is_none):
             raise no_numbers(path, name, str(column.type))
         return np.asarray(column.cast(pa.int64()).fill_null(0))

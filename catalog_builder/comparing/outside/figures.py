@@ -153,8 +153,12 @@ def _draw(panel: Axes, cells: list[tuple[int, Numbers]]) -> float:
         linewidth=5,
         label="scatter",
     )
+    # Without their errors, our own are the least that there should be.
+    words = "expected scatter" if np.isfinite(expected).any() else "our σ"
+    if not np.isfinite(expected).any():
+        expected = np.array([numbers.sigma for _, numbers in cells])
     for sign in (-1, 1):
-        name = "expected scatter" if sign > 0 else None
+        name = words if sign > 0 else None
         marks = medians + sign * expected
         panel.plot(places, marks, "_", color=BLUE, markersize=9, markeredgewidth=1.4, label=name)
     panel.errorbar(

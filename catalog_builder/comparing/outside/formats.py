@@ -57,7 +57,8 @@ def open_rows(path: Path, hdu: int | None = None) -> Rows:
     if readme.is_file() and path in described_files(readme):
         return CdsFile(path)
     _, head = read_head(str(path), 1 << 12)
-    if b"<VOTABLE" in head.upper():
+    # FITS of TOPCAT has a VOTable in its first unit, and is FITS all the same.
+    if b"<VOTABLE" in head.upper() and head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"<"):
         return _VoTable(str(path))
     content = look_at(str(path))
     if content.format == "parquet":

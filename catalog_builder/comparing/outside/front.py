@@ -274,6 +274,7 @@ def _fits(mapping: OtherTable, rows: Rows) -> bool:
         names = {survey.source_id, *(label.column for label in survey.labels.values())}
         return all(name.lower() in spelt for name in names)
     wanted = [mapping.source_id, *(value.column for value in mapping.labels.values())]
+    wanted += [cut.column for cut in mapping.cuts if not cut.optional]
     return mapping.told_by_columns and all(first_there(names, spelt) for names in wanted)
 
 

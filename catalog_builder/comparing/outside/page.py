@@ -59,7 +59,8 @@ def _labels(found: Beside) -> str:
 def _trends(found: Beside) -> str:
     words = (
         "Points: median of ours less theirs with its error. Bars: its robust scatter; blue marks:"
-        f" the scatter that both errors say. Left out: regimes of fewer than {LEAST_STARS} stars."
+        " the scatter that both errors say, or our σ where the other table gives none."
+        f" Left out: regimes of fewer than {LEAST_STARS} stars."
     )
     drawn = [figure(picture, words, "") for picture in figures.trends(found)]
     return "\n".join(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -43,6 +44,14 @@ def open_text(path: str) -> io.BufferedReader:
     return io.BufferedReader(_Pieces(read_pieces(path, check_first=False)), 1 << 20)
 
 
+def _delimiter(comments: list[str]) -> str | None:
+    """Return the delimiter that an ECSV header gives: a space where it says nothing."""
+    if not comments or not comments[0].startswith("%ECSV"):
+        return None
+    said = re.search(r"^delimiter: *['\"]?(.)", "\n".join(comments), re.MULTILINE)
+    return " " if said is None else said[1]
+
+
 class TextFile:
     """A table of text: comment lines that begin with ``#``, a line of names, and rows.
 
@@ -58,7 +67,7 @@ class TextFile:
         stream, comments = self._open()
         with stream:
             line = stream.readline().decode("utf-8-sig", "replace").rstrip("\r\n")
-        self._delimiter = max(_DELIMITERS, key=line.count)
+        self._delimiter = _delimiter(comments) or max(_DELIMITERS, key=line.count)
         names = ",".join(f'"{n}"' for n in next(csv.reader([line], delimiter=self._delimiter), []))
         header = parse_header(path, comments, names, self._delimiter)
         self._names = header.names

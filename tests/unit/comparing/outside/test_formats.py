@@ -1,17 +1,22 @@
 """One table in every format gives the same rows."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from pyarrow import parquet
 
+from catalog_builder.comparing.outside.draft import own_names
 from catalog_builder.comparing.outside.formats import open_rows
 from catalog_builder.comparing.outside.mapping import load_mapping
 from catalog_builder.comparing.outside.places import find_files
+from catalog_builder.comparing.outside.stars import OtherStars
 from catalog_builder.ground.errors import InputError
+from catalog_builder.labels.agreed import default_schema
 
 IDS = [4295806720, 5836436438341351424, 7]
 WITHOUT_UNITS = {"csv", "csv.gz", "tsv", "odd.txt", "parquet"}
@@ -60,8 +65,8 @@ def write(folder, kind):
         (folder / "ReadMe").write_text(README)
         lines = f"{IDS[0]:19d} 5000.5 ok\n{IDS[1]:19d} -999.9\n{IDS[2]:19d} 4000.0 no\n".encode()
         path.write_bytes(gzip.compress(lines) if kind.endswith("gz") else lines)
-    elif kind == "ecsv":
-        table().write(path, format="ascii.ecsv", delimiter=",")
+    elif kind.endswith("ecsv"):
+        table().write(path, format="ascii.ecsv", delimiter="," if kind == "ecsv" else " ")
     elif kind in {"vot", "xml"}:
         table().write(path, format="votable", tabledata_format="binary2" if kind == "vot" else None)
     elif kind.startswith("fits"):
@@ -75,8 +80,8 @@ def write(folder, kind):
 @pytest.mark.parametrize(
     "kind",
     [
-        *("csv", "tsv", "csv.gz", "odd.txt", "ecsv", "vot", "xml", "fits", "fits.gz", "parquet"),
-        *("cds", "cds.gz"),
+        *("csv", "tsv", "csv.gz", "odd.txt", "ecsv", "space.ecsv", "vot", "xml", "fits"),
+        *("fits.gz", "parquet", "cds", "cds.gz"),
     ],
 )
 def test_a_table_is_the_same_in_every_format(kind, tmp_path):
@@ -146,3 +151,38 @@ def test_hats_is_read_from_its_dataset(tmp_path):
 def test_what_is_not_there_is_told_of(tmp_path):
     with pytest.raises(InputError, match="is not there"):
         find_files(tmp_path / "none.csv")
+
+
+def test_fits_with_a_votable_in_its_first_unit_is_fits(tmp_path):
+    """TOPCAT writes such: fits-plus."""
+    text = np.frombuffer(b"<?xml version='1.0'?>\n<VOTABLE version='1.3'>\n</VOTABLE>", np.uint8)
+    table().write(tmp_path / "t.fits")
+    with fits.open(tmp_path / "t.fits") as plain:
+        units = [fits.PrimaryHDU(text), plain[1].copy()]
+        fits.HDUList(units).writeto(tmp_path / "plus.fits")
+    rows = open_rows(tmp_path / "plus.fits")
+    (block,) = rows.blocks(KINDS)
+    assert block["source_id"].tolist() == IDS
+
+
+BENCHMARKS = (
+    Path(__file__).parents[5]
+    / "shared/data/fixtures/benchmark-stars/gbs_v3_tmass_gaiadr3_hip_allwise_all_columns.fits"
+)
+
+
+@pytest.mark.skipif(not BENCHMARKS.is_file(), reason="the benchmark stars are not here")
+def test_benchmark_stars_as_published():
+    """Gaia FGK benchmark stars, and GSP-Phot as the archive gives it, in one real file."""
+    units = open_rows(BENCHMARKS).units
+    own = own_names(units, default_schema().labels)
+    assert {"teff", "logg"} <= {*own.labels}
+    for mapping in (own, load_mapping("gsp-phot")):
+        other = OtherStars([BENCHMARKS], mapping, ("teff", "logg", "m_h"))
+        (stars,) = other.blocks()
+        assert other.read.rows == 192
+        assert other.read.rejected["no_source_id"] == 13
+        assert len(stars.ids) > 100
+        assert 3000 < np.nanmedian(stars.values["teff"]) < 7000
+        known = np.isfinite(stars.values["teff"])
+        assert np.isfinite(stars.errors["teff"][known]).all()

@@ -99,7 +99,9 @@ def test_a_known_table_is_known_by_its_columns(ours, sky, tmp_path):
     assert found.mapping.name == "andrae-2023"
     assert found.tallies["logg"].numbers().stars == 0
     assert write(found, tmp_path / "out")  # with one star, and not a figure
-    path.write_text("source_id,teff_gspspec,logg_gspspec,mh_gspspec,alphafe_gspspec\n1,2,3,4,5\n")
+    path.write_text(
+        "source_id,teff_gspspec,logg_gspspec,mh_gspspec,alphafe_gspspec,flags_gspspec\n1,2,3,4,5,0\n"
+    )
     with pytest.raises(ConfigError, match="gsp-spec or gsp-spec-best"):
         compare_side(ours, path, Options())
 
