@@ -28,6 +28,7 @@ def content(found: Beside) -> dict[str, Any]:
             "title": mapping.title,
             "cite": list(mapping.cite),
             "files": [path.name for path in found.files],
+            "files_passed_over": found.passed_over,
             "calibration": found.calibration,
             "to_be_checked": mapping.to_be_checked,
             "rows": found.read.rows,

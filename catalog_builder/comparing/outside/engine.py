@@ -22,6 +22,7 @@ from catalog_builder.comparing.outside.axes import Array, AxisOf, axes_of, error
 from catalog_builder.comparing.outside.mapping import OtherTable, refuse_other_units
 from catalog_builder.comparing.outside.outliers import Outliers, flags_of, masks_of
 from catalog_builder.comparing.outside.pairing import THEIR_ERROR, THEIRS, Pairing
+from catalog_builder.comparing.outside.places import files_with_stars, occupied_pixels
 from catalog_builder.comparing.outside.stars import OtherStars, Read
 from catalog_builder.comparing.outside.tally import FirstTally, Slope, Tally
 from catalog_builder.comparing.sides import TIER, Block, Side
@@ -41,6 +42,9 @@ class Beside:
     calibration : str or None
         That was applied to the other table.
     files : tuple of Path
+        That were read.
+    passed_over : int
+        Files in whose range of pixels the catalogue has no star.
     matched_by : str
     axes : tuple of AxisOf
     tallies : dict of str to Tally
@@ -61,6 +65,7 @@ class Beside:
     mapping: OtherTable
     calibration: str | None
     files: tuple[Path, ...]
+    passed_over: int
     matched_by: str
     axes: tuple[AxisOf, ...]
     tallies: dict[str, Tally]
@@ -123,7 +128,8 @@ def compare_with(
     """
     ours = names_of_labels(side)
     refuse_other_units(mapping, [label for label in side.schema.labels if label.name in ours])
-    other = OtherStars(files, mapping, ours, mapping.calibration(calibration))
+    used = _with_stars(side, files, mapping, matching)
+    other = OtherStars(used, mapping, ours, mapping.calibration(calibration))
     matching = matching or SameIds()
     quantities = Quantities(side.schema.contract)
     first = {name: FirstTally(quantities[name]) for name in other.labels}
@@ -150,7 +156,8 @@ def compare_with(
         side,
         mapping,
         calibration,
-        tuple(files),
+        tuple(used),
+        len(files) - len(used),
         matching.title,
         axes,
         tallies,
@@ -162,6 +169,16 @@ def compare_with(
         pairing.stars,
         taught,
     )
+
+
+def _with_stars(
+    side: Side, files: Sequence[Path], mapping: OtherTable, matching: Matching | None
+) -> list[Path]:
+    """Return the files that may have a star of the catalogue; the first at least."""
+    level = mapping.pixels_in_names
+    if level is None or not isinstance(matching or SameIds(), SameIds):
+        return list(files)
+    return files_with_stars(files, occupied_pixels(side, level)) or list(files[:1])
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,9 @@ class OtherTable(Description):
         The column of Gaia ids; 0 and negative ones are none.
     files : tuple of str
         Where it lies in a folder: names of folders or patterns of files, the first found counts.
+    pixels_in_names : int, optional
+        File names end in the first and last HEALPix pixel, of this level, of the ids within: files
+        where the catalogue has no star are passed over.
     hdu : int, optional
         FITS extension; the first table by default.
     null_values : tuple of float
@@ -198,6 +201,7 @@ class OtherTable(Description):
     ids_of: tuple[str, ...] = ()
     source_id: Names = "source_id"
     files: tuple[str, ...] = ()
+    pixels_in_names: Annotated[int, Field(ge=0, le=12)] | None = None
     hdu: Annotated[int, Field(ge=1)] | None = None
     null_values: tuple[Finite, ...] = ()
     labels: dict[LabelName, Value] = Field(default_factory=dict)

@@ -98,6 +98,10 @@ def _about(found: Beside) -> str:
     names = [path.name for path in found.files]
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     items.append(f"Files: {shown}.")
+    if found.passed_over:
+        items.append(
+            f"Passed over, for no star of the catalogue is there: {found.passed_over} more."
+        )
     return f"<ul>{''.join(f'<li>{_with_code(item)}</li>' for item in items)}</ul>"
 
 

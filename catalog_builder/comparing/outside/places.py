@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from catalog_builder.comparing.outside.fixed import README, described_files
 from catalog_builder.comparing.outside.mapping import OtherTable
+from catalog_builder.comparing.sides import SOURCE_ID, Side
 from catalog_builder.ground.errors import InputError
 
 _ENDINGS: Final = (
     *(".csv", ".csv.gz", ".ecsv", ".ecsv.gz", ".txt", ".txt.gz", ".tsv", ".dat", ".dat.gz"),
     *(".parquet", ".pq", ".fits", ".fit", ".fits.gz", ".vot", ".votable", ".xml"),
 )
+#: First and last pixel of a file, before its ending; bits of an id below HEALPix level 0.
+_RANGE: Final = re.compile(r"(\d+)-(\d+)(?:\.\w+)+$")
+_ID_BITS: Final = 59
 #: What says that a folder is a HATS catalogue, and where its rows are.
 _HATS, _ROWS_OF_HATS = ("hats.properties", "properties"), "dataset"
 
@@ -55,6 +63,25 @@ def find_files(other: Path, mapping: OtherTable | None = None) -> list[Path]:
             "Give the file, or the folder with its parts: CSV, ECSV, FITS, Parquet, VOTable, or a"
             " CDS ReadMe with its data.",
         )
+    return found
+
+
+def occupied_pixels(side: Side, level: int) -> NDArray[np.bool_]:
+    """Return which HEALPix pixels of a level, nested, hold an id of a table."""
+    found = np.zeros(12 << (2 * level), dtype=bool)
+    for chunk in range(len(side.starts) - 1):
+        pixels = side.read(chunk, [SOURCE_ID])[SOURCE_ID] >> (_ID_BITS - 2 * level)
+        found[pixels[(pixels >= 0) & (pixels < len(found))]] = True
+    return found
+
+
+def files_with_stars(files: Sequence[Path], occupied: NDArray[np.bool_]) -> list[Path]:
+    """Return the files in whose range of pixels there is a star, and those without a range."""
+    found = []
+    for path in files:
+        limits = _RANGE.search(path.name)
+        if limits is None or occupied[int(limits[1]) : int(limits[2]) + 1].any():
+            found.append(path)
     return found
 
 

@@ -188,3 +188,23 @@ def test_memory_does_not_grow_with_the_other_table(
     assert len(ours.starts) - 1 == len(held) == 5
     assert max(held) <= 700
     assert found.stars == 2700
+
+
+def test_files_without_a_star_of_ours_are_passed_over(
+    sky, observed, side, outside_schema, mapping, tmp_path
+):
+    """By the pixels in their names: ids carry theirs in the bits above 59 - 2 level."""
+    ours = side(observed, schema=outside_schema)
+    pixels = sky.ids >> (59 - 2 * 8)
+    limits = (0, int(pixels[1500]), int(pixels[-1]) + 1)
+    other, files = Other(sky), []
+    for name, rows in (
+        (f"T_{0:06d}-{limits[1]:06d}", pixels <= limits[1]),
+        (f"T_{limits[1] + 1:06d}-{limits[2]:06d}", pixels > limits[1]),
+        (f"T_{limits[2] + 1:06d}-786431", pixels < 0),
+    ):
+        files.append(other.write(tmp_path / f"{name}.parquet", np.flatnonzero(rows)))
+    found = beside(ours, files, mapping(pixels_in_names=8))
+    assert (found.stars, len(found.files), found.passed_over) == (2700, 2, 1)
+    walk = CrosswalkIds(sky.ids, sky.ids)
+    assert beside(ours, files, mapping(pixels_in_names=8), matching=walk).passed_over == 0

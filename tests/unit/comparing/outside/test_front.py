@@ -50,7 +50,7 @@ def gsp_spec(sky, tmp_path):
                 found = [value, value - sigma, value + sigma] if row % 2 else ["null"] * 3
                 cells += [str(one) for one in found]
             lines.append(",".join(cells))
-        name = f"AstrophysicalParameters_{part}-{part}.csv"
+        name = f"AstrophysicalParameters_{part}-{part + 300_000}.csv"
         (folder / name).write_text("# %ECSV 1.0\n# ---\n" + HEADER + "\n".join(lines) + "\n")
     return tmp_path / "archive"
 
