@@ -30,6 +30,7 @@ def content(found: Beside) -> dict[str, Any]:
             "files": [path.name for path in found.files],
             "files_passed_over": found.passed_over,
             "calibration": found.calibration,
+            "simulated": found.simulated,
             "to_be_checked": mapping.to_be_checked,
             "rows": found.read.rows,
         },

@@ -12,10 +12,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.files import make_file
+from catalog_builder.archive.marks import is_marked
 from catalog_builder.comparing.engine import names_of_labels
 from catalog_builder.comparing.matching import Matching, SameIds
 from catalog_builder.comparing.outside.axes import Array, AxisOf, axes_of, errors_of
@@ -28,6 +31,9 @@ from catalog_builder.comparing.outside.tally import FirstTally, Slope, Tally
 from catalog_builder.comparing.sides import TIER, Block, Side
 from catalog_builder.report.histogram import Counts
 from catalog_builder.report.quantities import Quantities
+
+#: Files in which the mark of a simulation is looked for: an archive has thousands.
+_LOOKED_AT: Final = 8
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Beside:
         Pairs.
     taught : bool
         Whether stars that taught the model are among them.
+    simulated : bool
+        Whether a file of the other table says that it is simulated.
     """
 
     side: Side
@@ -76,6 +84,7 @@ class Beside:
     left_out: Counter[str]
     stars: int
     taught: bool
+    simulated: bool
 
     def first_cell(self, axis: AxisOf) -> int:
         """Return the cell of an axis's first regime in each tally; that of all stars is 0."""
@@ -168,6 +177,7 @@ def compare_with(
         pairing.left_out,
         pairing.stars,
         taught,
+        any(is_marked(make_file(str(path), {})) for path in used[:_LOOKED_AT]),
     )
 
 

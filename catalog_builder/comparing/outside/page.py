@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from catalog_builder.comparing.outside import figures, tables
 from catalog_builder.comparing.outside.engine import Beside
 from catalog_builder.comparing.outside.outliers import BEYOND
-from catalog_builder.comparing.outside.words import ERRORS, LEAST_STARS, in_words
+from catalog_builder.comparing.outside.words import ERRORS, LEAST_STARS, SIMULATED, in_words
 from catalog_builder.comparing.page import banner, whole_page
 from catalog_builder.report.diagrams import figure
 from catalog_builder.report.html import Html, paragraph, text
@@ -27,7 +27,11 @@ def write_page(found: Beside) -> str:
         f"{_warning(found)}{tables.headline(found)}"
     )
     return whole_page(
-        f"{ours} beside {theirs}", banner(found.side), head, sections, "catalog-builder compare"
+        f"{ours} beside {theirs}",
+        banner(found.side) + _simulated(found),
+        head,
+        sections,
+        "catalog-builder compare",
     )
 
 
@@ -108,6 +112,16 @@ def _about(found: Beside) -> str:
 def _with_code(words: str) -> str:
     """Return words in which what stands in backticks is code."""
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", text(words))
+
+
+def _simulated(found: Beside) -> str:
+    if not found.simulated:
+        return ""
+    title = text(found.mapping.title)
+    return (
+        f'<p class="banner" role="note"><strong>{SIMULATED}.</strong> What is called {title} here'
+        " are drawn values.</p>\n"
+    )
 
 
 def _warning(found: Beside) -> str:

@@ -14,6 +14,8 @@ from catalog_builder.report.quantities import difference_unit
 
 #: A regime of fewer stars is not shown, and no sentence is made of them.
 LEAST_STARS: Final = 20
+#: What is said of a table that a simulation made.
+SIMULATED: Final = "The other table is simulated"
 #: A slope is told of from this many of its errors on: some thirty are looked at.
 ERRORS: Final = 4.0
 
@@ -75,6 +77,8 @@ def offset(found: Beside, tally: Tally) -> str:
 def closing_lines(found: Beside) -> str:
     """Return what the terminal says."""
     lines = [in_words(found), _stars(found)]
+    if found.simulated:
+        lines.append(f"{SIMULATED}: these values are not those of {found.mapping.title}.")
     lines += [f"  left out {n:>12,}  {why}" for why, n in left_out(found)]
     lines += [_line(found, tally) for tally in found.tallies.values()]
     for trend in trends(found)[:5]:

@@ -80,6 +80,21 @@ def test_the_archives_own_labels_are_compared_by_one_option(ours, gsp_spec, tmp_
     assert closing_lines(found).count("\n") >= 6
 
 
+def test_simulated_values_do_not_pass_for_others(ours, sky, tmp_path):
+    path = tmp_path / "t.csv"
+    head = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# meta: {SIMULATD: true}\n# datatype:\n"
+    head += "# - {name: source_id, datatype: int64}\n"
+    path.write_text(f"{head}source_id,teff\n{sky.ids[1]},5000\n")
+    found = compare_side(ours, path, Options())
+    assert found.simulated
+    assert "The other table is simulated" in closing_lines(found)
+    page, document = write(found, tmp_path / "out")
+    assert "The other table is simulated." in page.read_text(encoding="utf-8")
+    assert json.loads(document.read_text(encoding="utf-8"))["other"]["simulated"] is True
+    path.write_text(f"source_id,teff\n{sky.ids[1]},5000\n")
+    assert not compare_side(ours, path, Options()).simulated
+
+
 def test_a_table_with_our_names_needs_no_profile(ours, sky, tmp_path):
     path = tmp_path / "benchmarks.csv"
     rows = [f"{star},{sky.truth['teff'][n]},30" for n, star in enumerate(sky.ids[:40])]
