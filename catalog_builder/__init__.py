@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
     from catalog_builder.catalog.table import open_table
+    from catalog_builder.comparing.clusters.front import clusters
     from catalog_builder.comparing.differences import diff
     from catalog_builder.comparing.drift import drift
+    from catalog_builder.comparing.outside.front import compare
     from catalog_builder.labelling.predict import predict
 
 __all__ = [
     "DISTRIBUTION",
     "__version__",
+    "clusters",
+    "compare",
     "diff",
     "drift",
     "open_catalog",
@@ -29,31 +33,25 @@ __all__ = [
     "predict",
 ]
 
+#: Where each is, below this package.
+_HOMES = {
+    "clusters": "comparing.clusters.front",
+    "compare": "comparing.outside.front",
+    "diff": "comparing.differences",
+    "drift": "comparing.drift",
+    "open_catalog": "catalog.open",
+    "open_table": "catalog.table",
+    "plot_abundances": "catalog.plots",
+    "plot_abundances_by_place": "catalog.plots",
+    "plot_kiel": "catalog.plots",
+    "predict": "labelling.predict",
+}
+
 
 def __getattr__(name: str) -> Any:
     # xarray, zarr and astropy take a second to import, which `catalog-builder --help` should not.
-    if name == "open_catalog":
-        from catalog_builder.catalog.open import open_catalog
+    if name in _HOMES:
+        from importlib import import_module
 
-        return open_catalog
-    if name == "open_table":
-        from catalog_builder.catalog.table import open_table
-
-        return open_table
-    if name.startswith("plot_") and name in __all__:
-        from catalog_builder.catalog import plots
-
-        return getattr(plots, name)
-    if name == "diff":
-        from catalog_builder.comparing.differences import diff
-
-        return diff
-    if name == "drift":
-        from catalog_builder.comparing.drift import drift
-
-        return drift
-    if name == "predict":
-        from catalog_builder.labelling.predict import predict
-
-        return predict
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

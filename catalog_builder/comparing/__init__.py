@@ -1,1 +1,1 @@
-"""One engine that compares two tables of stars, and its fronts: `drift` and `diff`."""
+"""Tables of stars compared: two catalogues, one with what others made, one within clusters."""

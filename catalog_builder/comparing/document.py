@@ -33,8 +33,8 @@ def content(comparison: Comparison) -> dict[str, Any]:
             "least_stars": verdict.LEAST_STARS,
             "resolution": f"differences in bins of {STEP:.0%} of their size",
         },
-        "old": {**_facts(comparison.old), "rows": rows[0]},
-        "new": {**_facts(comparison.new), "rows": rows[1]},
+        "old": {**facts_of(comparison.old), "rows": rows[0]},
+        "new": {**facts_of(comparison.new), "rows": rows[1]},
         "matched_by": comparison.matched_by,
         "pairs": comparison.stars,
         "correlation": dict(comparison.correlation),
@@ -46,8 +46,8 @@ def content(comparison: Comparison) -> dict[str, Any]:
         "lost": _departures(comparison, comparison.changes.lost),
         "gained": _departures(comparison, comparison.changes.gained),
     }
-    plain: dict[str, Any] = _plain(found)
-    return plain
+    result: dict[str, Any] = plain(found)
+    return result
 
 
 def to_json(comparison: Comparison) -> str:
@@ -55,7 +55,8 @@ def to_json(comparison: Comparison) -> str:
     return json.dumps(content(comparison), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
-def _facts(side: Side) -> dict[str, Any]:
+def facts_of(side: Side) -> dict[str, Any]:
+    """Return what a document says of a catalogue."""
     facts: Mapping[str, Any] = getattr(side, "facts", {})
     known = {key: facts[key] for key in _FACTS if facts.get(key)}
     return {"title": side.title, **known, "accounting": facts.get("accounting")}
@@ -131,12 +132,12 @@ def _departures(comparison: Comparison, who: Departures) -> dict[str, Any]:
     return {"stars": who.stars, "reasons": dict(who.reasons), "regimes": regimes}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a value without NaN and infinities, which JSON does not have."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

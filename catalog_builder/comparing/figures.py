@@ -47,7 +47,7 @@ def pulls(comparison: Comparison) -> Picture | None:
     for tally, panel in zip(shown, grid, strict=True):
         for line in reversed(tally.lines):
             colour, style = _look(line.name, tally)
-            density = _density(tally.pulls[line.name], edges)
+            density = density_of(tally.pulls[line.name], edges)
             panel.stairs(density, edges, color=colour, linestyle=style, label=line.title)
         gauss = np.exp(-(fine**2) / 2) / np.sqrt(2 * np.pi)
         panel.plot(fine, gauss, color=INK, linewidth=1.0, linestyle="--", label="expected")
@@ -162,7 +162,7 @@ def _look(line: str, tally: Tally) -> tuple[str, str]:
     return _LOOKS[line]
 
 
-def _density(sketch: Sketch, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def density_of(sketch: Sketch, edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the density of pulls in bars of equal width; those beyond count in the whole."""
     counts = sketch.counts[0]
     limits = sketch.axis.value(np.arange(sketch.axis.bins + 1))
@@ -173,7 +173,7 @@ def _density(sketch: Sketch, edges: NDArray[np.float64]) -> NDArray[np.float64]:
 def _highest(tally: Tally, edges: NDArray[np.float64]) -> float:
     """Return the highest density of the lines but the nested one, which may be a needle."""
     return max(
-        float(_density(tally.pulls[line.name], edges).max())
+        float(density_of(tally.pulls[line.name], edges).max())
         for line in tally.lines
         if line.name != NESTED
     )

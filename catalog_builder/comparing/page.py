@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -30,26 +30,47 @@ def write_page(comparison: Comparison) -> str:
     """Return the page as HTML; the same comparison gives the same bytes."""
     with report_style():
         sections = list(_sections(comparison))
-    links = "".join(f'<li><a href="#{a}">{text(title)}</a></li>' for a, title, _ in sections)
+    old, new = text(comparison.old.title), text(comparison.new.title)
+    head = (
+        f'<p class="edition">New less old, for stars matched by {text(comparison.matched_by)}</p>\n'
+        f"<p><strong>{text(verdict.in_words(comparison))}</strong></p>\n"
+        f"{tables.headline(comparison)}"
+    )
+    banners = "".join(banner(side) for side in (comparison.old, comparison.new))
+    return whole_page(
+        f"Drift from {old} to {new}", banners, head, sections, "catalog-builder drift"
+    )
+
+
+def whole_page(
+    title: str, banners: str, head: str, sections: Sequence[tuple[str, str, str]], made_by: str
+) -> str:
+    """Return a page: banners, title, what is said first, and sections with links to them.
+
+    Parameters
+    ----------
+    title, banners, head : str
+        Markup.
+    sections : sequence of (str, str, str)
+        Anchor, title as text, and markup.
+    made_by : str
+        The command.
+    """
+    links = "".join(f'<li><a href="#{a}">{text(words)}</a></li>' for a, words, _ in sections)
     main = "\n".join(
-        f'<section id="{anchor}">\n<h2>{text(title)}</h2>\n{body}\n</section>'
-        for anchor, title, body in sections
+        f'<section id="{anchor}">\n<h2>{text(words)}</h2>\n{body}\n</section>'
+        for anchor, words, body in sections
     )
     style = files("catalog_builder.report").joinpath("page.css").read_text(encoding="utf-8")
-    old, new = text(comparison.old.title), text(comparison.new.title)
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Drift from {old} to {new}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
-        f"{''.join(_banner(side) for side in (comparison.old, comparison.new))}"
-        f"<header>\n<h1>Drift from {old} to {new}</h1>\n"
-        f'<p class="edition">New less old, for stars matched by {text(comparison.matched_by)}</p>\n'
-        f"<p><strong>{text(verdict.in_words(comparison))}</strong></p>\n"
-        f"{tables.headline(comparison)}\n"
+        f"<title>{title}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"{banners}<header>\n<h1>{title}</h1>\n{head}\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n</header>\n'
         f"<main>\n{main}\n</main>\n"
-        "<footer>Made by <code>catalog-builder drift</code>; the same numbers are in the JSON file"
+        f"<footer>Made by <code>{made_by}</code>; the same numbers are in the JSON file"
         " beside this page.</footer>\n</body>\n</html>\n"
     )
 
@@ -139,7 +160,8 @@ def _rules() -> str:
     return f"<ul>{''.join(f'<li>{text(item)}</li>' for item in items)}</ul>"
 
 
-def _banner(side: Side) -> str:
+def banner(side: Side) -> str:
+    """Return the words above a page of a catalogue that is simulated or not proven real."""
     facts: Mapping[str, Any] = getattr(side, "facts", {})
     words = record_in_words(facts)
     if not words:

@@ -115,7 +115,7 @@ def _temperature(old: Side, new: Side) -> list[Division]:
     label = new.schema.labels.first("temperature")
     if label is None or not {label.name, f"e_{label.name}"} <= old.columns & new.columns:
         return []
-    regimes = _names(TEMPERATURES, new.schema[label.name].unit)
+    regimes = names_of_regimes(TEMPERATURES, new.schema[label.name].unit)
     title = f"{label.short[:1].upper()}{label.short[1:]}"
     return [Division(label.name, title, regimes, label.name, label.name, TEMPERATURES, rule="mean")]
 
@@ -125,7 +125,7 @@ def _signal_to_noise(old: Side, new: Side) -> list[Division]:
     for spectrum, column in before.items():
         if spectrum in now:
             title = f"S/N of {old.schema.inputs.title(spectrum)} in the old catalogue"
-            regimes = _names(SIGNAL_TO_NOISE)
+            regimes = names_of_regimes(SIGNAL_TO_NOISE)
             return [
                 Division(
                     "sig_to_noise", title, regimes, column, now[spectrum], SIGNAL_TO_NOISE, "old"
@@ -145,10 +145,11 @@ def _magnitude(old: Side, new: Side) -> list[Division]:
     if before is None or now is None or before not in old.columns or now not in new.columns:
         return []
     title = next(iter(new.schema.inputs.bands)).title
-    return [Division("magnitude", title, _names(MAGNITUDES), before, now, MAGNITUDES)]
+    return [Division("magnitude", title, names_of_regimes(MAGNITUDES), before, now, MAGNITUDES)]
 
 
-def _names(edges: Sequence[float], unit: str = "") -> tuple[str, ...]:
+def names_of_regimes(edges: Sequence[float], unit: str = "") -> tuple[str, ...]:
+    """Return what the regimes between limits are called, the last for what is unknown."""
     unit = f" {unit}" if unit else ""
     inner = [f"{low:g} to {high:g}{unit}" for low, high in pairwise(edges)]
     below, above = f"below {edges[0]:g}{unit}", f"{edges[-1]:g}{unit} and above"

@@ -90,6 +90,7 @@ def place(finished, archive, tmp_path_factory):
     ids = open_catalog(folder / "NEW").source_id.values[:5]
     Table({"source_id": ids}).write(folder / "stars.csv")
     write_spectra(folder)
+    tables_of_others(folder)
     return folder
 
 
@@ -107,6 +108,16 @@ def write_spectra(folder):
     Table({"wavelength": grid, "flux": flux, "flux_error": np.full(grid.size, 0.01)}).write(
         folder / "RVS-Gaia DR3 4268620287278693120.csv"
     )
+
+
+def tables_of_others(folder):
+    """Write the tables that `compare` and `clusters` are shown with."""
+    stars = open_catalog(folder / "work" / "catalogs" / "dr3").source_id.values.tolist()
+    teff = [f"{star},5000,50" for star in stars]
+    (folder / "benchmarks.csv").write_text("\n".join(["source_id,teff,e_teff", *teff]) + "\n")
+    rows = [f"{star},NGC_{place % 2},0.9" for place, star in enumerate(stars)]
+    (folder / "members.csv").write_text("\n".join(["source_id,cluster,probability", *rows]) + "\n")
+    (folder / "literature.csv").write_text("cluster,m_h,e_m_h\nNGC 1,0.0,0.1\n")
 
 
 def filled_in(command, place, archive, site, new_sky):

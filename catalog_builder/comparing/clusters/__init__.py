@@ -1,0 +1,1 @@
+"""Labels within star clusters, whose stars should agree; the fourth front, `clusters`."""
