@@ -126,45 +126,69 @@ def compare(
     settings : AlarmSettings
         Tolerances.
     """
-    if population is None:
-        return Comparison(stars=seen.stars, not_compared=NO_REFERENCE)
-    if not seen.stars:
-        return Comparison(stars=0, not_compared=NO_COUNTS)
-    if min(seen.stars, population.inputs.stars) < settings.min_stars:
-        few = (
-            f"{seen.stars} stars, and {population.inputs.stars} of the model's archive: with fewer"
-            f" than {settings.min_stars} (alarms.min_stars) nothing can be told"
-        )
-        return Comparison(stars=seen.stars, not_compared=few)
-    tests = [
-        *_of_inputs(population.inputs, seen, inputs, settings),
-        *(_of_answers(population, answers, schema, settings) if answers else ()),
-    ]
+    tests = all_tests(population, inputs, seen, answers, schema, settings)
+    if isinstance(tests, str):
+        return Comparison(stars=seen.stars, not_compared=tests)
     # So many that one of all of them is beyond by chance in one of so many runs.
     sigmas = float(-ndtri(settings.false_alarm_rate / (2 * max(1, len(tests)))))
     remarks = [remark for test in tests for remark in test.remarks]
     return Comparison(
         stars=seen.stars,
-        reference=population.inputs.stars,
+        reference=0 if population is None else population.inputs.stars,
         tests=len(tests),
         alarms=tuple(test.alarm for test in tests if test.is_beyond(sigmas)),
         remarks=tuple(remarks),
     )
 
 
+def all_tests(
+    population: Population | None,
+    inputs: Inputs,
+    seen: InputCounts,
+    answers: AnswerCounts | None,
+    schema: CatalogSchema,
+    settings: AlarmSettings,
+) -> list[Tested] | str:
+    """Return every comparison that can be made, or in words why there is none."""
+    if population is None:
+        return NO_REFERENCE
+    if not seen.stars:
+        return NO_COUNTS
+    if min(seen.stars, population.inputs.stars) < settings.min_stars:
+        return (
+            f"{seen.stars} stars, and {population.inputs.stars} of the model's archive: with fewer"
+            f" than {settings.min_stars} (alarms.min_stars) nothing can be told"
+        )
+    return [
+        *_of_inputs(population.inputs, seen, inputs, settings),
+        *(_of_answers(population, answers, schema, settings) if answers else ()),
+    ]
+
+
 @dataclass(frozen=True)
-class _Test:
-    """One comparison: an alarm if the excess over its tolerance is more than chance."""
+class Tested:
+    """One comparison: an alarm if the excess over its tolerance is more than chance.
+
+    Attributes
+    ----------
+    alarm : Alarm
+        What it would be.
+    excess, error : float
+        How far beyond its tolerance, and the standard error of that; never beyond for what is
+        only told.
+    remarks : tuple of str
+        What is told in any case.
+    """
 
     alarm: Alarm
     excess: float = -np.inf
     error: float = 1.0
     remarks: tuple[str, ...] = field(default=())
 
-    def as_remark(self) -> _Test:
+    def as_remark(self) -> Tested:
         """Return it as one that is never an alarm."""
         told = (self.alarm.words,) if self.excess > 0 else ()
-        return _Test(self.alarm, remarks=told)
+        return Tested(self.alarm, remarks=told)
 
     def is_beyond(self, sigmas: float) -> bool:
         return self.excess > sigmas * self.error
@@ -172,7 +196,7 @@ class _Test:
 
 def _of_inputs(
     there: InputCounts, here: InputCounts, inputs: Inputs, settings: AlarmSettings
-) -> Iterator[_Test]:
+) -> Iterator[Tested]:
     for name, reference in there.shares.items():
         # An input that the release does not have is one that no star has.
         absent = {UNKNOWN: (here.stars, 0)} if name.startswith("has_") else {}
@@ -202,7 +226,7 @@ def _of_inputs(
 
 def _of_answers(
     population: Population, here: AnswerCounts, schema: CatalogSchema, settings: AlarmSettings
-) -> Iterator[_Test]:
+) -> Iterator[Tested]:
     there, flags = population.answers_like(here), schema.flags
     names = {bit.name: f"have the flag {bit.name}" for bit in flags.active if not_an_input(bit)}
     names |= {tier.name: f"are of the tier {tier.name}" for tier in flags.tiers}
@@ -215,16 +239,16 @@ def _of_answers(
 
 def _share_test(
     about: str, what: str, found: Difference, settings: AlarmSettings, how: str = ""
-) -> _Test:
+) -> Tested:
     words = (
         f"{_percent(found.here)} of the stars {what}; of those of the model's archive{how}"
         f" {_percent(found.there)}"
     )
     alarm = Alarm(about=about, here=found.here, expected=found.there, words=words)
-    return _Test(alarm, abs(found.here - found.there) - settings.tolerance, found.error)
+    return Tested(alarm, abs(found.here - found.there) - settings.tolerance, found.error)
 
 
-def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) -> _Test:
+def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) -> Tested:
     one, other = (_quantile(bins, 0.5, axis) for bins in (here, there))
     words = (
         f"the zero point of the parallax is {one:+.3f} mas in the median; in the model's archive"
@@ -232,12 +256,12 @@ def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) ->
     )
     alarm = Alarm(about=ZERO_POINT, here=one, expected=other, words=words)
     # The median of hundreds of stars has no error to speak of beside the tolerance.
-    return _Test(alarm, abs(one - other) - settings.zero_point, axis.step / 10)
+    return Tested(alarm, abs(one - other) - settings.zero_point, axis.step / 10)
 
 
 def _form_test(
     about: str, what: str, there: Bins, here: Bins, axis: Axis, settings: AlarmSettings
-) -> _Test:
+) -> Tested:
     places, one, other = _cumulative(here, there)
     apart = np.abs(one - other)
     at = int(apart.argmax())
@@ -248,12 +272,12 @@ def _form_test(
     alarm = Alarm(about=about, here=float(one[at]), expected=float(other[at]), words=words)
     n, m = sum(here.values()), sum(there.values())
     # Of Kolmogorov's distance, whose tail falls off no slower than that of a share.
-    return _Test(alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2))
+    return Tested(alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2))
 
 
 def _reach_test(
     about: str, what: str, there: Bins, here: Bins, axis: Axis, settings: AlarmSettings
-) -> _Test:
+) -> Tested:
     low = _quantile(there, _OUTERMOST, axis, whole=True)
     high = _quantile(there, 1 - _OUTERMOST, axis, whole=True) + axis.step
     stars = sum(here.values())
@@ -275,7 +299,7 @@ def _reach_test(
         mine, its = (_quantile(bins, 0.5, axis) for bins in (here, there))
         mine, its = (10**mine, 10**its) if axis.log else (mine, its)
         remarks = (f"the median of {what} is {mine:.3g}, in the model's archive {its:.3g}",)
-    return _Test(alarm, share - settings.most, error, remarks)
+    return Tested(alarm, share - settings.most, error, remarks)
 
 
 def _counts_beyond(bins: Bins, axis: Axis, low: float, high: float) -> tuple[int, int]:
