@@ -58,6 +58,11 @@ class Model:
 
     #: A sample of its training archive, if it has one.
     population: Population | None = None
+    #: What separates the regimes that it was measured in: S/N, and magnitudes.
+    snr_edges: tuple[float, ...] = ()
+    magnitude_edges: tuple[float, ...] = ()
+    #: Models that answer for the stars that taught it.
+    folds: int = 0
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -100,6 +105,9 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         given=True,
         taught_release=taught,
         population=document.population,
+        snr_edges=document.settings.snr_edges,
+        magnitude_edges=document.settings.magnitude_edges,
+        folds=0 if document.taught is None else len(document.taught.folds),
     )
 
 

@@ -30,6 +30,7 @@ from catalog_builder.features.population import (
 )
 from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.settings import AlarmSettings
+from catalog_builder.inference.shares import Difference, Shares, difference
 from catalog_builder.model.population import (
     ODD,
     AnswerCounts,
@@ -38,67 +39,13 @@ from catalog_builder.model.population import (
     odd,
 )
 
-Shares = Mapping[str, tuple[int, int]]
 Bins = Mapping[str, int]
 
 #: Why nothing was compared.
 NO_REFERENCE: Final = "the model has no reference: it was trained by an earlier version"
 NO_COUNTS: Final = "the stars were not counted: they were ingested by an earlier version"
-#: Stars of the model's archive without which a regime is not compared.
-_LEAST_LIKE: Final = 5
 #: Of the model's archive, so many lie beyond the range that counts as its own, on each side.
 _OUTERMOST: Final = 0.005
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Two shares of stars that are otherwise the same, and the standard error of the difference.
-
-    Attributes
-    ----------
-    here, there : float
-        Shares of the run's stars and of the model's archive.
-    error : float
-        Of ``here - there``.
-    stars : int
-        Of the run, in regimes where the archive has stars too.
-    """
-
-    here: float
-    there: float
-    error: float
-    stars: int
-
-
-def difference(here: Shares, there: Shares) -> Difference:
-    """Compare shares regime by regime, and put the differences together.
-
-    Mantel and Haenszel's (1959) weights: a regime counts for as much as both know of it.
-
-    Parameters
-    ----------
-    here, there : mapping of str to (int, int)
-        Stars, and those of whom something is true, by regime.
-    """
-    both = [
-        (*here[name], *there[name])
-        for name in here
-        if here[name][0] and there.get(name, (0, 0))[0] >= _LEAST_LIKE
-    ]
-    if not both:
-        return Difference(np.nan, np.nan, np.inf, 0)
-    n, x, m, y = np.array(both, dtype=np.float64).T
-    weight = n * m / (n + m)
-    weight /= weight.sum()
-    # A share of which no star was seen, or all, is not known to be 0 or 1.
-    p, q = (x + 0.5) / (n + 1), (y + 0.5) / (m + 1)
-    variance = weight**2 * (p * (1 - p) / n + q * (1 - q) / m)
-    return Difference(
-        float((weight * x / n).sum()),
-        float((weight * y / m).sum()),
-        float(np.sqrt(variance.sum())),
-        int(n.sum()),
-    )
 
 
 def compare(
@@ -191,6 +138,7 @@ class Tested:
         return Tested(self.alarm, remarks=told)
 
     def is_beyond(self, sigmas: float) -> bool:
+        """Tell whether it is an alarm, if so many errors are chance."""
         return self.excess > sigmas * self.error
 
 
@@ -272,7 +220,9 @@ def _form_test(
     alarm = Alarm(about=about, here=float(one[at]), expected=float(other[at]), words=words)
     n, m = sum(here.values()), sum(there.values())
     # Of Kolmogorov's distance, whose tail falls off no slower than that of a share.
-    return Tested(alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2))
+    return Tested(
+        alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2)
+    )
 
 
 def _reach_test(

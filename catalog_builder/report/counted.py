@@ -54,7 +54,7 @@ def carried(
         with np.errstate(over="ignore"):
             values[name] = block[one.column] - block[other.column]
     for name, axis in _axes(inputs):
-        yield name, axis.bins(values[name]) - _first(axis) + 0.5
+        yield name, (axis.bins(values[name]) - _first(axis)).astype(np.float64) + 0.5
 
 
 def as_ingested(histograms: Mapping[str, Histogram], inputs: Inputs) -> dict[str, dict[int, int]]:

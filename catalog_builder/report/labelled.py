@@ -155,7 +155,7 @@ class Labelled:
                 axis=1,
             )
             for name, first in self._first.items():
-                cell = own.get(name, cells.get(name))
+                cell = own[name] if name in own else cells[name]
                 here = known & (cell >= 0)
                 where = place, taught[here], first + cell[here]
                 np.add.at(self.pulls, (*where, bins[0][here]), 1)
@@ -189,7 +189,7 @@ class Labelled:
 
     def cell(self, division: str, place: int = 0) -> int:
         """Return the number of a division's cell among all."""
-        return self._first[division] + place
+        return int(self._first[division]) + place
 
     def measured(self, label: str, cells: Any, group: int | None = None) -> Measured:
         """Measure a label in one cell, or in several that are taken together.
@@ -331,7 +331,5 @@ def scale(quantity: Quantity) -> float:
 
 def _division(name: str, title: str, axis: Axis) -> Division:
     edges = axis.edges()
-    cells = tuple(
-        f"{low:.4g} <= {title} < {high:.4g}" for low, high in pairwise(edges)
-    )
+    cells = tuple(f"{low:.4g} <= {title} < {high:.4g}" for low, high in pairwise(edges))
     return Division(name, title, cells, axis)

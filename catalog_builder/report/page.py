@@ -17,6 +17,7 @@ from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.report import sections
 from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
+from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.summary import Summary, summarise
 
 _FACTS: Final = (
@@ -34,7 +35,11 @@ _FACTS: Final = (
 
 
 def write_report(
-    summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, target: Path
+    summary: Summary,
+    record: Mapping[str, Any],
+    schema: CatalogSchema,
+    target: Path,
+    labelled: Labelled | None = None,
 ) -> None:
     """Write the report of a catalogue that is about to be sealed, of its histograms.
 
@@ -54,6 +59,8 @@ def write_report(
         That the catalogue was made with.
     target : Path
         The file to write, ``report.html``.
+    labelled : Labelled, optional
+        The sums of stars with labels.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def write_report(
             f"The catalogue holds {summary.rows} sources, its accounting says {published}.",
             "Publish the catalogue again.",
         )
-    target.write_text(_page(summary, record, schema), encoding="utf-8", newline="\n")
+    target.write_text(_page(summary, record, schema, labelled), encoding="utf-8", newline="\n")
 
 
 def make_report(
@@ -101,8 +108,10 @@ class _Section:
     body: str
 
 
-def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) -> str:
-    body = [_Section(*section) for section in sections.write(summary, record, schema)]
+def _page(
+    summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, labelled: Labelled | None
+) -> str:
+    body = [_Section(*section) for section in sections.write(summary, record, schema, labelled)]
     links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in body)
     main = "\n".join(
         f'<section id="{part.anchor}">\n<h2>{text(part.title)}</h2>\n{part.body}\n</section>'

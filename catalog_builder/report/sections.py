@@ -15,6 +15,7 @@ from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.report import curves, diagrams, tables
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
+from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pictures import report_style
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.words import a_spectrum, numbers
@@ -23,7 +24,7 @@ Record = Mapping[str, Any]
 
 
 def write(
-    summary: Summary, record: Record, schema: CatalogSchema
+    summary: Summary, record: Record, schema: CatalogSchema, labelled: Labelled | None = None
 ) -> Iterator[tuple[str, str, str]]:
     """Yield anchor, title and markup of each section."""
     with report_style():

@@ -54,7 +54,7 @@ def judge(question: Question, rate: float) -> Check:
     return Check(
         **known,
         state=state,
-        words=words[0].upper() + words[1:],
+        words=words,
         about=worst.about,
         number=worst.number,
         expected=worst.expected,

@@ -1,4 +1,4 @@
-"""Checks of stars with labels: sigma, bias and scatter, and whether those that taught are special."""
+"""Checks of stars with labels: sigma, bias, scatter, and whether those that taught are special."""
 
 from __future__ import annotations
 
@@ -138,9 +138,7 @@ class _Asked:
                 continue
             error = math.sqrt(_QUARTILES * (1 / found.stars + 1 / own[2]))
             about = _about(label, regime)
-            numbers.append(
-                _of(found, about, found.scatter, own[1], tolerance, error, log=True)
-            )
+            numbers.append(_of(found, about, found.scatter, own[1], tolerance, error, log=True))
         return numbers
 
     def bias_along(self) -> list[Number]:

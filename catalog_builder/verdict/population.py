@@ -57,5 +57,5 @@ def _number(one: Tested) -> Number:
     """Return a comparison as a number: beyond its tolerance by as many errors as the alarm's."""
     here, there = one.alarm.here, one.alarm.expected
     tolerance = abs(here - there) - one.excess
-    decimals = -2 if 0 <= min(here, there) and max(here, there) <= 1 else 3
+    decimals = -2 if min(here, there) >= 0 and max(here, there) <= 1 else 3
     return Number(one.alarm.about, here, there, tolerance, one.error, 0, decimals)

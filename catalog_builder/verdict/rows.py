@@ -42,7 +42,7 @@ def questions(
 
 
 def _carried(summary: Summary, ingested: InputCounts, settings: CheckSettings) -> list[Number]:
-    """Compare columns with what was counted of them at the ingest; who has no row may be missing."""
+    """Compare columns with what the ingest counted of them; who has no row may be missing."""
     numbers = []
     lost = max(0, ingested.stars - summary.rows)
     counts = as_ingested(summary.carried, summary.schema.inputs)
@@ -96,7 +96,8 @@ def _between_neighbours(counts: NDArray[np.int64], level: int) -> NDArray[np.flo
     """
     from astropy_healpix import HEALPix
 
-    near = HEALPix(nside=2**level, order="nested").neighbours(np.arange(len(counts)))
+    with np.errstate(invalid="ignore"):  # at the corners, where there is none
+        near = HEALPix(nside=2**level, order="nested").neighbours(np.arange(len(counts)))
     values = np.append(counts.astype(np.float64), 0.0)  # there is none: nothing
     far = np.where(near >= 0, np.take_along_axis(near, near.clip(0), axis=1), -1)
     sides = []
@@ -111,7 +112,7 @@ def _heaps(summary: Summary, settings: CheckSettings) -> list[Number]:
     for name, histogram in summary.labels.items():
         counts = histogram.counts.astype(np.float64)
         total = counts.sum()
-        if total < 200:  # noqa: PLR2004 - one star in two hundred is no heap
+        if total < 200:
             continue
         padded = np.pad(counts, _FAR)
         bins = len(counts)
@@ -122,7 +123,9 @@ def _heaps(summary: Summary, settings: CheckSettings) -> list[Number]:
         expected = np.maximum(np.maximum(left, right), 1.0)
         label, edges = summary.shown[name].label, histogram.axes[0].edges()
         for place in np.flatnonzero(counts > settings.pile_up_share * total).tolist():
-            about = f"{name} {edges[place]:.{label.decimals}f} to {edges[place + 1]:.{label.decimals}f}"
+            about = (
+                f"{name} {edges[place]:.{label.decimals}f} to {edges[place + 1]:.{label.decimals}f}"
+            )
             numbers.append(
                 Many(about, counts[place], float(expected[place]), settings.pile_up, 1.0)
             )

@@ -69,9 +69,7 @@ def _accounting(summary: Summary, record: Mapping[str, Any]) -> Check:
     rejected = sum(books["rejected"].values())
     missing = books["requested"] - books["published"] - rejected
     unseen = books["published"] - summary.rows
-    said = (
-        f"{books['requested']} requested = {books['published']} published + {rejected} rejected"
-    )
+    said = f"{books['requested']} requested = {books['published']} published + {rejected} rejected"
     gaps = list(_gaps(record))
     if missing or unseen:
         words = f"{said} leaves {missing} out, and {summary.rows} rows were summed up."
