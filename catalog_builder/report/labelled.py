@@ -157,14 +157,15 @@ class Labelled:
             for name, first in self._first.items():
                 cell = own[name] if name in own else cells[name]
                 here = known & (cell >= 0)
-                where = place, taught[here], first + cell[here]
+                where: Any = place, taught[here], first + cell[here]
                 np.add.at(self.pulls, (*where, bins[0][here]), 1)
                 np.add.at(self.differences, (*where, bins[1][here]), 1)
                 np.add.at(self.within, where, within[here].astype(np.int64))
             plane = self.plane_axis(quantity)
             x, y = plane.cells(labels[:, place]), plane.cells(mean)
             here = known & (x >= 0) & (y >= 0)
-            np.add.at(self.planes, (place, x[here], y[here]), 1)
+            at: Any = (place, x[here], y[here])
+            np.add.at(self.planes, at, 1)
 
     def _cells(self, columns: Columns) -> dict[str, Any]:
         inputs, stars = self.schema.inputs, len(columns["source_id"])

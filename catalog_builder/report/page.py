@@ -14,7 +14,7 @@ from catalog_builder.catalog.origins import heading, record_in_words, unverified
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
-from catalog_builder.report import sections
+from catalog_builder.report import sections, verdict
 from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
 from catalog_builder.report.labelled import Labelled
@@ -138,7 +138,7 @@ def _page(
         f"{alarm_banner(record)}{banner}"
         f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, {layout}'
         f" {text(record['release'])}</p>\n"
-        f"{sections.headline(summary, record)}\n"
+        f"{verdict.head(record)}\n{sections.headline(summary, record)}\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n</header>\n'
         f"<main>\n{main}\n</main>\n"
         "<footer>Made with the catalogue, from its zarr store, and sealed with it:"

@@ -14,16 +14,21 @@ from catalog_builder.report.html import (
     NOTHING,
     Cell,
     Html,
+    covered,
     measure,
     number,
     paragraph,
     percent,
     share,
     table,
+    text,
 )
+from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.quantities import Quantities, Quantity, difference_unit, unit
 from catalog_builder.report.summary import Summary
 
+#: Share of a Gaussian within one deviation.
+ONE_SIGMA: Final = 0.6827
 #: Labels side by side in a table, and rows that a page shows at once.
 _LABELS_ABREAST: Final = 8
 _ROWS_SHOWN: Final = 150
@@ -132,14 +137,19 @@ def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
 
 def metrics(record: Mapping[str, Any], schema: CatalogSchema, shown: Quantities) -> str:
     """Return the measures on the test stars, of all and per regime."""
-    parts = []
+    views = []
     for words, measured in _measured(record["metrics"], shown):
-        parts.append(_overall(words, measured.get("all") or {}, schema, shown))
+        parts = [_overall(words, measured.get("all") or {}, schema, shown)]
         for some in _abreast(list(shown.values())) if measured.get("by_regime") else ():
             parts.append(_by_regime(words, measured["by_regime"], schema, some))
-    if not parts:
+        views.append("\n".join(parts))
+    if not views:
         return paragraph("The model records no measures on test stars.")
-    return "\n".join(parts)
+    first, *others = views
+    if not others:
+        return first
+    title = "<summary>The same stars with an input withheld</summary>"
+    return "\n".join([first, f"<details>{title}", *others, "</details>"])
 
 
 def training_range(summary: Summary) -> str:
@@ -265,8 +275,8 @@ def _overall(
                 measure(values.get("robust_scatter"), decimals),
                 measure(values.get("bias"), decimals, signed=True),
                 measure(values.get("rmse"), decimals),
-                share(values.get("coverage_68")),
-                share(values.get("coverage_95")),
+                _covered(values, "coverage_68", ONE_SIGMA),
+                _covered(values, "coverage_95", 0.95),
             )
         )
     head = (
@@ -289,12 +299,22 @@ def _by_regime(
     schema: CatalogSchema,
     labels: list[Quantity],
 ) -> str:
-    rows = []
+    rows: list[tuple[Cell, ...]] = []
+    small = []
     for name, measured in regimes.items():
-        stars = [values.get("stars", 0) for values in measured.values()]
+        stars = max((values.get("stars", 0) for values in measured.values()), default=0)
+        if stars < LEAST:
+            small.append(measured)
+            continue
         cells = [_scatter_and_coverage(measured.get(one.name) or {}, one) for one in labels]
-        regime = name.replace("<=", "≤").replace(">=", "≥")
-        rows.append((regime, number(max(stars, default=0)), *cells))
+        rows.append((name.replace("<=", "≤").replace(">=", "≥"), number(stars), *cells))
+    if small:
+        together = [_together(small, one.name) for one in labels]
+        most = max(stars for stars, _ in together)
+        kind = "regime" if len(small) == 1 else "regimes"
+        pooled = f"{len(small)} {kind} of fewer than {LEAST} stars, together"
+        cells = [_coverage_alone(stars, within) for stars, within in together]
+        rows.append((pooled, number(most), *cells))
     titles = [Html(f"{one.html} [{difference_unit(schema, one.name)}]") for one in labels]
     caption = f"Test stars {words}, by regime: robust scatter, and share within 1 σ"
     return table(caption, ("Regime", "Stars", *titles), rows)
@@ -304,8 +324,27 @@ def _scatter_and_coverage(values: Mapping[str, Any], label: Quantity) -> Cell:
     scatter = measure(values.get("robust_scatter"), label.decimals)
     if scatter == NOTHING:
         return NOTHING
-    covered = values.get("coverage_68")
-    return f"{scatter} · {share(covered)}"
+    return Html(f"{text(scatter)} · {_covered(values, 'coverage_68', ONE_SIGMA).markup}")
+
+
+def _together(small: list[Mapping[str, Any]], label: str) -> tuple[int, float]:
+    """Return stars of several regimes, and how many are within one sigma."""
+    found = [measured.get(label) or {} for measured in small]
+    stars = sum(values.get("stars", 0) for values in found)
+    within = sum(values.get("stars", 0) * (values.get("coverage_68") or 0) for values in found)
+    return stars, within
+
+
+def _coverage_alone(stars: int, within: float) -> Cell:
+    """Return a coverage without a scatter, which regimes do not have together."""
+    return NOTHING if stars < LEAST else covered(within / stars, stars, ONE_SIGMA)
+
+
+def _covered(values: Mapping[str, Any], name: str, nominal: float) -> Html:
+    found, stars = values.get(name), values.get("stars")
+    if not isinstance(found, int | float) or not isinstance(stars, int) or not stars:
+        return Html(text(share(found)))
+    return covered(float(found), stars, nominal)
 
 
 def _counted(count: int, summary: Summary) -> tuple[Cell, Cell]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled, Measured
+from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled, Measured, along
+from catalog_builder.report.pooling import pooled, regime_cells
 from catalog_builder.verdict.judging import Question
 from catalog_builder.verdict.numbers import Number
 from catalog_builder.verdict.settings import CheckSettings
@@ -16,8 +17,6 @@ from catalog_builder.verdict.settings import CheckSettings
 _MEDIAN, _QUARTILES = 1.2533, 1.36
 #: Stars in a bin along a label, at least.
 _ALONG_STARS: Final = 50
-#: Of cells that are too small each.
-POOLED: Final = "all smaller regimes together"
 
 
 def questions(
@@ -46,7 +45,7 @@ def questions(
     if labelled is not None and labelled.stars < settings.min_stars:
         why_not = f"{labelled.stars} stars with labels, of {settings.min_stars} that are needed"
         labelled = None
-    told = "test" if labelled is None else "labels"
+    told = "test" if labelled is None else "accuracy"
     own = metrics.get("as_observed") or {}
     # Of stars that networks have seen nothing can be learnt.
     group = None if folds else KEPT_BACK
@@ -150,8 +149,8 @@ class _Asked:
             for name in ("temperature", "own", "magnitude"):
                 if name not in sums.divisions:
                     continue
-                for about, cells in _bins(sums, label, name, self._group):
-                    found = sums.measured(label, cells, self._group)
+                for first, stop, found in pooled(sums, label, name, _ALONG_STARS, self._group):
+                    about = _between(sums, label, name, first, stop)
                     error = _MEDIAN * found.scatter / math.sqrt(found.stars)
                     tolerance = self._settings.bias_along * found.scatter
                     numbers.append(
@@ -188,42 +187,12 @@ class _Asked:
         return float(values["bias"]), float(values["robust_scatter"]), int(values["stars"])
 
 
-def regime_cells(sums: Labelled, label: str, least: int) -> Iterator[tuple[str, Sequence[int]]]:
-    """Yield all stars, each regime with enough stars, and all others pooled, with their cells."""
-    yield "", [sums.cell("all")]
-    small = []
-    for place, name in enumerate(sums.divisions["regime"].cells):
-        cell = sums.cell("regime", place)
-        if sums.measured(label, cell).stars >= least:
-            yield name, [cell]
-        else:
-            small.append(cell)
-    if small:
-        yield POOLED, small
-
-
-def _bins(
-    sums: Labelled, label: str, division: str, group: int | None
-) -> Iterator[tuple[str, list[int]]]:
-    """Yield bins along something, neighbours taken together until they have enough stars."""
-    cells: list[int] = []
-    names: list[str] = []
-    for place, name in enumerate(sums.divisions[division].cells):
-        cells.append(sums.cell(division, place))
-        names.append(name)
-        if sums.measured(label, cells, group).stars >= _ALONG_STARS:
-            yield _between(sums, label, division, place - len(cells) + 1, place), cells
-            cells, names = [], []
-
-
-def _between(sums: Labelled, label: str, division: str, first: int, last: int) -> str:
-    from catalog_builder.report.labelled import along
-
+def _between(sums: Labelled, label: str, division: str, first: int, stop: int) -> str:
     axis, title = sums.divisions[division].axis, sums.divisions[division].title
     if axis is None:
         axis, title = along(sums.shown[label]), label
     edges = axis.edges()
-    return f"{title} {edges[first]:.4g} to {edges[last + 1]:.4g}"
+    return f"{title} {edges[first]:.4g} to {edges[stop]:.4g}"
 
 
 def _about(label: str, regime: str) -> str:

@@ -104,7 +104,7 @@ def _gaps(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _drift(record: Mapping[str, Any]) -> Check:
-    known = {"name": "drift", "title": "Drift from the version before", "figure": "drift"}
+    known = {"name": "drift", "title": "Drift from the version before"}
     found = record.get("drift")
     if not found:
         words = "no older catalogue was named (publish.drift_from)."
