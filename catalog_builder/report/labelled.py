@@ -19,6 +19,7 @@ from catalog_builder.ground.errors import StoreError
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95, regime_names, regimes
 from catalog_builder.report.histogram import Axis, Counts, quantiles
 from catalog_builder.report.quantities import Quantities, Quantity
+from catalog_builder.report.regions import kiel_axes
 
 Columns = Mapping[str, NDArray[Any]]
 
@@ -88,6 +89,8 @@ class Labelled:
         Stars within one sigma, and within the interval of 95 %, widened by the label's error.
     planes : ndarray of int64, shape (labels, bins, bins)
         Stars by label and prediction.
+    kiel : ndarray of int64 or None
+        Stars by temperature and gravity, as answered, in the bins of `kiel_axes`.
     """
 
     def __init__(self, schema: CatalogSchema, edges: Edges) -> None:
@@ -101,6 +104,9 @@ class Labelled:
         self.differences: Counts = np.zeros((*shape, _SCALED.bins), dtype=np.int64)
         self.within: Counts = np.zeros((*shape, 2), dtype=np.int64)
         self.planes: Counts = np.zeros((len(self.shown), PLANE_BINS, PLANE_BINS), dtype=np.int64)
+        self.kiel: Counts | None = None
+        if self.shown.kiel is not None:
+            self.kiel = np.zeros([axis.bins for axis in kiel_axes(self.shown)], dtype=np.int64)
 
     def _divide(self) -> list[Division]:
         inputs, teff = self.schema.inputs, self.shown.first("temperature")
@@ -133,6 +139,12 @@ class Labelled:
         if not len(labels):
             return
         cells = self._cells(columns)
+        if self.kiel is not None and self.shown.kiel is not None:
+            axes = kiel_axes(self.shown)
+            values = [np.asarray(columns[q.name]) for q in self.shown.kiel]
+            x, y = (axis.cells(one) for axis, one in zip(axes, values, strict=True))
+            there = (x >= 0) & (y >= 0)
+            np.add.at(self.kiel, (x[there], y[there]), 1)
         split = np.asarray(columns["training_split"]).astype(np.int64)
         taught = ((split > 0) & (split < 4)).astype(np.int64)
         for place, quantity in enumerate(self.shown.values()):
@@ -222,7 +234,8 @@ class Labelled:
 
     @property
     def _arrays(self) -> tuple[Counts, ...]:
-        return self.pulls, self.differences, self.within, self.planes
+        found = self.pulls, self.differences, self.within, self.planes
+        return found if self.kiel is None else (*found, self.kiel)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return all numbers that are not zero: what `add_state` of another one adds."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from catalog_builder.report.pictures import GREY, INK, Picture
 
 #: Of a panel, of the margins around all, and between panels; in units of a CSS pixel.
-_LEFT, _BOTTOM, _TOP, _RIGHT, _GAP = 74.0, 46.0, 24.0, 12.0, 10.0
+_LEFT, _BOTTOM, _TOP, _RIGHT, _GAP = 74.0, 46.0, 42.0, 12.0, 10.0
 _PIXELS_PER_INCH: Final = 96.0
 _SUB: Final = re.compile(r"<(sub|sup)>(.*?)</\1>")
 _ITALIC: Final = re.compile(r"<(?:i|b)>(.*?)</(?:i|b)>")

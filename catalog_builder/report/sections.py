@@ -13,7 +13,7 @@ from catalog_builder.catalog.origins import (
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.report import comparison, curves, diagrams, tables, verdict
+from catalog_builder.report import comparison, curves, diagrams, measures, regional, tables, verdict
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pictures import report_style
@@ -40,6 +40,9 @@ def write(
         yield "precision", "Uncertainties", diagrams.precision(summary, schema)
         yield "kiel", "Kiel diagram", diagrams.kiel(summary, schema)
         yield "abundances", "Abundances", diagrams.abundances(summary, schema)
+        yield "tiers", "Tiers", regional.tiers(summary, schema, labelled)
+        if places := regional.galaxy(summary):
+            yield "galaxy", "Places in the Galaxy", places
         yield "sky", "Sky", diagrams.sky(summary)
         yield "flags", "Flags and training range", _flags(summary, schema)
         for place, (name, spec) in enumerate(summary.shown.contract.inputs.lines.items()):
@@ -124,10 +127,10 @@ def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
         " to 68.3 and 95 %. ▾ marks shares that are too small, ▴ too large, by more than chance"
         " brings in 5 of 100 cases.",
     )
-    parts = [_whose(record), words, tables.metrics(record, schema, summary.shown)]
+    parts = [_whose(record), words, measures.metrics(record, schema, summary.shown)]
     if measured := record.get("measured_here"):
         parts.append(paragraph(Html("<strong>"), measured_in_words(measured), Html("</strong>")))
-        parts.append(tables.metrics(measured, schema, summary.shown))
+        parts.append(measures.metrics(measured, schema, summary.shown))
     if unverified := unverified_in_words(record):
         parts.append(paragraph(Html("<strong>"), unverified, Html("</strong>")))
     return "\n".join(parts)

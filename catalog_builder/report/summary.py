@@ -22,6 +22,7 @@ from catalog_builder.report.declared import (
 )
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
 from catalog_builder.report.quantities import Quantities
+from catalog_builder.report.regions import Regions
 
 Block = Mapping[str, NDArray[Any]]
 
@@ -98,6 +99,8 @@ class Summary:
         Pixels of HEALPix (`report.counted`), ICRS.
     carried : dict of str to Histogram
         Columns that the ingest counts, too, in its bins.
+    regions : Regions
+        Stars of each tier, and places in the Galaxy.
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
@@ -154,6 +157,7 @@ class Summary:
         self.sky = Histogram(SKY_X, SKY_Y)
         self.pixels = Histogram(PIXELS)
         self.carried = carried_histograms(inputs)
+        self.regions = Regions(schema, shown)
 
     def add(self, block: Block) -> None:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
@@ -168,6 +172,7 @@ class Summary:
         self._count_planes(block, inside)
         self.sky.add(*galactic_mollweide(block["ra"], block["dec"]))
         self.pixels.add(pixels_of(block["ra"], block["dec"]))
+        self.regions.add(block)
         for name, places in carried(block, self._inputs):
             self.carried[name].add(places)
 
@@ -180,7 +185,8 @@ class Summary:
             *(self.abundance, self.spectra_map, self.carried),
         )
         found: list[Histogram] = [one for kind in kinds for one in kind.values()]
-        return [*found, *((self.kiel,) if self.kiel else ()), self.sky, self.pixels]
+        found += [*((self.kiel,) if self.kiel else ()), self.sky, self.pixels]
+        return [*found, *self.regions.histograms]
 
     def _count_columns(self, block: Block) -> None:
         for column in self.schema.columns:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from catalog_builder.catalog.check_record import STATES, Check
-from catalog_builder.report.html import NOTHING, Html, paragraph, table, text
+from catalog_builder.report.html import Html, paragraph, table, text
 
 #: Told apart by form, too, not by colour alone.
 _MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✗", "not tested": "–"}
@@ -52,7 +52,7 @@ def head(record: Mapping[str, Any]) -> str:
 def section(record: Mapping[str, Any]) -> str:
     """Return every check with what was found."""
     rows = [
-        (badge(one.state), Html(_link(one)), one.words, str(one.tests or NOTHING))
+        (badge(one.state), Html(f"<strong>{_link(one)}</strong>: {text(one.words)}"))
         for one in checks_of(record)
     ]
     words = paragraph(
@@ -65,8 +65,8 @@ def section(record: Mapping[str, Any]) -> str:
         " the number that is furthest off. Tolerances are settings (checks.*), their reasons are"
         " in docs/checks.md.",
     )
-    head = ("State", "Check", "What was found", "Numbers")
-    return words + "\n" + table("Checks of this catalogue", head, rows, words=3)
+    head = ("State", "Check, and what was found")
+    return words + "\n" + table("Checks of this catalogue", head, rows, words=2)
 
 
 def badge(state: str) -> Html:

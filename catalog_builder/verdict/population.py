@@ -22,7 +22,7 @@ _TITLES: Final = {
     _INPUTS: ("Inputs beside the training archive", "is", "completeness"),
     "null_labels": ("Null labels beside the training archive", "a share of", "labels"),
     "flags": ("Flags beside the training archive", "a share of", "flags"),
-    "tiers": ("Tiers beside the training archive", "a share of", "flags"),
+    "tiers": ("Tiers beside the training archive", "a share of", "tiers"),
     "members": ("Disagreement of the members", "a share of", "flags"),
 }
 

@@ -11,7 +11,7 @@ from catalog_builder.catalog.open import open_catalog
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.report import maps, tables
+from catalog_builder.report import maps, measures, tables
 from catalog_builder.report import summary as summary_module
 from catalog_builder.report.page import make_report
 from catalog_builder.report.quantities import Quantities
@@ -213,10 +213,10 @@ def test_test_metrics_have_units_and_coverage(page):
 
 def test_metrics_may_be_flat_or_absent(make_record, schema):
     flat = make_record(20, metrics={"teff": {"robust_scatter": 80.0}, "m_h": None})
-    row = Page(tables.metrics(flat, schema, SHOWN)).row("Teff")
+    row = Page(measures.metrics(flat, schema, SHOWN)).row("Teff")
     assert row == ["Teff", "K", "–", "80", "–", "–", "–", "–"]
     absent = make_record(20, metrics={})
-    assert "no measures on test stars" in tables.metrics(absent, schema, SHOWN)
+    assert "no measures on test stars" in measures.metrics(absent, schema, SHOWN)
 
 
 def test_the_page_needs_no_other_file_and_no_script(page):
