@@ -192,7 +192,9 @@ def _add_pages(
         from catalog_builder.report.page import write_report  # matplotlib
 
         record = {**building.record, **told}
-        write_report(summary, record, building.schema, building.folder / REPORT_NAME, labelled)
+        card = None if context.verdict is None else context.verdict.card
+        target = building.folder / REPORT_NAME
+        write_report(summary, record, building.schema, target, labelled, card)
     return told
 
 

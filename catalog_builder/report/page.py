@@ -14,6 +14,7 @@ from catalog_builder.catalog.origins import heading, record_in_words, unverified
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.model.card import Card
 from catalog_builder.report import sections, verdict
 from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
@@ -40,6 +41,7 @@ def write_report(
     schema: CatalogSchema,
     target: Path,
     labelled: Labelled | None = None,
+    card: Card | None = None,
 ) -> None:
     """Write the report of a catalogue that is about to be sealed, of its histograms.
 
@@ -61,6 +63,8 @@ def write_report(
         The file to write, ``report.html``.
     labelled : Labelled, optional
         The sums of stars with labels.
+    card : Card, optional
+        Of the model.
 
     Raises
     ------
@@ -75,7 +79,9 @@ def write_report(
             f"The catalogue holds {summary.rows} sources, its accounting says {published}.",
             "Publish the catalogue again.",
         )
-    target.write_text(_page(summary, record, schema, labelled), encoding="utf-8", newline="\n")
+    target.write_text(
+        _page(summary, record, schema, labelled, card), encoding="utf-8", newline="\n"
+    )
 
 
 def make_report(
@@ -109,9 +115,14 @@ class _Section:
 
 
 def _page(
-    summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, labelled: Labelled | None
+    summary: Summary,
+    record: Mapping[str, Any],
+    schema: CatalogSchema,
+    labelled: Labelled | None,
+    card: Card | None,
 ) -> str:
-    body = [_Section(*section) for section in sections.write(summary, record, schema, labelled)]
+    written = sections.write(summary, record, schema, labelled, card)
+    body = [_Section(*section) for section in written]
     links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in body)
     main = "\n".join(
         f'<section id="{part.anchor}">\n<h2>{text(part.title)}</h2>\n{part.body}\n</section>'

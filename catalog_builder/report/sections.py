@@ -12,8 +12,18 @@ from catalog_builder.catalog.origins import (
 )
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
+from catalog_builder.model.card import Card
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.report import comparison, curves, diagrams, measures, regional, tables, verdict
+from catalog_builder.report import (
+    comparison,
+    curves,
+    diagrams,
+    measures,
+    model_card,
+    regional,
+    tables,
+    verdict,
+)
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pictures import report_style
@@ -25,7 +35,11 @@ Record = Mapping[str, Any]
 
 
 def write(
-    summary: Summary, record: Record, schema: CatalogSchema, labelled: Labelled | None = None
+    summary: Summary,
+    record: Record,
+    schema: CatalogSchema,
+    labelled: Labelled | None = None,
+    card: Card | None = None,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield anchor, title and markup of each section."""
     with report_style():
@@ -48,6 +62,8 @@ def write(
         for place, (name, spec) in enumerate(summary.shown.contract.inputs.lines.items()):
             anchor, title = f"map-{name}" if place else "map", f"Map of the {spec.title} spectra"
             yield anchor, title, diagrams.spectra(summary, schema, name)
+        if card is not None:
+            yield "model", "The model", model_card.section(card)
         yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from catalog_builder.catalog.origins import Model
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.population import inputs_of
+from catalog_builder.ground.documents import parse_json
 from catalog_builder.inference.alarms import all_tests
+from catalog_builder.model.card import Card, card_of
+from catalog_builder.model.files import read_whole
+from catalog_builder.model.locate import MODEL_JSON
 from catalog_builder.model.population import answers_of
 from catalog_builder.publish.labelled import LabelStores, label_stores
 from catalog_builder.report.labelled import Edges
 from catalog_builder.run.protocol import Run
 from catalog_builder.verdict.facts import VerdictFacts
 from catalog_builder.verdict.settings import CheckSettings
+
+#: Bytes of a model's document (`model.document`).
+_LARGEST: Final = 32 << 20
 
 
 def verdict_facts(run: Run, schema: CatalogSchema) -> VerdictFacts:
@@ -28,8 +36,16 @@ def verdict_facts(run: Run, schema: CatalogSchema) -> VerdictFacts:
         folds=model.folds,
         ingested=seen,
         population=() if isinstance(found, str) else tuple(found),
+        card=_card(model),
         not_compared=found if isinstance(found, str) else "there is nothing of this kind",
     )
+
+
+def _card(model: Model) -> Card:
+    """Return the card of a model: of one that was given it was made when it was read."""
+    if model.given and model.card is not None:
+        return model.card
+    return card_of(parse_json(read_whole(model.path / MODEL_JSON, _LARGEST)))
 
 
 def labels_of(run: Run) -> Mapping[str, LabelStores]:

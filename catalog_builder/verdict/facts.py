@@ -7,6 +7,7 @@ from typing import Final
 
 from catalog_builder.features.population import InputCounts
 from catalog_builder.inference.alarms import Tested
+from catalog_builder.model.card import Card
 from catalog_builder.report.labelled import Edges
 from catalog_builder.verdict.settings import CheckSettings
 
@@ -36,6 +37,8 @@ class VerdictFacts:
         The comparisons with the model's training archive (`inference.alarms`).
     not_compared : str
         Why there are none.
+    card : Card, optional
+        Of the model, for the report.
     """
 
     settings: CheckSettings = field(default_factory=CheckSettings)
@@ -45,3 +48,4 @@ class VerdictFacts:
     ingested: InputCounts = field(default_factory=InputCounts)
     population: tuple[Tested, ...] = ()
     not_compared: str = "nothing was compared"
+    card: Card | None = None
