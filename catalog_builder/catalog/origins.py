@@ -15,6 +15,7 @@ from catalog_builder.catalog import provenance
 from catalog_builder.contract.contract import Contract
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.labels.survey import LabelSurvey
+from catalog_builder.model.card import Card, card_of
 from catalog_builder.model.locate import refuse_no_model
 from catalog_builder.model.origin import (
     SHORT,
@@ -58,6 +59,13 @@ class Model:
 
     #: A sample of its training archive, if it has one.
     population: Population | None = None
+    #: Its card, where it was given.
+    card: Card | None = None
+    #: What separates the regimes that it was measured in: S/N, and magnitudes.
+    snr_edges: tuple[float, ...] = ()
+    magnitude_edges: tuple[float, ...] = ()
+    #: Models that answer for the stars that taught it.
+    folds: int = 0
 
 
 def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -> Model:
@@ -100,6 +108,10 @@ def given_model(path: Path, release: ReleaseSpec, warn: Callable[[str], None]) -
         given=True,
         taught_release=taught,
         population=document.population,
+        card=card_of(document.model_dump(mode="json")),
+        snr_edges=document.settings.snr_edges,
+        magnitude_edges=document.settings.magnitude_edges,
+        folds=0 if document.taught is None else len(document.taught.folds),
     )
 
 

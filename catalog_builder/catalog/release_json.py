@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.catalog.between import MeasuredHere, leave_out
+from catalog_builder.catalog.check_record import Check
 from catalog_builder.catalog.incident_record import Incidents
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
@@ -35,7 +36,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift", "block_rows"),
+    *("alarms", "drift", "block_rows", "checks"),
 )
 
 
@@ -180,6 +181,8 @@ class ReleaseRecord(BaseModel):
         What was wrong with the input.
     alarms : Comparison, optional
         Whether the stars are as those that the model was made for. Not in records of version 0.1.
+    checks : tuple of Check, optional
+        Whether the catalogue is as good as it should be. Not in records of version 0.1.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
     seal : str
@@ -214,6 +217,7 @@ class ReleaseRecord(BaseModel):
     accounting: Accounting
     incidents: Incidents | None = None
     alarms: Comparison | None = None
+    checks: tuple[Check, ...] | None = None
     acknowledgements: tuple[str, ...] = ()
     seal: str = ""
 

@@ -40,11 +40,27 @@ def validate(
             " seconds, whatever the size. Damage elsewhere is not seen.",
         ),
     ] = False,
+    science: Annotated[
+        bool,
+        typer.Option(
+            "--science",
+            help="Print the checks that are sealed with the catalogue, and read nothing else; end"
+            " with 11 if one failed.",
+        ),
+    ] = False,
 ) -> None:
     """Check a sealed catalogue: schema, digests, exports against zarr, order, accounting."""
     from catalog_builder.catalog.validate import SAMPLE, validate_catalog
     from catalog_builder.ground.errors import CatalogueError
 
+    if science:
+        from catalog_builder.catalog.science import refuse_failed, sealed_checks
+
+        checks = sealed_checks(path)
+        for check in checks:
+            typer.echo(check.line)
+        refuse_failed(path, checks)
+        return
     typer.echo(f"Reading {path} ...", err=True)
     findings = validate_catalog(path, workers=workers, sample=SAMPLE if sample else None)
     for finding in findings:

@@ -78,6 +78,12 @@ class ResourceError(CatalogBuilderError):
     exit_code = 9
 
 
+class CheckError(CatalogBuilderError):
+    """A check that is sealed with a catalogue failed."""
+
+    exit_code = 11
+
+
 class AlarmError(CatalogBuilderError):
     """A strict run is done, and its stars are far from those that the model was made for."""
 

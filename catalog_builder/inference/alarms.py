@@ -30,6 +30,7 @@ from catalog_builder.features.population import (
 )
 from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.settings import AlarmSettings
+from catalog_builder.inference.shares import Difference, Shares, difference
 from catalog_builder.model.population import (
     ODD,
     AnswerCounts,
@@ -38,67 +39,13 @@ from catalog_builder.model.population import (
     odd,
 )
 
-Shares = Mapping[str, tuple[int, int]]
 Bins = Mapping[str, int]
 
 #: Why nothing was compared.
 NO_REFERENCE: Final = "the model has no reference: it was trained by an earlier version"
 NO_COUNTS: Final = "the stars were not counted: they were ingested by an earlier version"
-#: Stars of the model's archive without which a regime is not compared.
-_LEAST_LIKE: Final = 5
 #: Of the model's archive, so many lie beyond the range that counts as its own, on each side.
 _OUTERMOST: Final = 0.005
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Two shares of stars that are otherwise the same, and the standard error of the difference.
-
-    Attributes
-    ----------
-    here, there : float
-        Shares of the run's stars and of the model's archive.
-    error : float
-        Of ``here - there``.
-    stars : int
-        Of the run, in regimes where the archive has stars too.
-    """
-
-    here: float
-    there: float
-    error: float
-    stars: int
-
-
-def difference(here: Shares, there: Shares) -> Difference:
-    """Compare shares regime by regime, and put the differences together.
-
-    Mantel and Haenszel's (1959) weights: a regime counts for as much as both know of it.
-
-    Parameters
-    ----------
-    here, there : mapping of str to (int, int)
-        Stars, and those of whom something is true, by regime.
-    """
-    both = [
-        (*here[name], *there[name])
-        for name in here
-        if here[name][0] and there.get(name, (0, 0))[0] >= _LEAST_LIKE
-    ]
-    if not both:
-        return Difference(np.nan, np.nan, np.inf, 0)
-    n, x, m, y = np.array(both, dtype=np.float64).T
-    weight = n * m / (n + m)
-    weight /= weight.sum()
-    # A share of which no star was seen, or all, is not known to be 0 or 1.
-    p, q = (x + 0.5) / (n + 1), (y + 0.5) / (m + 1)
-    variance = weight**2 * (p * (1 - p) / n + q * (1 - q) / m)
-    return Difference(
-        float((weight * x / n).sum()),
-        float((weight * y / m).sum()),
-        float(np.sqrt(variance.sum())),
-        int(n.sum()),
-    )
 
 
 def compare(
@@ -126,53 +73,78 @@ def compare(
     settings : AlarmSettings
         Tolerances.
     """
-    if population is None:
-        return Comparison(stars=seen.stars, not_compared=NO_REFERENCE)
-    if not seen.stars:
-        return Comparison(stars=0, not_compared=NO_COUNTS)
-    if min(seen.stars, population.inputs.stars) < settings.min_stars:
-        few = (
-            f"{seen.stars} stars, and {population.inputs.stars} of the model's archive: with fewer"
-            f" than {settings.min_stars} (alarms.min_stars) nothing can be told"
-        )
-        return Comparison(stars=seen.stars, not_compared=few)
-    tests = [
-        *_of_inputs(population.inputs, seen, inputs, settings),
-        *(_of_answers(population, answers, schema, settings) if answers else ()),
-    ]
+    tests = all_tests(population, inputs, seen, answers, schema, settings)
+    if isinstance(tests, str):
+        return Comparison(stars=seen.stars, not_compared=tests)
     # So many that one of all of them is beyond by chance in one of so many runs.
     sigmas = float(-ndtri(settings.false_alarm_rate / (2 * max(1, len(tests)))))
     remarks = [remark for test in tests for remark in test.remarks]
     return Comparison(
         stars=seen.stars,
-        reference=population.inputs.stars,
+        reference=0 if population is None else population.inputs.stars,
         tests=len(tests),
         alarms=tuple(test.alarm for test in tests if test.is_beyond(sigmas)),
         remarks=tuple(remarks),
     )
 
 
+def all_tests(
+    population: Population | None,
+    inputs: Inputs,
+    seen: InputCounts,
+    answers: AnswerCounts | None,
+    schema: CatalogSchema,
+    settings: AlarmSettings,
+) -> list[Tested] | str:
+    """Return every comparison that can be made, or in words why there is none."""
+    if population is None:
+        return NO_REFERENCE
+    if not seen.stars:
+        return NO_COUNTS
+    if min(seen.stars, population.inputs.stars) < settings.min_stars:
+        return (
+            f"{seen.stars} stars, and {population.inputs.stars} of the model's archive: with fewer"
+            f" than {settings.min_stars} (alarms.min_stars) nothing can be told"
+        )
+    return [
+        *_of_inputs(population.inputs, seen, inputs, settings),
+        *(_of_answers(population, answers, schema, settings) if answers else ()),
+    ]
+
+
 @dataclass(frozen=True)
-class _Test:
-    """One comparison: an alarm if the excess over its tolerance is more than chance."""
+class Tested:
+    """One comparison: an alarm if the excess over its tolerance is more than chance.
+
+    Attributes
+    ----------
+    alarm : Alarm
+        What it would be.
+    excess, error : float
+        How far beyond its tolerance, and the standard error of that; never beyond for what is
+        only told.
+    remarks : tuple of str
+        What is told in any case.
+    """
 
     alarm: Alarm
     excess: float = -np.inf
     error: float = 1.0
     remarks: tuple[str, ...] = field(default=())
 
-    def as_remark(self) -> _Test:
+    def as_remark(self) -> Tested:
         """Return it as one that is never an alarm."""
         told = (self.alarm.words,) if self.excess > 0 else ()
-        return _Test(self.alarm, remarks=told)
+        return Tested(self.alarm, remarks=told)
 
     def is_beyond(self, sigmas: float) -> bool:
+        """Tell whether it is an alarm, if so many errors are chance."""
         return self.excess > sigmas * self.error
 
 
 def _of_inputs(
     there: InputCounts, here: InputCounts, inputs: Inputs, settings: AlarmSettings
-) -> Iterator[_Test]:
+) -> Iterator[Tested]:
     for name, reference in there.shares.items():
         # An input that the release does not have is one that no star has.
         absent = {UNKNOWN: (here.stars, 0)} if name.startswith("has_") else {}
@@ -202,7 +174,7 @@ def _of_inputs(
 
 def _of_answers(
     population: Population, here: AnswerCounts, schema: CatalogSchema, settings: AlarmSettings
-) -> Iterator[_Test]:
+) -> Iterator[Tested]:
     there, flags = population.answers_like(here), schema.flags
     names = {bit.name: f"have the flag {bit.name}" for bit in flags.active if not_an_input(bit)}
     names |= {tier.name: f"are of the tier {tier.name}" for tier in flags.tiers}
@@ -215,16 +187,16 @@ def _of_answers(
 
 def _share_test(
     about: str, what: str, found: Difference, settings: AlarmSettings, how: str = ""
-) -> _Test:
+) -> Tested:
     words = (
         f"{_percent(found.here)} of the stars {what}; of those of the model's archive{how}"
         f" {_percent(found.there)}"
     )
     alarm = Alarm(about=about, here=found.here, expected=found.there, words=words)
-    return _Test(alarm, abs(found.here - found.there) - settings.tolerance, found.error)
+    return Tested(alarm, abs(found.here - found.there) - settings.tolerance, found.error)
 
 
-def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) -> _Test:
+def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) -> Tested:
     one, other = (_quantile(bins, 0.5, axis) for bins in (here, there))
     words = (
         f"the zero point of the parallax is {one:+.3f} mas in the median; in the model's archive"
@@ -232,12 +204,12 @@ def _shift_test(there: Bins, here: Bins, axis: Axis, settings: AlarmSettings) ->
     )
     alarm = Alarm(about=ZERO_POINT, here=one, expected=other, words=words)
     # The median of hundreds of stars has no error to speak of beside the tolerance.
-    return _Test(alarm, abs(one - other) - settings.zero_point, axis.step / 10)
+    return Tested(alarm, abs(one - other) - settings.zero_point, axis.step / 10)
 
 
 def _form_test(
     about: str, what: str, there: Bins, here: Bins, axis: Axis, settings: AlarmSettings
-) -> _Test:
+) -> Tested:
     places, one, other = _cumulative(here, there)
     apart = np.abs(one - other)
     at = int(apart.argmax())
@@ -248,12 +220,14 @@ def _form_test(
     alarm = Alarm(about=about, here=float(one[at]), expected=float(other[at]), words=words)
     n, m = sum(here.values()), sum(there.values())
     # Of Kolmogorov's distance, whose tail falls off no slower than that of a share.
-    return _Test(alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2))
+    return Tested(
+        alarm, float(apart[at]) - settings.distance, float(np.sqrt((n + m) / (n * m)) / 2)
+    )
 
 
 def _reach_test(
     about: str, what: str, there: Bins, here: Bins, axis: Axis, settings: AlarmSettings
-) -> _Test:
+) -> Tested:
     low = _quantile(there, _OUTERMOST, axis, whole=True)
     high = _quantile(there, 1 - _OUTERMOST, axis, whole=True) + axis.step
     stars = sum(here.values())
@@ -275,7 +249,7 @@ def _reach_test(
         mine, its = (_quantile(bins, 0.5, axis) for bins in (here, there))
         mine, its = (10**mine, 10**its) if axis.log else (mine, its)
         remarks = (f"the median of {what} is {mine:.3g}, in the model's archive {its:.3g}",)
-    return _Test(alarm, share - settings.most, error, remarks)
+    return Tested(alarm, share - settings.most, error, remarks)
 
 
 def _counts_beyond(bins: Bins, axis: Axis, low: float, high: float) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.metrics import label_metrics, metrics_by_regime, regimes
+from catalog_builder.model.card import CARD_FILE, card_of
 from catalog_builder.model.checkpoint import read_tensors
 from catalog_builder.model.document import (
     SELECTION_FILE,
@@ -318,6 +319,8 @@ def _write(
         made = made.sealed(population=population(loaded))
         write_atomically(partial / MODEL_JSON, made.document.to_bytes())
         read_document(partial)
+    card = card_of(made.document.model_dump(mode="json"))
+    write_atomically(partial / CARD_FILE, card.markdown().encode())
     if out.exists() and any(out.iterdir()):
         if read_document(out).digest != made.document.digest:
             raise ModelError(

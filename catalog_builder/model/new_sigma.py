@@ -21,6 +21,7 @@ import numpy as np
 
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, LabelFactors
+from catalog_builder.model.card import CARD_FILE, card_of
 from catalog_builder.model.document import TAUGHT_FILE, ModelDocument, Weights, fold_folder
 from catalog_builder.model.ensemble import measure
 from catalog_builder.model.estimator import Estimator
@@ -245,6 +246,8 @@ def _write(
     )
     document = _document(estimator, calibration, stars.measured, facts, views=True, taught=said)
     _copy(model, partial, document)
+    card = card_of(document.model_dump(mode="json"))
+    write_atomically(partial / CARD_FILE, card.markdown().encode())
     write_atomically(partial / TAUGHT_FILE, taught)
     Estimator.load(partial)  # what would be refused later is refused here
     partial.replace(out)

@@ -24,6 +24,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
+from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.tally import state_of
 
@@ -47,7 +48,9 @@ class Building:
     formats : mapping of str to Format
         What it is exported to.
     report : bool
-        Whether there will be one.
+        Whether rows are summed up: for the report, or for checks.
+    edges : Edges, optional
+        Of the regimes in which stars with labels are summed up, too.
     ids : tuple of int
         ``source_id`` of rows at equal distances, if a format needs them
         (`catalog_builder.catalog.exports.Target`).
@@ -61,6 +64,7 @@ class Building:
     formats: Mapping[str, Format]
     report: bool = True
     ids: tuple[int, ...] = ()
+    edges: Edges | None = None
 
     @property
     def store(self) -> Path:
@@ -78,7 +82,22 @@ class Building:
         return Target(path, self.schema, self.record, self.rows, self.ids)
 
 
-def make_chunk(building: Building, index: int, columns: Rows, beyond: Rows) -> ChunkFacts:
+@dataclass(frozen=True)
+class LabelledRows:
+    """What a survey says of some rows of a chunk: (n,), and twice (n, labels)."""
+
+    rows: NDArray[np.int64]
+    labels: NDArray[np.float64]
+    errors: NDArray[np.float64]
+
+
+def make_chunk(
+    building: Building,
+    index: int,
+    columns: Rows,
+    beyond: Rows,
+    labelled: LabelledRows | None = None,
+) -> ChunkFacts:
     """Write a chunk of a catalogue, and say all that the seal has to know of it.
 
     Everything that is said of its rows is said of what was read back.
@@ -93,6 +112,8 @@ def make_chunk(building: Building, index: int, columns: Rows, beyond: Rows) -> C
         Every stored column of its rows.
     beyond : mapping of str to ndarray of shape (m,)
         The rows behind it that belong to its last block; empty if blocks end where chunks do.
+    labelled : LabelledRows, optional
+        What is known of its stars with labels.
 
     Raises
     ------
@@ -115,7 +136,7 @@ def make_chunk(building: Building, index: int, columns: Rows, beyond: Rows) -> C
                 written[name] = one.by_chunks.write(building.target(one), start, complete)
     ids = stored["source_id"]
     blocks = _blocks(building.schema, start, stored, beyond)
-    report = _sum_up(building, stored) if building.report else {}
+    report = _sum_up(building, stored, labelled) if building.report else {}
     return ChunkFacts(
         index, start, rows, int(ids[0]), int(ids[-1]), sizes, digests, blocks, written, report
     )
@@ -179,8 +200,16 @@ def _blocks(schema: CatalogSchema, start: int, rows: Rows, beyond: Rows) -> NDAr
     return blocks
 
 
-def _sum_up(building: Building, rows: Rows) -> Mapping[str, NDArray[Any]]:
+def _sum_up(
+    building: Building, rows: Rows, labelled: LabelledRows | None
+) -> Mapping[str, NDArray[Any]]:
     summary = Summary(building.schema)
     for _, some in in_pieces(rows):
         summary.add(some)
-    return state_of(summary)
+    state = state_of(summary)
+    if building.edges is not None and labelled is not None and len(labelled.rows):
+        sums = Labelled(building.schema, building.edges)
+        stars = {name: values[labelled.rows] for name, values in rows.items()}
+        sums.add(stars, labelled.labels, labelled.errors)
+        state |= sums.state()
+    return state

@@ -42,14 +42,13 @@ from catalog_builder.publish.gather import (
     gather,
     sampled,
 )
-from catalog_builder.report.summary import Summary
 from catalog_builder.report.tally import Tally
 
 #: Reads the facts of a chunk.
 Facts = Callable[[int], ChunkFacts]
-#: Writes pages into the catalogue's folder, and returns what RELEASE.json says of them; the summary
-#: is that of the report, if there is one.
-Pages = Callable[[Building, Summary | None], Mapping[str, Any]]
+#: Writes pages into the catalogue's folder, and returns what RELEASE.json says of them; the tally
+#: is that of all rows, if they were summed up.
+Pages = Callable[[Building, Tally | None], Mapping[str, Any]]
 _OWN: Final = frozenset({MANIFEST_FILE, PARTS_FILE, RELEASE_FILE, STORE_NAME})
 
 
@@ -71,8 +70,8 @@ def seal(
     facts_of : callable
         Returns what the task of a chunk said, by the chunk's number.
     add_pages : callable, optional
-        ``add_pages(building, summary)`` writes files into the folder of the catalogue, beside the
-        zarr store: they are sealed with it. The summary is that of the report, or None. What it
+        ``add_pages(building, tally)`` writes files into the folder of the catalogue, beside the
+        zarr store: they are sealed with it. The tally is that of all rows, or None. What it
         returns are fields of RELEASE.json. There are no pages without it.
 
     Returns
@@ -96,7 +95,7 @@ def seal(
     sums, parts = (_partial(building.folder / name) for name in (MANIFEST_FILE, PARTS_FILE))
     with sums.open("w", encoding="utf-8") as sum_lines:
         with parts.open("w", encoding="utf-8") as part_lines:
-            tally = Tally(building.schema) if building.report else None
+            tally = Tally(building.schema, building.edges) if building.report else None
             chunks = (facts_of(index) for index in range(building.chunks))
             made = gather(building, chunks, sum_lines, part_lines, tally)
             check_sizes(made)
@@ -104,7 +103,7 @@ def seal(
             _end_formats(made, part_lines)
         told: Mapping[str, Any] = {}
         if add_pages is not None:
-            told = add_pages(building, None if tally is None else tally.summary())
+            told = add_pages(building, tally)
         record = _describe(made, sum_lines, told)
     _check(building)
     _refuse_existing(target_dir)

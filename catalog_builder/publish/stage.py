@@ -27,14 +27,17 @@ from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
+from catalog_builder.publish.labelled import LabelStores, labelled_rows
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.settings import PublishSettings
-from catalog_builder.report.summary import Summary
+from catalog_builder.report.tally import Tally
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
+from catalog_builder.verdict.facts import VerdictFacts
+from catalog_builder.verdict.verdict import verdict
 
 #: The tasks of so many last chunks start what the seal needs, on the workers of which one seals.
 _WARM: Final = 2
@@ -54,6 +57,8 @@ class PublishContext:
     metadata: Mapping[str, str] = field(default_factory=dict)
     #: Of rows at equal distances, if a format asks for them.
     ids: tuple[int, ...] = ()
+    #: What the checks know of the run; there are none without it.
+    verdict: VerdictFacts | None = None
 
     @functools.cached_property
     def building(self) -> Building:
@@ -66,8 +71,9 @@ class PublishContext:
             rows,
             min(self.settings.chunk_rows, rows),
             formats_of(self.settings.formats, self.schema),
-            self.settings.report,
+            self.settings.report or self.verdict is not None,
             self.ids,
+            self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
         )
 
     @property
@@ -82,7 +88,16 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
     building = context.building
     columns = _rows(context, payload["pieces"])
     beyond = _rows(context, payload["beyond"]) if payload["beyond"] else {}
-    facts = make_chunk(building, payload["index"], columns, beyond)
+    labelled = None
+    if context.verdict is not None and payload.get("labels"):
+        labelled = labelled_rows(
+            root,
+            payload["labels"],
+            columns["source_id"],
+            context.verdict.survey_labels,
+            context.schema.contract.labels.names,
+        )
+    facts = make_chunk(building, payload["index"], columns, beyond, labelled)
     file = facts_file(context.facts, facts.index)
     digest = write_facts(file, facts)
     if context.settings.report and facts.index >= building.chunks - _WARM:
@@ -105,7 +120,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
         _refuse_other_metadata(context)
-        pages = functools.partial(_add_pages, context.settings)
+        pages = functools.partial(_add_pages, context)
         try:
             seal(context.building, folder, _facts_of(context, task), pages)
         except ChunkDamageError as error:
@@ -158,17 +173,29 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
 
 
 def _add_pages(
-    settings: PublishSettings, building: Building, summary: Summary | None
+    context: PublishContext, building: Building, tally: Tally | None
 ) -> Mapping[str, Any]:
     """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
-    if summary is not None:
+    settings = context.settings
+    told: dict[str, Any] = {}
+    if settings.drift_from is not None:
+        store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
+        told |= make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
+    if tally is None:
+        return told
+    summary, labelled = tally.summary(), tally.labelled
+    if context.verdict is not None:
+        known = {**building.record, **told}
+        checks = verdict(summary, labelled, known, context.verdict)
+        told["checks"] = [check.model_dump() for check in checks]
+    if settings.report:
         from catalog_builder.report.page import write_report  # matplotlib
 
-        write_report(summary, building.record, building.schema, building.folder / REPORT_NAME)
-    if settings.drift_from is None:
-        return {}
-    store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
-    return make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
+        record = {**building.record, **told}
+        card = None if context.verdict is None else context.verdict.card
+        target = building.folder / REPORT_NAME
+        write_report(summary, record, building.schema, target, labelled, card)
+    return told
 
 
 CHUNKS = Stage("publish-chunks", version=5, work=_write_chunk)
@@ -185,6 +212,7 @@ def edition_of(
     release: str,
     version: str,
     origin: Mapping[str, Any],
+    checked: Mapping[str, Any] | None = None,
 ) -> Edition:
     """Return the edition that these rows make."""
     key = {
@@ -198,14 +226,31 @@ def edition_of(
         "release": release,
         "name": version,
         "origin": dict(origin),
+        **({"checked": dict(checked)} if checked else {}),
     }
     return Edition(release, version, digest_json(key))
 
 
 def plan_chunk_tasks(
-    edition: Edition, predictions: Sequence[Receipt], settings: PublishSettings
+    edition: Edition,
+    predictions: Sequence[Receipt],
+    settings: PublishSettings,
+    labels: Mapping[str, LabelStores] | None = None,
 ) -> list[Task]:
-    """Return a task for each chunk of the catalogue."""
+    """Return a task for each chunk of the catalogue.
+
+    Parameters
+    ----------
+    edition : Edition
+        The catalogue.
+    predictions : sequence of Receipt
+        Its rows.
+    settings : PublishSettings
+        How it is cut.
+    labels : mapping of str to LabelStores, optional
+        Where the labels of a partition's stars are, by its name.
+    """
+    known = labels or {}
     rows = Rows([receipt.rows_out for receipt in predictions])
     tasks = []
     for index, start in enumerate(range(0, len(rows), settings.chunk_rows)):
@@ -220,9 +265,13 @@ def plan_chunk_tasks(
             "beyond": [_described(piece, predictions) for piece in beyond],
         }
         used = dict.fromkeys(piece.partition for piece in (*pieces, *beyond))
-        needs = tuple(Need(predictions[n].stage, predictions[n].task) for n in used)
+        needs = [Need(predictions[n].stage, predictions[n].task) for n in used]
+        parts = dict.fromkeys(predictions[piece.partition].task for piece in pieces)
+        if stores := [known[part] for part in parts if part in known]:
+            payload["labels"] = [one.payload for one in stores]
+            needs += [need for one in stores for need in one.needs]
         key = digest_json([edition.digest, index])
-        tasks.append(Task(CHUNKS.name, f"{edition.name}-{index:06d}", key, payload, needs))
+        tasks.append(Task(CHUNKS.name, f"{edition.name}-{index:06d}", key, payload, tuple(needs)))
     return tasks
 
 

@@ -161,12 +161,30 @@ def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
     return figure(maps.spectra(summary, schema, name), words, absent)
 
 
-def figure(picture: Picture | None, caption: Cell, absent: Cell) -> str:
-    """Return a picture with its caption, or the paragraph that stands in its place."""
+def figure(picture: Picture | None, caption: Cell, absent: Cell, numbers: str = "") -> str:
+    """Return a picture with its caption, or the paragraph that stands in its place.
+
+    Parameters
+    ----------
+    picture : Picture, optional
+        What is shown.
+    caption, absent : str or Html
+        What is told of it, and where there is none.
+    numbers : str, optional
+        The same as tables, for who cannot see it.
+    """
     if picture is None:
         return paragraph(absent)
     share = min(picture.width / _PAGE_WIDTH, 1.0)
     return (
-        f'<figure><img style="width:{share:.0%}" src="{picture.uri}" alt="{text(picture.alt)}">'
-        f"<figcaption>{text(caption)}</figcaption></figure>"
+        f'<figure><div class="wide"><img style="width:{share:.0%}" src="{picture.uri}"'
+        f' alt="{text(picture.alt)}"></div><figcaption>{text(caption)}</figcaption>'
+        f"{folded(numbers)}</figure>"
     )
+
+
+def folded(numbers: str) -> str:
+    """Return tables that a reader opens."""
+    if not numbers:
+        return ""
+    return f"<details><summary>The same as a table</summary>\n{numbers}\n</details>"

@@ -61,6 +61,16 @@ def share(value: object) -> Cell:
     return percent(value, 1.0)
 
 
+def covered(share: float, stars: int, nominal: float) -> Html:
+    """Return a coverage, with an arrow where chance would make it of honest sigma in 5 of 100."""
+    error = math.sqrt(nominal * (1 - nominal) / max(stars, 1))
+    mark = ""
+    if abs(share - nominal) > 1.96 * error:
+        word, arrow = ("too few", "▾") if share < nominal else ("too many", "▴")
+        mark = f' <span class="off" title="{word}">{arrow}</span>'
+    return Html(f"{percent(share, 1.0)}{mark}")
+
+
 def paragraph(*parts: Cell) -> str:
     """Return a paragraph of these parts, put together without spaces."""
     return f"<p>{''.join(text(part) for part in parts)}</p>"

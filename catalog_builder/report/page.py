@@ -14,9 +14,11 @@ from catalog_builder.catalog.origins import heading, record_in_words, unverified
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
-from catalog_builder.report import sections
+from catalog_builder.model.card import Card
+from catalog_builder.report import sections, verdict
 from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
+from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.summary import Summary, summarise
 
 _FACTS: Final = (
@@ -34,7 +36,12 @@ _FACTS: Final = (
 
 
 def write_report(
-    summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, target: Path
+    summary: Summary,
+    record: Mapping[str, Any],
+    schema: CatalogSchema,
+    target: Path,
+    labelled: Labelled | None = None,
+    card: Card | None = None,
 ) -> None:
     """Write the report of a catalogue that is about to be sealed, of its histograms.
 
@@ -54,6 +61,10 @@ def write_report(
         That the catalogue was made with.
     target : Path
         The file to write, ``report.html``.
+    labelled : Labelled, optional
+        The sums of stars with labels.
+    card : Card, optional
+        Of the model.
 
     Raises
     ------
@@ -68,7 +79,9 @@ def write_report(
             f"The catalogue holds {summary.rows} sources, its accounting says {published}.",
             "Publish the catalogue again.",
         )
-    target.write_text(_page(summary, record, schema), encoding="utf-8", newline="\n")
+    target.write_text(
+        _page(summary, record, schema, labelled, card), encoding="utf-8", newline="\n"
+    )
 
 
 def make_report(
@@ -101,8 +114,15 @@ class _Section:
     body: str
 
 
-def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) -> str:
-    body = [_Section(*section) for section in sections.write(summary, record, schema)]
+def _page(
+    summary: Summary,
+    record: Mapping[str, Any],
+    schema: CatalogSchema,
+    labelled: Labelled | None,
+    card: Card | None,
+) -> str:
+    written = sections.write(summary, record, schema, labelled, card)
+    body = [_Section(*section) for section in written]
     links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in body)
     main = "\n".join(
         f'<section id="{part.anchor}">\n<h2>{text(part.title)}</h2>\n{part.body}\n</section>'
@@ -129,7 +149,7 @@ def _page(summary: Summary, record: Mapping[str, Any], schema: CatalogSchema) ->
         f"{alarm_banner(record)}{banner}"
         f'<header>\n<h1>{title}</h1>\n<p class="edition">Edition {edition}, {layout}'
         f" {text(record['release'])}</p>\n"
-        f"{sections.headline(summary, record)}\n"
+        f"{verdict.head(record)}\n{sections.headline(summary, record)}\n"
         f'<nav aria-label="Contents"><ul>{links}</ul></nav>\n</header>\n'
         f"<main>\n{main}\n</main>\n"
         "<footer>Made with the catalogue, from its zarr store, and sealed with it:"

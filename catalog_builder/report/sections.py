@@ -12,10 +12,22 @@ from catalog_builder.catalog.origins import (
 )
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
+from catalog_builder.model.card import Card
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.report import curves, diagrams, tables
+from catalog_builder.report import (
+    comparison,
+    curves,
+    diagrams,
+    measures,
+    model_card,
+    regional,
+    tables,
+    verdict,
+)
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
+from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pictures import report_style
+from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.words import a_spectrum, numbers
 
@@ -23,22 +35,35 @@ Record = Mapping[str, Any]
 
 
 def write(
-    summary: Summary, record: Record, schema: CatalogSchema
+    summary: Summary,
+    record: Record,
+    schema: CatalogSchema,
+    labelled: Labelled | None = None,
+    card: Card | None = None,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield anchor, title and markup of each section."""
     with report_style():
+        if record.get("checks"):
+            yield "checks", "Checks", verdict.section(record)
         yield "labels", "Labels", _labels(summary, schema)
         yield "accounting", "Accounting", tables.accounting(record)
         yield "test", "Test stars of the model", _test(record, schema, summary)
+        if labelled is not None and labelled.stars >= LEAST:
+            yield "accuracy", "Stars with labels", comparison.accuracy(labelled, schema)
         yield "completeness", "Completeness", diagrams.completeness(summary)
         yield "precision", "Uncertainties", diagrams.precision(summary, schema)
         yield "kiel", "Kiel diagram", diagrams.kiel(summary, schema)
         yield "abundances", "Abundances", diagrams.abundances(summary, schema)
+        yield "tiers", "Tiers", regional.tiers(summary, schema, labelled)
+        if places := regional.galaxy(summary):
+            yield "galaxy", "Places in the Galaxy", places
         yield "sky", "Sky", diagrams.sky(summary)
         yield "flags", "Flags and training range", _flags(summary, schema)
         for place, (name, spec) in enumerate(summary.shown.contract.inputs.lines.items()):
             anchor, title = f"map-{name}" if place else "map", f"Map of the {spec.title} spectra"
             yield anchor, title, diagrams.spectra(summary, schema, name)
+        if card is not None:
+            yield "model", "The model", model_card.section(card)
         yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)
@@ -56,6 +81,7 @@ def headline(summary: Summary, record: Record) -> str:
         (f"With {_all_labels(summary)}", summary.with_all_labels, "of published", summary.rows),
         ("Inside all training limits", summary.wholly_inside, "of published", summary.rows),
         *_with_spectra(summary),
+        *_of_tiers(summary),
     )
     items = "".join(
         f"<div><dt>{text(title)}</dt><dd>{text(number(count))}"
@@ -69,6 +95,17 @@ def _with_spectra(summary: Summary) -> Iterator[tuple[str, int, str, int]]:
     for name, spec in summary.shown.contract.inputs.spectra.items():
         count = summary.filled[f"has_{name}"]
         yield f"With {a_spectrum(spec.title)}", count, "of published", summary.rows
+
+
+def _of_tiers(summary: Summary) -> Iterator[tuple[str, int, str, int]]:
+    for tier in summary.schema.flags.tiers:
+        count = summary.tiers[tier.tier]
+        yield (
+            f"Tier {tier.tier}, {tier.name.replace('_', ' ')}",
+            count,
+            "of published",
+            summary.rows,
+        )
 
 
 def _labels(summary: Summary, schema: CatalogSchema) -> str:
@@ -103,12 +140,13 @@ def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
         " the median; coverage is the share of stars whose difference is smaller than √(σ² + σ²",
         Html("<sub>label</sub>"),
         "), and smaller than the 95 % interval widened likewise: honest uncertainties bring them"
-        " to 68.3 and 95 %.",
+        " to 68.3 and 95 %. ▾ marks shares that are too small, ▴ too large, by more than chance"
+        " brings in 5 of 100 cases.",
     )
-    parts = [_whose(record), words, tables.metrics(record, schema, summary.shown)]
+    parts = [_whose(record), words, measures.metrics(record, schema, summary.shown)]
     if measured := record.get("measured_here"):
         parts.append(paragraph(Html("<strong>"), measured_in_words(measured), Html("</strong>")))
-        parts.append(tables.metrics(measured, schema, summary.shown))
+        parts.append(measures.metrics(measured, schema, summary.shown))
     if unverified := unverified_in_words(record):
         parts.append(paragraph(Html("<strong>"), unverified, Html("</strong>")))
     return "\n".join(parts)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.zarr_store import in_pieces, read_rows
 from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.report.counted import PIXELS, carried, carried_histograms, pixels_of
 from catalog_builder.report.declared import (
     flagged,
     range_digits,
@@ -21,6 +22,7 @@ from catalog_builder.report.declared import (
 )
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
 from catalog_builder.report.quantities import Quantities
+from catalog_builder.report.regions import Regions
 
 Block = Mapping[str, NDArray[Any]]
 
@@ -93,6 +95,12 @@ class Summary:
         cell, of stars that have it.
     sky : Histogram
         The plane of Mollweide's projection, galactic longitude increasing to the left.
+    pixels : Histogram
+        Pixels of HEALPix (`report.counted`), ICRS.
+    carried : dict of str to Histogram
+        Columns that the ingest counts, too, in its bins.
+    regions : Regions
+        Stars of each tier, and places in the Galaxy.
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
@@ -147,6 +155,9 @@ class Summary:
             for name in shown.mapped
         }
         self.sky = Histogram(SKY_X, SKY_Y)
+        self.pixels = Histogram(PIXELS)
+        self.carried = carried_histograms(inputs)
+        self.regions = Regions(schema, shown)
 
     def add(self, block: Block) -> None:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
@@ -160,6 +171,10 @@ class Summary:
         self._count_uncertainties(block)
         self._count_planes(block, inside)
         self.sky.add(*galactic_mollweide(block["ra"], block["dec"]))
+        self.pixels.add(pixels_of(block["ra"], block["dec"]))
+        self.regions.add(block)
+        for name, places in carried(block, self._inputs):
+            self.carried[name].add(places)
 
     @property
     def histograms(self) -> list[Histogram]:
@@ -167,10 +182,11 @@ class Summary:
         kinds = (
             *(self.magnitude, self.labels, self.labels_in_range, self.sigma),
             *(self.sigma_by_magnitude, self.sigma_by_snr, self.kiel_metallicity),
-            *(self.abundance, self.spectra_map),
+            *(self.abundance, self.spectra_map, self.carried),
         )
         found: list[Histogram] = [one for kind in kinds for one in kind.values()]
-        return [*found, *((self.kiel,) if self.kiel else ()), self.sky]
+        found += [*((self.kiel,) if self.kiel else ()), self.sky, self.pixels]
+        return [*found, *self.regions.histograms]
 
     def _count_columns(self, block: Block) -> None:
         for column in self.schema.columns:

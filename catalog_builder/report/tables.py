@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from catalog_builder.archive.rejects import RejectReason
-from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.counts import Count, gaps_in_words
 from catalog_builder.report.histogram import quantiles
@@ -18,14 +17,12 @@ from catalog_builder.report.html import (
     number,
     paragraph,
     percent,
-    share,
     table,
 )
-from catalog_builder.report.quantities import Quantities, Quantity, difference_unit, unit
+from catalog_builder.report.quantities import unit
 from catalog_builder.report.summary import Summary
 
-#: Labels side by side in a table, and rows that a page shows at once.
-_LABELS_ABREAST: Final = 8
+#: Rows that a page shows at once.
 _ROWS_SHOWN: Final = 150
 
 
@@ -130,18 +127,6 @@ def _counts(record: Mapping[str, Any]) -> dict[str, Count]:
     return {name: Count.model_validate(count) for name, count in found.items()}
 
 
-def metrics(record: Mapping[str, Any], schema: CatalogSchema, shown: Quantities) -> str:
-    """Return the measures on the test stars, of all and per regime."""
-    parts = []
-    for words, measured in _measured(record["metrics"], shown):
-        parts.append(_overall(words, measured.get("all") or {}, schema, shown))
-        for some in _abreast(list(shown.values())) if measured.get("by_regime") else ():
-            parts.append(_by_regime(words, measured["by_regime"], schema, some))
-    if not parts:
-        return paragraph("The model records no measures on test stars.")
-    return "\n".join(parts)
-
-
 def training_range(summary: Summary) -> str:
     """Return stars inside and outside the training sample's limits."""
     rows = [
@@ -220,92 +205,6 @@ def software(record: Mapping[str, Any]) -> str:
 def null_columns(summary: Summary, schema: CatalogSchema) -> list[str]:
     """Return the columns that are null for every source."""
     return [c.name for c in schema.columns if c.nullable and not summary.filled[c.name]]
-
-
-def _measured(
-    recorded: Mapping[str, Any], shown: Quantities
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield what was measured on which stars; a bare table per label is taken as of all stars."""
-    if any(name in shown for name in recorded):
-        yield "", {"all": recorded}
-        return
-    for view, measured in recorded.items():
-        if isinstance(measured, Mapping):
-            yield _view(view, shown), measured
-
-
-def _view(view: str, shown: Quantities) -> str:
-    """Say in words what test stars were seen with, as `catalog_builder.model.ensemble` names it."""
-    inputs = shown.contract.inputs
-    hidden = view.removeprefix("without_")
-    if view == "without_their_fold":
-        return "of the stars that taught the model, answered by models trained without them"
-    if view == "as_observed":
-        return "with all inputs they have"
-    if hidden == view or hidden not in inputs.names:
-        return view
-    if hidden in inputs.spectra:
-        return f"with their {inputs.title(hidden)} spectra withheld"
-    many = "parallaxes" if hidden == PARALLAX else inputs.title(hidden)
-    return f"with their {many} withheld"
-
-
-def _overall(
-    words: str, measured: Mapping[str, Any], schema: CatalogSchema, shown: Quantities
-) -> str:
-    rows = []
-    for name, quantity in shown.items():
-        values = measured.get(name) or {}
-        stars, decimals = values.get("stars"), quantity.decimals
-        rows.append(
-            (
-                Html(quantity.html),
-                difference_unit(schema, name),
-                number(stars) if isinstance(stars, int) else NOTHING,
-                measure(values.get("robust_scatter"), decimals),
-                measure(values.get("bias"), decimals, signed=True),
-                measure(values.get("rmse"), decimals),
-                share(values.get("coverage_68")),
-                share(values.get("coverage_95")),
-            )
-        )
-    head = (
-        "Label", "Unit", "Stars", "Robust scatter", "Bias", "RMSE",
-        "Within 1 σ (68.3 %)", "In the 95 % interval",
-    )  # fmt: skip
-    return table(f"Test stars{f', {words}' if words else ''}", head, rows, words=2)
-
-
-def _abreast(labels: list[Quantity]) -> Iterator[list[Quantity]]:
-    """Cut the labels into groups, of nearly equal numbers, that a table has room for."""
-    groups = -(-len(labels) // _LABELS_ABREAST)
-    size = -(-len(labels) // groups)
-    return (labels[start : start + size] for start in range(0, len(labels), size))
-
-
-def _by_regime(
-    words: str,
-    regimes: Mapping[str, Mapping[str, Any]],
-    schema: CatalogSchema,
-    labels: list[Quantity],
-) -> str:
-    rows = []
-    for name, measured in regimes.items():
-        stars = [values.get("stars", 0) for values in measured.values()]
-        cells = [_scatter_and_coverage(measured.get(one.name) or {}, one) for one in labels]
-        regime = name.replace("<=", "≤").replace(">=", "≥")
-        rows.append((regime, number(max(stars, default=0)), *cells))
-    titles = [Html(f"{one.html} [{difference_unit(schema, one.name)}]") for one in labels]
-    caption = f"Test stars {words}, by regime: robust scatter, and share within 1 σ"
-    return table(caption, ("Regime", "Stars", *titles), rows)
-
-
-def _scatter_and_coverage(values: Mapping[str, Any], label: Quantity) -> Cell:
-    scatter = measure(values.get("robust_scatter"), label.decimals)
-    if scatter == NOTHING:
-        return NOTHING
-    covered = values.get("coverage_68")
-    return f"{scatter} · {share(covered)}"
 
 
 def _counted(count: int, summary: Summary) -> tuple[Cell, Cell]:

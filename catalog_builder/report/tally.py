@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.report.histogram import MeanMap
+from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.summary import Summary
 
 State = dict[str, NDArray[Any]]
@@ -43,9 +44,17 @@ class Tally:
     ----------
     schema : CatalogSchema
         Of the catalogue.
+    edges : Edges, optional
+        Of the regimes of stars with labels, where these are summed up, too.
+
+    Attributes
+    ----------
+    labelled : Labelled, optional
+        The sums over stars with labels.
     """
 
-    def __init__(self, schema: CatalogSchema) -> None:
+    def __init__(self, schema: CatalogSchema, edges: Edges | None = None) -> None:
+        self.labelled = None if edges is None else Labelled(schema, edges)
         self._summary = Summary(schema)
         self._schema = schema
         self._counts = _counts(self._summary)
@@ -66,6 +75,8 @@ class Tally:
             )
         self._counts[state["places"]] += state["counts"]
         self._sums[state["summed"]] += state["sums"]
+        if self.labelled is not None and "labelled_numbers" in state:
+            self.labelled.add_state(state)
 
     def summary(self) -> Summary:
         """Return the sum as a summary of the whole."""

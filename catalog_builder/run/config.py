@@ -26,6 +26,7 @@ from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.simulate.settings import DemoSettings
 from catalog_builder.training.settings import TrainingSettings
+from catalog_builder.verdict.settings import CheckSettings
 
 
 class RunConfig(Section):
@@ -78,6 +79,7 @@ class RunConfig(Section):
     model: ModelSettings = Field(default_factory=ModelSettings)
     predict: PredictSettings = Field(default_factory=PredictSettings)
     alarms: AlarmSettings = Field(default_factory=AlarmSettings)
+    checks: CheckSettings = Field(default_factory=CheckSettings)
     fetch: FetchSettings = Field(default_factory=FetchSettings)
     demo: DemoSettings = Field(default_factory=DemoSettings)
     publish: PublishSettings = Field(default_factory=PublishSettings)

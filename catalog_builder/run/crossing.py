@@ -71,6 +71,14 @@ class Crossing:
         config = self.run.config
         return self.model_crosses and not config.unverified_model and not config.recalibrate
 
+    @property
+    def checks_labels(self) -> bool:
+        """Whether labels are read for nothing but the checks: they were named, beside a model."""
+        config = self.run.config
+        if config.model_path is None or config.labels is None or config.recalibrate:
+            return False
+        return not self.model_crosses
+
     @functools.cached_property
     def taught_release(self) -> str | None:
         """The other release whose identifiers the stars have that taught the given model."""

@@ -47,6 +47,7 @@ from catalog_builder.run.config import RunConfig
 from catalog_builder.run.crossing import Crossing
 from catalog_builder.run.facts import provenance_of, record_of
 from catalog_builder.run.steps import MAKES, STEPS, steps_of
+from catalog_builder.run.verdict import checked_by, labels_of, verdict_facts
 from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
@@ -245,7 +246,18 @@ class Pipeline:
         metrics = made.notes["metrics"]
         population = Population.model_validate(made.notes["population"])
         digest, contract = made.output_digest, self.contract
-        return Model(path, digest, metrics, origin, contract, given=False, population=population)
+        return Model(
+            path,
+            digest,
+            metrics,
+            origin,
+            contract,
+            given=False,
+            population=population,
+            snr_edges=settings.snr_edges,
+            magnitude_edges=settings.magnitude_edges,
+            folds=settings.folds,
+        )
 
     @functools.cached_property
     def predictions(self) -> list[Receipt]:
@@ -286,6 +298,9 @@ class Pipeline:
     def catalogue(self) -> Receipt:
         """Publish: the catalogue's chunks, its exports, its seal."""
         predictions, model, settings = self.predictions, self.model, self.config.publish
+        if self.crossing.checks_labels:
+            _ = self.matched
+        labels = labels_of(self)
         books = accounting(self.features, self.census, predictions)
         refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
         stars = [*self.features, *self.census]
@@ -311,11 +326,15 @@ class Pipeline:
             self.release.name,
             self.config.version,
             origin,
+            checked_by(self.config.checks, labels),
         )
         record = record_of(self, self.crossing, edition.name, books, inputs, origin)
-        context = publishing.PublishContext(self.workdir, self.schema, settings, edition, record)
+        facts = verdict_facts(self, self.schema)
+        context = publishing.PublishContext(
+            self.workdir, self.schema, settings, edition, record, verdict=facts
+        )
         step = functools.partial(self.step, "publish")
-        chunks = publishing.plan_chunk_tasks(edition, predictions, settings)
+        chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels)
         plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
             context = publishing.prepare_store(context, predictions)

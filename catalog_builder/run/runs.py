@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog_builder.archive.storage import check_address
+from catalog_builder.catalog import check_record
 from catalog_builder.catalog.origins import (
     Model,
     heading,
@@ -199,7 +200,8 @@ def _measured_of(pipeline: Pipeline) -> list[str]:
 def _catalogue_lines(pipeline: Pipeline) -> list[str]:
     sealed = pipeline.catalogue
     rejected = ", ".join(f"{n} {reason}" for reason, n in sealed.rejected.items())
-    incidents = read_release(pipeline.workdir.root / sealed.output).incidents
+    record = read_release(pipeline.workdir.root / sealed.output)
+    incidents = record.incidents
     gaps = gaps_in_words((incidents and incidents.counts) or {})
     return [
         *_metrics_of(pipeline.model),
@@ -207,6 +209,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
         *(f"Not in these numbers: {gap}" for gap in gaps),
+        *([] if record.checks is None else check_record.closing_lines(record.checks)),
         f"Catalogue: {pipeline.workdir.root / sealed.output}",
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,16 @@ GAUSSIAN_95 = 1.959963984540054
 MAD_TO_SIGMA = 1.482602218505602
 
 
-def regime_names(settings: ModelSettings, inputs: Inputs) -> list[str]:
+class Edges(Protocol):
+    """What separates the regimes: the settings of a model, or what is known of them."""
+
+    @property
+    def snr_edges(self) -> tuple[float, ...]: ...  # noqa: D102
+    @property
+    def magnitude_edges(self) -> tuple[float, ...]: ...  # noqa: D102
+
+
+def regime_names(settings: Edges, inputs: Inputs) -> list[str]:
     """Return the names of the regimes, in the order of `regimes`."""
     bright = _bin_names(inputs.magnitude or "magnitude", settings.magnitude_edges)
     line = next(iter(inputs.lines), None)
@@ -36,7 +45,7 @@ def regime_names(settings: ModelSettings, inputs: Inputs) -> list[str]:
 
 
 def regimes(
-    block: Block, used: NDArray[np.bool_], settings: ModelSettings, inputs: Inputs
+    block: Block, used: NDArray[np.bool_], settings: Edges, inputs: Inputs
 ) -> NDArray[np.int64]:
     """Return each star's regime, (n,), from what was `used` (n, i).
 

@@ -11,7 +11,7 @@ from catalog_builder.catalog.open import open_catalog
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.origin import ModelOrigin
-from catalog_builder.report import maps, tables
+from catalog_builder.report import maps, measures, tables
 from catalog_builder.report import summary as summary_module
 from catalog_builder.report.page import make_report
 from catalog_builder.report.quantities import Quantities
@@ -213,16 +213,16 @@ def test_test_metrics_have_units_and_coverage(page):
 
 def test_metrics_may_be_flat_or_absent(make_record, schema):
     flat = make_record(20, metrics={"teff": {"robust_scatter": 80.0}, "m_h": None})
-    row = Page(tables.metrics(flat, schema, SHOWN)).row("Teff")
+    row = Page(measures.metrics(flat, schema, SHOWN)).row("Teff")
     assert row == ["Teff", "K", "–", "80", "–", "–", "–", "–"]
     absent = make_record(20, metrics={})
-    assert "no measures on test stars" in tables.metrics(absent, schema, SHOWN)
+    assert "no measures on test stars" in measures.metrics(absent, schema, SHOWN)
 
 
 def test_the_page_needs_no_other_file_and_no_script(page):
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert not page.tags & {"script", "link", "iframe", "object"}
-    assert len(page.pictures) == 8
+    assert len(page.pictures) == 10
     assert all(picture["alt"].endswith(".") for picture in page.pictures)
 
 
@@ -284,7 +284,7 @@ def test_what_is_null_everywhere_is_told_in_words(report, make_rows, take_label,
     assert "Null for every source" in page.text
     assert page.row("[Fe/H] fe_h")[2:] == ["0", "0.0\u202f%", "0", "–", "–"]
     assert "there is no median against S/N" in page.text
-    assert len(page.pictures) == 7
+    assert len(page.pictures) == 9
 
 
 def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
@@ -294,7 +294,7 @@ def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
     page = report(columns)
     assert "Neither [M/H] nor [Fe/H] is given" in page.text
     assert "there is no abundance plane" in page.text
-    assert len(page.pictures) == 7
+    assert len(page.pictures) == 8
 
 
 def test_iron_colours_the_kiel_diagram_where_metallicity_is_null(

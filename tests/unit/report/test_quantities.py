@@ -10,8 +10,8 @@ from catalog_builder.contract.labels import Label, Labels, known_labels
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.labels.agreed import default_contract, default_schema
+from catalog_builder.report.measures import metrics
 from catalog_builder.report.quantities import Quantities, difference_unit, unit
-from catalog_builder.report.tables import metrics
 from catalog_builder.report.words import a_spectrum, numbers
 
 FIVE = default_contract().labels.names

@@ -1,0 +1,181 @@
+"""Figures of tiers and of places: Kiel diagram, abundances, the disc; and what has no teachers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.report.diagrams import figure
+from catalog_builder.report.histogram import Axis, Counts, merge, quantiles, window
+from catalog_builder.report.html import NOTHING, Cell, Html, number, percent, table, text
+from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.multiples import Multiples, Scale, coloured
+from catalog_builder.report.pictures import DENSITY_MAP, Picture
+from catalog_builder.report.quantities import Quantity, unit
+from catalog_builder.report.regions import HEIGHT_EDGES, RADIUS
+from catalog_builder.report.summary import Summary
+
+_WIDTH: Final = 880.0
+_LEAST: Final = 20
+
+
+def tiers(summary: Summary, schema: CatalogSchema, labelled: Labelled | None) -> str:
+    """Return the section on where stars of each tier are, beside those with labels."""
+    regions, shown, parts = summary.regions, summary.shown, []
+    names = [f"{tier.tier} {tier.name.replace('_', ' ')}" for tier in schema.flags.tiers]
+    if regions.kiel is not None and shown.kiel is not None:
+        planes, titles = list(regions.kiel.counts), list(names)
+        if labelled is not None and labelled.kiel is not None and labelled.kiel.sum():
+            planes.append(labelled.kiel)
+            titles.append("stars with labels")
+        axes = regions.kiel.axes[1], regions.kiel.axes[2]
+        teff, logg = shown.kiel
+        picture = _beside(planes, titles, axes, (teff, logg), schema, inverted=True)
+        words = (
+            "Stars of each tier in the Kiel diagram, and those with labels: where these are not,"
+            " answers are extrapolated. From dark to bright: stars per cell, logarithmic."
+        )
+        numbers = _by_first(planes, titles, axes[0], teff)
+        parts.append(figure(picture, words, "No star has both labels.", numbers))
+        if len(planes) > len(names):
+            parts.append(_extrapolated(sum(planes[:-1]), planes[-1], axes[0], teff))
+    if regions.plane is not None:
+        x, y = (shown[name] for name in regions.names["plane"])
+        axes = regions.plane.axes[1], regions.plane.axes[2]
+        planes = list(regions.plane.counts)
+        picture = _beside(planes, names, axes, (x, y), schema, inverted=False)
+        about = Html(f"{y.html} against {x.html}, by tier.")
+        numbers = _by_first(planes, names, axes[0], x)
+        parts.append(figure(picture, about, "No star has both labels.", numbers))
+    return "\n".join(parts)
+
+
+def galaxy(summary: Summary) -> str:
+    """Return abundances in pieces of the disc."""
+    regions = summary.regions
+    if regions.galaxy is None or not regions.galaxy.stars:
+        return ""
+    counts = regions.galaxy.counts
+    x, y = (summary.shown[name] for name in regions.names["plane"])
+    axes = regions.galaxy.axes[2], regions.galaxy.axes[3]
+    everything = counts.sum(axis=(0, 1))
+    across, along = _scale(axes[0], everything.sum(axis=1)), _scale(axes[1], everything.sum(axis=0))
+    edges = RADIUS.edges()
+    rows, columns = counts.shape[1], counts.shape[0]
+    size = (_WIDTH - 90) / columns - 10, 105.0
+    drawn = Multiples(
+        [Scale(*across, x.html if column == columns // 2 else "") for column in range(columns)],
+        [Scale(*along, y.html) for _ in range(rows)], size,
+        [f"R {edges[n]:g} to {edges[n + 1]:g} kpc" for n in range(columns)],
+    )  # fmt: skip
+    table_rows: list[tuple[Cell, ...]] = []
+    for row in range(rows):
+        height = rows - 1 - row
+        words = f"|z| {HEIGHT_EDGES[height]:g} to {HEIGHT_EDGES[height + 1]:g} kpc"
+        cells: list[Cell] = []
+        for column in range(columns):
+            some = counts[column, height]
+            _draw(drawn, row, column, some, axes)
+            stars = int(some.sum())
+            cells.append(_median_of(some, axes[1], stars))
+            drawn.note(row, column, f"{stars:,}".replace(",", "\u202f"))
+        table_rows.append((words, *cells))
+    head = ("Height", *(f"R {edges[n]:g} … {edges[n + 1]:g} kpc" for n in range(columns)))
+    numbers = table(f"Stars, and their median {y.label.short}", head, table_rows)
+    caption = Html(
+        f"{y.html} against {x.html} in pieces of the Galaxy: distance R from its axis in columns,"
+        " height |z| over the plane in rows, 0 to 0.5, 0.5 to 1 and 1 to 2 kpc from below; the"
+        " number of stars in each. All tiers, where a star has a distance."
+    )
+    alt = f"Density of stars in {y.label.short} and {x.label.short}, by place in the Galaxy."
+    return figure(drawn.picture(alt), caption, "", numbers)
+
+
+def _beside(
+    planes: Sequence[Counts],
+    titles: Sequence[str],
+    axes: tuple[Axis, Axis],
+    quantities: tuple[Quantity, Quantity],
+    schema: CatalogSchema,
+    *,
+    inverted: bool,
+) -> Picture | None:
+    everything = np.asarray(sum(planes))
+    if not everything.sum():
+        return None
+    across, down = _scale(axes[0], everything.sum(axis=1)), _scale(axes[1], everything.sum(axis=0))
+    if inverted:
+        across, down = across[::-1], down[::-1]
+    names = [f"{one.html} [{text(unit(schema, one.name))}]" for one in quantities]
+    size = (_WIDTH - 90) / len(planes) - 10, 210.0
+    drawn = Multiples(
+        [Scale(*across, names[0]) for _ in planes], [Scale(*down, names[1])], size, titles
+    )
+    for column, counts in enumerate(planes):
+        _draw(drawn, 0, column, counts, axes)
+    alt = (
+        f"{quantities[1].label.short} against {quantities[0].label.short}, stars per cell, for"
+        f" {', '.join(titles)}."
+    )
+    return drawn.picture(alt)
+
+
+def _draw(drawn: Multiples, row: int, column: int, counts: Counts, axes: tuple[Axis, Axis]) -> None:
+    with np.errstate(divide="ignore"):
+        values = np.log10(np.where(counts > 0, counts, np.nan))
+    most = max(1.0, float(np.log10(max(int(counts.max()), 1))))
+    extent = (axes[0].low, axes[0].high), (axes[1].low, axes[1].high)
+    drawn.cells(row, column, coloured(values, 0.0, most, DENSITY_MAP), extent)
+
+
+def _scale(axis: Axis, counts: Counts) -> tuple[float, float]:
+    first, stop = window(counts, 0.001)
+    edges = axis.edges()
+    return float(edges[first]), float(edges[stop])
+
+
+def _by_first(
+    planes: Sequence[Counts], titles: Sequence[str], axis: Axis, quantity: Quantity
+) -> str:
+    """Return stars of each plane by bins of its first axis."""
+    factor = next(by for by in (4, 2, 1) if axis.bins % by == 0)
+    sums = [merge(plane.sum(axis=1), factor) for plane in planes]
+    edges = axis.merged(factor).edges()
+    rows: list[tuple[Cell, ...]] = [
+        (f"{edges[at]:g} … {edges[at + 1]:g}", *(number(int(one[at])) for one in sums))
+        for at in range(len(sums[0]))
+        if any(one[at] for one in sums)
+    ]
+    return table("Stars", (Html(quantity.html), *titles), rows)
+
+
+def _extrapolated(every: Counts, taught: Counts, axis: Axis, quantity: Quantity) -> str:
+    """Return which share of stars has no star with labels in its cell nor in those around it."""
+    padded = np.pad(taught, 1)
+    rows, columns = taught.shape
+    around = sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3))
+    alone = np.where(np.asarray(around) == 0, every, 0)
+    factor = next(by for by in (4, 2, 1) if axis.bins % by == 0)
+    stars, lonely = (merge(np.asarray(one).sum(axis=1), factor) for one in (every, alone))
+    edges = axis.merged(factor).edges()
+    shown = [
+        (
+            f"{edges[at]:g} … {edges[at + 1]:g}",
+            number(int(stars[at])),
+            percent(float(lonely[at]), float(stars[at])),
+        )
+        for at in np.flatnonzero(stars >= _LEAST).tolist()
+    ]
+    total = ("all", number(int(stars.sum())), percent(float(lonely.sum()), float(stars.sum())))
+    caption = "Extrapolated: stars without any star with labels near them in the Kiel diagram"
+    return table(caption, (Html(quantity.html), "Stars", "Without teachers"), shown, total=total)
+
+
+def _median_of(plane: Counts, axis: Axis, stars: int) -> Cell:
+    if stars < _LEAST:
+        return f"{stars}" if stars else NOTHING
+    (median,) = quantiles(plane.sum(axis=0), axis, 0.5)
+    return Html(f"{text(number(stars))} · {float(median):+.2f}".replace("-", "−"))

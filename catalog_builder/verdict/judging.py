@@ -1,0 +1,87 @@
+"""Numbers of one check become its state, and a sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from catalog_builder.catalog.check_record import Check, State
+from catalog_builder.verdict.numbers import Number, errors_of, warn_errors
+
+
+@dataclass(frozen=True)
+class Question:
+    """One check before it is judged.
+
+    Attributes
+    ----------
+    name, title, figure : str
+        As of `Check`.
+    what : str
+        What its numbers are, in a sentence: ``of the stars are within one sigma``.
+    numbers : sequence of Number
+        All that are tested.
+    why_not : str
+        Why there are none.
+    """
+
+    name: str
+    title: str
+    what: str
+    numbers: Sequence[Number] = ()
+    why_not: str = ""
+    figure: str = ""
+
+
+def judge(question: Question, rate: float) -> Check:
+    """Judge a check of which chance alone may fail this share of catalogues."""
+    known = {"name": question.name, "title": question.title, "figure": question.figure}
+    numbers = question.numbers
+    if not numbers:
+        return Check(**known, state="not tested", words=f"{question.why_not}.")
+    errors = errors_of(rate, len(numbers))
+    off = [one for one in numbers if one.beyond > errors]
+    odd = [one for one in numbers if one.beyond > 0 and one.odd > warn_errors(len(numbers))]
+    state: State = "fail" if off else "warn" if odd else "pass"
+    worst = max(numbers, key=lambda one: (one.beyond > errors, one.beyond, one.odd))
+    low, high = worst.limits(errors)
+    count = len(off or odd)
+    more = f" {count} of {len(numbers)} numbers are so." if count > 1 else ""
+    lead = "" if state != "pass" else f"{len(numbers)} numbers; furthest off: "
+    lead = "" if len(numbers) == 1 else lead
+    words = f"{lead}{_said(question, worst, low, high)}.{more}"
+    return Check(
+        **known,
+        state=state,
+        words=words,
+        about=worst.about,
+        number=worst.number,
+        expected=worst.expected,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
+        stars=worst.stars,
+        tests=len(numbers),
+    )
+
+
+def _said(question: Question, one: Number, low: float, high: float) -> str:
+    about = f"{one.about}: " if one.about else ""
+    of = f" ({one.stars} stars)" if one.stars else ""
+    limits = [
+        f"from {shown(one, low)}" if math.isfinite(low) else "",
+        f"to {shown(one, high)}" if math.isfinite(high) else "",
+    ]
+    allowed = " ".join(filter(None, limits))
+    return (
+        f"{about}{question.what} {shown(one, one.number)}{of}, expected"
+        f" {shown(one, one.expected)}, passes {allowed}"
+    )
+
+
+def shown(one: Number, value: float) -> str:
+    """Return a number in print."""
+    if one.decimals < 0:
+        return f"{100 * value:.1f} %"
+    text = f"{round(value, one.decimals) + 0.0:.{one.decimals}f}"
+    return f"{text}{f' {one.unit}' if one.unit else ''}".replace("-", "−")

@@ -1,0 +1,61 @@
+"""Checks against the archive that the model was trained on: the comparisons behind the alarms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from catalog_builder.contract.distances import distances_of
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.inference.alarms import Tested
+from catalog_builder.model.population import not_an_input, odd
+from catalog_builder.verdict.facts import VerdictFacts
+from catalog_builder.verdict.judging import Question
+from catalog_builder.verdict.numbers import Number
+
+#: The distance of the networks of an ensemble from each other.
+MEMBERS: Final = "member_disagreement"
+_INPUTS: Final = "inputs"
+#: By check: its title, what is told of its numbers, and the section that shows it.
+_TITLES: Final = {
+    _INPUTS: ("Inputs beside the training archive", "is", "completeness"),
+    "null_labels": ("Null labels beside the training archive", "a share of", "labels"),
+    "flags": ("Flags beside the training archive", "a share of", "flags"),
+    "tiers": ("Tiers beside the training archive", "a share of", "tiers"),
+    "members": ("Disagreement of the members", "a share of", "flags"),
+}
+
+
+def questions(facts: VerdictFacts, schema: CatalogSchema) -> Iterator[Question]:
+    """Yield the checks that rest on comparisons with the model's training archive."""
+    groups: dict[str, list[Number]] = {name: [] for name in _TITLES}
+    names = _groups(schema)
+    for one in facts.population:
+        if one.excess == -math.inf:
+            continue  # told, and never wrong
+        groups[names.get(one.alarm.about, _INPUTS)].append(_number(one))
+    for name, (title, what, figure) in _TITLES.items():
+        yield Question(name, title, what, groups[name], facts.not_compared, figure)
+
+
+def _groups(schema: CatalogSchema) -> dict[str, str]:
+    found = {}
+    for bit in schema.flags.active:
+        if not_an_input(bit):
+            null = bit.name.endswith("_not_available")
+            found[bit.name] = "null_labels" if null else "flags"
+            if bit.parameters.get("distance") == MEMBERS:
+                found[bit.name] = "members"
+    found |= {tier.name: "tiers" for tier in schema.flags.tiers}
+    for name in distances_of(schema.inputs):
+        found[odd(name)] = "members" if name == MEMBERS else "flags"
+    return found
+
+
+def _number(one: Tested) -> Number:
+    """Return a comparison as a number: beyond its tolerance by as many errors as the alarm's."""
+    here, there = one.alarm.here, one.alarm.expected
+    tolerance = abs(here - there) - one.excess
+    decimals = -2 if min(here, there) >= 0 and max(here, there) <= 1 else 3
+    return Number(one.alarm.about, here, there, tolerance, one.error, 0, decimals)
