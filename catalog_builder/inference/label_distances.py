@@ -38,8 +38,8 @@ def label_distance_columns(
     relation : Relation, optional
         What the model has learnt of absolute magnitudes; without it nothing is known.
     schema : CatalogSchema
-        Empty where it has no such columns. A star has no distance where a flag casts doubt on a
-        label that it would be made of.
+        Empty where it has no such columns. A star has no distance where it has no parallax, or a
+        flag casts doubt on a label that it would be made of.
     """
     if SPECTROPHOTOMETRIC[0] not in schema.names:
         return {}
@@ -51,14 +51,16 @@ def label_distance_columns(
     covariance = prediction.spectral_covariance[:, places][:, :, places]
     magnitude, noise = apparent(made, relation.index)
     absolute = relation.absolute(labels, covariance)
+    parallax = _column(made, "parallax_corrected", stars)
     found = label_distances(
-        _column(made, "parallax_corrected", stars),
+        parallax,
         _column(made, "parallax_error", stars),
         length_scale(sightlines(_column(made, "ra", stars), _column(made, "dec", stars))),
         magnitude,
         absolute._replace(variance=absolute.variance + noise),
     )
-    doubtful = any_of(made, _doubts(relation, schema))
+    # Labels alone mislead where stars are fainter than those that taught (docs/distances.md).
+    doubtful = any_of(made, _doubts(relation, schema)) | np.isnan(parallax)
     ordered = (found.median, found.lower, found.upper)
     return {
         name: np.where(doubtful, np.nan, values * _PARSECS)
