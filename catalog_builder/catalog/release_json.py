@@ -36,7 +36,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift", "block_rows", "checks"),
+    *("alarms", "drift", "block_rows", "checks", "sun"),
 )
 
 
@@ -183,6 +183,9 @@ class ReleaseRecord(BaseModel):
         Whether the stars are as those that the model was made for. Not in records of version 0.1.
     checks : tuple of Check, optional
         Whether the catalogue is as good as it should be. Not in records of version 0.1.
+    sun : dict of str to float, optional
+        Place and velocity of the Sun behind Galactocentric columns, kpc and km/s. Not in records of
+        version 0.1.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
     seal : str
@@ -218,6 +221,7 @@ class ReleaseRecord(BaseModel):
     incidents: Incidents | None = None
     alarms: Comparison | None = None
     checks: tuple[Check, ...] | None = None
+    sun: dict[str, float] | None = None
     acknowledgements: tuple[str, ...] = ()
     seal: str = ""
 

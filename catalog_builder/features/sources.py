@@ -129,10 +129,7 @@ def complete_sources(
             made["parallax_fallback"] = fallen & np.isfinite(made["parallax"])
         made["has_parallax"] = np.isfinite(made["parallax"]) & (made["parallax_error"] > 0)
     for name, column in release.measured_errors.items():
-        over_error = made[column].astype(np.float32)
-        errors = np.full(ids.size, np.nan, np.float32)
-        np.divide(np.float32(_MAGNITUDES), over_error, out=errors, where=over_error > 0)
-        made[name] = errors
+        made[name] = _magnitude_errors(made[column])
     for group, bands in release.photometry.items():
         made[f"has_{group}"] = np.all([np.isfinite(made[name]) for name in bands.columns], axis=0)
     return made
@@ -144,6 +141,13 @@ def _normalisation(
     if isinstance(rule, ThresholdRule):
         return lines.class_by_threshold(columns[rule.column], rule)
     return lines.class_of_all(rule, count)
+
+
+def _magnitude_errors(over_error: NDArray[Any]) -> NDArray[np.float32]:
+    """Return errors of magnitudes from fluxes over their errors; NaN where these say nothing."""
+    with np.errstate(divide="ignore", over="ignore"):
+        errors = (_MAGNITUDES / over_error.astype(np.float64)).astype(np.float32)
+    return np.where((errors > 0) & np.isfinite(errors), errors, np.float32(np.nan))
 
 
 def _possible(name: str, values: NDArray[Any]) -> tuple[NDArray[Any], int]:

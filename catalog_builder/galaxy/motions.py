@@ -73,6 +73,9 @@ def velocities(
         np.stack([_correlation(block, name, rows) for name in CORRELATIONS]),
         made,
     )
+    # What overflows is no velocity.
+    with np.errstate(over="ignore"):
+        made[:, :, ~np.isfinite(made.astype(np.float32)).all(axis=(0, 1))] = np.nan
     out = np.full((QUANTITIES, len(ENDINGS), len(found.median)), np.nan)
     out[:, :, rows] = made
     return dict(zip(MOTION, out.reshape(len(MOTION), -1), strict=True))

@@ -49,6 +49,7 @@ def record_of(
         "inputs": inputs,
         "metrics": run.model.metrics,
         "accounting": books,
+        "sun": run.config.predict.galaxy.model_dump(mode="json"),
         "alarms": None if run.compared is None else run.compared.model_dump(mode="json"),
         "incidents": collect_incidents(
             run.features,

@@ -25,6 +25,14 @@ def test_the_seal_follows_every_field(facts):
     assert record.seal == make_record(dict(reversed(facts.items())), SEALED).seal
 
 
+def test_the_sun_is_told_and_older_records_keep_their_seals(facts):
+    without = make_record(facts, SEALED)
+    record = make_record({**facts, "sun": {"sun_radius": 8.122}}, SEALED)
+    assert json.loads(record.to_json())["sun"] == {"sun_radius": 8.122}
+    assert record.seal != without.seal
+    assert without.model_copy(update={"sun": None}).expected_seal() == without.seal
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

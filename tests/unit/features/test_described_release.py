@@ -224,11 +224,12 @@ def test_a_release_without_a_parallax_has_none(archive):
     assert "has_parallax" not in store.read(slice(0, 1))
 
 
-def test_errors_of_magnitudes_follow_from_the_flux_over_its_error(archive):
+@pytest.mark.parametrize("value", [0.0, 1e-44, "inf"])
+def test_errors_of_magnitudes_follow_from_the_flux_over_its_error(archive, value):
     source = {"ra": 10.0, "dec": 20.0, "pmra": -3.25, "random_index": 0, "phot_g_mean_mag": 12.0}
     over = "phot_g_mean_flux_over_error"
     rows = [{"source_id": n, **source, over: 1085.7362} for n in range(1, 6)]
-    rows[1][over], rows[2][over], rows[4][over] = "null", -3.0, 0.0
+    rows[1][over], rows[2][over], rows[4][over] = "null", -3.0, value
     rows[2]["random_index"] = "null"
     archive.write("gaia_source", rows)
     _, store = archive.ingest()

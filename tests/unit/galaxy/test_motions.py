@@ -157,6 +157,17 @@ def test_without_the_columns_there_are_none_and_no_stars_are_no_trouble():
     assert all(len(values) == 0 for values in galactic_columns(moving(0), SUN).values())
 
 
+@pytest.mark.parametrize(
+    "name", ["pmra", "pmdec_error", "radial_velocity", "radial_velocity_error"]
+)
+def test_what_overflows_is_null(name):
+    block = moving(2)
+    block[name] = np.array([1e300, 1.0])
+    found = galactic_columns(block, SUN)
+    for column in MOTION:
+        np.testing.assert_array_equal(np.isnan(found[column]), [True, False])
+
+
 def test_directions_are_perpendicular():
     axes = np.stack(directions(np.array([10.0, 200.0, 359.0]), np.array([-80.0, 0.5, 45.0])))
     np.testing.assert_allclose(
