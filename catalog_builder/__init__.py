@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
+    from catalog_builder.catalog.selection import selection
     from catalog_builder.catalog.table import open_table
     from catalog_builder.comparing.differences import diff
     from catalog_builder.comparing.drift import drift
@@ -25,6 +26,7 @@ __all__ = [
     "plot_abundances",
     "plot_abundances_by_place",
     "plot_kiel",
+    "selection",
 ]
 
 
@@ -42,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from catalog_builder.catalog import plots
 
         return getattr(plots, name)
+    if name == "selection":
+        from catalog_builder.catalog.selection import selection
+
+        return selection
     if name == "diff":
         from catalog_builder.comparing.differences import diff
 

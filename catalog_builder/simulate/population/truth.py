@@ -37,6 +37,8 @@ OUTSIDE_LABELS: Final = "outside_labels"
 _IN_RVS_ONLY: Final = tuple(name for name in ANOMALIES if name != "hot_star")
 #: No star beyond these gets APOGEE labels: Teff [K], log g, [M/H].
 LABEL_LIMITS: Final = {"teff": (3650.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2.45, 0.5)}
+#: Stars drawn to see how many the grid of spectra reaches.
+_TRIED: Final = 20_000
 #: Share of stars with each defect of the input.
 _RVS_ONLY, _NO_SPECTRUM, _MISSING_BP, _NO_COLOUR = 0.02, 0.015, 0.01, 0.01
 
@@ -96,14 +98,26 @@ def add_wart(wart: Text, rows: Bool, name: str) -> Text:
 def draw_stars(
     rng: np.random.Generator, release: ReleaseSpec, first: int, last: int, n: int
 ) -> Stars:
-    """Draw the stars of one range of pixels, sorted by source_id.
+    """Draw the stars of one range of pixels, sorted by source_id."""
+    return stars_drawn(rng, release, first, last, n)[0]
+
+
+def stars_drawn(
+    rng: np.random.Generator,
+    release: ReleaseSpec,
+    first: int,
+    last: int,
+    n: int,
+    chosen_by: census.Rule = census.selection,
+) -> tuple[Stars, Float]:
+    """Draw the stars of one range of pixels, sorted by source_id; and their rough absolute G.
 
     Stars that the grid of spectra does not reach are replaced; at the sky's edges of the diagram
     that is one in twenty.
     """
     rule = release.partition
     wanted = round(1.3 * n) + 20
-    drawn = census.draw(rng, first, last, rule.healpix_level, wanted)
+    drawn = census.draw(rng, first, last, rule.healpix_level, wanted, chosen_by)
     kept, m_h, alpha_m, fe_h, teff, logg = _labels(rng, drawn)
     # Without the permutation the replacement would thin out the end of the range.
     chosen = np.sort(rng.permutation(np.flatnonzero(kept))[:n])
@@ -118,7 +132,7 @@ def draw_stars(
     clump = np.exp(0.35 * _clumps(pixel >> 12) - 0.06)
     hot = np.clip((teff[chosen] - 6100.0) / 700.0, 0.0, 1.0)
     spin = np.exp(rng.normal(np.log(3.0) + 1.6 * hot, 0.45 + 0.2 * hot))
-    return Stars(
+    drawn_stars = Stars(
         source_id=source_id,
         ra=ra,
         dec=dec,
@@ -140,6 +154,14 @@ def draw_stars(
         anomaly=_anomalies(rng, teff[chosen], logg[chosen], m_h[chosen]),
         wart=_warts(rng, count),
     )
+    return drawn_stars, drawn.magnitude[chosen]
+
+
+def reached(rng: np.random.Generator, release: ReleaseSpec, chosen_by: census.Rule) -> float:
+    """Return the share of drawn stars of the whole sky that the grid of spectra reaches."""
+    rule = release.partition
+    drawn = census.draw(rng, 0, rule.n_pixels - 1, rule.healpix_level, _TRIED, chosen_by)
+    return float(_labels(rng, drawn)[0].mean())
 
 
 def _labels(
