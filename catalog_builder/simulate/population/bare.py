@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.simulate.population import census
 from catalog_builder.simulate.population.galaxy import POPULATIONS, extinction, galactic
-from catalog_builder.simulate.population.truth import Stars, reached, stars_drawn
+from catalog_builder.simulate.population.truth import Stars, stars_drawn
 
 Float = NDArray[np.float64]
 
@@ -57,9 +57,8 @@ def plan_bare(
     """
     level = release.partition.healpix_level
     rules = census.selection, census.without_spectra
-    kept = [reached(np.random.default_rng(20220613), release, rule) for rule in rules]
     whole = [
-        n * kept[1] / kept[0] * _total(*one, level, rules[1]) / _total(*one, level, rules[0])
+        n * _total(*one, level, rules[1]) / _total(*one, level, rules[0])
         for one, n in zip(ranges, stars, strict=True)
     ]
     share = wanted / sum(whole)

@@ -37,8 +37,6 @@ OUTSIDE_LABELS: Final = "outside_labels"
 _IN_RVS_ONLY: Final = tuple(name for name in ANOMALIES if name != "hot_star")
 #: No star beyond these gets APOGEE labels: Teff [K], log g, [M/H].
 LABEL_LIMITS: Final = {"teff": (3650.0, 7000.0), "logg": (0.4, 4.75), "m_h": (-2.45, 0.5)}
-#: Stars drawn to see how many the grid of spectra reaches.
-_TRIED: Final = 20_000
 #: Share of stars with each defect of the input.
 _RVS_ONLY, _NO_SPECTRUM, _MISSING_BP, _NO_COLOUR = 0.02, 0.015, 0.01, 0.01
 
@@ -155,13 +153,6 @@ def stars_drawn(
         wart=_warts(rng, count),
     )
     return drawn_stars, drawn.magnitude[chosen]
-
-
-def reached(rng: np.random.Generator, release: ReleaseSpec, chosen_by: census.Rule) -> float:
-    """Return the share of drawn stars of the whole sky that the grid of spectra reaches."""
-    rule = release.partition
-    drawn = census.draw(rng, 0, rule.n_pixels - 1, rule.healpix_level, _TRIED, chosen_by)
-    return float(_labels(rng, drawn)[0].mean())
 
 
 def _labels(
