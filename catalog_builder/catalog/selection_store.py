@@ -276,6 +276,7 @@ def _check(folder: Path, store: SelectionStore, facts: SelectionFacts, log: Find
             log.add(f"{SELECTION_NAME}/{PARQUET}", f"has more rows than {ZARR}")
     except (OSError, pa.ArrowException) as error:
         log.add(f"{SELECTION_NAME}/{PARQUET}", f"cannot be read: {error}")
+        return
     if totals != facts.totals:
         log.add(where, f"its sums {totals} are not those of RELEASE.json, {facts.totals}")
 

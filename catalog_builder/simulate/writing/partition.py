@@ -59,7 +59,7 @@ class PartitionPlan:
     clean : bool
         Whether nothing is wrong with the input: no wart but those that a measurement brings.
     bare : (int, float)
-        How many sources without spectra there are beside them, and their share of all.
+        How many sources without spectra are beside them, and their share of all.
     """
 
     release: str
@@ -162,8 +162,8 @@ def _write_partition(
             block = star.rows(slice(start, start + BLOCK))
             among = bare.before(star.source_id[start + BLOCK :])
             rows, table = _block(plan, release, survey, block, sky, number, follower, among)
-            labels.append(rows)
             table = bare.told(table, chance[start : start + BLOCK])
+            labels.append(rows)
             if truth is None:
                 path = truth_path(out, range_)
                 truth = stack.enter_context(pq.ParquetWriter(path, marked(table.schema)))
@@ -309,10 +309,9 @@ def truth_table(
     has_rvs = np.zeros(len(star), dtype=bool)
     has_rvs[seen.rvs_rows] = True
     columns = {field.name: getattr(star, field.name) for field in fields(star)}
+    grid = np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
     columns |= {
-        "microturbulence": microturbulence(
-            np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
-        ),
+        "microturbulence": microturbulence(grid),
         "phot_g_mean_mag": seen.magnitudes[:, 0],
         "bp_rp": seen.magnitudes[:, 1] - seen.magnitudes[:, 2],
         "grvs_mag": seen.grvs,
