@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
+    from catalog_builder.catalog.selection import selection
     from catalog_builder.catalog.table import open_table
     from catalog_builder.comparing.clusters.front import clusters
     from catalog_builder.comparing.differences import diff
@@ -31,6 +32,7 @@ __all__ = [
     "plot_abundances_by_place",
     "plot_kiel",
     "predict",
+    "selection",
 ]
 
 #: Where each is, below this package.
@@ -45,6 +47,7 @@ _HOMES = {
     "plot_abundances_by_place": "catalog.plots",
     "plot_kiel": "catalog.plots",
     "predict": "labelling.predict",
+    "selection": "catalog.selection",
 }
 
 

@@ -21,11 +21,13 @@ STORE_NAME: Final = "catalog.zarr"
 REPORT_NAME: Final = "report.html"
 DRIFT_PAGE: Final = "drift.html"
 DRIFT_JSON: Final = "drift.json"
+#: The folder of counts behind the selection function.
+SELECTION_NAME: Final = "selection"
 #: What lies in a catalogue's folder beside its exports.
 OWN_NAMES: Final = frozenset(
     {
         *(RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME),
-        *(REPORT_NAME, DRIFT_PAGE, DRIFT_JSON),
+        *(REPORT_NAME, DRIFT_PAGE, DRIFT_JSON, SELECTION_NAME),
     }
 )
 

@@ -36,7 +36,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift", "block_rows", "checks", "sun"),
+    *("alarms", "drift", "block_rows", "checks", "sun", "selection"),
 )
 
 
@@ -131,6 +131,30 @@ class DriftFacts(BaseModel):
     files: dict[str, str]
 
 
+class SelectionFacts(BaseModel):
+    """The counts of sources behind the selection function, in ``selection/``.
+
+    Attributes
+    ----------
+    order : int
+        HEALPix order of their pixels.
+    sky : float
+        Share of the sky all of whose sources were counted.
+    totals : dict of str to int
+        Sources of the archive there, those asked for, those published, and those of each tier.
+    subset : bool
+        Whether hardly a source of the archive was not asked for: then it is no list of all stars
+        but one of those with spectra, and probabilities say nothing of others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    order: int = Field(ge=0, le=9)
+    sky: float = Field(ge=0, le=1)
+    totals: dict[str, int]
+    subset: bool
+
+
 class ReleaseRecord(BaseModel):
     """The content of RELEASE.json.
 
@@ -168,6 +192,8 @@ class ReleaseRecord(BaseModel):
         What that model was trained on. Not in records of version 0.1.0.
     drift : DriftFacts, optional
         How far its answers are from those of an older catalogue, where that was asked for.
+    selection : SelectionFacts, optional
+        What the selection function is made of, if the catalogue has one.
     metrics : dict
         How good that model's labels are on the test split of its own training set, which is no
         part of this catalogue if the model was trained elsewhere.
@@ -214,6 +240,7 @@ class ReleaseRecord(BaseModel):
     manifest: str
     model: ModelFacts | None = None
     drift: DriftFacts | None = None
+    selection: SelectionFacts | None = None
     metrics: dict[str, Any]
     measured_here: MeasuredHere | None = None
     unverified: Literal[True] | None = None

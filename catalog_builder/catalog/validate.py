@@ -26,6 +26,7 @@ from catalog_builder.catalog.layout import (
     PARTS_FILE,
     RELEASE_FILE,
     SCHEMA_FILE,
+    SELECTION_NAME,
     STORE_NAME,
     Contents,
     contents,
@@ -33,6 +34,7 @@ from catalog_builder.catalog.layout import (
 )
 from catalog_builder.catalog.manifests import CHANGED, gap_of, read_parts, read_sums
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
+from catalog_builder.catalog.selection_store import check_selection
 from catalog_builder.catalog.validate_content import Listed, check_content, readers
 from catalog_builder.catalog.validate_rows import OpenCatalogue
 from catalog_builder.contract.schema import CatalogSchema
@@ -90,6 +92,8 @@ def validate_catalog(
     schema = _schema(folder, record, log)
     listed = _listed(folder, present, record, log)
     readable = check_declarations(folder, schema, log)
+    if not any(name.startswith(SELECTION_NAME) for name in present.others):
+        check_selection(folder, None if record is None else record.selection, log)
     there = {*present.files, *present.folders}
     exports = {name: kind for name, kind in exports.items() if name in there}
     catalogue = OpenCatalogue(folder, schema, readable, exports)

@@ -39,6 +39,10 @@ def simulate(
     clean: Annotated[
         bool, typer.Option("--clean", help="Nothing wrong with the files: for other readers.")
     ] = False,
+    sources_without_spectra: Annotated[
+        int,
+        typer.Option(min=0, help="Other sources up to G = 20 in gaia_source, about so many."),
+    ] = 0,
     twin_of: Annotated[
         str | None,
         typer.Option(metavar="RELEASE", help="The same stars in this older release, too."),
@@ -74,8 +78,13 @@ def simulate(
         "merged": merged,
         "trap": tuple(trap or ()),
     }
+    if twin_of is not None and sources_without_spectra:
+        raise ConfigError(
+            "--sources-without-spectra is of one release, and --twin-of of two.",
+            "Leave one of them out.",
+        )
     work = (
-        _one(release, stars, seed, out, clean=clean, given=given)
+        _one(release, stars, seed, out, sources_without_spectra, clean=clean, given=given)
         if twin_of is None
         else _two(release, twin_of, stars, seed, out, clean=clean, given=given)
     )
@@ -83,7 +92,14 @@ def simulate(
 
 
 def _one(
-    release: str, stars: int, seed: int, out: Path, *, clean: bool, given: Mapping[str, object]
+    release: str,
+    stars: int,
+    seed: int,
+    out: Path,
+    bare: int,
+    *,
+    clean: bool,
+    given: Mapping[str, object],
 ) -> _Work:
     """Return what writes one archive, and refuse what can be refused without a cluster."""
     from catalog_builder.simulate.sky import plan_sky
@@ -99,7 +115,10 @@ def _one(
 
     def work(client: Client, on_partition: Callable[[int, int], None]) -> str:
         made = simulate_sky(
-            release, stars, seed, out, client, clean=clean, on_partition=on_partition
+            *(release, stars, seed, out, client),
+            clean=clean,
+            without_spectra=bare,
+            on_partition=on_partition,
         )
         return (
             f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"

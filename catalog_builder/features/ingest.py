@@ -24,6 +24,7 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import Reading
 from catalog_builder.archive.tables import TableName
+from catalog_builder.features import cells
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.faint import faint_sources
 from catalog_builder.features.ledger import Ids, Ledger, unique
@@ -112,6 +113,8 @@ class _PartitionIngest:
         self.population = InputCollector(self.inputs)
         self.spectra = {name: SpectraOfSources(_NO_IDS, {}) for name in release.spectra}
         self.faint: dict[str, Ids] = {}
+        grid = cells.CellGrid.of(release, settings.count_order)
+        self.cells = None if grid is None else cells.SourceCells(grid)
 
     def run(self) -> IngestResult:
         self.faint = faint_sources(self.release, self.reader)
@@ -167,8 +170,12 @@ class _PartitionIngest:
         """Return who of the wanted is published, and their columns of all looked-up tables."""
         release, ledger = self.release, self.ledger
         source, reason = release.source_table, RejectReason.NO_GAIA_SOURCE_ROW
+        if self.cells is not None:
+            self.cells.expect(ledger.requested)
         blocks = {table: self._note_announced(table) for table in release.looked_up}
         columns, found = look_up(source, wanted, blocks[source], release, ledger)
+        if self.cells is not None:
+            deque(blocks[source], maxlen=0)  # where nobody was wanted, nobody was looked up
         if self.reader.has(source):
             # Who is not found in a file that gave not all its rows is lost through that file.
             reason = self.reader.why_incomplete(source) or reason
@@ -206,6 +213,13 @@ class _PartitionIngest:
             for table in self._driving()
         }
 
+    def _note_of(self, counted: cells.SourceCounts) -> dict[str, Any]:
+        """Say what was counted, and whether these are all sources of the piece."""
+        source = self.release.source_table
+        whole = self.reader.has(source) and self.reader.why_incomplete(source) is None
+        piece = [self.partition.start, self.partition.stop]
+        return {"piece": piece, "whole": whole, "first": counted.first, "digest": counted.digest}
+
     def _driving(self) -> list[TableName]:
         return [table for table in self.release.driving_tables if self.reader.has(table)]
 
@@ -215,9 +229,14 @@ class _PartitionIngest:
             return
         announcing = self.release.announced_in(table)
         for block in self.reader.blocks(table):
+            unread = np.zeros(block.n_rows, bool)
             for spectra, announcement in announcing:
                 said = announcement.said_by(block.columns[announcement.column])
                 self.ledger.announce(spectra, block.columns["source_id"][said])
+                if spectra in self.reader.unread:
+                    unread |= said
+            if self.cells is not None and table == self.release.source_table:
+                self.cells.add(block.columns, unread)
             yield block
 
     def _in_range(self, ids: Ids) -> NDArray[np.bool_]:
@@ -228,8 +247,13 @@ class _PartitionIngest:
 
     def _finish(self, published: Ids, sources: Mapping[str, NDArray[Any]]) -> IngestResult:
         requested, rejected_rows = self.ledger.requested, self.ledger.rejected_rows()
-        digest = self.writer.finish(sources, rejected_rows)
+        counted = None if self.cells is None else self.cells.counts()
+        digest = self.writer.finish(
+            sources, rejected_rows, {} if counted is None else counted.columns
+        )
         notes = self.ledger.notes()
+        if counted is not None:
+            notes[cells.NOTE] = self._note_of(counted)
         self.population.add_sources(sources)
         notes[NOTE] = self.population.counts().model_dump(mode="json")
         notes["with"] = {name: int(sources[f"has_{name}"].sum()) for name in self.inputs.names}

@@ -35,6 +35,13 @@ class IngestSettings(Section):
         description="Before anything is ingested, look at one file of each table, and refuse an"
         " archive that is not what the release description says.",
     )
+    count_order: int = Field(
+        7,
+        ge=0,
+        le=9,
+        description="HEALPix order of the pixels in which all sources of the archive are counted"
+        " for the selection function: 7 is half a degree.",
+    )
     verify_checksums: bool = Field(
         True, description="Compare every input file with the archive's own checksum list, if any."
     )

@@ -6,13 +6,14 @@ Layout (one zarr group)::
     rvs_flux, rvs_flux_error, rvs_mask   (rvs, samples)     in the order of the archive's file
     xp_flux, xp_flux_error               (xp, samples)
     rejected_int64, rejected_uint8       (column, rejected)
+    cells_int64                          (column, cells)    in the order of the cells
 
 Columns of one dtype lie in one array, each a chunk of its own in one shard; the attribute `columns`
 names them. The attribute `spectra` names the arrays of each input that is a spectrum (above those
 of DR3), with dtype and samples. Among the columns is ``<name>_row``, the row of a source's spectrum
 of that name, -1 where it has none. Spectra are written once, as they are read, and found through
 the row numbers: a partition of any size streams through, and a star without a spectrum takes no
-room.
+room. Cells count all sources of the piece, with or without spectra (`features.cells`).
 
 Why so: a file costs time whatever is in it, and a release has 20 000 such stores
 (``docs/scale.md``).
@@ -124,14 +125,24 @@ class FeatureWriter:
             writer.append(rows[name])
             self._digests[name].update(rows[name])
 
-    def finish(self, sources: Mapping[str, Array], rejected: Mapping[str, Array]) -> str:
-        """Write the columns of the sources and of the rejected; return the store's digest."""
+    def finish(
+        self,
+        sources: Mapping[str, Array],
+        rejected: Mapping[str, Array],
+        cells: Mapping[str, Array] | None = None,
+    ) -> str:
+        """Write the columns of the sources, of the rejected and of cells; return the digest.
+
+        It is that of the stars: cells have one of their own, for nothing that is made of stars
+        depends on them.
+        """
         for writers in self._spectra.values():
             for writer in writers.values():
                 writer.finish()
         self._write_columns(sources, "source")
         self._write_columns({f"rejected_{k}": v for k, v in rejected.items()}, "rejected")
         digests = sorted((name, digest.hexdigest()) for name, digest in self._digests.items())
+        self._write_columns(cells or {}, "cells")
         digest = hashlib.sha256(repr(digests).encode()).hexdigest()[:32]
         write_group(
             self._path,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from catalog_builder.catalog.finding import FindingLog
 from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.row_rules import RowRules
 from catalog_builder.catalog.zarr_store import as_declared, check_names, in_pieces
+from catalog_builder.contract.flags import Tier
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
@@ -54,6 +56,8 @@ class Building:
     ids : tuple of int
         ``source_id`` of rows at equal distances, if a format needs them
         (`catalog_builder.catalog.exports.Target`).
+    cells : CellGrid, optional
+        In which rows are counted for the selection function; not at all without one.
     """
 
     folder: Path
@@ -65,6 +69,7 @@ class Building:
     report: bool = True
     ids: tuple[int, ...] = ()
     edges: Edges | None = None
+    cells: CellGrid | None = None
 
     @property
     def store(self) -> Path:
@@ -137,9 +142,9 @@ def make_chunk(
     ids = stored["source_id"]
     blocks = _blocks(building.schema, start, stored, beyond)
     report = _sum_up(building, stored, labelled) if building.report else {}
-    return ChunkFacts(
-        index, start, rows, int(ids[0]), int(ids[-1]), sizes, digests, blocks, written, report
-    )
+    cells = count_rows(building.cells, building.schema.flags.tiers, stored)
+    ends = int(ids[0]), int(ids[-1])
+    return ChunkFacts(index, start, rows, *ends, sizes, digests, blocks, written, report, cells)
 
 
 def _store(
@@ -198,6 +203,22 @@ def _blocks(schema: CatalogSchema, start: int, rows: Rows, beyond: Rows) -> NDAr
                 block = np.concatenate([block, beyond[column.name]])
             blocks[number, place] = np.frombuffer(block_digest(column, block), dtype=np.uint8)
     return blocks
+
+
+def count_rows(grid: CellGrid | None, tiers: Sequence[Tier], rows: Rows) -> Rows:
+    """Count rows of a catalogue by cells: all, and those of each tier.
+
+    Returns
+    -------
+    mapping of str to ndarray of int64
+        ``code``, (m,), and ``counts``, (m, 1 + tiers); empty without a grid.
+    """
+    if grid is None:
+        return {}
+    tier = rows["quality_tier"]
+    counts = np.stack([tier >= 0, *(tier == one.tier for one in tiers)], axis=1).astype(np.int64)
+    codes, counts = summed(grid.codes(rows), counts)
+    return {"code": codes, "counts": counts}
 
 
 def _sum_up(

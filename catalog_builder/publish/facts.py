@@ -19,6 +19,7 @@ from catalog_builder.ground.errors import StoreError
 from catalog_builder.runtime.workdir import write_atomically
 
 _STATE: Final = "report_"
+_CELLS: Final = "cells_"
 DIGEST_BYTES: Final = 32
 
 
@@ -42,6 +43,8 @@ class ChunkFacts:
         What was written of each format that is written by chunks.
     report : dict of str to ndarray
         What `catalog_builder.report.tally.Tally` adds up; empty without a report.
+    cells : dict of str to ndarray
+        What `catalog_builder.publish.selection.SelectionSum` adds up; empty without one.
     """
 
     index: int
@@ -54,6 +57,7 @@ class ChunkFacts:
     blocks: NDArray[np.uint8]
     written: Mapping[str, Written]
     report: Mapping[str, NDArray[Any]]
+    cells: Mapping[str, NDArray[Any]]
 
 
 def facts_file(folder: Path, index: int) -> Path:
@@ -72,6 +76,7 @@ def write_facts(file: Path, facts: ChunkFacts) -> str:
         "blocks": facts.blocks,
         "written": np.frombuffer(json.dumps(written, sort_keys=True).encode(), dtype=np.uint8),
         **{f"{_STATE}{name}": values for name, values in facts.report.items()},
+        **{f"{_CELLS}{name}": values for name, values in facts.cells.items()},
     }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type] # of its other keywords none is meant
@@ -113,16 +118,17 @@ def read_facts(file: Path, digest: str = "") -> ChunkFacts:
             digests=arrays["digests"],
             blocks=arrays["blocks"],
             written={name: _written(one) for name, one in written.items()},
-            report={
-                name[len(_STATE) :]: values
-                for name, values in arrays.items()
-                if name.startswith(_STATE)
-            },
+            report=_called(_STATE, arrays),
+            cells=_called(_CELLS, arrays),
         )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise StoreError(
             f"{file} cannot be read: {error}.", "Give the same command again: it is made anew."
         ) from error
+
+
+def _called(prefix: str, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    return {n.removeprefix(prefix): v for n, v in arrays.items() if n.startswith(prefix)}
 
 
 def _written(said: Mapping[str, Any]) -> Written:

@@ -25,6 +25,7 @@ from catalog_builder.catalog.layout import (
     PARTS_FILE,
     RELEASE_FILE,
     SCHEMA_FILE,
+    SELECTION_NAME,
     STORE_NAME,
 )
 from catalog_builder.catalog.manifests import digest_of, file_line, gap_of, part_line
@@ -182,8 +183,12 @@ def _other_files(building: Building, parts: Mapping[str, list[Part]]) -> Iterato
         yield f"{STORE_NAME}/{name}/zarr.json"
     by_chunks = {file.split("/")[0] for file in parts}
     for path in sorted(building.folder.iterdir()):
-        if path.name not in _OWN | by_chunks and not path.name.startswith("."):
-            yield path.name
+        if path.name in _OWN | by_chunks or path.name.startswith("."):
+            continue
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        yield from (
+            file.relative_to(building.folder).as_posix() for file in files if file.is_file()
+        )
 
 
 def _folders(building: Building) -> Iterator[Path]:
@@ -191,6 +196,9 @@ def _folders(building: Building) -> Iterator[Path]:
         yield building.store / name / "c"
         yield building.store / name
     yield building.store
+    selection = building.folder / SELECTION_NAME
+    yield from sorted((p for p in selection.rglob("*") if p.is_dir()), reverse=True)
+    yield from (selection for _ in range(selection.is_dir()))
 
 
 def _check(building: Building) -> None:

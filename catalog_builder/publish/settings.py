@@ -23,6 +23,13 @@ class PublishSettings(Section):
         True, description="Draw `report.html`: some 4 s at the end of the run, however many rows."
     )
 
+    selection: bool = Field(
+        True,
+        description="Count all sources of the archive, those asked for, those published and those"
+        " of each tier by position, magnitude and colour: `selection/`, from which"
+        " `catalog_builder.selection` gives probabilities.",
+    )
+
     drift_from: str | None = Field(
         None,
         exclude_if=lambda value: value is None,

@@ -19,6 +19,7 @@ from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.features.cells import CellGrid
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.inference.rows import read_ids, read_rows
@@ -29,6 +30,7 @@ from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, wr
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
 from catalog_builder.publish.labelled import LabelStores, labelled_rows
 from catalog_builder.publish.seal import point_latest, seal
+from catalog_builder.publish.selection import SelectionPlan, SelectionSum
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.report.tally import Tally
 from catalog_builder.runtime.chunks import Piece, Rows
@@ -59,6 +61,8 @@ class PublishContext:
     ids: tuple[int, ...] = ()
     #: What the checks know of the run; there are none without it.
     verdict: VerdictFacts | None = None
+    #: In which rows are counted for the selection function, if there will be one.
+    cells: CellGrid | None = None
 
     @functools.cached_property
     def building(self) -> Building:
@@ -74,6 +78,7 @@ class PublishContext:
             self.settings.report or self.verdict is not None,
             self.ids,
             self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
+            self.cells,
         )
 
     @property
@@ -120,9 +125,13 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
     folder = context.edition.folder(context.workdir)
     if not folder.exists():
         _refuse_other_metadata(context)
-        pages = functools.partial(_add_pages, context)
+        plan: SelectionPlan | None = task.payload.get("selection")
+        root = context.workdir.root
+        counts = None if plan is None else SelectionSum(context.building, plan, root)
+        pages = functools.partial(_add_pages, context, counts)
+        facts_of = _facts_of(context, task)
         try:
-            seal(context.building, folder, _facts_of(context, task), pages)
+            seal(context.building, folder, counts.heard(facts_of) if counts else facts_of, pages)
         except ChunkDamageError as error:
             file = facts_file(context.facts, error.index).relative_to(context.workdir.root)
             chunk = task.needs[error.index]
@@ -173,11 +182,14 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
 
 
 def _add_pages(
-    context: PublishContext, building: Building, tally: Tally | None
+    context: PublishContext,
+    counts: SelectionSum | None,
+    building: Building,
+    tally: Tally | None,
 ) -> Mapping[str, Any]:
     """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
     settings = context.settings
-    told: dict[str, Any] = {}
+    told: dict[str, Any] = {} if counts is None else {"selection": counts.finish().model_dump()}
     if settings.drift_from is not None:
         store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
         told |= make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
@@ -279,11 +291,16 @@ def _described(piece: Piece, predictions: Sequence[Receipt]) -> tuple[str, int, 
     return predictions[piece.partition].output, piece.start, piece.stop
 
 
-def plan_seal(edition: Edition, chunks: Sequence[Task]) -> list[Task]:
+def plan_seal(
+    edition: Edition, chunks: Sequence[Task], selection: SelectionPlan | None = None
+) -> list[Task]:
     """Return the one task that exports and seals what the tasks of chunks wrote."""
     # Whatever is wrong with a chunk is seen when the chunks are put together.
-    needs = tuple(Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks)
-    return [Task(SEAL.name, edition.name, edition.digest, needs=needs)]
+    needs = [Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks]
+    if selection is not None:
+        needs += [Need(piece.stage, piece.task) for piece in selection.pieces]
+    payload = {"selection": selection}
+    return [Task(SEAL.name, edition.name, edition.digest, payload, tuple(needs))]
 
 
 def prepare_store(context: PublishContext, predictions: Sequence[Receipt]) -> PublishContext:

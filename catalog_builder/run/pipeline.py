@@ -41,6 +41,7 @@ from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.model.population import Population
 from catalog_builder.publish import stage as publishing
 from catalog_builder.publish.edition import accounting, compared_by
+from catalog_builder.publish.selection import plan_selection
 from catalog_builder.run.alarms import alarms_of, compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
@@ -311,6 +312,10 @@ class Pipeline:
         read = [*self.taught, *self.crossing.read]
         inputs = provenance.input_digests([*self.features, *read])
         counts = {name: count.model_dump() for name, count in self.counts.items()}
+        selection = None
+        if settings.selection:
+            order = self.config.ingest.count_order
+            selection = plan_selection(self.release, self.features, self.schema, order)
         edition = publishing.edition_of(
             predictions,
             {
@@ -318,6 +323,7 @@ class Pipeline:
                 **({"counts": counts} if counts else {}),
                 **alarms_of(self.compared),
                 **compared_by(settings),
+                **(selection.facts if selection else {}),
             },
             inputs,
             model.digest,
@@ -331,11 +337,13 @@ class Pipeline:
         record = record_of(self, self.crossing, edition.name, books, inputs, origin)
         facts = verdict_facts(self, self.schema)
         context = publishing.PublishContext(
-            self.workdir, self.schema, settings, edition, record, verdict=facts
+            *(self.workdir, self.schema, settings, edition, record),
+            verdict=facts,
+            cells=selection.grid if selection else None,
         )
         step = functools.partial(self.step, "publish")
         chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels)
-        plan = origins.of_any_stars(publishing.plan_seal(edition, chunks), predictions)
+        plan = origins.of_any_stars(publishing.plan_seal(edition, chunks, selection), predictions)
         if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
             context = publishing.prepare_store(context, predictions)
             step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))

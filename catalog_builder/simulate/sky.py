@@ -21,6 +21,7 @@ from catalog_builder.archive.tables import TableName
 from catalog_builder.ground.errors import ConfigError, StoreError
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.simulate.population import census
+from catalog_builder.simulate.population.bare import RULE_IN_WORDS, plan_bare
 from catalog_builder.simulate.population.chemistry import check_labels
 from catalog_builder.simulate.writing import layout, published
 from catalog_builder.simulate.writing.label_file import file_of, write_fits
@@ -72,6 +73,7 @@ def plan_sky(
     survey: str = "apogee-dr17",
     apogee_share: float = 1.0 / 3.0,
     clean: bool = False,
+    without_spectra: int = 0,
 ) -> list[PartitionPlan]:
     """Cut the sky into partitions with equally many stars and say what goes wrong where.
 
@@ -101,6 +103,10 @@ def plan_sky(
     ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
     without, corrupt = ({}, {}) if clean else _mistakes(spec, seed, n)
+    counts = [stars // n + (index < stars % n) for index in range(n)]
+    share, bare = 0.0, [0] * n
+    if without_spectra:
+        share, bare = plan_bare(spec, ranges, counts, without_spectra)
     return [
         PartitionPlan(
             release=release,
@@ -109,12 +115,13 @@ def plan_sky(
             index=index,
             first=first,
             last=last,
-            stars=stars // n + (index < stars % n),
+            stars=counts[index],
             apogee_share=apogee_share,
             out=str(out),
             without=without.get(index, ()),
             corrupt=corrupt.get(index, ()),
             clean=clean,
+            bare=(bare[index], share),
         )
         for index, (first, last) in enumerate(ranges)
     ]
@@ -147,6 +154,7 @@ def simulate(
     survey: str = "apogee-dr17",
     apogee_share: float = 1.0 / 3.0,
     clean: bool = False,
+    without_spectra: int = 0,
     on_partition: Callable[[int, int], None] | None = None,
 ) -> SkySummary:
     """Write a simulated archive, its label file and its truth.
@@ -156,7 +164,7 @@ def simulate(
     release : str
         Name of a description in ``schemas/releases``, or the path of one.
     stars : int
-        Number of rows of the source table.
+        Number of stars with spectra.
     seed : int
         Seed of all random numbers.
     out : Path
@@ -170,6 +178,9 @@ def simulate(
     clean : bool, optional
         Leave out all that is wrong with the input, so that other people's tools read every file.
         Stars and their labels are those of the same seed without it.
+    without_spectra : int, optional
+        Number of other rows of the source table, about: sources up to G = 20 that have no spectra.
+        Everything else is what it is without them.
     on_partition : callable, optional
         Told how many partitions are written, of how many.
 
@@ -182,7 +193,11 @@ def simulate(
     """
     out = out.absolute()
     plans = plan_sky(
-        release, stars, seed, out, survey=survey, apogee_share=apogee_share, clean=clean
+        *(release, stars, seed, out),
+        survey=survey,
+        apogee_share=apogee_share,
+        clean=clean,
+        without_spectra=without_spectra,
     )
     make_out(out)
     spec = load_release(release)
@@ -276,8 +291,9 @@ def finish(
     parts = [labels_path(label_file, name) for name in names]
     label_rows = write_fits(label_file, parts, survey)
     shutil.rmtree(parts[0].parent)
+    bare = sum(plan.bare[0] for plan in plans)
     summary = SkySummary(
-        stars=rows[release.source_table],
+        stars=rows[release.source_table] - bare,
         partitions=len(plans),
         rows=rows,
         label_rows=label_rows,
@@ -294,6 +310,12 @@ def finish(
         "rows": rows,
         "label_rows": label_rows,
     }
+    if bare:
+        about["without_spectra"] = {
+            "rows": bare,
+            "share": plans[0].bare[1],
+            "rule": RULE_IN_WORDS,
+        }
     for file in (MARK_FILE, "truth/about.json"):
         (out / file).write_text(json.dumps(about, indent=1, sort_keys=True) + "\n")
     return summary

@@ -46,6 +46,8 @@ NOT_RUN = {
     "simulate --out ARCHIVE --stars 20000": TWIN,
     "simulate --clean --stars 6000 --out CLEAN": TWIN,  # and what it makes is read below
     "simulate --release dr3 --stars 3000 --seed 7 --out sky": TWIN,
+    "simulate --stars 6000 --sources-without-spectra 60000 --out SKY": TWIN,
+    "simulate --clean --seed 17 --stars 20000 --sources-without-spectra 200000 --out SKY": TWIN,
     "fetch --out ARCHIVE --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
     "fetch --out /shared/gaia --release dr3 --ranges 000000-003111 --labels apogee-dr17": NETWORK,
     "run --cluster slurm": SLURM,

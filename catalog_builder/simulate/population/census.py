@@ -8,6 +8,7 @@ Partitions are ranges of pixels that hold equally many stars, as Gaia's are.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -28,14 +29,16 @@ Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
 LEVEL = 4
-_DISTANCE_EDGES = np.geomspace(0.04, 20.0, 49)  # kpc
+DISTANCE_EDGES = np.geomspace(0.04, 20.0, 49)  # kpc
 _MAG_EDGES = np.arange(-4.5, 9.51, 0.25)
-_MAG = 0.5 * (_MAG_EDGES[:-1] + _MAG_EDGES[1:])
+MAGNITUDES = 0.5 * (_MAG_EDGES[:-1] + _MAG_EDGES[1:])
 #: A_G / A0 of a star like the Sun, for counting only.
-_A_G = 0.85
+A_G = 0.85
 #: Apparent G: all stars up to the first, ever fewer down to the second.
 COMPLETE_G, FAINTEST_G = 12.6, 16.5
 _FAINT_SLOPE = 0.85
+#: Apparent G up to which there are sources without spectra.
+FAINTEST_SOURCE_G = 20.0
 _LIBRARY_SEED, _LIBRARY_SIZE = 20220613, 200_000
 
 
@@ -51,6 +54,15 @@ def selection(g: Float) -> Float:
     """Probability that a star of apparent magnitude G is in the simulated archive."""
     faint = 10.0 ** (-_FAINT_SLOPE * np.maximum(g - COMPLETE_G, 0.0))
     return np.asarray(np.where((g > 5.0) & (g < FAINTEST_G), faint, 0.0))
+
+
+def without_spectra(g: Float) -> Float:
+    """Probability that a star of magnitude G is too faint for a spectrum, but is a source."""
+    return np.asarray(np.where((g > 5.0) & (g < FAINTEST_SOURCE_G), 1.0 - selection(g), 0.0))
+
+
+#: A probability by apparent magnitude.
+Rule = Callable[[Float], Float]
 
 
 @dataclass(frozen=True)
@@ -75,16 +87,20 @@ class Census:
     luminosity: Float
 
 
-def _visible(luminosity: Float, modulus: Float) -> Float:
+def visible(luminosity: Float, modulus: Float, rule: Rule) -> Float:
     """Share of a population's stars selected at a distance modulus (dust included)."""
     grid = np.arange(0.0, 40.0, 0.05)
-    seen = selection(grid[:, None] + _MAG) @ luminosity
+    seen = rule(grid[:, None] + MAGNITUDES) @ luminosity
     return np.interp(modulus, grid, seen)
 
 
-@functools.cache
-def census() -> Census:
+def census(rule: Rule = selection) -> Census:
     """Build the table, once per process; it depends on no seed of the user's."""
+    return _census(rule)
+
+
+@functools.cache
+def _census(rule: Rule) -> Census:
     rng = np.random.default_rng(_LIBRARY_SEED)
     library, sorted_library, functions = [], [], []
     for population in range(len(POPULATIONS)):
@@ -101,14 +117,14 @@ def census() -> Census:
 
     n_pixels = 12 << (2 * LEVEL)
     sky = galactic(*healpix_positions(np.arange(n_pixels), LEVEL))
-    distance = np.sqrt(_DISTANCE_EDGES[:-1] * _DISTANCE_EDGES[1:])
+    distance = np.sqrt(DISTANCE_EDGES[:-1] * DISTANCE_EDGES[1:])
     counts = np.empty((n_pixels, len(POPULATIONS), len(distance)))
     for k, d in enumerate(distance):
         here = np.full(n_pixels, d)
-        modulus = 5.0 * np.log10(100.0 * d) + _A_G * extinction(*sky, here)
+        modulus = 5.0 * np.log10(100.0 * d) + A_G * extinction(*sky, here)
         density = densities(*galactocentric(*sky, here))
         for population in range(len(POPULATIONS)):
-            seen = _visible(luminosity[population], modulus)
+            seen = visible(luminosity[population], modulus, rule)
             counts[:, population, k] = density[population] * d**3 * seen
     return Census(counts, tuple(library), tuple(sorted_library), luminosity)
 
@@ -126,22 +142,34 @@ def partition_ranges(n_partitions: int, level: int) -> list[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Draw:
-    """Stars of one partition before they are observed; arrays of length n, sorted by pixel."""
+    """Stars of one partition before they are observed; arrays of length n, sorted by pixel.
+
+    `magnitude` is the middle of the bin of absolute G from which each was taken.
+    """
 
     pixel: Int
     population: NDArray[np.int_]
     distance: Float
     evolution: Evolution
+    magnitude: Float
 
 
-def draw(rng: np.random.Generator, first: int, last: int, level: int, n: int) -> Draw:
-    """Draw `n` stars in the inclusive pixel range at `level`; pixels come at level 12."""
-    table = census()
+def expected(first: int, last: int, level: int, rule: Rule = selection) -> tuple[Int, Int, Float]:
+    """Return where the pixels of the census begin and end in a range, and its counts in each."""
     shift = 2 * (level - LEVEL)
     coarse = np.arange(first >> shift, (last >> shift) + 1)
     begin = np.maximum(coarse << shift, first)
     end = np.minimum((coarse + 1) << shift, last + 1)
-    weight = table.counts[coarse] * ((end - begin) / (1 << shift))[:, None, None]
+    share = (end - begin) / (1 << shift)
+    return begin, end, census(rule).counts[coarse] * share[:, None, None]
+
+
+def draw(
+    rng: np.random.Generator, first: int, last: int, level: int, n: int, rule: Rule = selection
+) -> Draw:
+    """Draw `n` stars in the inclusive pixel range at `level`; pixels come at level 12."""
+    table = census(rule)
+    begin, end, weight = expected(first, last, level, rule)
     flat = np.cumsum(weight.ravel())
     cell = np.searchsorted(flat, rng.random(n) * flat[-1], side="right")
     which, population, bin_ = np.unravel_index(cell, weight.shape)
@@ -151,13 +179,13 @@ def draw(rng: np.random.Generator, first: int, last: int, level: int, n: int) ->
     pixel = low + (rng.random(n) * (high - low)).astype(np.int64)
     order = np.argsort(pixel, kind="stable")
     pixel, population, bin_ = pixel[order], population[order], bin_[order]
-    log_edges = np.log(_DISTANCE_EDGES)
+    log_edges = np.log(DISTANCE_EDGES)
     distance = np.exp(log_edges[bin_] + rng.random(n) * np.diff(log_edges)[bin_])
 
     sky = galactic(*healpix_positions(pixel, 12))
-    modulus = 5.0 * np.log10(100.0 * distance) + _A_G * extinction(*sky, distance)
-    chosen = _choose_library_stars(rng, table, population, modulus)
-    return Draw(pixel, population, distance, _pick(table.library, population, chosen))
+    modulus = 5.0 * np.log10(100.0 * distance) + A_G * extinction(*sky, distance)
+    chosen, magnitude = _choose_library_stars(rng, table, population, modulus, rule)
+    return Draw(pixel, population, distance, _pick(table.library, population, chosen), magnitude)
 
 
 def _pick(library: tuple[Evolution, ...], population: NDArray[np.int_], chosen: Int) -> Evolution:
@@ -172,10 +200,14 @@ def _pick(library: tuple[Evolution, ...], population: NDArray[np.int_], chosen: 
 
 
 def _choose_library_stars(
-    rng: np.random.Generator, table: Census, population: NDArray[np.int_], modulus: Float
-) -> Int:
+    rng: np.random.Generator,
+    table: Census,
+    population: NDArray[np.int_],
+    modulus: Float,
+    rule: Rule,
+) -> tuple[Int, Float]:
     """Index into each star's population library, by the luminosity function it is seen through."""
-    weight = table.luminosity[population] * selection(modulus[:, None] + _MAG)
+    weight = table.luminosity[population] * rule(modulus[:, None] + MAGNITUDES)
     # Behind more dust than its cell of the table a star may be beyond the limit: the brightest.
     weight[:, 0] += 1e-300
     cumulative = np.cumsum(weight, axis=1)
@@ -188,4 +220,4 @@ def _choose_library_stars(
         size = np.maximum(starts[bin_[mine] + 1] - starts[bin_[mine]], 1)
         at = starts[bin_[mine]] + (uniform[mine] * size).astype(np.int64)
         chosen[mine] = order[np.minimum(at, len(order) - 1)]
-    return chosen
+    return chosen, MAGNITUDES[bin_]

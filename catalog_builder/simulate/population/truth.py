@@ -112,14 +112,26 @@ def add_wart(wart: Text, rows: Bool, name: str) -> Text:
 def draw_stars(
     rng: np.random.Generator, release: ReleaseSpec, first: int, last: int, n: int
 ) -> Stars:
-    """Draw the stars of one range of pixels, sorted by source_id.
+    """Draw the stars of one range of pixels, sorted by source_id."""
+    return stars_drawn(rng, release, first, last, n)[0]
+
+
+def stars_drawn(
+    rng: np.random.Generator,
+    release: ReleaseSpec,
+    first: int,
+    last: int,
+    n: int,
+    chosen_by: census.Rule = census.selection,
+) -> tuple[Stars, Float]:
+    """Draw the stars of one range of pixels, sorted by source_id; and their rough absolute G.
 
     Stars that the grid of spectra does not reach are replaced; at the sky's edges of the diagram
     that is one in twenty.
     """
     rule = release.partition
     wanted = round(1.3 * n) + 20
-    drawn = census.draw(rng, first, last, rule.healpix_level, wanted)
+    drawn = census.draw(rng, first, last, rule.healpix_level, wanted, chosen_by)
     kept, m_h, alpha_m, fe_h, teff, logg = _labels(rng, drawn)
     # Without the permutation the replacement would thin out the end of the range.
     chosen = np.sort(rng.permutation(np.flatnonzero(kept))[:n])
@@ -134,7 +146,7 @@ def draw_stars(
     clump = np.exp(0.35 * _clumps(pixel >> 12) - 0.06)
     hot = np.clip((teff[chosen] - 6100.0) / 700.0, 0.0, 1.0)
     spin = np.exp(rng.normal(np.log(3.0) + 1.6 * hot, 0.45 + 0.2 * hot))
-    return Stars(
+    drawn_stars = Stars(
         source_id=source_id,
         ra=ra,
         dec=dec,
@@ -157,6 +169,7 @@ def draw_stars(
         wart=_warts(rng, count),
         **{name: np.full(count, np.nan) for name in MOVING},
     )
+    return drawn_stars, drawn.magnitude[chosen]
 
 
 def _labels(

@@ -23,8 +23,9 @@ from catalog_builder.simulate.instruments.observed import Observed, observe
 from catalog_builder.simulate.population.chemistry import made_labels
 from catalog_builder.simulate.population.motion import set_moving
 from catalog_builder.simulate.population.streams import streams
-from catalog_builder.simulate.population.truth import Stars, add_wart, draw_stars, make_hot
+from catalog_builder.simulate.population.truth import Stars, add_wart, make_hot, stars_drawn
 from catalog_builder.simulate.writing import apogee, label_file, layout, tables
+from catalog_builder.simulate.writing.bare import Among, BareSources, truth_of_bare
 from catalog_builder.simulate.writing.beside import Beside, observe_beside, table_contents
 from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
 
@@ -59,6 +60,8 @@ class PartitionPlan:
         Tables that get one damaged cell here.
     clean : bool
         Whether nothing is wrong with the input: no wart but those that a measurement brings.
+    bare : (int, float)
+        How many sources without spectra are beside them, and their share of all.
     """
 
     release: str
@@ -73,6 +76,7 @@ class PartitionPlan:
     without: tuple[TableName, ...] = ()
     corrupt: tuple[TableName, ...] = ()
     clean: bool = False
+    bare: tuple[int, float] = (0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -148,25 +152,25 @@ def _write_partition(
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
         sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
-        star = draw_stars(
-            np.random.default_rng([plan.seed, plan.index]),
-            release,
-            plan.first,
-            plan.last,
-            plan.stars,
-        )
+        rng = np.random.default_rng([plan.seed, plan.index])
+        star, magnitude = stars_drawn(rng, release, plan.first, plan.last, plan.stars)
+        bare = BareSources(release, [plan.seed, plan.index, plan.first, plan.last], plan.bare)
+        chance = bare.chance(star, magnitude)
         if follower is not None:
             follower.begin(star)
         labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
         truth: pq.ParquetWriter | None = None
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
-            rows, table = _block(plan, release, survey, block, sky, number, follower)
+            among = bare.before(star.source_id[start + BLOCK :])
+            rows, table = _block(plan, release, survey, block, sky, number, follower, among)
+            table = bare.told(table, chance[start : start + BLOCK])
             labels.append(rows)
             if truth is None:
                 path = truth_path(out, range_)
                 truth = stack.enter_context(pq.ParquetWriter(path, marked(table.schema)))
             truth.write_table(table)
+    bare.write_truth(truth_of_bare(out, range_))
     parts = labels_path(out / label_file.file_of(survey), range_)
     np.save(parts, np.concatenate(labels), allow_pickle=False)
     return sky.finish(plan)
@@ -240,6 +244,7 @@ def _block(
     sky: _Writers,
     number: int,
     follower: Follower | None,
+    among: Among,
 ) -> tuple[NDArray[np.void], pa.Table]:
     """Observe and write one block; return its label rows and its truth."""
     rng = np.random.default_rng([plan.seed, plan.index, number])
@@ -262,6 +267,7 @@ def _block(
     contents = table_contents(release, star, seen, gaia, beside)
     contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
     damage = _damage(plan, release, contents, star) if number == 0 else {}
+    among(contents)
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))
     for table in plan.without:
@@ -308,10 +314,9 @@ def truth_table(
     has_rvs = np.zeros(len(star), dtype=bool)
     has_rvs[seen.rvs_rows] = True
     columns = {field.name: getattr(star, field.name) for field in fields(star)}
+    grid = np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
     columns |= {
-        "microturbulence": microturbulence(
-            np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
-        ),
+        "microturbulence": microturbulence(grid),
         "phot_g_mean_mag": seen.magnitudes[:, 0],
         "bp_rp": seen.magnitudes[:, 1] - seen.magnitudes[:, 2],
         "grvs_mag": seen.grvs,
