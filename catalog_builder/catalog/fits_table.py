@@ -72,17 +72,25 @@ def row_type(schema: CatalogSchema) -> np.dtype[Any]:
 
 def table_of(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> NDArray[Any]:
     """Return rows as they lie in the file."""
-    table = np.empty(len(rows["source_id"]), dtype=row_type(schema))
+    table = np.empty(_count(rows), dtype=row_type(schema))
     # A piece at a time: one that stays in the cache while its columns are put in.
     for first, some in in_pieces(rows):
-        piece = table[first : first + len(some["source_id"])]
-        for column in schema.all_columns:
-            values = some[column.name]
-            # FITS spells logical values as the letters T and F.
-            piece[column.name] = (
-                np.where(values, ord("T"), ord("F")) if column.dtype == "bool" else values
-            )
+        fill(table[first : first + _count(some)], some, schema)
     return table
+
+
+def fill(table: NDArray[Any], rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> None:
+    """Put the columns of some rows into a table of as many, which has a field for each."""
+    for column in schema.all_columns:
+        values = rows[column.name]
+        # FITS spells logical values as the letters T and F; so does VOTable.
+        table[column.name] = (
+            np.where(values, ord("T"), ord("F")) if column.dtype == "bool" else values
+        )
+
+
+def _count(rows: Mapping[str, NDArray[Any]]) -> int:
+    return len(next(iter(rows.values())))
 
 
 def _stored_dtype(column: Column) -> np.dtype[Any]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from catalog_builder.catalog.between import MeasuredHere, leave_out
+from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.incident_record import Incidents
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
@@ -35,7 +36,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift", "block_rows"),
+    *("alarms", "drift", "block_rows", "credit"),
 )
 
 
@@ -182,6 +183,8 @@ class ReleaseRecord(BaseModel):
         Whether the stars are as those that the model was made for. Not in records of version 0.1.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
+    credit : Credit, optional
+        What they cite, and its licence. Not in records of version 0.1.
     seal : str
         SHA-256 of all of the above.
     """
@@ -215,6 +218,7 @@ class ReleaseRecord(BaseModel):
     incidents: Incidents | None = None
     alarms: Comparison | None = None
     acknowledgements: tuple[str, ...] = ()
+    credit: Credit | None = None
     seal: str = ""
 
     def expected_seal(self) -> str:
