@@ -171,10 +171,9 @@ def bibliography(credit: Credit, acknowledgements: Iterable[str] = ()) -> str:
 
 def citation(credit: Credit, record: Mapping[str, Any]) -> str:
     """Return a catalogue in one line of ASCII, as a list of references has it."""
-    who = "; ".join(credit.creators)
+    who = f"{'; '.join(credit.creators)}: " if credit.creators else ""
     year = "" if credit.year is None else f" ({credit.year})"
-    begin = f"{who}{year}: " if who or year else ""
-    return in_ascii(f"{begin.strip()} {record['catalogue']}, version {record['version']}".strip())
+    return in_ascii(f"{who}{record['catalogue']}, version {record['version']}{year}")
 
 
 def in_ascii(text: str) -> str:

@@ -33,8 +33,8 @@ from catalog_builder.catalog.exports._hats_parts import (
     leaf_folder,
     write,
 )
-from catalog_builder.catalog.exports._voparquet import CONTENT_KEY, VERSION_KEY
 from catalog_builder.catalog.finding import FindingLog
+from catalog_builder.catalog.voparquet import CONTENT_KEY, VERSION_KEY
 from catalog_builder.catalog.zarr_store import read_rows, row_count
 from catalog_builder.contract.schema import CatalogSchema
 
