@@ -9,18 +9,34 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from catalog_builder.catalog.credit import credit_of
+    from catalog_builder.catalog.flag_view import (
+        boundary_string,
+        flag_names,
+        flags_table,
+        has_flag,
+    )
+    from catalog_builder.catalog.lazy import open_lazy
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
     from catalog_builder.catalog.table import open_table
     from catalog_builder.comparing.differences import diff
     from catalog_builder.comparing.drift import drift
+    from catalog_builder.exporting.export import export
 
 __all__ = [
     "DISTRIBUTION",
     "__version__",
+    "boundary_string",
+    "credit_of",
     "diff",
     "drift",
+    "export",
+    "flag_names",
+    "flags_table",
+    "has_flag",
     "open_catalog",
+    "open_lazy",
     "open_table",
     "plot_abundances",
     "plot_abundances_by_place",
@@ -28,26 +44,29 @@ __all__ = [
 ]
 
 
+#: Where each is, below this package.
+_HOMES = {
+    "boundary_string": "catalog.flag_view",
+    "credit_of": "catalog.credit",
+    "diff": "comparing.differences",
+    "drift": "comparing.drift",
+    "export": "exporting.export",
+    "flag_names": "catalog.flag_view",
+    "flags_table": "catalog.flag_view",
+    "has_flag": "catalog.flag_view",
+    "open_catalog": "catalog.open",
+    "open_lazy": "catalog.lazy",
+    "open_table": "catalog.table",
+    "plot_abundances": "catalog.plots",
+    "plot_abundances_by_place": "catalog.plots",
+    "plot_kiel": "catalog.plots",
+}
+
+
 def __getattr__(name: str) -> Any:
     # xarray, zarr and astropy take a second to import, which `catalog-builder --help` should not.
-    if name == "open_catalog":
-        from catalog_builder.catalog.open import open_catalog
+    if name in _HOMES:
+        from importlib import import_module
 
-        return open_catalog
-    if name == "open_table":
-        from catalog_builder.catalog.table import open_table
-
-        return open_table
-    if name.startswith("plot_") and name in __all__:
-        from catalog_builder.catalog import plots
-
-        return getattr(plots, name)
-    if name == "diff":
-        from catalog_builder.comparing.differences import diff
-
-        return diff
-    if name == "drift":
-        from catalog_builder.comparing.drift import drift
-
-        return drift
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

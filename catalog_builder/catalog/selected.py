@@ -31,24 +31,30 @@ def schema_with(schema: CatalogSchema, names: Sequence[str] | None) -> CatalogSc
 
     Raises
     ------
+    CatalogueError
+        If one is not a column of it; the message says what is near.
     ConfigError
-        If one is not a column of it, or is named twice; the message says what is near.
+        If one is named twice, or none is named.
     """
     if names is None:
         return schema
     known = [column.name for column in schema.all_columns]
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name.lower(), known, n=3)
-            raise ConfigError(
-                f"The catalogue has no column {name!r}.",
-                f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(known)}.",
-            )
+    if unknown := [name for name in names if name not in known]:
+        raise no_column(unknown, known)
     if twice := sorted({name for name in names if list(names).count(name) > 1}):
         raise ConfigError(f"The column {', '.join(twice)} is named twice.", "Name it once.")
     if not names:
         raise ConfigError("No column is named.", f"There are: {', '.join(known)}.")
     return schema.model_copy(update={"all_columns": tuple(schema[name] for name in names)})
+
+
+def no_column(names: Sequence[str], known: Sequence[str]) -> CatalogueError:
+    """Return the error of columns that are none of those known; it says what is near."""
+    near = [one for name in names for one in difflib.get_close_matches(name.lower(), known, n=2)]
+    return CatalogueError(
+        f"The catalogue has no column {', '.join(names)}.",
+        f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(known)}.",
+    )
 
 
 def row_range(rows: slice | tuple[int, int] | None, count: int) -> tuple[int, int]:

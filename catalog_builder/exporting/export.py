@@ -77,9 +77,9 @@ def export(
     Raises
     ------
     CatalogueError
-        If there is no sealed catalogue, or it is damaged.
+        If there is no sealed catalogue, it has no such column, or it is damaged.
     ConfigError
-        If there is no such format, column or place, or the condition cannot be used.
+        If there is no such format or place, or the condition cannot be used.
     """
     if format not in _FORMATS:
         raise ConfigError(f"There is no format {format!r}.", f"There are: {', '.join(FORMATS)}.")

@@ -74,9 +74,9 @@ class Request:
         Raises
         ------
         CatalogueError
-            If there is no sealed catalogue.
+            If there is no sealed catalogue, or it has no such column.
         ConfigError
-            If it has no such column, or the condition is none.
+            If the condition is none.
         """
         folder = find_catalogue(catalogue)
         whole = schema_of(folder)
