@@ -8,7 +8,6 @@ follows from what it was made of. Of what is simulated, no observatory is to be 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from catalog_builder.archive.release import load_release
-from catalog_builder.catalog.credit_record import Cited, Credit
+from catalog_builder.catalog.credit_record import Cited, Credit, in_ascii
 from catalog_builder.catalog.layout import RELEASE_FILE, find_catalogue
 from catalog_builder.catalog.open import schema_of
 from catalog_builder.catalog.release_json import read_release
@@ -159,14 +158,15 @@ def bibliography(credit: Credit, acknowledgements: Iterable[str] = ()) -> str:
     """Return a BibTeX file: thanks as comments, then the catalogue and what else is to be cited."""
     lines = []
     for words in dict.fromkeys((*credit.thanks, *acknowledgements)):
-        lines += [f"% {line}" for line in _wrapped(words)] + ["%"]
+        # BibTeX begins an entry at every @, wherever it stands.
+        lines += [f"% {line}" for line in _wrapped(words.replace("@", " at "))] + ["%"]
     if credit.license:
         lines += [f"% Licence of the data: {credit.license}", "%"]
     if not credit.creators:
         lines += ["% The catalogue does not say who made it (publish.creators).", "%"]
     lines = [*lines[:-1], ""] if lines else []
     entries = [credit.bibtex, *(one.bibtex for one in credit.references)]
-    return "\n".join(lines) + "\n\n".join(entries) + "\n"
+    return "".join(f"{line}\n" for line in lines) + "\n\n".join(entries) + "\n"
 
 
 def citation(credit: Credit, record: Mapping[str, Any]) -> str:
@@ -174,12 +174,6 @@ def citation(credit: Credit, record: Mapping[str, Any]) -> str:
     who = f"{'; '.join(credit.creators)}: " if credit.creators else ""
     year = "" if credit.year is None else f" ({credit.year})"
     return in_ascii(f"{who}{record['catalogue']}, version {record['version']}{year}")
-
-
-def in_ascii(text: str) -> str:
-    """Return text without accents, for headers that hold nothing else."""
-    plain = unicodedata.normalize("NFKD", text)
-    return plain.encode("ascii", "ignore").decode()
 
 
 def _thanked(record: Mapping[str, Any]) -> tuple[str, ...]:

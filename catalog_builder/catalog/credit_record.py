@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -54,3 +58,29 @@ class Credit(BaseModel):
     bibtex: str = ""
     references: tuple[Cited, ...] = ()
     thanks: tuple[str, ...] = ()
+
+
+def credit_attributes(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a store's attributes say of credit, under the names of CF and ACDD.
+
+    Parameters
+    ----------
+    record : mapping
+        The facts of RELEASE.json.
+    """
+    if record.get("credit") is None:
+        return {}
+    credit = Credit.model_validate(record["credit"])
+    said = {
+        "creator_name": "; ".join(credit.creators),
+        "license": credit.license or "",
+        "references": "; ".join(one.line for one in credit.references),
+        "acknowledgement": " ".join(credit.thanks),
+    }
+    return {name: words for name, words in said.items() if words}
+
+
+def in_ascii(text: str) -> str:
+    """Return text without accents, for headers that hold nothing else."""
+    plain = unicodedata.normalize("NFKD", text)
+    return plain.encode("ascii", "ignore").decode()

@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from catalog_builder.catalog.credit import in_ascii
+from catalog_builder.catalog.credit_record import in_ascii
 from catalog_builder.contract.schema import CatalogSchema, Column, is_in_dex
 from catalog_builder.contract.words import listed
 from catalog_builder.exporting.cds_fields import Field
@@ -52,7 +52,8 @@ def readme(request: Request, fields: Sequence[Field], data: str, rows: int) -> s
     short = textwrap.shorten(title, 40, placeholder="...")
     lines = [f"{'':20}{short:<40}{f'({who}, {year})':>20}"[:_WIDTH].rstrip(), _DOUBLE]
     lines += _filled(title, "")
-    lines += _filled(", ".join(credit.creators) or "(publish.creators)", "    ")
+    creators = ", ".join(map(_initialled, credit.creators))
+    lines += _filled(creators or "(publish.creators)", "    ")
     lines += ["   =Unpublished, " + year, _DOUBLE]
     lines += [*_filled(f"ADC_Keywords: {_KEYWORDS}", ""), ""]
     lines += [*_filled(f"Keywords: {_JOURNAL_KEYWORDS}", ""), ""]
@@ -75,6 +76,13 @@ def readme(request: Request, fields: Sequence[Field], data: str, rows: int) -> s
     made = record["software"].get("catalog-builder", "")
     lines += ["", _DOUBLE, f"(End){f'{who}, catalog-builder {made}':>75}"]
     return in_ascii("\n".join(line.rstrip() for line in lines) + "\n")
+
+
+def _initialled(creator: str) -> str:
+    """Return a name as the CDS writes it: ``Doe J.R.``."""
+    family, _, given = creator.partition(",")
+    letters = "".join(f"{name[0]}." for name in re.split(r"[\s-]+", given.strip()) if name)
+    return f"{family} {letters}".strip()
 
 
 def _abstract(request: Request, rows: int) -> str:
