@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import operator
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +29,7 @@ _Test = Callable[[Rows], Bools]
 TIER: Final = "quality_tier"
 #: Characters, and levels of brackets and operators, that a condition may have.
 _LONGEST, _DEEPEST = 4_000, 60
+_SPACES: Final = str.maketrans("\n\r\t", "   ")
 
 _COMPARISONS: Final[Mapping[type[ast.cmpop], Callable[[Any, Any], Any]]] = {
     ast.Lt: operator.lt,
@@ -54,7 +54,7 @@ class Where:
     Attributes
     ----------
     text : str
-        As it was given.
+        As it was given, in one line.
     columns : tuple of str
         Those that it looks at, in the order of the schema.
     """
@@ -102,10 +102,12 @@ def parse_where(text: str, schema: CatalogSchema) -> Where:
     """
     if len(text) > _LONGEST:
         raise wrong(f"it has {len(text)} characters, and may have {_LONGEST}")
+    flat = text.translate(_SPACES).strip()
+    # Backslashes would be escapes, and headers, which say the condition, hold what can be printed.
+    if "\\" in flat or not flat.isprintable():
+        raise wrong("it has a backslash, or a character that cannot be printed")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of backslashes in texts
-            tree = ast.parse(" ".join(text.splitlines()).strip(), mode="eval")
+        tree = ast.parse(flat, mode="eval")
     except (SyntaxError, ValueError) as error:
         raise wrong(unreadable(text, error)) from error
     except (MemoryError, RecursionError) as error:
@@ -113,7 +115,7 @@ def parse_where(text: str, schema: CatalogSchema) -> Where:
     reader = _Reader(schema)
     test = reader.test(tree.body)
     used = tuple(column.name for column in schema.all_columns if column.name in reader.used)
-    return Where(text, used, test)
+    return Where(flat, used, test)
 
 
 class _Reader:

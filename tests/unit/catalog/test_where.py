@@ -113,7 +113,9 @@ def test_it_says_which_columns_it_needs():
         ("-" * 3000 + "1 < teff", "nested"),
         ("1" + "+1" * 1500 + " < teff", "nested"),
         ("gold or " * 1000 + "gold", "8004 characters"),
-        ("teff > \0", "cannot be read"),
+        ("teff > \0", "cannot be printed"),
+        ("training_range == '\x01'", "cannot be printed"),
+        (r"training_range == '\d'", "backslash"),
     ],
 )
 def test_what_is_no_condition_is_refused(text, words):
