@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from catalog_builder.catalog.layout import STORE_NAME, find_catalogue
-from catalog_builder.catalog.open import schema_of
-from catalog_builder.catalog.selected import read_selected, schema_with
+from catalog_builder.catalog.selected import read_selected, schema_stored, schema_with
 from catalog_builder.catalog.where import Where, parse_where
 from catalog_builder.catalog.zarr_store import open_columns, row_count
 from catalog_builder.contract.schema import CatalogSchema, Column
@@ -66,7 +65,7 @@ def open_lazy(
     >>> stars.teff.mean().compute()  # doctest: +SKIP
     """
     folder = find_catalogue(path)
-    schema = schema_of(folder)
+    schema = schema_stored(folder)
     wanted = [column.name for column in schema_with(schema, columns).all_columns]
     condition = None if where is None else parse_where(where, schema)
     there = (folder / _HATS).is_dir(), importlib.util.find_spec("lsdb") is not None

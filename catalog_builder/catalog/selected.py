@@ -11,12 +11,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.derived import with_derived
+from catalog_builder.catalog.open import open_catalog, schema_of
 from catalog_builder.catalog.where import Where
 from catalog_builder.catalog.zarr_store import open_columns
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 
 Rows = dict[str, NDArray[Any]]
+
+
+def schema_stored(folder: Path) -> CatalogSchema:
+    """Return the schema of a sealed catalogue, less what its store does not have.
+
+    The first catalogues do not say all that is asked of a schema: they get today's, which has
+    columns that they have not.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the catalogue.
+
+    Raises
+    ------
+    CatalogueError
+        If there is no catalogue, or its store cannot be opened.
+    """
+    schema, there = schema_of(folder), open_catalog(folder).attrs["columns"]
+    kept = tuple(column for column in schema.all_columns if column.derived or column.name in there)
+    return schema.model_copy(update={"all_columns": kept})
 
 
 def schema_with(schema: CatalogSchema, names: Sequence[str] | None) -> CatalogSchema:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.credit import citation, credit_of
 from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.layout import STORE_NAME, find_catalogue
-from catalog_builder.catalog.open import schema_of
 from catalog_builder.catalog.origins import record_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
-from catalog_builder.catalog.selected import read_selected, schema_with
+from catalog_builder.catalog.selected import read_selected, schema_stored, schema_with
 from catalog_builder.catalog.where import Where, parse_where
 from catalog_builder.catalog.zarr_store import row_count
 from catalog_builder.contract.schema import CatalogSchema
@@ -79,7 +78,7 @@ class Request:
             If the condition is none.
         """
         folder = find_catalogue(catalogue)
-        whole = schema_of(folder)
+        whole = schema_stored(folder)
         return cls(
             folder,
             whole,

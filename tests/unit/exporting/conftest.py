@@ -5,9 +5,25 @@ import pytest
 
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.open import open_catalog, schema_of
-from tests.unit.catalog.conftest import facts, full_schema, make_rows, publish_rows, schema
+from tests.unit.catalog.conftest import (
+    facts,
+    full_schema,
+    make_rows,
+    publish_as_0_1,
+    publish_rows,
+    schema,
+    write_store,
+)
 
-__all__ = ["facts", "full_schema", "make_rows", "publish_rows", "schema"]
+__all__ = [
+    "facts",
+    "full_schema",
+    "make_rows",
+    "publish_as_0_1",
+    "publish_rows",
+    "schema",
+    "write_store",
+]
 
 #: Of float32: the smallest and largest there are, and some that are not told apart by six digits.
 TEFF = (1e-45, 3.4028235e38, -0.0, 1.1754944e-38, 16777216.0, 0.1, 5777.0, 4321.0005, 1 / 3, 1e-5)

@@ -1,6 +1,7 @@
 """What is written is there whole, or not at all; what is asked wrongly is refused before."""
 
 import fcntl
+import json
 import multiprocessing
 import os
 import shutil
@@ -8,7 +9,8 @@ import signal
 
 import pytest
 
-from catalog_builder import export
+from catalog_builder import credit_of, export, open_lazy
+from catalog_builder.exporting.export import FORMATS
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 
 
@@ -106,3 +108,23 @@ def test_a_damaged_chunk_is_named(catalogue, tmp_path):
     with pytest.raises(CatalogueError, match="logg/c/1 is missing"):
         export(copy, "csv", tmp_path / "x")
     assert export(copy, "csv", tmp_path / "x", columns=["teff"])[1] == 23
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_catalogue_of_before_has_no_columns_of_today(
+    tmp_path, schema, full_schema, publish_as_0_1, name
+):
+    folder = publish_as_0_1(tmp_path / "dr3" / "v1", schema)
+    # Its bits do not say on what they cast doubt, and nothing says its labels: today's do.
+    said = json.loads((folder / "schema.json").read_text())
+    del said["contract"]
+    for bit in said["flags"]["bits"]:
+        bit.pop("doubts", None)
+    (folder / "schema.json").write_text(json.dumps(said))
+    path, rows = export(folder, name, tmp_path / "x", where="gold or not gold")
+    assert rows == 23
+    if name == "csv":
+        stored = [column.name for column in full_schema.all_columns if column in schema.all_columns]
+        assert path.read_text().splitlines()[0].split(",") == stored
+    assert len(open_lazy(folder).columns) == len(schema.all_columns)
+    assert credit_of(folder).license is None
