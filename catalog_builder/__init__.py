@@ -9,6 +9,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from catalog_builder.catalog.credit import credit_of
+    from catalog_builder.catalog.flag_view import (
+        boundary_string,
+        flag_names,
+        flags_table,
+        has_flag,
+    )
+    from catalog_builder.catalog.lazy import open_lazy
     from catalog_builder.catalog.open import open_catalog
     from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
     from catalog_builder.catalog.selection import selection
@@ -17,16 +25,24 @@ if TYPE_CHECKING:
     from catalog_builder.comparing.differences import diff
     from catalog_builder.comparing.drift import drift
     from catalog_builder.comparing.outside.front import compare
+    from catalog_builder.exporting.export import export
     from catalog_builder.labelling.predict import predict
 
 __all__ = [
     "DISTRIBUTION",
     "__version__",
+    "boundary_string",
     "clusters",
     "compare",
+    "credit_of",
     "diff",
     "drift",
+    "export",
+    "flag_names",
+    "flags_table",
+    "has_flag",
     "open_catalog",
+    "open_lazy",
     "open_table",
     "plot_abundances",
     "plot_abundances_by_place",
@@ -37,11 +53,18 @@ __all__ = [
 
 #: Where each is, below this package.
 _HOMES = {
+    "boundary_string": "catalog.flag_view",
     "clusters": "comparing.clusters.front",
     "compare": "comparing.outside.front",
+    "credit_of": "catalog.credit",
     "diff": "comparing.differences",
     "drift": "comparing.drift",
+    "export": "exporting.export",
+    "flag_names": "catalog.flag_view",
+    "flags_table": "catalog.flag_view",
+    "has_flag": "catalog.flag_view",
     "open_catalog": "catalog.open",
+    "open_lazy": "catalog.lazy",
     "open_table": "catalog.table",
     "plot_abundances": "catalog.plots",
     "plot_abundances_by_place": "catalog.plots",

@@ -28,6 +28,7 @@ from catalog_builder.archive.tables import (
 from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
+from catalog_builder.contract.references import Reference
 
 
 class DownloadRule(Description):
@@ -45,6 +46,8 @@ class ReleaseParts(Grown):
     ----------
     name, title, credit : str
         Short name, title and the acknowledgement that goes into products.
+    acknowledgement, references : str, tuple of Reference
+        Words of thanks that the archive asks for, and what is to be cited.
     reference_epoch : float
         Julian year (TCB) of the positions.
     source_table : str
@@ -74,6 +77,9 @@ class ReleaseParts(Grown):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
     credit: str
+    # Not in any digest: words for users, which shape nothing.
+    acknowledgement: Annotated[str, Field(exclude=True)] = ""
+    references: Annotated[tuple[Reference, ...], Field(exclude=True)] = ()
     reference_epoch: float
     source_table: TableName
     joined_tables: tuple[TableName, ...] = ()

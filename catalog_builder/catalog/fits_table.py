@@ -14,6 +14,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from catalog_builder.archive.marks import KEYWORD
+from catalog_builder.catalog.credit_record import Credit, in_ascii
 from catalog_builder.catalog.zarr_store import in_pieces
 from catalog_builder.contract.schema import CatalogSchema, Column
 
@@ -74,17 +75,25 @@ def row_type(schema: CatalogSchema) -> np.dtype[Any]:
 
 def table_of(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> NDArray[Any]:
     """Return rows as they lie in the file."""
-    table = np.empty(len(rows["source_id"]), dtype=row_type(schema))
+    table = np.empty(_count(rows), dtype=row_type(schema))
     # A piece at a time: one that stays in the cache while its columns are put in.
     for first, some in in_pieces(rows):
-        piece = table[first : first + len(some["source_id"])]
-        for column in schema.all_columns:
-            values = some[column.name]
-            # FITS spells logical values as the letters T and F.
-            piece[column.name] = (
-                np.where(values, ord("T"), ord("F")) if column.dtype == "bool" else values
-            )
+        fill(table[first : first + _count(some)], some, schema)
     return table
+
+
+def fill(table: NDArray[Any], rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> None:
+    """Put the columns of some rows into a table of as many, which has a field for each."""
+    for column in schema.all_columns:
+        values = rows[column.name]
+        # FITS spells logical values as the letters T and F; so does VOTable.
+        table[column.name] = (
+            np.where(values, ord("T"), ord("F")) if column.dtype == "bool" else values
+        )
+
+
+def _count(rows: Mapping[str, NDArray[Any]]) -> int:
+    return len(next(iter(rows.values())))
 
 
 def _stored_dtype(column: Column) -> np.dtype[Any]:
@@ -108,7 +117,31 @@ def cards_of(record: Mapping[str, Any]) -> list[Card]:
         *mark_cards(record),
         ("CONFIGID", str(record["config_digest"])[:32], "digest of the settings"),
         ("CREATOR", f"catalog-builder {record['software']['catalog-builder']}", "software"),
+        *credit_cards(record),
     ]
+
+
+def credit_cards(record: Mapping[str, Any]) -> list[Card]:
+    """Return the cards of whom to cite, and of the licence; a list of papers by their DOIs."""
+    if record.get("credit") is None:
+        return []
+    credit = Credit.model_validate(record["credit"])
+    cards: list[Card] = []
+    if credit.creators:
+        names = in_ascii("; ".join(credit.creators))
+        if len(names) > _CARD_TEXT:
+            names = in_ascii(f"{credit.creators[0]} et al.")[:_CARD_TEXT]
+        cards.append(("AUTHOR", names, "who made the catalogue"))
+    if credit.year is not None:
+        cards.append(("CITEYEAR", credit.year, "year of its citation"))
+    if credit.license:
+        cards.append(("LICENSE", credit.license, "of the data (SPDX)"))
+    cards.append(("REFERENC", "credit in RELEASE.json; catalog-builder cite", "papers to cite:"))
+    cards += [
+        (f"CITE{number}", in_ascii(paper.doi or paper.bibcode or paper.line), in_ascii(paper.line))
+        for number, paper in enumerate(credit.references, start=1)
+    ]
+    return cards
 
 
 def mark_cards(record: Mapping[str, Any]) -> list[Card]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from catalog_builder.catalog.cf import IDENTIFIER, with_codes
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.layout import SCHEMA_FILE, STORE_NAME, find_catalogue, is_building
 from catalog_builder.contract.schema import CatalogSchema
@@ -22,7 +23,7 @@ def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
     """Open a catalogue as an xarray Dataset, one variable per column, in order.
 
     Values are read when they are used: one column of a large catalogue costs the memory of that
-    column.
+    column, and of ``source_id`` where its coordinate is loaded with it.
 
     Parameters
     ----------
@@ -41,6 +42,9 @@ def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
+        ``source_id`` is a coordinate: after ``.set_xindex("source_id")``, which reads it, a star
+        is ``.sel(source_id=...)``. ``flags`` and ``quality_tier`` say what their codes are called
+        (:func:`catalog_builder.has_flag`).
 
     Raises
     ------
@@ -62,13 +66,15 @@ def open_catalog(path: str | Path, *, clean: bool = False) -> xr.Dataset:
     try:
         dataset: xr.Dataset = xr.open_zarr(CatalogueStore(store))
         # A zarr group has no order; the published one is kept as an attribute.
-        ordered: xr.Dataset = dataset[dataset.attrs["columns"]]
+        ordered: xr.Dataset = dataset[dataset.attrs["columns"]].set_coords(IDENTIFIER)
     except DAMAGE as error:
         raise CatalogueError(
             f"{store} cannot be opened: {error}.",
             "See `catalog-builder validate`, and restore the catalogue from a copy.",
         ) from error
-    return without_doubtful(ordered, schema_of(store)) if clean else ordered
+    schema = schema_of(store)
+    named = with_codes(ordered, schema)
+    return without_doubtful(named, schema) if clean else named
 
 
 def schema_of(path: str | Path) -> CatalogSchema:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from catalog_builder.catalog.between import MeasuredHere, leave_out
 from catalog_builder.catalog.check_record import Check
+from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.incident_record import Incidents
 from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
@@ -36,7 +37,7 @@ SEALED_FIELDS: Final = frozenset(
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
-    *("alarms", "drift", "block_rows", "checks", "sun", "selection"),
+    *("alarms", "drift", "block_rows", "checks", "sun", "selection", "credit"),
 )
 
 
@@ -214,6 +215,8 @@ class ReleaseRecord(BaseModel):
         version 0.1.
     acknowledgements : tuple of str
         Who is to be credited by users of the catalogue.
+    credit : Credit, optional
+        What they cite, and its licence. Not in records of version 0.1.
     seal : str
         SHA-256 of all of the above.
     """
@@ -250,6 +253,7 @@ class ReleaseRecord(BaseModel):
     checks: tuple[Check, ...] | None = None
     sun: dict[str, float] | None = None
     acknowledgements: tuple[str, ...] = ()
+    credit: Credit | None = None
     seal: str = ""
 
     def expected_seal(self) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.errors import ZarrUserWarning
 
+from catalog_builder.catalog.cf import IDENTIFIER, code_attributes
 from catalog_builder.catalog.chunk_files import LEVEL
 from catalog_builder.contract.schema import CatalogSchema, Column
 from catalog_builder.ground.errors import StoreError
@@ -71,6 +72,8 @@ def create_store(
             "schema_version": schema.version,
             "schema_digest": schema.digest,
             "columns": list(schema.names),
+            # CF: by which variable stars are told from each other; xarray makes it a coordinate.
+            "coordinates": IDENTIFIER,
         },
     )
     for column in schema.columns:
@@ -82,7 +85,7 @@ def create_store(
             fill_value=np.nan if column.nullable else column.numpy_dtype.type(0),
             compressors=_CODECS,
             dimension_names=[DIMENSION],
-            attributes=dict(column.attributes),
+            attributes={**column.attributes, **code_attributes(schema, column.name)},
         )
     with warnings.catch_warnings():
         # Without this index xarray warns every user on opening; with it zarr warns, here, that

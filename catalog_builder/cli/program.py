@@ -15,7 +15,7 @@ from catalog_builder.cli import simulating  # noqa: F401 - in the order of --hel
 from catalog_builder.cli import archives, crossing, looking  # noqa: F401
 
 # isort: split
-from catalog_builder.cli import comparing, labelling  # noqa: F401
+from catalog_builder.cli import comparing, exporting, labelling  # noqa: F401
 from catalog_builder.cli.app import app
 from catalog_builder.ground.errors import CatalogBuilderError, StoreError
 from catalog_builder.runtime.redaction import redact_credentials

@@ -228,7 +228,8 @@ class CatalogSchema(Description):
         list of Mismatch
             Empty if the dataset is as declared.
         """
-        names = {str(name) for name in dataset}
+        # Coordinates of a Dataset are columns too, but not among what it iterates over.
+        names = {str(name) for name in getattr(dataset, "variables", dataset)}
         found = [Mismatch(name, "missing") for name in self.names if name not in names]
         found += [Mismatch(name, "not in the schema") for name in sorted(names - {*self.names})]
         for column in self.columns:

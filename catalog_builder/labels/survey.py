@@ -15,6 +15,7 @@ from catalog_builder.contract.labels import (
     known_labels,
     refuse_twice,
 )
+from catalog_builder.contract.references import Reference
 from catalog_builder.contract.units import UnitText, same_unit
 
 
@@ -121,6 +122,8 @@ class LabelSurvey(Description):
     ----------
     name, title, credit : str
         Short name, title and the acknowledgement that goes into products.
+    acknowledgement, references : str, tuple of Reference
+        Words of thanks that the survey asks for, and what is to be cited.
     source_id_release : str
         Release to which the survey's Gaia identifiers belong; they are no keys in another one.
     files : tuple of str
@@ -148,6 +151,9 @@ class LabelSurvey(Description):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
     credit: str
+    # Not in any digest: words for users, which shape nothing.
+    acknowledgement: Annotated[str, Field(exclude=True)] = ""
+    references: Annotated[tuple[Reference, ...], Field(exclude=True)] = ()
     source_id_release: str
     files: Annotated[tuple[str, ...], Field(min_length=1)]
     hdu: Annotated[int, Field(ge=1)]

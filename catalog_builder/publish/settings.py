@@ -29,7 +29,19 @@ class PublishSettings(Section):
         " of each tier by position, magnitude and colour: `selection/`, from which"
         " `catalog_builder.selection` gives probabilities.",
     )
-
+    creators: tuple[str, ...] = Field(
+        (),
+        description="Who makes the catalogue, for its citation: `Family, Given` each, or the name"
+        " of a collaboration.",
+    )
+    year: int | None = Field(
+        None, ge=1990, le=2999, description="Year of the citation; it has none without it."
+    )
+    license: str | None = Field(
+        "CC-BY-4.0",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$",
+        description="Licence of the catalogue's data: an SPDX identifier, or null to state none.",
+    )
     drift_from: str | None = Field(
         None,
         exclude_if=lambda value: value is None,
@@ -42,6 +54,14 @@ class PublishSettings(Section):
         description="The file that says which star of that catalogue is which of the new one; by"
         " the same ids if not given.",
     )
+
+    @field_validator("creators")
+    @classmethod
+    def _creators_have_names(cls, creators: tuple[str, ...]) -> tuple[str, ...]:
+        for name in creators:
+            if not name.strip() or not name.isprintable() or set(name) & set("{}\\"):
+                raise ValueError(f"{name!r} is no name: it must not be empty, nor have {{}} or \\")
+        return creators
 
     @field_validator("formats")
     @classmethod

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.catalog.credit_record import credit_attributes
 from catalog_builder.catalog.digest import BLOCK_ROWS
 from catalog_builder.catalog.exports import ID_STEP, formats_of
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir, facts_dir
@@ -364,4 +365,8 @@ def _attributes(context: PublishContext) -> dict[str, str]:
         marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
     if unverified := unverified_in_words(record):
         marks["unverified"] = unverified
-    return {"title": f"{record['catalogue']} {context.edition.name}", **marks}
+    return {
+        "title": f"{record['catalogue']} {context.edition.name}",
+        **credit_attributes(record),
+        **marks,
+    }

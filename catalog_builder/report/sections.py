@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.origins import (
     measured_in_words,
     unverified_in_words,
@@ -67,10 +68,29 @@ def write(
         yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)
+    if credit := _credit(record):
+        yield "credit", "Acknowledgements", credit
+
+
+def _credit(record: Record) -> str:
+    """Return whom to credit and what to cite, and the licence; nothing if there is none of it."""
+    parts = []
     if record["acknowledgements"]:
-        items = "".join(f"<li>{text(credit)}</li>" for credit in record["acknowledgements"])
-        words = paragraph("Work that uses this catalogue should credit:")
-        yield "credit", "Acknowledgements", f"{words}\n<ul>{items}</ul>"
+        parts.append(paragraph("Work that uses this catalogue should credit:"))
+        parts.append(_listed(record["acknowledgements"]))
+    credit = Credit.model_validate(record.get("credit") or {})
+    parts += [paragraph(words) for words in credit.thanks]
+    if credit.references:
+        parts.append(paragraph("and cite:"))
+        parts.append(_listed(one.line for one in credit.references))
+        parts.append(paragraph("The command `cite` prints BibTeX of the catalogue and of these."))
+    if credit.license:
+        parts.append(paragraph(f"Licence of the data: {credit.license}."))
+    return "\n".join(parts)
+
+
+def _listed(items: Iterable[str]) -> str:
+    return "<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>"
 
 
 def headline(summary: Summary, record: Record) -> str:

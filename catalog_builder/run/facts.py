@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from catalog_builder.catalog import origins, provenance
+from catalog_builder.catalog.credit import credit_owed, with_entry
+from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.incidents import collect_incidents
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.run.crossing import Crossing
 from catalog_builder.run.protocol import Run
@@ -30,6 +33,20 @@ def provenance_of(run: Run, crossing: Crossing, training: Receipt) -> dict[str, 
     )
 
 
+def credit_facts(run: Run, origin: dict[str, Any], schema: CatalogSchema) -> dict[str, Any]:
+    """Return whom users of the catalogue cite and thank; its own entry follows with its version."""
+    settings = run.config.publish
+    credit = credit_owed(
+        {**origin, "release": run.release.name},
+        [column.name for column in schema.all_columns],
+        [run.release, run.survey],
+        creators=settings.creators,
+        license=settings.license,
+        year=settings.year,
+    )
+    return credit.model_dump(mode="json")
+
+
 def record_of(
     run: Run,
     crossing: Crossing,
@@ -39,12 +56,17 @@ def record_of(
     origin: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the facts of RELEASE.json that are not read from the files."""
-    return {
+    facts = {
         **origin,
         "release": run.release.name,
         "version": edition,
         "software": provenance.software_versions(),
         "model_digest": run.model.digest,
+    }
+    credit = with_entry(Credit.model_validate(origin["credit"]), facts)
+    return {
+        **facts,
+        "credit": credit.model_dump(mode="json"),
         "config_digest": digest_json(run.config.model_dump(mode="json", include=_SCIENCE)),
         "inputs": inputs,
         "metrics": run.model.metrics,

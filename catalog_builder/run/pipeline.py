@@ -46,7 +46,7 @@ from catalog_builder.run.alarms import alarms_of, compare_run
 from catalog_builder.run.budgets import refuse_large_training
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.crossing import Crossing
-from catalog_builder.run.facts import provenance_of, record_of
+from catalog_builder.run.facts import credit_facts, provenance_of, record_of
 from catalog_builder.run.steps import MAKES, STEPS, steps_of
 from catalog_builder.run.verdict import checked_by, labels_of, verdict_facts
 from catalog_builder.runtime.damage import DamagedStoreError
@@ -309,6 +309,7 @@ class Pipeline:
             **origins.origin_of_catalogue(self.release, stars, model),
             **self.crossing.facts(),
         }
+        origin["credit"] = credit_facts(self, origin, self.schema)
         read = [*self.taught, *self.crossing.read]
         inputs = provenance.input_digests([*self.features, *read])
         counts = {name: count.model_dump() for name, count in self.counts.items()}

@@ -136,7 +136,7 @@ def catalogue(workdir: Path) -> Path:
 def table_of(folder: Path) -> pd.DataFrame:
     """Return a catalogue's scalar columns by source id."""
     with open_catalog(folder) as dataset:
-        flat = {name: dataset[name].values for name in dataset if dataset[name].ndim == 1}
+        flat = {name: dataset[name].values for name in dataset.variables if dataset[name].ndim == 1}
         ids = dataset["source_id"].values
     return pd.DataFrame({**flat, "source_id": ids}).set_index("source_id")
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from astropy.io import fits
 
 from catalog_builder.archive.marks import SENTENCE
+from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.exports import Part, Target, Written
 from catalog_builder.catalog.exports._hats_leaves import (
     FINEST,
@@ -177,8 +178,24 @@ def _provenance(target: Target) -> dict[str, str]:
         "hats_creator": builder,
         "hats_builder": builder,
         "hats_version": "v1.0",
+        **_credit(record),
     }
     return {key: value for key, value in said.items() if value}
+
+
+def _credit(record: Mapping[str, Any]) -> dict[str, str]:
+    """Return licence, creators and papers, under the names that HiPS and HATS have for them."""
+    if record.get("credit") is None:
+        return {}
+    credit = Credit.model_validate(record["credit"])
+    return {
+        "obs_copyright": "; ".join(credit.creators),
+        "hats_copyright": credit.license or "",
+        "bib_reference": " ".join(one.bibcode for one in credit.references if one.bibcode),
+        "bib_reference_url": " ".join(
+            f"https://doi.org/{one.doi}" for one in credit.references if one.doi
+        ),
+    }
 
 
 def default_columns(schema: CatalogSchema) -> list[str]:

@@ -18,7 +18,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.catalog.exports import Part, Target, Written
 from catalog_builder.catalog.exports._hats_leaves import (
     FINEST,
@@ -30,7 +29,7 @@ from catalog_builder.catalog.exports._hats_leaves import (
     plan_leaves,
 )
 from catalog_builder.catalog.exports._place import write_at
-from catalog_builder.catalog.exports._voparquet import arrow_type, described
+from catalog_builder.catalog.voparquet import arrow_columns, parquet_schema
 from catalog_builder.contract.schema import CatalogSchema, Column
 
 #: Folders of the collection: all rows, and those around each leaf.
@@ -54,20 +53,7 @@ Rows = Mapping[str, NDArray[Any]]
 
 def arrow_schema(schema: CatalogSchema, record: Mapping[str, Any] | None = None) -> pa.Schema:
     """Return columns and metadata of every Parquet file of the collection."""
-    fields = [pa.field(INDEX, pa.int64(), nullable=False)]
-    fields += [pa.field(c.name, arrow_type(c), _may_be_null(c)) for c in schema.all_columns]
-    metadata = described(schema, INDEX, _INDEX_WORDS)
-    for column in schema.all_columns:
-        if column.dtype.startswith("str"):  # astropy warns where it is not told
-            length = str(column.numpy_dtype.itemsize)
-            metadata[f"table::len::{column.name}".encode()] = length.encode()
-    if record is not None and record["simulated"]:
-        metadata |= {KEYWORD.encode(): b"true", b"ORIGIN": SENTENCE.encode()}
-    return pa.schema(fields, metadata)
-
-
-def _may_be_null(column: Column) -> bool:
-    return column.numpy_dtype.kind == "f"
+    return parquet_schema(schema, record, (INDEX, _INDEX_WORDS))
 
 
 def leaf_folder(root: Path, order: int, pixel: int) -> Path:
@@ -151,16 +137,7 @@ def in_bytes(table: pa.Table) -> bytes:
 
 def _table(target: Target, rows: Rows, index: NDArray[np.int64]) -> pa.Table:
     schema = arrow_schema(target.schema, target.record)
-    columns = [pa.array(index)]
-    for column in target.schema.all_columns:
-        values = rows[column.name]
-        if _may_be_null(column):
-            array = pa.array(values, from_pandas=True)  # NaN is null
-        elif column.dtype.startswith("str"):
-            array = pa.array(values).cast(pa.string())
-        else:
-            array = pa.array(values)
-        columns.append(array)
+    columns = [pa.array(index), *arrow_columns(rows, target.schema)]
     return pa.Table.from_arrays(columns, schema=schema)
 
 

@@ -34,8 +34,8 @@ from catalog_builder.catalog.exports._hats_parts import (
     part_name,
     write,
 )
-from catalog_builder.catalog.exports._voparquet import CONTENT_KEY, VERSION_KEY
 from catalog_builder.catalog.finding import FindingLog
+from catalog_builder.catalog.voparquet import CONTENT_KEY, VERSION_KEY
 from catalog_builder.catalog.zarr_store import read_rows, row_count
 from catalog_builder.contract.schema import CatalogSchema
 

@@ -49,7 +49,9 @@ def test_a_catalogue_says_what_it_is_about(published, contract):
     assert validate_catalog(target) == []
     schema = schema_of(target)
     assert (schema.labels, schema.inputs) == (contract.labels, contract.inputs)
-    assert tuple(open_catalog(target)) == schema.names
+    opened = open_catalog(target)
+    assert tuple(opened.attrs["columns"]) == schema.names
+    assert {*opened.variables} == {*schema.names}
     assert open_table(target).colnames == [column.name for column in schema.all_columns]
 
 

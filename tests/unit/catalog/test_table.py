@@ -9,7 +9,7 @@ from astropy.table import QTable, vstack
 
 from catalog_builder import open_table
 from catalog_builder.catalog.dex import DexQuantity
-from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError, ConfigError
 
 
 @pytest.fixture(scope="module", params=["folder", "zarr", "fits"])
@@ -153,3 +153,33 @@ def test_no_catalogue_is_an_error_in_words(tmp_path, pristine):
     cut.write_bytes((pristine / "catalog.fits").read_bytes()[:3000])
     with pytest.raises(CatalogueError, match="cannot be read as the table"):
         open_table(cut)
+
+
+@pytest.mark.parametrize("name", ["", "catalog.fits"])
+def test_rows_can_be_chosen(pristine, make_rows, name):
+    rows = make_rows(23)
+    kept = np.flatnonzero((rows["quality_tier"] != 3) & ~np.isnan(rows["m_h"]))
+    where = "quality_tier <= silver and not m_h_not_available"
+    table = open_table(pristine / name, ["teff", "training_range"], where=where)
+    assert table["teff"].value.tolist() == rows["teff"][kept].tolist()
+    some = open_table(pristine / name, ["teff"], where=where, rows=slice(5, 12))
+    assert some["teff"].value.tolist() == rows["teff"][kept[(kept >= 5) & (kept < 12)]].tolist()
+    assert len(open_table(pristine / name, ["teff"], rows=(20, 99))) == 3
+    assert len(open_table(pristine / name, ["teff"], where="training_range == '0000000'")) == 18
+    with pytest.raises(CatalogueError, match="step"):
+        open_table(pristine / name, rows=slice(0, 9, 2))
+    with pytest.raises(ConfigError, match="Did you mean teff"):
+        open_table(pristine / name, where="tef > 3")
+
+
+def test_nulls_can_be_masked(pristine, make_rows):
+    rows = make_rows(23)
+    null = np.isnan(rows["m_h"])
+    table = open_table(pristine, ["m_h", "teff", "e_m_h", "source_id"], masked=True)
+    assert table["m_h"].unit == u.dex
+    np.testing.assert_array_equal(table["m_h"].mask, null)
+    np.testing.assert_array_equal(table["m_h"].unmasked.value[~null], rows["m_h"][~null])
+    assert not hasattr(table["teff"], "mask")  # it has none to mask
+    mean = float(table["m_h"].mean().unmasked.value)
+    assert mean == pytest.approx(np.nanmean(rows["m_h"]), rel=1e-6)
+    assert (table["m_h"] > 0.5).filled(False).sum() == (rows["m_h"] > 0.5).sum()

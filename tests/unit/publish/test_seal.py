@@ -134,7 +134,7 @@ def test_a_catalogue_opens_by_version_store_and_release(sealed, schema):
     for path in (*by_release, sealed.parent / "v2", str(sealed.parent / "v2" / "catalog.zarr")):
         with open_catalog(path) as dataset:
             assert isinstance(dataset, xr.Dataset)
-            assert tuple(dataset) == schema.names
+            assert ("source_id", *dataset) == schema.names
             assert dataset.sizes == {"source": 23}
             assert dataset.teff.attrs["units"] == "K"
             assert int(dataset.flags[1]) == 15
