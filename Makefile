@@ -5,6 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
+INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+
 .PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes image test-image docs clean
 
 demo: $(VENV)/.installed
@@ -27,8 +29,9 @@ faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
 # All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes none.
-CHECKS ?= kills,hostile,interrupts,skies,rehearsal
+CHECKS ?= kills,hostile,interrupts,skies,rehearsal,tutorials
 check-long: $(VENV)/.installed
+	$(INSTALL_DOCS)
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md
 
 # The move to the next release, on one simulated sky in two: some 10 minutes for two seeds.
@@ -84,8 +87,12 @@ test-image: $(VENV)/.installed
 	BASE=localhost/debian-python:bookworm WHEELS=$(VENV)/wheels deploy/build-image.sh
 	CATALOG_BUILDER_IMAGE=localhost/catalog-builder:cpu $(BIN)/pytest tests/image
 
+# The reference pages, from the program itself, then the site in build/site: seconds, and no data.
 docs: $(VENV)/.installed
+	$(INSTALL_DOCS)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --quiet docs build/site
+	@echo 'The site: build/site/index.html'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -94,4 +101,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

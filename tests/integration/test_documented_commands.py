@@ -76,7 +76,8 @@ def place(finished, archive, tmp_path_factory):
     """A folder in which the names that the documentation uses are there."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(finished, folder / "work")
-    (folder / "W").symlink_to("work")
+    for name in ("W", "demo-workdir"):
+        (folder / name).symlink_to("work")
     (folder / "ARCHIVE").symlink_to(archive)
     for name in ("OLD", "NEW"):
         (folder / name).symlink_to("work/catalogs/dr3")
