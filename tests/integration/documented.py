@@ -91,9 +91,12 @@ def all_commands() -> list[Command]:
 
 
 def python_blocks() -> dict[str, list[str]]:
-    """Return the Python blocks of each page that has some, from top to bottom."""
+    """Return the Python blocks of each page that has some, from top to bottom.
+
+    Those of CONTRIBUTING.md are parts of modules: tests/unit/test_contributing.py puts them there.
+    """
     found = {}
-    for page in PAGES:
+    for page in set(PAGES) - {ROOT / "CONTRIBUTING.md"}:
         blocks = [
             block
             for language, block in _FENCE.findall(text_of(page))
