@@ -48,5 +48,5 @@ python -m tests.benchmarks.science --workdir W --test-archive A --out DIR --docs
 ```
 
 makes this page: `W` is the workdir of a run, `A` a sky of another seed, predicted once for each
-model (`DIR/test-openings.jsonl` says when). `--parts` names sections; those on real stars take `--real`,
-a folder of data, and `--real-workdir`."""
+model (`DIR/test-openings.jsonl` says when). `--parts` names sections; those on real stars take
+`--real`, a folder of data, and `--real-workdir`."""
