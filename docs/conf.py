@@ -23,7 +23,7 @@ author = copyright = "The catalog-builder developers"  # noqa: A001
 version = release = __version__
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_copybutton"]
-exclude_patterns = ["tutorials/.ipynb_checkpoints"]
+exclude_patterns = ["site", "tutorials/.ipynb_checkpoints"]
 myst_heading_anchors = 3  # as the repository's own pages have them
 nb_execution_mode = "off"  # notebooks are kept with their output; `make check-long` runs them
 autodoc_typehints = "none"  # the docstrings say it in words
@@ -36,14 +36,17 @@ highlight_language = "text"
 
 html_theme = "pydata_sphinx_theme"  # that of astropy and its affiliated packages
 html_title = f"catalog-builder {version}"
-html_static_path = ["site"]
+html_static_path = ["site/static"]
 html_css_files = ["site.css"]
+templates_path = ["site/templates"]
+html_sidebars = {"**": ["pages.html"]}
 html_show_sourcelink = False
 html_theme_options = {
     "github_url": REPOSITORY,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
     "navbar_align": "left",
+    "navbar_center": [],
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
