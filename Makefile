@@ -24,7 +24,7 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses 2 --no-loadscope-reorder
 
-# Twenty kills at random times, each followed by the same command: some 15 minutes.
+# Twenty kills at random times, each followed by the same command: about 15 minutes.
 faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
@@ -34,11 +34,11 @@ check-long: $(VENV)/.installed
 	$(INSTALL_DOCS)
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md
 
-# The move to the next release, on one simulated sky in two: some 10 minutes for two seeds.
+# The move to the next release, on one simulated sky in two: about 10 minutes for two seeds.
 rehearsal: $(VENV)/.installed
 	$(BIN)/python -m tests.long.rehearsal
 
-# Ratios to physical limits and to other programs, some 15 minutes; ONLY=rvs runs those of that name
+# Ratios to physical limits and to other programs, about 15 minutes; ONLY=rvs runs those of that name
 # and writes no page. One thread for each library: rates are per core. Memory as workers have it.
 bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'

@@ -26,7 +26,7 @@ _COMPACT_FROM = 1 << 18
 class Ledger:
     """Collects requests and rejects while files are read.
 
-    It grows with the number of different ids, by some 30 bytes each; never with the spectra, nor
+    It grows with the number of different ids, by about 30 bytes each; never with the spectra, nor
     with a row that stands in a file a million times: of many rejected rows it keeps the first of
     each source, table and reason, and counts the others.
 

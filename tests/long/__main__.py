@@ -51,8 +51,8 @@ PARTS = {
 
 HEAD = """# The long checks
 
-What takes minutes and does not run with every change: `make check-long`, some {minutes:.0f} minutes
-on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
+What takes minutes and does not run with every change: `make check-long`, about {minutes:.0f}
+minutes on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
 
 | part | what it shows | result | commit | min |
 |---|---|---|---|---:|
