@@ -33,6 +33,7 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 # Shell sessions and drawings have no lexer; one that fails is not worth a warning.
 suppress_warnings = ["misc.highlighting_failure"]
 highlight_language = "text"
+smartquotes = False  # `--model` is no dash
 
 html_theme = "pydata_sphinx_theme"  # that of astropy and its affiliated packages
 html_title = f"catalog-builder {version}"

@@ -25,7 +25,9 @@ CONTAINER = "it is given inside a container (make test-image runs such)"
 TWIN = "the same with other numbers is run: a sky takes some seconds"
 LATER = "it needs an archive of a later release (test_crossing.py runs such)"
 REHEARSAL = "it needs an archive of a later release (make rehearsal runs such)"
+DEMO = "it simulates an archive of its own, and trains (test_data_only.py runs a small one)"
 NOT_RUN = {
+    "run --release dr3-demo --workdir demo-workdir": DEMO,
     "inspect ARCHIVE --release dr4 --draft dr4-found.yaml": REHEARSAL,
     "doctor ARCHIVE --release dr4-found.yaml": REHEARSAL,
     "run --release dr4-found.yaml --archive ARCHIVE --labels allStar-dr17-synspec_rev1.fits"

@@ -10,9 +10,15 @@ import yaml
 
 from tests.integration.documented import DOCS, PAGES, ROOT, cells_of, name_of, text_of
 
-SPEC = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
-generate = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(generate)
+
+def module(name):
+    spec = importlib.util.spec_from_file_location(f"docs_{name}", DOCS / f"{name}.py")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+generate, conf = module("generate"), module("conf")
 
 
 @pytest.mark.parametrize("name", sorted(generate.PAGES))
@@ -35,6 +41,22 @@ def test_files_and_tests_that_the_documentation_names_are_there(page):
     ):
         assert (ROOT / name).exists(), f"{name_of(page)} names {name}"
         assert not test or f"def {test}(" in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_links_out_of_the_docs_lead_to_the_repository():
+    page = "[a](../schemas) [b](../Makefile) [c](flags.md) [d](../docs/flags.md#x)"
+    assert conf.to_the_repository(page, DOCS) == (
+        f"[a]({conf.REPOSITORY}/tree/main/schemas) [b]({conf.REPOSITORY}/blob/main/Makefile)"
+        " [c](flags.md) [d](../docs/flags.md#x)"
+    )
+
+
+def test_the_lists_of_the_front_page_are_the_menus_and_no_page_is_lost():
+    text = "# T\n\n## One\n\n- [a](a.md)\n\n## Two\n\n- [b](in/b.ipynb), [a](a.md)\n"
+    menus = conf.with_menus(text, {"index", "a", "in/b", "new", "decisions/0001-x"})
+    assert re.findall(r":caption: (.*)\n\n(.*)\n```", menus) == [
+        ("One", "a"), ("Two", "in/b"), ("More", "new"),
+    ]  # fmt: skip
 
 
 def test_every_page_can_be_reached_from_the_first():
