@@ -88,7 +88,7 @@ class Ledger:
         return unique(self._announced.get(table, []))
 
     def lose(self, table: str, reason: RejectReason, ids: Ids) -> None:
-        """Request and reject those among announced sources whom no row that was read asks for.
+        """Request and reject announced sources that no row that was read requests.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class Ledger:
             self._exemplify(table, reason, row, source_id, "")
 
     def reject_unread(self, table: str, rejects: RowRejects) -> None:
-        """Note rows that a reader could not make sense of, and whom they would have stood for."""
+        """Note rows that a reader could not make sense of, and the sources they stood for."""
         if not rejects:
             return
         named = rejects.source_ids > 0
