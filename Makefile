@@ -7,7 +7,7 @@ DEMO ?= demo-workdir
 
 INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
 
-.PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes image test-image docs clean
+.PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -23,6 +23,18 @@ lint: $(VENV)/.installed
 # In two processes, folder by folder: most of a run's tests wait for a process to start.
 unit: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses 2 --no-loadscope-reorder
+
+# The unit tests at the oldest versions that pyproject.toml allows, as uv resolves them. Old packages
+# beside new ones warn of each other, so that warnings are no errors here.
+MINIMUM ?= .venv-minimum
+test-minimum:
+	$(PYTHON) -m venv $(MINIMUM)
+	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check uv
+	$(MINIMUM)/bin/uv pip compile --quiet --resolution lowest-direct --extra dev \
+	    --python $(MINIMUM)/bin/python --output-file $(MINIMUM)/versions.txt pyproject.toml
+	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --requirement $(MINIMUM)/versions.txt
+	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --no-deps --editable .
+	$(MINIMUM)/bin/pytest tests/unit --override-ini filterwarnings=default
 
 # Twenty kills at random times, each followed by the same command: about 15 minutes.
 faults: $(VENV)/.installed
@@ -101,4 +113,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MINIMUM) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .hypothesis
