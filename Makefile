@@ -5,7 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-.PHONY: demo test lint unit faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
+INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+
+.PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
@@ -22,20 +24,33 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses 2 --no-loadscope-reorder
 
-# Twenty kills at random times, each followed by the same command: some 15 minutes.
+# The unit tests at the oldest versions that pyproject.toml allows, as uv resolves them. Old packages
+# beside new ones warn of each other, so that warnings are no errors here.
+MINIMUM ?= .venv-minimum
+test-minimum:
+	$(PYTHON) -m venv $(MINIMUM)
+	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check uv
+	$(MINIMUM)/bin/uv pip compile --quiet --resolution lowest-direct --extra dev \
+	    --python $(MINIMUM)/bin/python --output-file $(MINIMUM)/versions.txt pyproject.toml
+	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --requirement $(MINIMUM)/versions.txt
+	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --no-deps --editable .
+	$(MINIMUM)/bin/pytest tests/unit --override-ini filterwarnings=default
+
+# Twenty kills at random times, each followed by the same command: about 15 minutes.
 faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
 # All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes none.
-CHECKS ?= kills,hostile,interrupts,skies,rehearsal
+CHECKS ?= kills,hostile,interrupts,skies,rehearsal,tutorials
 check-long: $(VENV)/.installed
+	$(INSTALL_DOCS)
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md
 
-# The move to the next release, on one simulated sky in two: some 10 minutes for two seeds.
+# The move to the next release, on one simulated sky in two: about 10 minutes for two seeds.
 rehearsal: $(VENV)/.installed
 	$(BIN)/python -m tests.long.rehearsal
 
-# Ratios to physical limits and to other programs, some 15 minutes; ONLY=rvs runs those of that name
+# Ratios to physical limits and to other programs, about 15 minutes; ONLY=rvs runs those of that name
 # and writes no page. One thread for each library: rates are per core. Memory as workers have it.
 bench: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
@@ -88,8 +103,12 @@ test-image: $(VENV)/.installed
 	BASE=localhost/debian-python:bookworm WHEELS=$(VENV)/wheels deploy/build-image.sh
 	CATALOG_BUILDER_IMAGE=localhost/catalog-builder:cpu $(BIN)/pytest tests/image
 
+# The reference pages, from the program itself, then the site in build/site: seconds, and no data.
 docs: $(VENV)/.installed
+	$(INSTALL_DOCS)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m sphinx --builder html --nitpicky --fail-on-warning --keep-going --quiet docs build/site
+	@echo 'The site: build/site/index.html'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
@@ -98,4 +117,4 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(MINIMUM) $(DEMO) build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
+import typer
+
+import catalog_builder
+from catalog_builder.cli.program import app
 from catalog_builder.labels.agreed import default_schema
 from catalog_builder.run.config import RunConfig, to_yaml
 
@@ -36,7 +41,63 @@ def schema() -> str:
     )
 
 
-PAGES = {"configuration.md": configuration, "schema.md": schema}
+def commands() -> str:
+    """Return the page of all commands and their options."""
+    group = typer.main.get_command(app)
+    text = (
+        "# Commands\n\n"
+        "What `catalog-builder COMMAND --help` prints, for every command. The steps of a run\n"
+        "(ingest, training-set, train, predict, publish) take the options of run.\n"
+    )
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        text += f"\n## {name}\n\n{command.help}\n"
+        if name in _STEPS:
+            text += "\nOptions: those of run.\n"
+            continue
+        shown = [each for each in command.params if not getattr(each, "hidden", False)]
+        text += "\n" + "".join(f"- {_option(each)}\n" for each in shown)
+    return text
+
+
+#: Commands that are one step of a run, with the same options.
+_STEPS = ("ingest", "training-set", "train", "predict", "publish")
+
+
+def _option(option: Any) -> str:
+    names = [*option.opts, *option.secondary_opts]
+    if names[0].startswith("-"):
+        value = "" if option.is_flag else f" {option.metavar or option.name.upper()}"
+    else:
+        names, value = [option.metavar or option.name.upper()], ""
+    default = option.default
+    plain = isinstance(default, str | int | float) and not isinstance(default, bool)
+    words = f" Default: {default}." if plain and default != "" and not option.required else ""
+    required = " Required." if option.required and names[0].startswith("-") else ""
+    return f"`{', '.join(names)}{value}`: {option.help}{words}{required}"
+
+
+def python() -> str:
+    """Return the page of what can be imported, which the site fills with the docstrings."""
+    names = [name for name in sorted(catalog_builder.__all__) if not name.startswith("_")]
+    names = [name for name in names if not name.isupper()]  # constants
+    kinds = {name: "class" if name[0].isupper() else "function" for name in names}
+    blocks = "".join(f".. auto{kinds[name]}:: catalog_builder.{name}\n\n" for name in names)
+    listed = ", ".join(f"`{name}`" for name in names)
+    return (
+        "# Python\n\n"
+        f"What `import catalog_builder` gives: {listed}.\n"
+        "The site shows the docstring of each; `help(catalog_builder.open_catalog)` does so\n"
+        "anywhere. Names that are not on this page are the program's own, and may change.\n\n"
+        f"```{{eval-rst}}\n{blocks.rstrip()}\n```\n"
+    )
+
+
+PAGES = {
+    "configuration.md": configuration,
+    "schema.md": schema,
+    "commands.md": commands,
+    "python.md": python,
+}
 
 
 def main() -> int:

@@ -42,9 +42,9 @@ class RejectReason(StrEnum):
 
 
 _SENTENCES: dict[RejectReason, str] = {
-    RejectReason.MALFORMED_ROW: "The row has not as many fields as the header, or an open quote.",
+    RejectReason.MALFORMED_ROW: "The row has too many fields, too few, or an open quote.",
     RejectReason.BAD_SOURCE_ID: "The source_id is null, no integer, or not positive.",
-    RejectReason.WRONG_ARRAY_LENGTH: "A required array has not the number of elements described.",
+    RejectReason.WRONG_ARRAY_LENGTH: "A required array has more or fewer elements than described.",
     RejectReason.BAD_NUMBER: "A required array holds something that is neither number nor null.",
     RejectReason.ALL_NAN_SPECTRUM: "Not one sample of the spectrum is a finite number.",
     RejectReason.NEGATIVE_OR_ZERO_ERRORS: "Too few samples of the spectrum have a positive error.",

@@ -1,6 +1,6 @@
 """Files of single chunks of the catalogue's zarr store, written and read without zarr.
 
-zarr needs some 2 ms of processor time for each array that is opened and each chunk that is
+zarr needs about 2 ms of processor time for each array that is opened and each chunk that is
 written, whatever is in it: with sixty columns more than compressing 65 536 rows takes. The bytes
 here are those that zarr writes, and a test compares.
 """

@@ -57,7 +57,7 @@ class SameIds:
 
 
 class CrosswalkIds:
-    """Pairs of an old and a new id, in memory: some 34 bytes a pair.
+    """Pairs of an old and a new id, in memory: about 34 bytes a pair.
 
     An old id with several new ones, and several old ids with one new one, are ambiguous: none of
     these stars is compared.

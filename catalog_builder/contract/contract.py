@@ -10,7 +10,7 @@ from catalog_builder.contract.description import Description
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels, refuse_twice
 
-#: Labels that a model from elsewhere may have; those of the largest surveys have some 40.
+#: Labels that a model from elsewhere may have; those of the largest surveys have about 40.
 _MOST_LABELS = 100
 
 

@@ -35,7 +35,7 @@ QUARANTINED = "quarantined_partition"
 
 
 def _count_table(context: IngestContext, task: Task) -> Outcome:
-    """Write down whom one table asks for; of a looked-up one, whom it says others ask for."""
+    """Record the sources that a table requests, or that a looked-up one announces."""
     partition: Partition = task.payload["partition"]
     table: TableName = task.payload["table"]
     release = context.release
@@ -70,7 +70,7 @@ def _count_table(context: IngestContext, task: Task) -> Outcome:
 def _count_file(
     context: IngestContext, task: Task, file: FileRef, ledger: Ledger
 ) -> tuple[str, bool]:
-    """Put down whom a file asks for; return what is wrong with it, and whether it gave rows."""
+    """Record the sources of a file; return what is wrong with it, and whether it gave rows."""
     partition: Partition = task.payload["partition"]
     table: TableName = task.payload["table"]
     release, was_read = context.release, False
@@ -93,7 +93,7 @@ def _count_file(
 
 
 def _sum_up(context: IngestContext, task: Task) -> Outcome:
-    """Count everybody once whom the tables of a partition ask for, and say how that was found."""
+    """Count each requested source of a partition once, and say how the count was made."""
     partition: Partition = task.payload["partition"]
     counts: dict[TableName, Receipt] = task.payload["counts"]
     root, release = context.workdir.root, context.release

@@ -3,7 +3,7 @@
 A source is requested when it has a row in a driving table. It is published downstream when at
 least one of its spectra is usable and the source table knows it, whatever the joined tables know;
 otherwise it is rejected, with the first reason met. Files are streamed in blocks of rows; what
-grows with the partition is only its columns of scalars (some 30 MB for the largest of DR3).
+grows with the partition is only its columns of scalars (about 30 MB for the largest of DR3).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _COMPACT_FROM = 1 << 18
 class Ledger:
     """Collects requests and rejects while files are read.
 
-    It grows with the number of different ids, by some 30 bytes each; never with the spectra, nor
+    It grows with the number of different ids, by about 30 bytes each; never with the spectra, nor
     with a row that stands in a file a million times: of many rejected rows it keeps the first of
     each source, table and reason, and counts the others.
 
@@ -88,7 +88,7 @@ class Ledger:
         return unique(self._announced.get(table, []))
 
     def lose(self, table: str, reason: RejectReason, ids: Ids) -> None:
-        """Request and reject those among announced sources whom no row that was read asks for.
+        """Request and reject announced sources that no row that was read requests.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class Ledger:
             self._exemplify(table, reason, row, source_id, "")
 
     def reject_unread(self, table: str, rejects: RowRejects) -> None:
-        """Note rows that a reader could not make sense of, and whom they would have stood for."""
+        """Note rows that a reader could not make sense of, and the sources they stood for."""
         if not rejects:
             return
         named = rejects.source_ids > 0

@@ -17,7 +17,7 @@ from typing import Any, Final
 import yaml
 
 #: Bytes of a document, levels of nesting, and nodes and characters once every alias is written
-#: out. A Gaia ECSV header has 60 kB, 5 levels and 2 000 nodes; a model's document some 100 kB.
+#: out. A Gaia ECSV header has 60 kB, 5 levels and 2 000 nodes; a model's document about 100 kB.
 MAX_BYTES: Final = 16 << 20
 MAX_DEPTH: Final = 50
 MAX_NODES: Final = 200_000

@@ -1,7 +1,7 @@
 """A catalogue's stars in another release: a table of old and new identifiers.
 
 The table of neighbours is streamed, twice: once to find who is beside the stars asked for, once to
-find who else these are beside. What is kept grows with the stars asked for (some 100 bytes each).
+find who else these are beside. What is kept grows with the stars asked for (about 100 bytes each).
 """
 
 from __future__ import annotations

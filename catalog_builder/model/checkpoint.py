@@ -24,7 +24,7 @@ from catalog_builder.runtime.workdir import write_atomically
 #: Names and shapes of some hundred tensors take 10 kB.
 HEAD_BYTES: Final = 1 << 20
 _HEAD = "document"
-#: A checkpoint's holds the history of all epochs, some 500 bytes each.
+#: A checkpoint's holds the history of all epochs, about 500 bytes each.
 _CHECKPOINT_HEAD = 16 << 20
 _SUM = "sha256"
 

@@ -29,7 +29,7 @@ SELECTION_FILE: Final = "selection.safetensors"
 TAUGHT_FILE: Final = "taught.safetensors"
 FORMAT: Final = "catalog-builder model, layout 4"
 #: Bytes of a document: one of five labels and four inputs with the most regimes and knots that
-#: settings allow has some 2 MB.
+#: settings allow has about 2 MB.
 _LIMIT = 32 << 20
 _RETRAIN = "Train the model again with this version of the program."
 

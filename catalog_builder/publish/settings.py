@@ -20,7 +20,7 @@ class PublishSettings(Section):
         " `catalog_builder/catalog/exports`, or of entry points `catalog_builder.exports`.",
     )
     report: bool = Field(
-        True, description="Draw `report.html`: some 4 s at the end of the run, however many rows."
+        True, description="Draw `report.html`: about 4 s at the end of the run, however many rows."
     )
 
     selection: bool = Field(

@@ -154,8 +154,9 @@ def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
         f"Every star with {text(a_spectrum(summary.shown.contract.inputs.title(name)))}, at the"
         " place of its most similar training spectra on a"
         f" t-SNE map of these ({name}_map_x, {name}_map_y), coloured by the labels inside their"
-        " training ranges. Neighbours are alike; axes, distances and sizes of islands have no"
-        f" meaning. White: no star. The bit outside_{name}_map marks stars unlike their neighbours."
+        " training ranges. Neighbours resemble each other; axes, distances and sizes of islands"
+        " have no meaning. White: no star."
+        f" The bit outside_{name}_map marks stars unlike their neighbours."
     )
     absent = Html(f"No star has a place on the map of the {title} spectra: there is none to show.")
     return figure(maps.spectra(summary, schema, name), words, absent)

@@ -34,7 +34,7 @@ class Mark(BaseModel):
 
     @property
     def in_words(self) -> str:
-        """Say who is at what for how long."""
+        """Return what is being done, for how long, and by which process."""
         seconds = max(0.0, time.time() - self.since)
         return f"{self.stage}/{self.task} for {seconds:.0f} s, process {self.pid} on {self.host}"
 

@@ -1,6 +1,6 @@
 """Zarr arrays written from front to back, each chunk appended to its shard's file when it is full.
 
-zarr itself needs some 5 ms of processor time for an array and its file, whatever is in them, as
+zarr itself needs about 5 ms of processor time for an array and its file, whatever is in them, as
 much as the spectra of 100 stars take to inflate, and holds a shard in memory until it is complete.
 Here zarr says once in a process what the metadata of an array are, and chunks are encoded with the
 codecs that they name. To zarr the arrays are like its own.

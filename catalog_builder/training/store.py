@@ -147,7 +147,7 @@ def write_scaling(path: Path, scaling: dict[str, list[float]]) -> None:
 
 
 def load_training(path: Path, contract: Contract) -> tuple[TrainingArrays, Scaling]:
-    """Read a whole training store into memory: labelled stars only, some 7 kB each.
+    """Read a whole training store into memory: labelled stars only, about 7 kB each.
 
     Raises
     ------

@@ -105,7 +105,7 @@ class Bench:
     ) -> dict[str, Figure]:
         """Time the program and its references in turns, and note the ratio of their rates.
 
-        The rounds are interleaved, so that whatever else the machine does meets all alike; the
+        The rounds are interleaved, so that whatever else the machine does meets all equally; the
         ratio is the median over the rounds, its spread the lowest and the highest of them.
 
         Returns

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DOCS = ROOT / "docs"
+NOTEBOOKS = tuple(sorted(DOCS.rglob("*.ipynb")))
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md")), *NOTEBOOKS)
 
 _FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`([^`]+)`")
@@ -37,6 +40,28 @@ class Command:
         return not self.shell and len(self.arguments) == 1
 
 
+def cells_of(notebook: Path, kind: str) -> list[str]:
+    """Return the cells of one kind (`code`, `markdown`) of a notebook, but those tagged `long`."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == kind and "long" not in cell["metadata"].get("tags", ())
+    ]
+
+
+def text_of(page: Path) -> str:
+    """Return what a page says; of a notebook without its code, which has a test of its own."""
+    if page.suffix == ".ipynb":
+        return "\n\n".join(cells_of(page, "markdown"))
+    return page.read_text(encoding="utf-8")
+
+
+def name_of(page: Path) -> str:
+    """Return the name of a page within the repository."""
+    return page.relative_to(ROOT).as_posix()
+
+
 def commands_of(text: str, page: str) -> list[Command]:
     """Return every command line of a page, in code blocks and within sentences."""
     found = []
@@ -61,23 +86,22 @@ def _calls(text: str, page: str, *, shell: bool) -> list[Command]:
 
 def all_commands() -> list[Command]:
     """Return the commands of all pages, each text once."""
-    every = [
-        command
-        for page in PAGES
-        for command in commands_of(page.read_text(encoding="utf-8"), page.name)
-    ]
+    every = [command for page in PAGES for command in commands_of(text_of(page), name_of(page))]
     return list({(command.text, command.is_mention): command for command in every}.values())
 
 
 def python_blocks() -> dict[str, list[str]]:
-    """Return the Python blocks of each page that has some, from top to bottom."""
+    """Return the Python blocks of each page that has some, from top to bottom.
+
+    Those of CONTRIBUTING.md are parts of modules: tests/unit/test_contributing.py puts them there.
+    """
     found = {}
-    for page in PAGES:
+    for page in set(PAGES) - {ROOT / "CONTRIBUTING.md"}:
         blocks = [
             block
-            for language, block in _FENCE.findall(page.read_text(encoding="utf-8"))
+            for language, block in _FENCE.findall(text_of(page))
             if language in {"python", "py", "pycon"}
         ]
         if blocks:
-            found[page.name] = blocks
+            found[name_of(page)] = blocks
     return found

@@ -30,7 +30,9 @@ CONTAINER = "it is given inside a container (make test-image runs such)"
 TWIN = "the same with other numbers is run: a sky takes some seconds"
 LATER = "it needs an archive of a later release (test_crossing.py runs such)"
 REHEARSAL = "it needs an archive of a later release (make rehearsal runs such)"
+DEMO = "it simulates an archive of its own, and trains (test_data_only.py runs a small one)"
 NOT_RUN = {
+    "run --release dr3-demo --workdir demo-workdir": DEMO,
     "inspect ARCHIVE --release dr4 --draft dr4-found.yaml": REHEARSAL,
     "doctor ARCHIVE --release dr4-found.yaml": REHEARSAL,
     "run --release dr4-found.yaml --archive ARCHIVE --labels allStar-dr17-synspec_rev1.fits"
@@ -83,7 +85,8 @@ def place(finished, archive, tmp_path_factory):
     """A folder in which the names that the documentation uses are there."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(finished, folder / "work")
-    (folder / "W").symlink_to("work")
+    for name in ("W", "demo-workdir"):
+        (folder / name).symlink_to("work")
     (folder / "ARCHIVE").symlink_to(archive)
     for name in ("OLD", "NEW"):
         (folder / name).symlink_to("work/catalogs/dr3")

@@ -39,6 +39,10 @@ PARTS = {
         ("-m", "tests.long.rehearsal"),
         "one sky in two releases: two catalogues, labels through the crosswalk, and their drift",
     ),
+    "tutorials": (
+        ("-m", "tests.long.tutorials"),
+        "the notebooks of docs/tutorials from top to bottom, on a demo run",
+    ),
     "alarms": (
         ("-m", "tests.long.alarms"),
         "a model on twenty clean skies of other seeds: no alarm; on spoilt ones: one each",
@@ -47,8 +51,8 @@ PARTS = {
 
 HEAD = """# The long checks
 
-What takes minutes and does not run with every change: `make check-long`, some {minutes:.0f} minutes
-on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
+What takes minutes and does not run with every change: `make check-long`, about {minutes:.0f}
+minutes on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
 
 | part | what it shows | result | commit | min |
 |---|---|---|---|---:|

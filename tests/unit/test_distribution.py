@@ -14,10 +14,11 @@ from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.workdir import Workdir
 
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+_WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, TOOLS = _WHOLE["project"], _WHOLE["tool"]
 TEXTS = [
-    *(ROOT / name for name in ("README.md", "Makefile", "deploy/Containerfile")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "Makefile", "deploy/Containerfile")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "catalog_builder").rglob("*.py")),
 ]
 #: The name with an extra, or installed by name: `catalog-builder` there is another project.
@@ -25,7 +26,10 @@ INSTALLED = re.compile(r"(?<![\w-])catalog-builder\[|pip install[^\n`]*[ '\"]cat
 
 
 def test_the_name_and_the_version_are_those_of_the_package():
-    assert (PROJECT["name"], PROJECT["version"]) == (DISTRIBUTION, __version__)
+    assert PROJECT["name"] == DISTRIBUTION
+    assert PROJECT["dynamic"] == ["version"]
+    one = ROOT / TOOLS["hatch"]["version"]["path"]  # the one place where it stands
+    assert f'__version__ = "{__version__}"' in one.read_text(encoding="utf-8")
     assert PROJECT["scripts"] == {"catalog-builder": "catalog_builder.cli:main"}
 
 

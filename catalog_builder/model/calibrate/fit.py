@@ -40,7 +40,7 @@ _MOST_STARS = 60_000
 _LOGITS = np.log(np.array([0.18, 0.02]) / 0.80)
 _TAIL, _OUTLIERS = np.log(1.6), np.log(12.0)
 _FREEDOM_OF_SHARES, _FREEDOM, _FREEDOM_OF_CORE = 0.2, 0.25, 2.0
-# Log widths change by some 0.1 from one knot to the next. An axis as a whole is held near 0 by a
+# Log widths change by about 0.1 from one knot to the next. An axis as a whole is held near 0 by a
 # tenth of that strength: its level is the constant's to tell.
 _STEP, _LEVEL = 0.1, 0.01
 

@@ -2,7 +2,7 @@
 
 What lies between two convolutions of a slice of stars stays in a core's cache. And oneDNN keeps
 code and buffers for every number of stars that it has met: where it is another one in each batch,
-a worker grows by some 5 MB with each partition.
+a worker grows by about 5 MB with each partition.
 """
 
 from __future__ import annotations

@@ -151,7 +151,7 @@ class Fleet:
             self.record(self.identifiers())
 
     def scale(self, group: Group, wanted: int) -> None:
-        """Want so many jobs of a group, and end what is too many: first those that wait."""
+        """Set how many jobs a group should have, and end those beyond, waiting ones first."""
         group.wanted = wanted
         order = sorted(group.jobs.values(), key=lambda job: job.registered is None, reverse=True)
         surplus = [job.identifier for job in order[: max(0, len(order) - wanted)]]

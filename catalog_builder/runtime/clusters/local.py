@@ -46,7 +46,7 @@ WORKER_MEMORY: dict[str, float | bool | str] = {
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
     "distributed.worker.memory.terminate": 0.95,
-    # Dask's profiler keeps a tree of calls for each cycle: a thousand of them are some 50 MiB.
+    # Dask's profiler keeps a tree of calls for each cycle: a thousand of them are about 50 MiB.
     "distributed.worker.profile.cycle": "60s",
 }
 

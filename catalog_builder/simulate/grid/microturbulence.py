@@ -20,7 +20,7 @@ _LIMITS = (0.8, 3.0)
 def microturbulence(labels: Float) -> Float:
     """Return the microturbulence (n,) [km/s] of labels (n, 4): Teff, log g, [M/H], [alpha/M].
 
-    The relation jumps at log g = 3.5; here it passes over within some 0.1 dex, because real
+    The relation jumps at log g = 3.5; here it passes over within about 0.1 dex, because real
     subgiants do not jump.
     """
     teff, logg, m_h = labels[:, 0], labels[:, 1], labels[:, 2]

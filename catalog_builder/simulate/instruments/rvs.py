@@ -165,7 +165,7 @@ def noise(
     """
     error = photon_errors(flux, sig_to_noise)
     correlated = correlated_noise(rng, flux.shape, step, pixel)
-    # Published errors are right to some 5 % only; `sig_to_noise` is made of the published ones.
+    # Published errors are right to about 5 % only; `sig_to_noise` is made of the published ones.
     wobble = 1.0 + 0.05 * rng.standard_normal((len(flux), 1))
     added = error * wobble * correlated
     published = photon_errors(flux + added, sig_to_noise)

@@ -190,7 +190,7 @@ def radius(mass: Float, logg: Float) -> Float:
 
 
 def rough_absolute_g(teff: Float, logg: Float, mass: Float) -> Float:
-    """Absolute G magnitude to some 0.1 mag, for counting only; spectra give the real one."""
+    """Absolute G magnitude to about 0.1 mag, for counting only; spectra give the real one."""
     bolometric = 4.74 - 5.0 * np.log10(radius(mass, logg)) - 10.0 * np.log10(teff / 5772.0)
     # Bolometric corrections in G of Andrae et al. 2018 (A&A 616, A8, figure 9), read off.
     correction = np.interp(

@@ -7,52 +7,46 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.science import sections
+from tests.benchmarks.science.summary import summary
 
 _TAUGHT = """## Stars that taught
 
-All of the above is of stars that the model never saw. In a catalogue those that it learnt from are
+All of the above is of stars that the model never saw. In a catalogue, those that it learnt from are
 answered by networks, calibration and tests that did not see them either:
-[Stars that taught](taught.md) has the rule and what was measured."""
-
-_EDGES = """## The edges
-
-What limits hot stars and cool giants, what was tried and what it gave: [The edges](edges.md)."""
+[Stars that taught](taught.md)."""
 
 
 def write(results: Path, docs: Path) -> None:
     """Write ``science.md`` into `docs` from the JSON files in `results`."""
     found = {file.stem: json.loads(file.read_text()) for file in sorted(results.glob("*.json"))}
-    text = [_head(found)]
+    text = ["# How good the labels are", summary(found)]
     figures = docs / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for part, section in sections.SECTIONS.items():
         if part in found:
             text.append(section(found[part]["result"], figures))
-    text += [_TAUGHT, _EDGES]
+    text += [_TAUGHT, _measured(found)]
     (docs / "science.md").write_text("\n\n".join(text) + "\n")
 
 
-def _head(found: dict[str, Any]) -> str:
+def _measured(found: dict[str, Any]) -> str:
     about = next(iter(found.values()))["about"]
     labelled = ", ".join(f"{n} {name}" for name, n in about["labelled"].items())
     times = [f"{seconds / 60:.0f}" for seconds in about["training_seconds"][: about["members"]]]
-    training = f"{', '.join(times)} minutes of wall time for the members, a worker each"
     sky = about["test_sky"]
-    return f"""# How good the labels are
+    return f"""## How this was measured
 
-Measured by
+On a simulated sky of known truth ([Simulated skies](simulate.md)), seed {sky["seed"]},
+{sky["stars"]:,} stars. *Like the training stars* means: chosen by the label survey's rule
+(G < 14.3, giants preferred, inside its limits), without an anomaly.
+
+Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs.
+Labelled stars: {labelled}. Training took {", ".join(times)} minutes for the members, a worker each.
 
 ```sh
 python -m tests.benchmarks.science --workdir W --test-archive A --out DIR --docs docs
 ```
 
-on a simulated sky with known truth ([simulate.md](simulate.md)). `W` is the workdir of a run, `A` a
-sky of another seed. The test sky is predicted once for each model, and `DIR/test-openings.jsonl`
-says when; every part leaves its numbers in `DIR/results`, and this page is made from them.
-`--parts` names some of them; those on real stars take `--real`, the folder of real data, and
-`--real-workdir`, a run on the real archive.
-
-Model `{about["model"][:12]}`: {about["members"]} members, at most {about["epochs"]} epochs.
-Labelled stars: {labelled}. Training took {training}.
-Test sky: seed {sky["seed"]}, {sky["stars"]:,} stars. *Like the training stars* means: chosen by
-the label survey's rule (G < 14.3, giants preferred, inside its limits), without an anomaly."""
+makes this page: `W` is the workdir of a run, `A` a sky of another seed, predicted once for each
+model (`DIR/test-openings.jsonl` says when). `--parts` names sections; those on real stars take
+`--real`, a folder of data, and `--real-workdir`."""

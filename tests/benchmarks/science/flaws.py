@@ -103,8 +103,8 @@ def add_flaws(flux: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     """Draw errors of synthesis and reduction for spectra (n, 800) on the model grid.
 
     Cores of the calcium triplet and the blend at 850.42 nm less deep by up to 0.08; all lines
-    stronger or weaker by some 5 %; level, slope and curvature of the continuum off by some 0.6 %;
-    resolution wrong by up to a tenth, wavelengths by some 1.5 km/s; each line somewhat wrong: 1 %
+    stronger or weaker by about 5 %; level, slope and curvature of the continuum off by about 0.6 %;
+    resolution wrong by up to a tenth, wavelengths by about 1.5 km/s; each line somewhat wrong: 1 %
     rms, the size of the residuals of real stars.
     """
     n = len(flux)

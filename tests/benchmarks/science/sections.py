@@ -30,12 +30,12 @@ Mean of predicted minus true [M/H] +- its error (n), by true [M/H]: all test sta
 training ones, and those that have an exact posterior. Aim: within 0.1 dex of the truth, or on the
 same stars within 0.03 of the posterior's bias:"""
 _SEQUENCE_WORDS = """\
-Share of stars put on the wrong sequence of [alpha/M] (the boundary is half-way between the
-simulation's two), %, with its 95 % interval and the number of stars; true [M/H] -0.7 to 0.1, all
-four inputs. The posterior takes the sequence that is the more probable; *expected* is how often it
-says itself that this is wrong, which is steadier than counting; the *ratios* are the network's
-share of the same stars, at most a thousand of each place, over the posterior's and over what it
-expects (goal: 1.25 where the truth has both sequences, each with a tenth of the stars or more):"""
+Share of stars put on the wrong sequence of [alpha/M] (the boundary is half-way between the two),
+%, with its 95 % interval and the number of stars, for true [M/H] -0.7 to 0.1 and all four inputs.
+The posterior takes the more probable sequence; *expected* is how often it says itself that this is
+wrong, which is steadier than counting. *Ratios*: the network's share of the same stars, at most a
+thousand of each place, over the posterior's and over the expected one (goal: 1.25 where each
+sequence has a tenth of the stars or more):"""
 _PLACE_HEAD = (
     "place", "n", "high", "network", "network, same stars", "posterior", "expected", "ratios",
 )  # fmt: skip
@@ -53,9 +53,8 @@ def _coverage(result: dict[str, Any], figures: Path) -> str:
     text = [
         "## Precision and coverage",
         "Bins are of predicted values. *Scatter* is 1.4826 MAD of predicted minus true, *bias*\n"
-        "its median. Coverage is the share of stars within sigma / within the 95 % interval of\n"
-        "the catalogue, %, with half its binomial 95 % interval; aim: 68 +- 3 and 95 +- 2, misses\n"
-        "in bold.",
+        "its median. Coverage: share of stars within sigma / within the 95 % interval, %, +- half\n"
+        "its binomial 95 % interval. Aim: 68 +- 3 and 95 +- 2; misses are bold.",
     ]
     for population in dict.fromkeys(row["population"] for row in result["bins"]):
         rows = [row for row in result["bins"] if row["population"] == population]
@@ -141,7 +140,7 @@ def _evidence(result: dict[str, Any], figures: Path) -> str:
     return "\n\n".join(
         [
             "## Spectra or habits",
-            "Ablations are under *With inputs hidden*. Here: mean |d label / d flux| of\n"
+            "Mean |d label / d flux| of\n"
             f"{result['gradient']['stars']} stars with S/N > 50 when 0.12 nm of the RVS go up and\n"
             "down by 2 %, in the lines of an element over the median of the windows without any:",
             table(("lines", "windows", *(NAMES[label] for label in LABELS)), regions),
@@ -149,9 +148,8 @@ def _evidence(result: dict[str, Any], figures: Path) -> str:
             f"RVS spectra of {result['shuffle']['stars']} stars with S/N > 50 shuffled among\n"
             "neighbours in colour, luminosity and G. *Information* is 1 - RMSE^2 over the\n"
             "variance of the label among neighbours: 1 if all is known, 0 or less if nothing.\n"
-            "Without XP nothing contradicts a wrong RVS spectrum, and what the labels owe to it\n"
-            "must be lost. With XP the labels are kept from the worst, and sigma must grow with\n"
-            "their errors; *within* is the share within sigma and within the 95 % interval:",
+            "Without XP, what the labels owe to the RVS must be lost; with XP, sigma must grow\n"
+            "with their errors. *Within*: share within sigma and within the 95 % interval:",
             table(_SHUFFLE_HEAD, shuffled),
             "Share of these stars with a warning bit, %:",
             _warning_table(result["shuffle"]["flags"]),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -11,11 +14,12 @@ from catalog_builder.labels.agreed import default_contract
 from tests.benchmarks.science import evidence, flaws
 from tests.benchmarks.science.limit.part import alpha_boundary, groups
 from tests.benchmarks.science.limit.population import alpha_mean
-from tests.benchmarks.science.markdown import misses, number, shares, signed, table
+from tests.benchmarks.science.markdown import NAMES, misses, number, shares, signed, table
 from tests.benchmarks.science.measures import judge
 from tests.benchmarks.science.peers.design import Design
 from tests.benchmarks.science.real import empty_block
 from tests.benchmarks.science.sky import RunOfModel
+from tests.benchmarks.science.summary import summary
 from tests.benchmarks.science.views import hide
 
 MODALITIES = default_contract().inputs.names
@@ -140,3 +144,62 @@ def test_each_place_and_bin_of_the_halo_has_its_own_share_of_posteriors():
     assert found["halo, 15 to 25"]["true.m_h"].to_list() == [-2.2] * 25
     disc = found["disc, 15 to 25"]["true.galactocentric_radius"].to_list()
     assert sorted(disc) == [8.0] * 100 + [10.0] * 80
+
+
+def test_the_page_says_first_what_its_tables_say():
+    """The paragraphs on top of docs/science.md are those of its numbers, and nothing else."""
+    page = (Path(__file__).parents[3] / "docs" / "science.md").read_text(encoding="utf-8")
+    labels = default_contract().labels.names
+
+    def line(start, section):
+        part = page.split(f"\n## {section}\n")[1]
+        return (
+            next(row for row in part.splitlines() if row.startswith(start)).strip("| ").split(" | ")
+        )
+
+    def bins(name):
+        after = page.split("Coverage 68 / 95:")[1]
+        shares = next(row for row in after.splitlines() if row.startswith(f"| {name} |")).split(
+            " | "
+        )
+        scatter = line(f"| {name} |", "Precision and coverage")
+        for n, label in enumerate(labels, 2):
+            cover = [float(share.split()[0].strip("* ")) / 100 for share in shares[n].split("/")]
+            yield {
+                "population": "like the training stars", "bin": name.removeprefix("S/N "),
+                "label": label, "n": int(scatter[1].replace(",", "")),
+                "scatter": float(scatter[n].split()[0]), "cover_68": cover[0], "cover_95": cover[1],
+            }  # fmt: skip
+
+    limit = page.split("## Information limit")[1].split("\n\nThe ranks")[0]
+    ratios = re.findall(r"\| (\d\.\d\d) \(\d.*?\) \| \d\.\d\d \(", limit)
+    within = line("| no XP | shuffled | [M/H]", "Spectra or habits")[5]
+    flagged = line("| `outside_labels` | yes", "Strange stars")[-1]
+    benchmark = page.split("Gaia FGK")[1]
+    teff = next(row for row in benchmark.splitlines() if row.startswith("| Teff")).split("**")[1]
+    real = []
+    for label in labels:
+        start = f"| all | {NAMES[label]} | network"
+        if start in page:
+            _, _, _, n, scatter, *_ = line(start, "Real stars: the run's test split")
+            real.append({
+                "range": "all", "method": "network", "label": label, "n": int(n),
+                "scatter": float(scatter),
+            })  # fmt: skip
+    found = {
+        "coverage": {"bins": [*bins("all"), *bins("S/N 15 to 25")]},
+        "limit": {"groups": [{"ratio": float(ratio)} for ratio in ratios]},
+        "evidence": {"shuffle": {"rows": [{
+            "inputs": "no XP", "spectra": "shuffled", "label": "m_h",
+            "within": [float(within.split()[0]) / 100],
+        }]}},
+        "anomalies": {"classes": [
+            {"class": "outside_labels", "with_rvs": True, "flagged": float(flagged) / 100}
+        ]},
+        "real_stars": {"benchmark": {"compared": [
+            {"label": "teff", "cover_68": float(teff.split()[0]) / 100}
+        ]}},
+        "real_split": {"rows": real},
+    }  # fmt: skip
+    top = page.split("# How good the labels are\n\n")[1].split("\n\n## ")[0]
+    assert summary({part: {"result": result} for part, result in found.items()}) == top

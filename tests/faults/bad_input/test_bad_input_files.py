@@ -368,7 +368,7 @@ def test_a_file_that_could_not_be_read_is_tried_again_on_demand(bench):
     bench.archive.write(RVS, bytes(len(content)), listed=False)
     os.utime(bench.archive.path(RVS), ns=(facts.st_atime_ns, facts.st_mtime_ns))
     answer, books = bench.ingest_by_command()
-    assert bench.archive.path(RVS).name in answer.err  # a warning, whoever reads receipts
+    assert bench.archive.path(RVS).name in answer.err  # a warning, for those who read no receipts
     assert_only_rvs_is_lost(bench, books)
     bench.archive.write(RVS, content, listed=False)
     os.utime(bench.archive.path(RVS), ns=(facts.st_atime_ns, facts.st_mtime_ns))

@@ -1,4 +1,4 @@
-"""A workdir that is foreign, damaged, full or no folder: told so, or mended; never trusted."""
+"""A workdir that is foreign, damaged, full or no folder: told so, or repaired; never trusted."""
 
 import json
 import os

@@ -111,7 +111,7 @@ def test_a_file_that_changed_between_the_parts_starts_anew(
     site: Any, fetch: Any, tmp_path: Path, honours_if_range: bool
 ) -> None:
     key = site.source(0)
-    # Without checksums, which would mend a file made of two: the tags alone must tell.
+    # Without checksums, which would repair a file made of two: the tags alone must tell.
     del site.files["gdr3/gaia_source/_MD5SUM.txt"]
 
     def old_then_cut(handler: Any, data: bytes) -> None:

@@ -53,7 +53,7 @@ def fifo(path):
 
 
 def a_socket(path):
-    # Relative: the address of a socket may have no more than some 100 bytes.
+    # Relative: the address of a socket may have no more than about 100 bytes.
     here = os.open(".", os.O_RDONLY)
     os.chdir(path.parent)
     try:

@@ -53,7 +53,7 @@ def test_every_input_is_in_the_features(archive):
     assert block["rave_mask"][0].all()
     np.testing.assert_allclose(block["rave_flux"][0], 0.9, rtol=1e-6)
     assert not block["rave_mask"][2].any()
-    # 0.05 nm hold 1.25 samples of 0.04 nm, whose errors are independent: some 0.027 each.
+    # 0.05 nm hold 1.25 samples of 0.04 nm, whose errors are independent: about 0.027 each.
     assert 30 < block["rave_sig_to_noise"][0] < 40
     assert np.isnan(block["rave_sig_to_noise"][2])
 

@@ -39,7 +39,7 @@ def work(workdir: Workdir, task: Task) -> Outcome:
             eaten.append(b"x" * (32 << 20))
             time.sleep(0.02)
     if deed == "wrong":
-        raise InputError(f"{task.name} is wrong.", "Mend it.")
+        raise InputError(f"{task.name} is wrong.", "Correct it.")
     out = workdir.new_output("rows", task.name, suffix=".txt")
     out.write_text("row")
     return Outcome(1, 1, str(out.relative_to(workdir.root)), "digest")
@@ -117,14 +117,14 @@ def test_a_task_that_kills_its_worker_is_given_up_alone(quick, bench, capsys):
         complete(driver, EXPENDABLE, bench, bench.tasks(**deeds))
         assert bench.starts("b") == tried, "what is in quarantine is not tried again"
 
-        mended = bench.tasks(key="another", **(deeds | {"b": "good"}))
-        assert complete(driver, EXPENDABLE, bench, mended) == ["a", "b", "c", "d"]
+        corrected = bench.tasks(key="another", **(deeds | {"b": "good"}))
+        assert complete(driver, EXPENDABLE, bench, corrected) == ["a", "b", "c", "d"]
 
 
 def test_quarantine_is_left_when_asked_for(quick, bench):
     with bench.driver(attempts=1) as driver:
         assert complete(driver, EXPENDABLE, bench, bench.tasks(a="wrong", b="good")) == ["b"]
-        assert all_given_up(bench.workdir)[0].reason == "a is wrong. Mend it."
+        assert all_given_up(bench.workdir)[0].reason == "a is wrong. Correct it."
     with bench.driver(retry=True) as driver:
         assert complete(driver, EXPENDABLE, bench, bench.tasks(a="good", b="good")) == ["a", "b"]
     assert all_given_up(bench.workdir) == []

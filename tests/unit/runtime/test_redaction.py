@@ -71,7 +71,7 @@ def test_the_log_is_clean(tmp_path, capsys):
     events.say(f"reading {DIRTY}")
     events.warn(f"odd: {DIRTY}")
     events.record("done", url=DIRTY, deep={"list": [DIRTY, Path.home() / "x"]})
-    events.record_error(InputError(f"{DIRTY} cannot be read.", "Mend it."))
+    events.record_error(InputError(f"{DIRTY} cannot be read.", "Correct it."))
     events.record_error(ZeroDivisionError(DIRTY))
     events.close()
     (log,) = tmp_path.iterdir()

@@ -18,8 +18,8 @@ def test_the_strongest_axes_of_few_long_rows(rows, count):
         values, expected[-count:], rtol=1e-8, atol=1e-8 * expected[-1].item()
     )
     torch.testing.assert_close(vectors.mT @ vectors, torch.eye(count, dtype=torch.float64))
-    alike = (vectors * axes[:, -count:]).sum(dim=0).abs()
-    torch.testing.assert_close(alike[-4:], torch.ones(4, dtype=torch.float64))
+    cosines = (vectors * axes[:, -count:]).sum(dim=0).abs()
+    torch.testing.assert_close(cosines[-4:], torch.ones(4, dtype=torch.float64))
 
 
 def test_short_or_many_rows_keep_their_way():

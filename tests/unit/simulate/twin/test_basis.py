@@ -20,7 +20,7 @@ def test_what_the_turn_leaves_out_is_nothing(band):
     assert found.matrix.shape == (COUNTS[band], 343)
     np.testing.assert_allclose(found.turn.T @ found.turn, np.eye(COUNTS[band]), atol=1e-12)
     older = np.load(basis._of_dr3())[band]
-    # Coefficients of a bright star, some 1e3 to 1e6 of the first with the others below it.
+    # Coefficients of a bright star, about 1e3 to 1e6 of the first with the others below it.
     table = getattr(instrument.load(), band)
     flux = np.full((1, 343), 1e-14)
     coefficients = flux @ table.inverse
