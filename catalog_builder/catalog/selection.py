@@ -3,55 +3,31 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from catalog_builder.catalog.layout import SELECTION_NAME, find_catalogue
 from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.selection_cells import EVERYTHING, CoarseCells
 from catalog_builder.catalog.selection_store import SelectionStore
-from catalog_builder.features.cells import Bins, Codes, summed
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
-#: What `SelectionFunction.probability` may be asked for besides tiers.
-REQUESTED: Final = "requested"
 #: Jeffreys' prior for a share: Beta(1/2, 1/2).
 PRIOR: Final = 0.5
 #: The interval's ends.
 _ENDS: Final = (0.158655, 0.841345)
-#: Bins of the magnitude, and of the colour, that are taken together, from fine to coarse; 0: all.
-_MAGNITUDE_WIDTHS: Final = (1, 2, 4, 8, 0)
-_COLOUR_WIDTHS: Final = (1, 2, 0)
 
 
 class SubsetWarning(UserWarning):
     """The archive was no list of all stars, but one of those with spectra."""
-
-
-class Coarseness(NamedTuple):
-    """How much is taken together to one cell; 0 of a width is everything.
-
-    Attributes
-    ----------
-    order : int
-        HEALPix order of its pixel, -1 for the whole sky.
-    magnitude, colour : int
-        Bins.
-    """
-
-    order: int
-    magnitude: int
-    colour: int
-
-
-_EVERYTHING: Final = Coarseness(-1, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -105,8 +81,7 @@ class SelectionFunction:
         self.tiers = store.about.tiers
         self.order = self._grid.order
         self.subset, self.sky = subset, sky
-        self._levels: dict[tuple[Coarseness, str | None], tuple[Codes, Int]] = {}
-        self._all: Codes | None = None
+        self._cells = CoarseCells(store)
 
     def probability(
         self,
@@ -226,13 +201,14 @@ class SelectionFunction:
         widths = np.full((2, pixel.size), np.inf)
         covered = self._store.about.covers(pixel)
         left = np.flatnonzero(covered)
-        finer = finest = Coarseness(self.order, 1, 1)
-        for coarse in self._steps(any_colour=any_colour):
+        cells = self._cells
+        finer = cells.finest
+        for coarse in cells.steps(any_colour=any_colour):
             if left.size == 0:
                 break
-            codes = self._join(finest, coarse, pixel[left], magnitude[left], colour[left])
-            n, k = _found(*self._level(coarse, finer, tier), codes)
-            done = (n >= minimum) | (coarse == _EVERYTHING)
+            codes = cells.join(cells.finest, coarse, pixel[left], magnitude[left], colour[left])
+            n, k = cells.look_up(coarse, finer, tier, codes)
+            done = (n >= minimum) | (coarse == EVERYTHING)
             here = left[done]
             sources[here], selected[here], order[here] = n[done], k[done], coarse.order
             widths[0, here] = coarse.magnitude * self._grid.magnitudes.step or np.inf
@@ -242,61 +218,6 @@ class SelectionFunction:
         for values in (mean, lower, upper):
             values[~covered] = np.nan
         return SelectionProbability(mean, lower, upper, sources, selected, order, *widths)
-
-    def _steps(self, *, any_colour: bool) -> Iterator[Coarseness]:
-        """Yield cells from fine to coarse: pixels first, then colours, then magnitudes."""
-        widths = _COLOUR_WIDTHS[-1:] if any_colour else _COLOUR_WIDTHS
-        yield from (Coarseness(order, 1, widths[0]) for order in range(self.order, -2, -1))
-        yield from (Coarseness(-1, 1, width) for width in widths[1:])
-        yield from (Coarseness(-1, width, 0) for width in _MAGNITUDE_WIDTHS[1:])
-
-    def _join(
-        self, finer: Coarseness, coarse: Coarseness, pixel: Int, magnitude: Int, colour: Int
-    ) -> Codes:
-        """Return in which coarse cells finer ones lie."""
-        orders = finer.order - coarse.order
-        joined = np.zeros_like(pixel) if coarse.order < 0 else pixel >> 2 * orders
-        joined *= self._grid.magnitudes.size
-        joined += _joined(self._grid.magnitudes, magnitude, finer.magnitude, coarse.magnitude)
-        joined *= self._grid.colours.size
-        joined += _joined(self._grid.colours, colour, finer.colour, coarse.colour)
-        return joined
-
-    def _level(self, coarse: Coarseness, finer: Coarseness, tier: str | None) -> tuple[Codes, Int]:
-        """Return all cells of a coarseness, in order, and their sources and selected ones, (m, 2).
-
-        They are made of those of a finer one.
-        """
-        known = self._levels.get((coarse, tier))
-        if known is None and coarse == Coarseness(self.order, 1, 1):
-            sources, *selected = (self._column(name) for name in self._names(tier))
-            known = self._codes(), np.stack([sources, np.sum(selected, axis=0)], axis=1)
-        elif known is None:
-            codes, counts = self._level(finer, finer, tier)
-            known = summed(self._join(finer, coarse, *self._grid.parts(codes)), counts)
-        self._levels[coarse, tier] = known
-        return known
-
-    def _column(self, name: str) -> Int:
-        return self._store.column(name).astype(np.int64)
-
-    def _codes(self) -> Codes:
-        if self._all is None:
-            self._all = self._store.codes()
-        return self._all
-
-    def _names(self, tier: str | None) -> tuple[str, ...]:
-        if tier is None:
-            return "sources", "published"
-        if tier == REQUESTED:
-            return "sources", "requested"
-        if tier not in self.tiers:
-            raise ConfigError(
-                f"There is no tier {tier!r}.",
-                f"Give one of {', '.join((*self.tiers, REQUESTED))}, or none for all rows.",
-            )
-        better = self.tiers[: self.tiers.index(tier) + 1]
-        return ("sources", *(f"tier_{name}" for name in better))
 
 
 def posterior(selected: Int, sources: Int) -> tuple[Float, Float, Float]:
@@ -360,19 +281,3 @@ def subset_in_words(totals: Mapping[str, int]) -> str:
         " no list of all stars but one of those with spectra, and these probabilities say only what"
         " became of them. Of a whole gaia_source they would be those of a star."
     )
-
-
-def _found(known: Codes, counts: Int, codes: Codes) -> tuple[Int, Int]:
-    """Return the sources of cells, and how many of them are selected."""
-    if known.size == 0:
-        return np.zeros(codes.size, np.int64), np.zeros(codes.size, np.int64)
-    place = np.searchsorted(known, codes).clip(max=known.size - 1)
-    n, k = np.where((known[place] == codes)[:, None], counts[place], 0).T
-    return n, k
-
-
-def _joined(bins: Bins, place: Int, finer: int, coarse: int) -> Int:
-    """Return wider bins in which bins lie, by their widths; what is not known stays by itself."""
-    if coarse == 0:
-        return np.zeros_like(place)
-    return np.where(place == bins.unknown, place, place // (coarse // finer))

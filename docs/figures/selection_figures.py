@@ -20,7 +20,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from catalog_builder.catalog.open import open_catalog
-from catalog_builder.catalog.selection import Coarseness, SelectionFunction, selection
+from catalog_builder.catalog.selection import SelectionFunction, selection
+from catalog_builder.catalog.selection_cells import Coarseness
 
 CHANCE = "chance_of_spectra"
 COLUMNS = (
@@ -59,7 +60,8 @@ def coverage(chosen: SelectionFunction, truth: dict[str, np.ndarray]) -> None:
     rows = []
     levels = np.stack([found.order, *widths], axis=1)
     for level in np.unique(levels, axis=0):
-        codes = chosen._join(Coarseness(chosen.order, 1, 1), Coarseness(*level.tolist()), *places)
+        cells = chosen._cells
+        codes = cells.join(cells.finest, Coarseness(*level.tolist()), *places)
         where = np.unique(codes, return_inverse=True)[1]
         true = np.bincount(where, truth[CHANCE]) / np.bincount(where)
         mine = np.flatnonzero((levels == level).all(axis=1))
