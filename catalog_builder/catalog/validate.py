@@ -19,6 +19,7 @@ import zarr
 from pydantic import ValidationError
 from zarr.errors import ZarrUserWarning
 
+from catalog_builder.catalog.cf import code_attributes
 from catalog_builder.catalog.exports import Part, format_of
 from catalog_builder.catalog.finding import Finding, FindingLog
 from catalog_builder.catalog.layout import (
@@ -213,6 +214,11 @@ def check_declarations(folder: Path, schema: CatalogSchema, log: FindingLog) -> 
             continue
         for mismatch in schema.validate_dataset(arrays):
             log.add(STORE_NAME, mismatch.problem, mismatch.column)
+        for name, array in arrays.items():
+            # Catalogues of before do not say what their codes are called.
+            for key, declared in code_attributes(schema, name).items():
+                if array.attrs.get(key, declared) != declared:
+                    log.add(STORE_NAME, f"{key} is not what the schema declares", name)
         if not consolidated:
             present = tuple(name for name in schema.names if name in arrays)
     return present

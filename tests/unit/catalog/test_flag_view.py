@@ -106,3 +106,10 @@ def test_a_catalogue_of_before_has_names_and_an_index_too(tmp_path, schema, publ
     # What is not declared there is not missed: only the bytes are not those that were sealed here.
     problems = {finding.problem for finding in validate_catalog(target)}
     assert problems == {"its bytes have changed since sealing"}
+
+
+def test_other_names_of_bits_are_found(sealed):
+    file = sealed / "catalog.zarr" / "flags" / "zarr.json"
+    file.write_text(file.read_text().replace("rvs_used xp_used", "xp_used rvs_used"))
+    found = [str(finding) for finding in validate_catalog(sealed)]
+    assert any("flag_meanings is not what the schema declares" in one for one in found)

@@ -345,11 +345,26 @@ def test_text_from_outside_is_shown_and_not_obeyed(report, nothing):
         metrics={evil: {"all": {"teff": {"stars": evil}}, "by_regime": {evil: {}}}},
         accounting={"requested": 31, "published": 30, "rejected": {evil: 1}},
         acknowledgements=(evil,),
+        credit={
+            "license": evil,
+            "thanks": [evil],
+            "references": [{"key": "x", "line": evil, "bibtex": evil}],
+        },
     )
     assert page.tags.isdisjoint({"script", "img"})
     assert page.row(f"Rejected: {evil}")[1] == "1"
     assert [evil, evil] in page.rows
     assert page.words.count(evil) >= 5
+
+
+def test_it_says_whom_to_cite(report, nothing):
+    paper = {"key": "x", "line": "Doe et al. 2024, A&A 1, A2", "bibtex": ""}
+    thanks = "This work has made use of data."
+    credit = {"license": "CC-BY-4.0", "thanks": [thanks], "references": [paper]}
+    page = report(nothing, credit=credit)
+    assert "Licence of the data: CC-BY-4.0." in page.text
+    assert paper["line"] in page.text
+    assert thanks in page.text
 
 
 def test_no_more_than_a_chunk_is_in_memory(tmp_path, schema, make_rows, write_store, monkeypatch):
