@@ -7,7 +7,7 @@ from typing import Final
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import with_article
-from catalog_builder.report import curves, maps
+from catalog_builder.report import beside, curves, maps
 from catalog_builder.report.html import Cell, Html, number, paragraph, text
 from catalog_builder.report.pictures import Picture
 from catalog_builder.report.summary import NO_SPECTRUM, Summary
@@ -34,7 +34,8 @@ def completeness(summary: Summary) -> str:
         f"No source has {with_article(band)} magnitude: completeness against {band} cannot be"
         " shown."
     )
-    return figure(curves.completeness(summary), words, absent)
+    picture = curves.completeness(summary)
+    return figure(picture, words, absent, beside.completeness(summary) if picture else "")
 
 
 def precision(summary: Summary, schema: CatalogSchema) -> str:
@@ -52,7 +53,8 @@ def precision(summary: Summary, schema: CatalogSchema) -> str:
             f"No bin of {band} holds {curves.MIN_STARS} stars with an uncertainty: there is no"
             f" median against {band} to show."
         )
-        parts.append(figure(curves.uncertainty_by_magnitude(summary, schema, name), words, absent))
+        picture = curves.uncertainty_by_magnitude(summary, schema, name)
+        parts.append(figure(picture, words, absent, beside.by_magnitude(summary, name)))
     for name in summary.shown.measured:
         title = inputs.title(name)
         words = (
@@ -63,7 +65,8 @@ def precision(summary: Summary, schema: CatalogSchema) -> str:
             f"No bin of S/N holds {curves.MIN_STARS} stars whose {title} spectrum was used: there"
             " is no median against S/N to show."
         )
-        parts.append(figure(curves.uncertainty_by_snr(summary, schema, name), words, absent))
+        picture = curves.uncertainty_by_snr(summary, schema, name)
+        parts.append(figure(picture, words, absent, beside.by_snr(summary, name)))
     return "\n".join(parts or [paragraph("No input to show the uncertainties against.")])
 
 
@@ -86,7 +89,9 @@ def kiel(summary: Summary, schema: CatalogSchema) -> str:
         f"No star has both {schema[teff.name].title.lower()} and {schema[logg.name].title.lower()}"
         " inside the training ranges: there is no Kiel diagram to show."
     )
-    return figure(maps.kiel(summary, schema), words, absent)
+    means = summary.kiel_metallicity[metallicity] if metallicity else summary.kiel
+    numbers = beside.plane(means, teff.html, logg.html)
+    return figure(maps.kiel(summary, schema), words, absent, numbers)
 
 
 def _no_metallicity(known: Sequence[str]) -> str:
@@ -116,7 +121,8 @@ def abundances(summary: Summary, schema: CatalogSchema) -> str:
             f"No star has {alpha.html} and a metallicity inside the training ranges: there is no"
             " abundance plane to show."
         )
-        parts.append(figure(maps.abundances(summary, schema), words, absent))
+        numbers = _planes(summary, planes)
+        parts.append(figure(maps.abundances(summary, schema), words, absent, numbers))
     if summary.shown.other_planes:
         parts.append(_other_abundances(summary, schema))
     return "\n".join(parts or [paragraph("No two labels are a metallicity and an abundance.")])
@@ -133,7 +139,16 @@ def _other_abundances(summary: Summary, schema: CatalogSchema) -> str:
         f"No star has {metallicity} and another abundance inside the training ranges: there is no"
         " plane of these to show."
     )
-    return figure(maps.other_abundances(summary, schema), words, absent)
+    numbers = _planes(summary, planes)
+    return figure(maps.other_abundances(summary, schema), words, absent, numbers)
+
+
+def _planes(summary: Summary, planes: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(
+        beside.plane(summary.abundance[x, y], summary.shown[x].html, summary.shown[y].html)
+        for x, y in planes
+        if summary.abundance[x, y].stars
+    )
 
 
 def sky(summary: Summary) -> str:
@@ -144,7 +159,8 @@ def sky(summary: Summary) -> str:
         " area; the centre of the Galaxy is in the middle and longitude increases to the left."
         f" White: no source. Sources without position: {spelled(unknown)}."
     )
-    return figure(maps.sky(summary), words, "No source has a position: there is no map to show.")
+    absent = "No source has a position: there is no map to show."
+    return figure(maps.sky(summary), words, absent, beside.sky(summary))
 
 
 def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
@@ -159,7 +175,12 @@ def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
         f" The bit outside_{name}_map marks stars unlike their neighbours."
     )
     absent = Html(f"No star has a place on the map of the {title} spectra: there is none to show.")
-    return figure(maps.spectra(summary, schema, name), words, absent)
+    numbers = "\n".join(
+        f"<p>{summary.shown[label].html}</p>{beside.plane(mean, 'x', 'y')}"
+        for (seen, label), mean in summary.spectra_map.items()
+        if seen == name and mean.stars
+    )
+    return figure(maps.spectra(summary, schema, name), words, absent, numbers)
 
 
 def figure(picture: Picture | None, caption: Cell, absent: Cell, numbers: str = "") -> str:

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final
 
-from scipy.special import gammainc, gammaincc, ndtri
-from scipy.stats import poisson
+from scipy.special import gammainc, gammaincc, ndtri, pdtrik
 
 #: Chance alone warns in one of so many catalogues, check by check.
 _WARN_RATE: Final = 0.1
@@ -86,8 +85,10 @@ class Few(Number):
 
     def limits(self, errors: float) -> tuple[float, float]:
         """Return the least count that does not fail."""
-        chance = _chance(errors)
-        return float(poisson.ppf(chance, self.tolerance * self.expected)), math.inf
+        mean = self.tolerance * self.expected
+        if _chance(errors) < math.exp(-mean):
+            return 0.0, math.inf
+        return float(math.ceil(pdtrik(_chance(errors), mean))), math.inf
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Many(Number):
 
     def limits(self, errors: float) -> tuple[float, float]:
         """Return the largest count that does not fail."""
-        return 0.0, float(poisson.isf(_chance(errors), self.tolerance * self.expected))
+        return 0.0, float(math.ceil(pdtrik(1 - _chance(errors), self.tolerance * self.expected)))
 
 
 def errors_of(rate: float, tests: int) -> float:
