@@ -30,8 +30,8 @@ from catalog_builder.simulate.writing.partition import (
     marked,
     simulate_partition,
     truth_path,
-    truth_table,
 )
+from catalog_builder.simulate.writing.truth_file import truth_table
 
 #: What the random numbers of the later release are drawn for, beside the seed of the sky.
 _PURPOSE: Final = "twin"

@@ -17,15 +17,20 @@ from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
 from catalog_builder.simulate.instruments.bare import observe_bare
+from catalog_builder.simulate.instruments.motion import measure
 from catalog_builder.simulate.instruments.observed import Observed
 from catalog_builder.simulate.population.bare import chance_of_spectra, draw_bare
-from catalog_builder.simulate.population.streams import streams
+from catalog_builder.simulate.population.motion import set_moving
+from catalog_builder.simulate.population.streams import Draws, streams
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.writing import tables
+from catalog_builder.simulate.writing.truth_file import arrow
 
 #: The column of a truth file with the chance that a source like this one has spectra.
 CHANCE: Final = "chance_of_spectra"
 _BLOCK: Final = 2000
+#: Number of the first block, for random numbers that no block of stars with spectra has.
+_FIRST: Final = 1 << 20
 _ALL: Final = np.iinfo(np.int64).max
 #: Puts rows among those of a block of stars, by table.
 Among = Callable[[dict[TableName, tables.Block]], None]
@@ -61,8 +66,11 @@ class BareSources:
         chance = self.chance(star, magnitude)
         for start in range(0, len(star), _BLOCK):
             block = star.rows(slice(start, start + _BLOCK))
+            draws = streams(seed, index, _FIRST + start // _BLOCK)
+            set_moving(draws("velocities"), block)
             seen = observe_bare(rng, block, release)
-            self._parts.append(_rows(release, block, seen))
+            seen.motion = measure(draws, block, seen.astrometry, seen.exact_grvs)
+            self._parts.append(_rows(release, block, seen, draws))
             truth = _truth(block, seen)
             self._truths.append(self.told(truth, chance[start : start + _BLOCK]))
 
@@ -112,9 +120,12 @@ def truth_of_bare(out: Path, range_: str) -> Path:
     return out / "truth" / f"without_spectra_{range_}.parquet"
 
 
-def _rows(release: ReleaseSpec, star: Stars, seen: Observed) -> dict[TableName, tables.Block]:
+def _rows(
+    release: ReleaseSpec, star: Stars, seen: Observed, draws: Draws
+) -> dict[TableName, tables.Block]:
     """Return the rows of the source table and of those joined to it."""
     columns = tables.gaia_source(star, seen, release)
+    columns["random_index"] = tables.random_index(draws("random index"), len(star))
     nobody = np.zeros(len(star), bool)
     has = {one.table: nobody for spectrum in release.spectra.values() for one in spectrum.products}
     for name, (values, _) in tables.announcements(release, has).items():
@@ -131,10 +142,4 @@ def _truth(star: Stars, seen: Observed) -> pa.Table:
     told["phot_g_mean_mag"] = seen.magnitudes[:, 0]
     told["bp_rp"] = seen.magnitudes[:, 1] - seen.magnitudes[:, 2]
     told["parallax"] = seen.astrometry.parallax
-    return pa.table({name: _arrow(values) for name, values in told.items()})
-
-
-def _arrow(values: NDArray[np.generic]) -> pa.Array:
-    if values.dtype.kind == "U":
-        return pa.array(values.tolist(), type=pa.string())
-    return pa.array(np.ascontiguousarray(values))
+    return pa.table({name: arrow(values) for name, values in told.items()})

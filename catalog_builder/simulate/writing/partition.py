@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,7 +17,6 @@ from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.labels.survey import LabelSurvey, load_survey
-from catalog_builder.simulate.grid.microturbulence import microturbulence
 from catalog_builder.simulate.instruments.motion import measure
 from catalog_builder.simulate.instruments.observed import Observed, observe
 from catalog_builder.simulate.population.chemistry import made_labels
@@ -26,8 +25,9 @@ from catalog_builder.simulate.population.streams import streams
 from catalog_builder.simulate.population.truth import Stars, add_wart, make_hot, stars_drawn
 from catalog_builder.simulate.writing import apogee, label_file, layout, tables
 from catalog_builder.simulate.writing.bare import Among, BareSources, truth_of_bare
-from catalog_builder.simulate.writing.beside import Beside, observe_beside, table_contents
+from catalog_builder.simulate.writing.beside import observe_beside, table_contents
 from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
+from catalog_builder.simulate.writing.truth_file import truth_table
 
 #: Stars held in memory at a time; results depend on it, so it is no setting.
 BLOCK: Final = 400
@@ -301,54 +301,3 @@ def _damage(
         hit = star.source_id == source_id[row]
         star.wart = add_wart(star.wart, hit, f"corrupt_{table}_{column}")
     return result
-
-
-def truth_table(
-    star: Stars,
-    seen: Observed,
-    labelled: NDArray[np.bool_],
-    made: dict[str, NDArray[np.float64]],
-    beside: Beside,
-) -> pa.Table:
-    """Return what is true of a block, and what this release has of it."""
-    has_rvs = np.zeros(len(star), dtype=bool)
-    has_rvs[seen.rvs_rows] = True
-    columns = {field.name: getattr(star, field.name) for field in fields(star)}
-    grid = np.column_stack([star.teff, star.logg, np.nan_to_num(star.m_h), star.alpha_m])
-    columns |= {
-        "microturbulence": microturbulence(grid),
-        "phot_g_mean_mag": seen.magnitudes[:, 0],
-        "bp_rp": seen.magnitudes[:, 1] - seen.magnitudes[:, 2],
-        "grvs_mag": seen.grvs,
-        "parallax": seen.astrometry.parallax,
-        "rvs_spec_sig_to_noise": seen.sig_to_noise,
-        "has_rvs": has_rvs,
-        "has_xp_continuous": seen.has_xp,
-        "has_xp_sampled": seen.has_xp_sampled,
-        "in_apogee": labelled,
-    }
-    columns["wart"] = _measured_warts(columns)
-    columns |= made
-    for name, found in beside.lines.items():
-        columns |= {
-            f"has_{name}": np.isfinite(found.sig_to_noise),
-            f"{name}_sig_to_noise": found.sig_to_noise,
-        }
-    columns |= beside.bands
-    return pa.table({name: _arrow(values) for name, values in columns.items()})
-
-
-def _measured_warts(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.str_]:
-    """Add the defects that nobody put in: they came out of the measurement."""
-    wart = np.asarray(columns["wart"], dtype=np.str_)
-    parallax = np.asarray(columns["parallax"], dtype=np.float64)
-    wart = add_wart(wart, np.isnan(parallax), "no_parallax")
-    wart = add_wart(wart, parallax < 0.0, "negative_parallax")
-    rvs, xp = columns["has_rvs"].astype(bool), columns["has_xp_continuous"].astype(bool)
-    return add_wart(wart, xp & ~rvs, "xp_only")
-
-
-def _arrow(values: NDArray[np.generic]) -> pa.Array:
-    if values.dtype.kind == "U":
-        return pa.array(values.tolist(), type=pa.string())
-    return pa.array(np.ascontiguousarray(values))
