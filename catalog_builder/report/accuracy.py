@@ -276,14 +276,14 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
                 (
                     Html(f"{quantity.html} [{text(difference_unit(schema, quantity.name))}]"),
                     title,
+                    covered(found.within_68 / found.stars, found.stars, 0.6827),
+                    covered(found.within_95 / found.stars, found.stars, 0.95),
                     number(found.stars),
                     measure(found.scatter, decimals),
                     measure(found.bias, decimals, signed=True),
-                    covered(found.within_68 / found.stars, found.stars, 0.6827),
-                    covered(found.within_95 / found.stars, found.stars, 0.95),
                 )
             )
-    head = ("Label", "Regime", "Stars", "Scatter", "Bias", "Within 1 σ (68.3 %)", "In 95 %")
+    head = ("Label", "Regime", "Within 1 σ (68.3 %)", "In 95 %", "Stars", "Scatter", "Bias")
     caption = "Stars with labels, answered by networks that never saw them, by regime"
     return table(caption, head, rows, words=2)
 

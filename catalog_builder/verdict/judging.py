@@ -24,6 +24,8 @@ class Question:
         All that are tested.
     why_not : str
         Why there are none.
+    among : int
+        How many were tested, where those are the furthest off of more.
     """
 
     name: str
@@ -32,6 +34,12 @@ class Question:
     numbers: Sequence[Number] = ()
     why_not: str = ""
     figure: str = ""
+    among: int = 0
+
+    @property
+    def tests(self) -> int:
+        """How many numbers were tested."""
+        return max(self.among, len(self.numbers))
 
 
 def judge(question: Question, rate: float) -> Check:
@@ -40,16 +48,17 @@ def judge(question: Question, rate: float) -> Check:
     numbers = question.numbers
     if not numbers:
         return Check(**known, state="not tested", words=f"{question.why_not}.")
-    errors = errors_of(rate, len(numbers))
+    tests = question.tests
+    errors = errors_of(rate, tests)
     off = [one for one in numbers if one.beyond > errors]
-    odd = [one for one in numbers if one.beyond > 0 and one.odd > warn_errors(len(numbers))]
+    odd = [one for one in numbers if one.beyond > 0 and one.odd > warn_errors(tests)]
     state: State = "fail" if off else "warn" if odd else "pass"
     worst = max(numbers, key=lambda one: (one.beyond > errors, one.beyond, one.odd))
     low, high = worst.limits(errors)
     count = len(off or odd)
-    more = f" {count} of {len(numbers)} numbers are so." if count > 1 else ""
-    lead = "" if state != "pass" else f"{len(numbers)} numbers; furthest off: "
-    lead = "" if len(numbers) == 1 else lead
+    more = f" {count} of {tests} numbers are so." if count > 1 else ""
+    lead = "" if state != "pass" else f"{tests} numbers; furthest off: "
+    lead = "" if tests == 1 else lead
     words = f"{lead}{_said(question, worst, low, high)}.{more}"
     return Check(
         **known,
@@ -61,7 +70,7 @@ def judge(question: Question, rate: float) -> Check:
         low=low if math.isfinite(low) else None,
         high=high if math.isfinite(high) else None,
         stars=worst.stars,
-        tests=len(numbers),
+        tests=tests,
     )
 
 

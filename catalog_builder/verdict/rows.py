@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaincc
 
 from catalog_builder.features.population import InputCounts
 from catalog_builder.report.counted import PIXEL_LEVEL, as_ingested
@@ -19,6 +20,8 @@ from catalog_builder.verdict.settings import CheckSettings
 #: Stars that a hole must be short of, for a level of pixels to tell it from chance.
 _TELLING: Final = 12.0
 _COARSEST: Final = 2
+#: Pixels of each size that are looked at closely.
+_WORST: Final = 20
 #: Bins beside the one that is looked at which are left out, and as far as which others count.
 _NEAR, _FAR = 2, 5
 
@@ -31,9 +34,10 @@ def questions(
         "columns", "Columns as they were read", "in another bin than when they were read are",
         _carried(summary, ingested, settings), NO_COUNTS, "columns",
     )  # fmt: skip
+    holes, pixels = _holes(summary.pixels.counts, settings)
     yield Question(
-        "sky", "Holes in the sky", "sources are", _holes(summary.pixels.counts, settings),
-        "too few stars on the sky to tell a hole from chance", "sky",
+        "sky", "Holes in the sky", "sources are", holes,
+        "too few stars on the sky to tell a hole from chance", "sky", pixels,
     )  # fmt: skip
     yield Question(
         "pile_up", "Heaps of one value", "stars in one bin are", _heaps(summary, settings),
@@ -58,33 +62,22 @@ def _carried(summary: Summary, ingested: InputCounts, settings: CheckSettings) -
     return numbers
 
 
-def _holes(pixels: NDArray[np.int64], settings: CheckSettings) -> list[Number]:
-    """Return the pixels of every size that have neighbours on all sides, and stars to miss."""
+def _holes(pixels: NDArray[np.int64], settings: CheckSettings) -> tuple[list[Number], int]:
+    """Return the emptiest pixels of every size, and how many have stars enough to miss."""
     numbers: list[Number] = []
+    tests = 0
     for level in range(PIXEL_LEVEL, _COARSEST - 1, -1):
         counts = pixels.reshape(12 * 4**level, -1).sum(axis=1)
         expected = _between_neighbours(counts, level)
         tested = np.flatnonzero(settings.hole * expected > _TELLING)
-        if not len(tested):
-            continue
-        # The furthest of each size are enough to judge; all of them count as tests.
-        ratio = counts[tested] / expected[tested]
-        order = tested[np.argsort(ratio)]
-        numbers += [_pixel(level, place, counts, expected, settings) for place in order.tolist()]
-    return numbers
-
-
-def _pixel(
-    level: int, place: int, counts: NDArray[np.int64], expected: NDArray[np.float64],
-    settings: CheckSettings,
-) -> Number:  # fmt: skip
-    return Few(
-        f"HEALPix pixel {place} of level {level}",
-        float(counts[place]),
-        float(expected[place]),
-        settings.hole,
-        1.0,
-    )
+        tests += len(tested)
+        # A number for each would take seconds of the seal.
+        chance = gammaincc(counts[tested] + 1, settings.hole * expected[tested])
+        for place in tested[np.argsort(chance, kind="stable")][:_WORST].tolist():
+            about = f"HEALPix pixel {place} of level {level}"
+            found, there = float(counts[place]), float(expected[place])
+            numbers.append(Few(about, found, there, settings.hole, 1.0))
+    return numbers, tests
 
 
 def _between_neighbours(counts: NDArray[np.int64], level: int) -> NDArray[np.float64]:

@@ -12,9 +12,13 @@ from catalog_builder.contract.labels import Labels, known_labels
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.report import tables
+from catalog_builder.report.comparison import accuracy
+from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.page import make_report
 from catalog_builder.report.pictures import panels
 from catalog_builder.report.summary import Summary
+from catalog_builder.verdict.facts import VerdictFacts
+from catalog_builder.verdict.verdict import verdict
 from tests.contracts import FOUR, SIX, THIRTY, THREE_SPECTRA
 from tests.unit.report.test_page import Page
 
@@ -139,3 +143,32 @@ def test_many_panels_are_smaller_and_one_more_abreast():
         assert grid[0].get_gridspec().ncols == columns
         assert figure.get_figwidth() == pytest.approx(width)
     assert figure.get_figheight() == pytest.approx(8 * 2.5 * 3 / 4)
+
+
+ROLELESS = Contract(
+    labels=Labels(known_labels()[name] for name in ("logg", "alpha_m")),
+    inputs=Inputs(spectra={"xp": default_contract().inputs.spectra["xp"]}, parallax=False),
+)
+
+
+@pytest.mark.parametrize("made", [SIX, THREE_SPECTRA, ROLELESS])
+def test_stars_with_labels_are_drawn_and_judged_for_any_contract(made, make_columns):
+    schema = CatalogSchema.of(made)
+    columns, rng = make_columns(schema, made), np.random.default_rng(3)
+    columns["training_split"] = rng.integers(0, 5, ROWS).astype("u1")
+    names = made.labels.names
+    labels = np.stack([columns[name] for name in names], axis=1).astype(float)
+    labels += rng.normal(0, 0.1, labels.shape)
+    labelled, summary = Labelled(schema, Edges((20.0, 60.0), (11.0, 13.0))), Summary(schema)
+    labelled.add(columns, labels, np.full(labels.shape, 0.05))
+    summary.add(columns)
+    section = Page(accuracy(labelled, schema))
+    assert len(section.pictures) == 5
+    for name in names:
+        assert made.labels[made.labels.place(name)].html in accuracy(labelled, schema)
+    books = {"requested": ROWS, "published": ROWS, "rejected": {}}
+    found = verdict(summary, labelled, {"accounting": books}, VerdictFacts(folds=3))
+    states = {check.name: check.state for check in found}
+    assert states["accounting"] == "pass"
+    assert "not tested" not in {states["coverage"], states["bias_along"], states["fit_stars"]}
+    assert states["bias"] == "not tested"  # the model says nothing of its test stars

@@ -26,7 +26,8 @@ def sky(mean, seed=1):
 
 
 def state(counts):
-    question = Question("sky", "Sky", "sources are", _holes(counts, CheckSettings()), "few")
+    numbers, tests = _holes(counts, CheckSettings())
+    question = Question("sky", "Sky", "sources are", numbers, "few", among=tests)
     return judge(question, 0.001).state
 
 
