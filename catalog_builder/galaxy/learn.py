@@ -30,8 +30,8 @@ _STEPS: Final = np.linspace(-6.0, 6.0, 33)
 _GAUSS = np.polynomial.hermite_e.hermegauss(16)
 # Above such a parallax over error what it says of a magnitude is nearly a Gaussian.
 _NARROW: Final = 4.0
-#: Beliefs beforehand: of coefficients, mag; of those of ln(scatter); of how much is carried, that it
-#: is all; of the share of strangers. Stars that teach are bright, and a scatter that fits them as
+#: Beliefs beforehand: of coefficients, mag; of those of ln(scatter); of how much is carried, that
+#: it is all; of the share of strangers. Stars that teach are bright. A scatter that fits them as
 #: well as what is carried, but does not grow as spectra get worse, is too small for others.
 _CONSTANT, _COEFFICIENT, _SHAPE, _CARRIED = 30.0, 3.0, 0.5, 0.05
 _SCATTER: Final = (float(np.log(0.15)), 1.0)
