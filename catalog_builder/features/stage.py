@@ -80,6 +80,7 @@ _WORDS: Any = {
         "__all__": {
             "title": True,
             "colours": True,
+            "reddening_free": True,
             "bands": {"__all__": {"title", "ucd", "meaning"}},
         }
     },

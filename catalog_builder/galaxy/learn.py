@@ -30,14 +30,15 @@ _STEPS: Final = np.linspace(-6.0, 6.0, 33)
 _GAUSS = np.polynomial.hermite_e.hermegauss(16)
 # Above such a parallax over error what it says of a magnitude is nearly a Gaussian.
 _NARROW: Final = 4.0
-#: Beliefs beforehand: of coefficients, mag; of those of ln(scatter); of how much is carried; of the
-#: share of strangers.
-_CONSTANT, _COEFFICIENT, _SHAPE, _CARRIED = 30.0, 3.0, 0.5, 0.3
+#: Beliefs beforehand: of coefficients, mag; of those of ln(scatter); of how much is carried, that
+#: it is all; of the share of strangers. Stars that teach are bright. A scatter that fits them as
+#: well as what is carried, but does not grow as spectra get worse, is too small for others.
+_CONSTANT, _COEFFICIENT, _SHAPE, _CARRIED = 30.0, 3.0, 0.5, 0.05
 _SCATTER: Final = (float(np.log(0.15)), 1.0)
 _SHARE: Final = (-3.5, 1.0)
 #: Deviation of strangers beside that of the others, mag.
 APART: Final = 1.0
-_SIMPLE: Final = 2
+_SIMPLE: Final = 1
 # The labels' part of the scatter follows from the slopes, which are found with it.
 _ROUNDS, _STEPS_UP, _HALVINGS, _ENOUGH = 3, 30, 12, 0.02
 

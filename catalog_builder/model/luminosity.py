@@ -27,7 +27,7 @@ from catalog_builder.training.arrays import Block, Split, TrainingArrays
 from catalog_builder.training.split import uniform_hash
 
 #: Highest powers of the first label of each role; others do not enter.
-_POWERS: Final[dict[Role, int]] = {"temperature": 3, "gravity": 3, "metallicity": 2, "alpha": 1}
+_POWERS: Final[dict[Role, int]] = {"temperature": 3, "gravity": 3, "metallicity": 1, "alpha": 1}
 #: Stars that teach at most: some thousand settle forty coefficients.
 MOST_STARS: Final = 6000
 # Far from the seeds of splits and folds, which are hashed in the same way.

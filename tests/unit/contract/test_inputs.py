@@ -1,9 +1,13 @@
-"""Names that inputs cannot have, and colours that say nothing."""
+"""Names that inputs cannot have, colours that say nothing, magnitudes free of reddening."""
 
 import pytest
 
-from catalog_builder.contract.inputs import Band, BandsInput, Inputs
+from catalog_builder.archive.release import load_release
+from catalog_builder.contract.inputs import Band, BandsInput, Inputs, ReddeningFree
 from catalog_builder.contract.labels import Label, known_labels
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC
+from catalog_builder.labels.agreed import contract_of_model, default_contract
 from tests.contracts import HR, TMASS
 
 
@@ -46,3 +50,28 @@ def test_symbols_have_letters_of_every_form():
     html = "<i>T</i><sub>e<sup>2</sup></sub>"
     label = Label.model_validate({**known_labels()["mg_fe"].model_dump(), "html": html})
     assert label.html == html
+
+
+def test_a_magnitude_free_of_reddening_is_a_sum_of_its_own_bands():
+    index = ReddeningFree(magnitude="ks", colour=("j", "ks"), factor=0.5)
+    assert index.weights == {"ks": 1.5, "j": -0.5}
+    group = TMASS.model_copy(update={"reddening_free": index})
+    columns = {name: band.column for name, band in TMASS.bands.items()}
+    inputs = Inputs(photometry={"tmass": group})
+    assert inputs.reddening_free == {columns["ks"]: 1.5, columns["j"]: -0.5}
+    other = {"magnitude": "w1", "colour": ("j", "ks"), "factor": 0.5}
+    with pytest.raises(ValueError, match="reddening_free of w1, which `bands` does not have"):
+        BandsInput.model_validate({**TMASS.model_dump(), "reddening_free": other})
+
+
+def test_without_one_there_are_no_such_distances_and_digests_are_as_before():
+    contract = default_contract()
+    group = contract.inputs.photometry["photometry"]
+    older = group.model_copy(update={"reddening_free": None})
+    assert "reddening_free" not in older.model_dump(mode="json")
+    inputs = contract.inputs.model_copy(update={"photometry": {"photometry": older}})
+    before = contract.model_copy(update={"inputs": inputs})
+    assert set(SPECTROPHOTOMETRIC) <= set(CatalogSchema.of(contract).names)
+    assert not set(SPECTROPHOTOMETRIC) & set(CatalogSchema.of(before).names)
+    # A model that was made before it knows of none; the release tells.
+    assert contract_of_model(before, load_release("dr3")) == contract

@@ -296,6 +296,8 @@ def test_a_new_description_makes_features_anew_and_new_words_do_not(archive):
     first, rave = key(), archive.description["spectra"]["rave"]
     archive.description["title"] = rave["title"] = "other words"
     archive.description["photometry"]["near_infrared"]["bands"]["j"]["meaning"] = "Another."
+    index = {"magnitude": "ks", "colour": ["j", "ks"], "factor": 0.7}
+    archive.description["photometry"]["near_infrared"]["reddening_free"] = index
     rave["low_sig_to_noise"] = 12.0
     assert key() == first
     rave["medium"] = "vacuum"
