@@ -18,7 +18,7 @@ from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import Partition, list_partitions, told_of_choices
 from catalog_builder.archive.marks import is_marked_archive
 from catalog_builder.archive.release import ReleaseSpec, load_release
-from catalog_builder.catalog import origins, provenance
+from catalog_builder.catalog import origins
 from catalog_builder.catalog.origins import Model
 from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
@@ -30,7 +30,6 @@ from catalog_builder.features.matrices import place_matrices
 from catalog_builder.ground.errors import ConfigError
 from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.alarm_record import Comparison
-from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of, contract_of_model
 from catalog_builder.labels.locate import find_survey
@@ -39,16 +38,13 @@ from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model import stage as learning
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.model.population import Population
-from catalog_builder.publish import stage as publishing
-from catalog_builder.publish.edition import accounting, compared_by
-from catalog_builder.publish.selection import plan_selection
-from catalog_builder.run.alarms import alarms_of, compare_run
+from catalog_builder.run.alarms import compare_run
 from catalog_builder.run.budgets import refuse_large_training
+from catalog_builder.run.cataloguing import make_catalogue
 from catalog_builder.run.config import RunConfig
 from catalog_builder.run.crossing import Crossing
-from catalog_builder.run.facts import credit_facts, provenance_of, record_of
+from catalog_builder.run.facts import provenance_of
 from catalog_builder.run.steps import MAKES, STEPS, steps_of
-from catalog_builder.run.verdict import checked_by, labels_of, verdict_facts
 from catalog_builder.runtime.damage import DamagedStoreError
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.quarantine import given_up
@@ -298,58 +294,7 @@ class Pipeline:
     @functools.cached_property
     def catalogue(self) -> Receipt:
         """Publish: the catalogue's chunks, its exports, its seal."""
-        predictions, model, settings = self.predictions, self.model, self.config.publish
-        if self.crossing.checks_labels:
-            _ = self.matched
-        labels = labels_of(self)
-        books = accounting(self.features, self.census, predictions)
-        refuse_lost_predictions(books, model.path, self.config.ingest.max_rejected)
-        stars = [*self.features, *self.census]
-        origin = {
-            **origins.origin_of_catalogue(self.release, stars, model),
-            **self.crossing.facts(),
-        }
-        origin["credit"] = credit_facts(self, origin, self.schema)
-        read = [*self.taught, *self.crossing.read]
-        inputs = provenance.input_digests([*self.features, *read])
-        counts = {name: count.model_dump() for name, count in self.counts.items()}
-        selection = None
-        if settings.selection:
-            order = self.config.ingest.count_order
-            selection = plan_selection(self.release, self.features, self.schema, order)
-        edition = publishing.edition_of(
-            predictions,
-            {
-                **books,
-                **({"counts": counts} if counts else {}),
-                **alarms_of(self.compared),
-                **compared_by(settings),
-                **(selection.facts if selection else {}),
-            },
-            inputs,
-            model.digest,
-            self.schema,
-            settings,
-            self.release.name,
-            self.config.version,
-            origin,
-            checked_by(self.config.checks, labels),
-        )
-        record = record_of(self, self.crossing, edition.name, books, inputs, origin)
-        facts = verdict_facts(self, self.schema)
-        context = publishing.PublishContext(
-            *(self.workdir, self.schema, settings, edition, record),
-            verdict=facts,
-            cells=selection.grid if selection else None,
-        )
-        step = functools.partial(self.step, "publish")
-        chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels)
-        plan = origins.of_any_stars(publishing.plan_seal(edition, chunks, selection), predictions)
-        if self.driver.unfinished(plan) and not edition.folder(self.workdir).exists():
-            context = publishing.prepare_store(context, predictions)
-            step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))
-        (sealed,) = step(publishing.SEAL, context, plan)
-        return sealed
+        return make_catalogue(self, self.crossing, self.schema, self.census)
 
     def compare(self, predictions: Sequence[Receipt] = ()) -> Comparison:
         """Compare the stars, and what is predicted of them, with the model's archive."""
