@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.credit_record import credit_attributes
 from catalog_builder.catalog.digest import BLOCK_ROWS
 from catalog_builder.catalog.exports import ID_STEP, formats_of
-from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME, building_dir, facts_dir
+from catalog_builder.catalog.layout import building_dir, facts_dir
 from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
-from catalog_builder.comparing.drift import make_drift
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.cells import CellGrid
 from catalog_builder.ground.digests import digest_json
@@ -30,17 +29,16 @@ from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
 from catalog_builder.publish.labelled import LabelStores, labelled_rows
+from catalog_builder.publish.pages import add_pages
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.selection import SelectionPlan, SelectionSum
 from catalog_builder.publish.settings import PublishSettings
-from catalog_builder.report.tally import Tally
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.verdict.facts import VerdictFacts
-from catalog_builder.verdict.verdict import verdict
 
 #: The tasks of so many last chunks start what the seal needs, on the workers of which one seals.
 _WARM: Final = 2
@@ -129,7 +127,7 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
         plan: SelectionPlan | None = task.payload.get("selection")
         root = context.workdir.root
         counts = None if plan is None else SelectionSum(context.building, plan, root)
-        pages = functools.partial(_add_pages, context, counts)
+        pages = functools.partial(add_pages, context.settings, context.verdict, counts)
         facts_of = _facts_of(context, task)
         try:
             seal(context.building, folder, counts.heard(facts_of) if counts else facts_of, pages)
@@ -180,35 +178,6 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
         return facts
 
     return read
-
-
-def _add_pages(
-    context: PublishContext,
-    counts: SelectionSum | None,
-    building: Building,
-    tally: Tally | None,
-) -> Mapping[str, Any]:
-    """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
-    settings = context.settings
-    told: dict[str, Any] = {} if counts is None else {"selection": counts.finish().model_dump()}
-    if settings.drift_from is not None:
-        store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
-        told |= make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
-    if tally is None:
-        return told
-    summary, labelled = tally.summary(), tally.labelled
-    if context.verdict is not None:
-        known = {**building.record, **told}
-        checks = verdict(summary, labelled, known, context.verdict)
-        told["checks"] = [check.model_dump() for check in checks]
-    if settings.report:
-        from catalog_builder.report.page import write_report  # matplotlib
-
-        record = {**building.record, **told}
-        card = None if context.verdict is None else context.verdict.card
-        target = building.folder / REPORT_NAME
-        write_report(summary, record, building.schema, target, labelled, card)
-    return told
 
 
 CHUNKS = Stage("publish-chunks", version=5, work=_write_chunk)
