@@ -143,8 +143,10 @@ def _array(values: Values, column: Column) -> pa.Array:
     data = np.ma.getdata(values)
     if column.array:
         null = ~np.isfinite(data).any(axis=1)
-        flat = pa.array(np.ascontiguousarray(data).reshape(-1))
-        offsets = pa.array(np.arange(len(data) + 1, dtype=np.int32) * data.shape[1])
+        # A null list has no elements: pyarrow before 25 writes no other.
+        flat = pa.array(data[~null].reshape(-1))
+        ends = np.cumsum(~null, dtype=np.int32) * np.int32(data.shape[1])
+        offsets = pa.array(np.concatenate([np.zeros(1, np.int32), ends]))
         return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(null))
     if column.dtype == "string":
         return pa.array(data.tolist(), type=pa.string(), mask=mask)
