@@ -186,7 +186,8 @@ def medium_of(table: Table, wavelength: str | None) -> Medium | None:
     said = {str(key).upper(): str(value).strip().lower() for key, value in table.meta.items()}
     words = [said.get("AIRORVAC", ""), *(said.get(key, "") for key in ("MEDIUM", "WAVEMED"))]
     kind = said.get("CTYPE1", "")
-    words += ["air"] if kind.startswith("awav") else ["vac"] if kind.startswith("wave") else []
+    # Of the standard's codes; "WAVELENGTH" is none, and says neither.
+    words += {"awav": ["air"], "wave": ["vac"]}.get(kind.partition("-")[0], [])
     if "VACUUM" in said:
         words.append("vac" if said["VACUUM"] in {"1", "true", "t"} else "air")
     if wavelength is not None:
