@@ -174,3 +174,15 @@ def test_a_single_line_is_no_name_of_a_file(tmp_path, monkeypatch, text):
 def test_a_header_says_the_medium_by_the_standards_codes(kind, medium):
     table = Table({"wavelength": [850.0], "flux": [1.0]}, meta={"CTYPE1": kind})
     assert medium_of(table, None) == medium
+
+
+@pytest.mark.parametrize("word", ["Gaia DR3 {}", "Gaia EDR3 {}", "{}"])
+def test_designations_of_the_release_are_ids(release, word):
+    table = Table({"designation": [word.format(SOURCE)]})
+    assert read_given(GivenTable("a", table), release).ids.tolist() == [SOURCE]
+
+
+def test_designations_of_another_release_are_refused(release):
+    table = Table({"designation": [f"Gaia DR3 {SOURCE}", f"Gaia DR2 {SOURCE}"]})
+    with pytest.raises(InputError, match=r"a: designation has 'Gaia DR2 .*of Gaia Data Release 3"):
+        read_given(GivenTable("a", table), release)
