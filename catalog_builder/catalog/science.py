@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catalog_builder.catalog.check_record import Check
-from catalog_builder.catalog.layout import find_catalogue
+from catalog_builder.catalog.layout import REPORT_NAME, find_catalogue
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.ground.errors import CatalogueError, CheckError
 
@@ -47,8 +47,10 @@ def refuse_failed(path: Path, checks: Sequence[Check]) -> None:
         With how many.
     """
     if failed := [check for check in checks if check.state == "fail"]:
+        there = (find_catalogue(path) / REPORT_NAME).is_file()  # publish.report may be off
+        shown = f"Its {REPORT_NAME} shows them; " if there else ""
         raise CheckError(
             f"{path}: {len(failed)} of {len(checks)} checks failed:"
             f" {', '.join(check.title for check in failed)}.",
-            "Its report.html shows them; docs/checks.md says what each means.",
+            f"{shown}docs/checks.md says what each means.",
         )

@@ -200,16 +200,18 @@ class SelectionStore:
         try:
             self._group = zarr.open_group(WholeStore(self._path), mode="r")
             self.about = About.model_validate(dict(self._group.attrs))
+            self._names = (*_PLACES, *self.about.kinds)
+            lengths = {self._array(name).shape for name in self._names}
+            if len(lengths) > 1:
+                raise ValueError("its columns are not of one length")
+            ((self._cells,),) = lengths
         except (*DAMAGE, ValidationError) as error:
             raise self._damaged(error) from error
 
     def column(self, name: str, rows: slice = slice(None)) -> NDArray[Any]:
         """Return a column, or some of its rows."""
         try:
-            array = self._group[name]
-            if not isinstance(array, zarr.Array):
-                raise TypeError(f"{name} is not an array")
-            return np.asarray(array[rows])
+            return np.asarray(self._array(name)[rows])
         except DAMAGE as error:
             raise self._damaged(error) from error
 
@@ -224,10 +226,14 @@ class SelectionStore:
 
     def blocks(self) -> Iterator[dict[str, NDArray[Any]]]:
         """Yield all columns, some cells at a time."""
-        names = (*_PLACES, *self.about.kinds)
-        cells = int(self._group["pixel"].shape[0])  # type: ignore[union-attr]
-        for start in range(0, cells, _ROWS):
-            yield {name: self.column(name, slice(start, start + _ROWS)) for name in names}
+        for start in range(0, self._cells, _ROWS):
+            yield {name: self.column(name, slice(start, start + _ROWS)) for name in self._names}
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        array = self._group[name]
+        if not isinstance(array, zarr.Array):
+            raise TypeError(f"{name} is not an array")
+        return array
 
     def _damaged(self, error: Exception) -> CatalogueError:
         return CatalogueError(

@@ -28,7 +28,10 @@ def is_abs(node: ast.Call) -> bool:
 
 def spelt(node: ast.expr) -> str:
     """Return a node as it may have been written, cut if it is long."""
-    return ast.unparse(node)[:80]
+    try:
+        return ast.unparse(node)[:80]
+    except RecursionError:  # what is refused at the top may be of any depth
+        return "..."
 
 
 def unreadable(text: str, error: SyntaxError | ValueError) -> str:

@@ -127,6 +127,8 @@ class Finder:
         Of ids without a row the columns hold what happens to stand in memory.
         """
         rows = np.full(len(ids), -1, dtype=np.int64)
+        if not len(ids):
+            return rows, self._nothing(0)
         found: Block = {}
         order = np.argsort(ids, kind="stable")
         chunks = np.searchsorted(self._side.first_ids, ids[order], side="right") - 1

@@ -29,6 +29,7 @@ NOISES: Final = ("snr", "s_n", "sn", "sig_to_noise", "signal_to_noise")
 #: A number of Gaia at the end of a designation; and in the names of the archive's products.
 _DESIGNATION: Final = re.compile(r"(?:.*\s)?(\d{1,19})")
 _IN_A_NAME: Final = re.compile(r"gaia[ _-]?e?dr\d[ _-]+(\d{4,19})(?!\d)", re.IGNORECASE)
+_RELEASE: Final = re.compile(r"dr(\d)", re.IGNORECASE)
 _LARGEST_ID: Final = 2**63 - 1
 #: Numbers without a unit: wavelengths of light that telescopes on Earth see are micrometres,
 #: nanometres or Angstroms below these limits.
@@ -52,13 +53,13 @@ def plain(table: Table, name: str) -> NDArray[Any]:
     return np.where(mask, np.nan if data.dtype.kind == "f" else 0, data)
 
 
-def ids_of(table: Table, file: str) -> NDArray[np.int64] | None:
+def ids_of(table: Table, file: str, release: ReleaseSpec) -> NDArray[np.int64] | None:
     """Return the source id of each row, 0 where it has none; None without such a column.
 
     Raises
     ------
     InputError
-        If a column of ids holds something else.
+        If a column of ids holds something else, or designations of another release.
     """
     name = find(table, IDS)
     if name is None:
@@ -73,13 +74,28 @@ def ids_of(table: Table, file: str) -> NDArray[np.int64] | None:
             "Write the column as 64-bit integers, or as text.",
         )
     else:
-        ids = np.array([_id_in(str(cell), file, name) for cell in values.tolist()], np.int64)
+        words = [str(cell) for cell in values.tolist()]
+        _refuse_other_release(words, f"{file}: {name}", release)
+        ids = np.array([_id_in(word, file, name) for word in words], np.int64)
     if (ids < 0).any():
         raise InputError(
             f"{file}, row {int(np.argmax(ids < 0))}: {ids.min()} is no source id.",
             "Give it as the archive does.",
         )
     return ids
+
+
+def _refuse_other_release(words: Sequence[str], where: str, release: ReleaseSpec) -> None:
+    """Refuse designations such as ``Gaia DR2 4295806720`` in a table of stars of DR3."""
+    ours = _RELEASE.search(release.name)
+    for word in words:
+        said = _RELEASE.search(word)
+        if ours is not None and said is not None and said[1] != ours[1]:
+            raise InputError(
+                f"{where} has {word[:60]!r}, which is no id of {release.title}: the same number"
+                " need not be the same star.",
+                "Give ids of that release; docs/crosswalk.md says where they stand side by side.",
+            )
 
 
 def _id_in(cell: str, file: str, column: str) -> int:
@@ -186,7 +202,8 @@ def medium_of(table: Table, wavelength: str | None) -> Medium | None:
     said = {str(key).upper(): str(value).strip().lower() for key, value in table.meta.items()}
     words = [said.get("AIRORVAC", ""), *(said.get(key, "") for key in ("MEDIUM", "WAVEMED"))]
     kind = said.get("CTYPE1", "")
-    words += ["air"] if kind.startswith("awav") else ["vac"] if kind.startswith("wave") else []
+    # Of the standard's codes; "WAVELENGTH" is none, and says neither.
+    words += {"awav": ["air"], "wave": ["vac"]}.get(kind.partition("-")[0], [])
     if "VACUUM" in said:
         words.append("vac" if said["VACUUM"] in {"1", "true", "t"} else "air")
     if wavelength is not None:

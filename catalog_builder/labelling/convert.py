@@ -78,6 +78,8 @@ class Converter:
         reading = next((r for r in self._with_samples() if samples.are_on(r)), None)
         told, said = self.told, raw.medium or self.told.medium
         own = told.radial_velocity is not None or told.resolution is not None
+        if reading is not None and not isinstance(reading.spectrum, LineSpectrum):
+            own, said = False, raw.medium  # what is told is told of lines
         if reading is None or own or said not in {None, reading.spectrum.medium}:
             return self._own(raw, samples)
         flux, error = samples.flux, _errors(raw, samples, self.told)

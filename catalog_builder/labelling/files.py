@@ -171,6 +171,8 @@ def _of_parquet(content: bytes) -> Table:
 
 
 def _of_text(text: str) -> Table:
+    # astropy takes a single line without its end for the name of a file, or a URL.
+    text = text.rstrip("\r\n") + "\n"
     if text.startswith("# %ECSV"):
         return Table.read(text, format="ascii.ecsv")
     lines = [line for line in text.splitlines() if line.strip()]

@@ -66,10 +66,8 @@ def refuse_strange(ids: Ids, release: ReleaseSpec) -> None:
     if rule.ids_tell:
         wrong |= (ids >> rule.source_id_shift) >= rule.n_pixels
     if wrong.any():
-        row = int(np.argmax(wrong))
         raise InputError(
-            f"row {row}: {ids[row]} is no source id of {release.title}: it lies in no pixel of the"
-            " sky.",
+            f"{ids[wrong][0]} is no source id of {release.title}: it lies in no pixel of the sky.",
             "Give it as the archive does, all its digits: a float or a spreadsheet rounds it.",
         )
 

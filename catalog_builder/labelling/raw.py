@@ -44,6 +44,8 @@ class RawSpectrum:
         As the file says; NaN where it does not.
     flux_unit : str
         Empty where it is not said.
+    named : bool
+        Whether the star has an id or a name: if not, `name` is the file's and the row's.
     """
 
     where: str
@@ -54,6 +56,7 @@ class RawSpectrum:
     beside: Mapping[str, Any]
     sig_to_noise: float = np.nan
     flux_unit: str = ""
+    named: bool = True
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def read_given(given: GivenTable, release: ReleaseSpec) -> list[RawSpectrum] | S
         If it has neither, or a column holds what it should not.
     """
     table, file = given.table, given.name
-    ids = of.ids_of(table, file)
+    ids = of.ids_of(table, file, release)
     coefficients = _coefficients(table, release)
     flux = of.find(table, of.FLUXES)
     if coefficients or flux is not None:
@@ -148,6 +151,7 @@ class _Rows:
             beside={column: values[row] for column, values in self.beside.items()},
             sig_to_noise=self._noise_of(group),
             flux_unit=self.flux_unit,
+            named=bool(star),
         )
 
     def _noise_of(self, group: NDArray[np.intp]) -> float:

@@ -63,16 +63,18 @@ def find_stars(given: Iterable[GivenTable], release: ReleaseSpec, converter: Con
         If a table is not understood as a whole.
     """
     found = Found()
-    by_key: dict[int | str, list[Star]] = {}
-    for each in given:
+    by_key: dict[int | str | tuple[int, str], list[Star]] = {}
+    for number, each in enumerate(given):
         read = read_given(each, release)
         if isinstance(read, StarTable):
             found.tables.append(read)
             continue
         for raw in read:
             found.spectra += 1
+            # Files of several folders may have one name, and are not one star's for that.
+            key = raw.source_id or (raw.name if raw.named else (number, raw.name))
             try:
-                _place(by_key.setdefault(raw.source_id or raw.name, []), raw, converter.make(raw))
+                _place(by_key.setdefault(key, []), raw, converter.make(raw))
             except InputError as error:
                 found.refused.append(error)
     found.stars = [star for several in by_key.values() for star in several]

@@ -41,8 +41,8 @@ def make_catalogue(
         If rows were lost, or the chunks are not the catalogue.
     """
     predictions, model, settings = run.predictions, run.model, run.config.publish
-    if crossing.checks_labels:
-        _ = run.matched
+    if crossing.checks_labels or crossing.measures:
+        _ = run.matched  # whichever steps this run is of: an edition is known by its labels
     labels = labels_of(run)
     books = accounting(run.features, census, predictions)
     refuse_lost_predictions(books, model.path, run.config.ingest.max_rejected)
@@ -70,7 +70,7 @@ def make_catalogue(
         run.release.name,
         run.config.version,
         origin,
-        checked_by(run.config.checks, labels),
+        checked_by(run.config.checks, run.config.alarms, labels),
     )
     context = publishing.PublishContext(
         *(run.workdir, schema, settings, edition),

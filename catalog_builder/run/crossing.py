@@ -124,6 +124,10 @@ class Crossing:
                     f" {error.problem}",
                     f"{error.way_out} Or seal its labels as unverified, with --unverified-model.",
                 ) from error
+        elif self.checks_labels and "publish" in run.wanted:
+            _ = run.label_file
+            if self.labels_cross:
+                self.folder(run.survey.source_id_release)
         elif learns and (self.labels_cross or run.config.recalibrate):
             self._check_labels()
         if run.config.model_path is None or not run.wanted & {"train", "predict", "publish"}:

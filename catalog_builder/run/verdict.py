@@ -10,6 +10,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.population import inputs_of
 from catalog_builder.ground.documents import parse_json
 from catalog_builder.inference.alarms import all_tests
+from catalog_builder.inference.settings import AlarmSettings
 from catalog_builder.model.card import Card, card_of
 from catalog_builder.model.files import read_whole
 from catalog_builder.model.locate import MODEL_JSON
@@ -22,6 +23,8 @@ from catalog_builder.verdict.settings import CheckSettings
 
 #: Bytes of a model's document (`model.document`).
 _LARGEST: Final = 32 << 20
+#: Settings of alarms that checks do not look at.
+_ALARMS_ALONE: Final = {"strict", "strangers", "false_alarm_rate"}
 
 
 def verdict_facts(run: Run, schema: CatalogSchema) -> VerdictFacts:
@@ -53,11 +56,15 @@ def labels_of(run: Run) -> Mapping[str, LabelStores]:
     return label_stores(run.features, run.matches) if run.matches else {}
 
 
-def checked_by(settings: CheckSettings, labels: Mapping[str, LabelStores]) -> dict[str, Any]:
+def checked_by(
+    settings: CheckSettings, alarms: AlarmSettings, labels: Mapping[str, LabelStores]
+) -> dict[str, Any]:
     """Return what an edition is known by beside its rows: its labels, and other tolerances."""
     digests = [one.digest for _, one in sorted(labels.items())]
     changed = settings.model_dump(exclude_defaults=True)
+    alarmed = alarms.model_dump(exclude_defaults=True, exclude=_ALARMS_ALONE)
     return {
         **({"labels": digests} if digests else {}),
         **({"settings": changed} if changed else {}),
+        **({"alarms": alarmed} if alarmed else {}),
     }

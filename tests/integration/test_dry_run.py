@@ -130,6 +130,13 @@ def test_the_gate_looks_before_anything_is_done(plan, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_labels_that_only_check_are_looked_for_before_anything_is_done(plan, finished, tmp_path):
+    """Beside a model they are read when the catalogue is published, after all predictions."""
+    (model,) = (path.parent for path in finished.glob("models/*/model.json"))
+    with pytest.raises(InputError, match=r"label file .*nowhere\.fits is not there"):
+        plan(tmp_path / "new", model_path=str(model), labels=str(tmp_path / "nowhere.fits"))
+
+
 def test_the_log_has_what_the_gate_saw(finished):
     logs = finished.glob("logs/run-*.jsonl")
     lines = [line for log in logs for line in log.read_text().splitlines()]

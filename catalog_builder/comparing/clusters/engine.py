@@ -103,6 +103,12 @@ def look_at_clusters(
             "The catalogue has no label that the stars of a cluster share.",
             "Temperature and gravity are none; abundances are.",
         )
+    if not len(members.ids):
+        raise InputError(
+            f"The table has no member: of {members.rows} rows {members.improbable} are below the"
+            " least probability.",
+            "Give a table with ids and clusters; --least-probability says who is a member.",
+        )
     found = _found(side, members, labels, matching or SameIds(), taught=taught)
     stars = len(found.cluster)
     if not stars and not found.left_out[TAUGHT]:

@@ -66,7 +66,7 @@ class Bound:
         if (rank := self._there(mapping.sig_to_noise)) is not None:
             self.kinds.setdefault(rank, "number")
         for cut in self.cuts:
-            self.kinds[self._found(cut.column)] = "text" if cut.is_text else "number"
+            self._take_cut(cut)
         for name in labels:
             self._check_unit(name)
 
@@ -146,6 +146,17 @@ class Bound:
         for names in value.columns:
             if (name := self._there(names)) is not None:
                 self.kinds.setdefault(name, "number")
+
+    def _take_cut(self, cut: Cut) -> None:
+        """Read the column of a cut; ids that are read as numbers would be rounded to others."""
+        name = self._found(cut.column)
+        kind: Kind = "text" if cut.is_text else "number"
+        if self.kinds.setdefault(name, kind) != kind:
+            raise InputError(
+                f"{self._rows.path}: the cut {cut.name} reads {name} as {kind}, which is read as"
+                f" {self.kinds[name]} elsewhere.",
+                f"Correct it in the mapping {self._mapping.name}.",
+            )
 
     def _has(self, names: Names) -> bool:
         return self._there(names) is not None

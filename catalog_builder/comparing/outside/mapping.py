@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -223,6 +223,10 @@ class OtherTable(Description):
             needed = {*calibration.labels, *(p.of for p in calibration.labels.values())}
             if unknown := sorted(needed - set(self.labels)):
                 raise ValueError(f"calibration {name} needs {', '.join(unknown)}: no such label")
+        for pattern in self.files:
+            place = PurePosixPath(pattern)
+            if place.is_absolute() or ".." in place.parts or not place.parts:
+                raise ValueError(f"files: {pattern!r} is no pattern of files in a folder")
         names = [cut.name for cut in self.cuts]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"cuts with the same name: {twice}")

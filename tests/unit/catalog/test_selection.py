@@ -1,5 +1,7 @@
 """Opening the selection function of a sealed catalogue, or of one that has none."""
 
+import json
+import shutil
 import warnings
 
 import numpy as np
@@ -76,6 +78,20 @@ def test_what_lies_there_uncalled_for_or_changed_is_a_finding(publish):
     assert {"selection/more", "selection/counts.zarr/published/c/0", SELECTION_NAME} <= found
     with pytest.raises(CatalogueError, match="cannot be read"):
         catalog_builder.selection(folder).probability(0, 0, 12.0)
+
+
+@pytest.mark.parametrize("what", ["absent", "longer"])
+def test_columns_that_do_not_fit_together_are_a_finding(publish, what):
+    folder = publish(400)
+    column = folder / SELECTION_NAME / "counts.zarr" / "pixel"
+    if what == "absent":
+        shutil.rmtree(column)
+    else:
+        declared = json.loads((column / "zarr.json").read_text())
+        (column / "zarr.json").write_text(json.dumps({**declared, "shape": [2]}))
+    assert SELECTION_NAME in {finding.file for finding in validate_catalog(folder)}
+    with pytest.raises(CatalogueError, match="cannot be read"):
+        catalog_builder.selection(folder)
 
 
 def test_a_catalogue_without_one_says_how_to_get_it(pristine):

@@ -113,6 +113,8 @@ def test_it_says_which_columns_it_needs():
         ("-" * 3000 + "1 < teff", "nested"),
         ("1" + "+1" * 1500 + " < teff", "nested"),
         ("gold or " * 1000 + "gold", "8004 characters"),
+        ("~" * 900 + "gold", "write `not`"),
+        ("teff" + ".a" * 900 + " > 1", "no number"),
         ("teff > \0", "cannot be printed"),
         ("training_range == '\x01'", "cannot be printed"),
         (r"training_range == '\d'", "backslash"),

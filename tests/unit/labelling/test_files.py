@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from catalog_builder.ground.errors import InputError
-from catalog_builder.labelling.columns import id_of_file, in_nanometres
+from catalog_builder.labelling.columns import id_of_file, in_nanometres, medium_of
 from catalog_builder.labelling.files import GivenTable, read_tables
 from catalog_builder.labelling.raw import RawSpectrum, StarTable, read_given
 from tests.unit.labelling.conftest import SOURCE, star
@@ -151,3 +151,38 @@ def test_whose_a_file_is():
     assert id_of_file(f"XP_SAMPLED-Gaia DR3 {SOURCE}.csv", {}) == SOURCE
     assert id_of_file("night-20240112.fits", {"SOURCEID": str(SOURCE)}) == SOURCE
     assert id_of_file("night-20240112.fits", {}) == 0
+
+
+@pytest.mark.parametrize("text", ["source_id teff", "source_id,teff", "# %ECSV 1.0"])
+def test_a_single_line_is_no_name_of_a_file(tmp_path, monkeypatch, text):
+    """astropy would open the file, or the URL, that it names."""
+    monkeypatch.chdir(tmp_path)
+    Table({"source_id": [SOURCE]}).write(tmp_path / text, format="ascii.csv")
+    (tmp_path / "given.csv").write_text(text)
+    with pytest.raises(InputError, match=r"given\.csv") as refusal:
+        read_tables(tmp_path / "given.csv")
+    assert "No such file" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "medium"),
+    [
+        *(("AWAV", "air"), ("AWAV-LOG", "air"), ("WAVE", "vacuum"), ("WAVE-LOG", "vacuum")),
+        *(("WAVELENGTH", None), ("LINEAR", None)),
+    ],
+)
+def test_a_header_says_the_medium_by_the_standards_codes(kind, medium):
+    table = Table({"wavelength": [850.0], "flux": [1.0]}, meta={"CTYPE1": kind})
+    assert medium_of(table, None) == medium
+
+
+@pytest.mark.parametrize("word", ["Gaia DR3 {}", "Gaia EDR3 {}", "{}"])
+def test_designations_of_the_release_are_ids(release, word):
+    table = Table({"designation": [word.format(SOURCE)]})
+    assert read_given(GivenTable("a", table), release).ids.tolist() == [SOURCE]
+
+
+def test_designations_of_another_release_are_refused(release):
+    table = Table({"designation": [f"Gaia DR3 {SOURCE}", f"Gaia DR2 {SOURCE}"]})
+    with pytest.raises(InputError, match=r"a: designation has 'Gaia DR2 .*of Gaia Data Release 3"):
+        read_given(GivenTable("a", table), release)

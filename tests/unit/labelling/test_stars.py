@@ -252,3 +252,22 @@ def test_a_release_whose_spectra_say_more_of_themselves(native, wave):
     block = only(told, release, own(wave))
     assert block["rvs_normalisation"][0] == lines.PSEUDO_CONTINUUM
     assert block["rvs_sig_to_noise"][0] > 30
+
+
+@pytest.mark.parametrize("told", [{"radial_velocity": 30.0}, {"medium": "air"}])
+def test_what_is_told_of_lines_says_nothing_of_low_resolution(release, converter, told):
+    """Both spectra of a star are given together, with one set of options."""
+    wanted = only(converter(), release, low_resolution(release, SOURCE))
+    block = only(converter(**told), release, low_resolution(release, SOURCE))
+    np.testing.assert_array_equal(block["xp_flux"], wanted["xp_flux"])
+
+
+def test_files_of_one_name_are_not_one_star(native, release, converter, wave):
+    """As `a/spectrum.csv` and `b/spectrum.csv`: the second was left out, and nothing said so."""
+    told = converter(normalisation="continuum")
+    vacuum = own(wave)
+    vacuum.meta["AIRORVAC"] = "vac"
+    given = [GivenTable("spectrum.csv", table) for table in (native, vacuum)]
+    made = find_stars(given, release, told)
+    assert not made.refused
+    assert [star.name for star in made.stars] == ["spectrum.csv", "spectrum.csv"]

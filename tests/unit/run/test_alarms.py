@@ -8,6 +8,8 @@ from catalog_builder.ground.errors import AlarmError
 from catalog_builder.inference.alarm_record import Alarm, Comparison
 from catalog_builder.inference.settings import AlarmSettings
 from catalog_builder.run.alarms import alarms_of, refuse_alarms, strangers
+from catalog_builder.run.verdict import checked_by
+from catalog_builder.verdict.settings import CheckSettings
 
 ALARM = Alarm(about="gold", here=0.01, expected=0.4, words="1 % of the stars are of the tier gold")
 NONE = Comparison(stars=900, reference=4000, tests=40)
@@ -33,6 +35,14 @@ def test_a_strict_run_with_alarms_says_the_first_and_that_the_catalogue_stays():
 
 def test_a_catalogue_with_other_alarms_is_another_one():
     assert [alarm["about"] for alarm in alarms_of(TWO)["alarms"]] == ["gold", "gold"]
+
+
+def test_a_catalogue_whose_checks_allow_other_things_is_another_one():
+    """Checks take the alarms' tolerances; what only raises alarms changes none of them."""
+    same = AlarmSettings(strict=True, strangers=0.5, false_alarm_rate=0.1)
+    assert checked_by(CheckSettings(), same, {}) == {}
+    other = AlarmSettings(tolerance=0.3)
+    assert checked_by(CheckSettings(), other, {}) == {"alarms": {"tolerance": 0.3}}
 
 
 @pytest.mark.parametrize(("lost", "asked"), [(0, 0), (0, 1100), (20, 1100)])

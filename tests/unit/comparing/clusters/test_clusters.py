@@ -16,6 +16,7 @@ from catalog_builder.comparing.clusters.members import (
     read_members,
 )
 from catalog_builder.comparing.matching import CrosswalkIds
+from catalog_builder.comparing.pairs import Finder
 from catalog_builder.ground.errors import ConfigError, InputError
 from tests.unit.comparing.conftest import Sky
 from tests.unit.comparing.outside.conftest import outside_schema
@@ -191,7 +192,16 @@ def test_what_cannot_be_used_is_refused(ours, tmp_path):
     path.write_text("source_id,cluster\n3,a\n")
     with pytest.raises(InputError, match="None of the 1 members is in the catalogue"):
         look_at_clusters(ours, read_members(path, 0.5))
+    path.write_text("source_id,cluster,prob\n3,a,0.1\n")
+    with pytest.raises(InputError, match="no member: of 1 rows 1 are below"):
+        look_at_clusters(ours, read_members(path, 0.5))
     with pytest.raises(InputError, match="none of m_h"):
         read_literature(path, ("m_h",))
     with pytest.raises(ConfigError, match="not from 0 to 1"):
         Options(least_probability=70)
+
+
+def test_no_star_at_all_is_looked_up(ours):
+    """As of a chunk, or of members, of which a crosswalk knows none."""
+    rows, found = Finder(ours, ["m_h"]).find(np.empty(0, np.int64))
+    assert len(rows) == len(found["m_h"]) == len(found["source_id"]) == 0

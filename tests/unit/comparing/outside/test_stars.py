@@ -46,6 +46,17 @@ def test_cuts(test, column, kept, tmp_path):
     assert read.rejected["bad"] == 3 - len(kept)
 
 
+@pytest.mark.parametrize(
+    ("column", "test"),
+    [("source_id", {"minimum": 1}), ("source_id", {"equals": ["a"]}), ("t", {"equals": ["a"]})],
+)
+def test_a_cut_reads_no_column_otherwise_than_it_is_read(column, test, tmp_path):
+    """Ids became floats, and most of them others'."""
+    cut = {"name": "bad", "because": "It is.", "column": column, **test}
+    with pytest.raises(InputError, match=f"the cut bad reads {column} as"):
+        stars_of(tmp_path, {"t": [5000.0]}, cuts=[cut])
+
+
 def test_a_cut_may_cost_one_label(tmp_path):
     cut = {"name": "bad", "because": "It is.", "column": "f", "equals": [0], "rejects": ["logg"]}
     labels = {"teff": TEFF, "logg": {"column": "g", "unit": "dex"}}
@@ -163,6 +174,9 @@ def test_every_profile_is_right(name):
         ({"calibrations": {"k": {"title": "t", "cite": "c", "labels": {
             "logg": {"of": "logg", "coefficients": [1]}}}}}, "needs logg"),
         ({"surprise": 1}, "Extra inputs"),
+        ({"files": ["/etc"]}, "'/etc' is no pattern of files in a folder"),
+        ({"files": ["a", "../*"]}, "no pattern"),
+        ({"files": [""]}, "no pattern"),
     ],
 )  # fmt: skip
 def test_a_wrong_mapping_is_refused(wrong, words):
