@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.open import open_catalog, schema_of
 from catalog_builder.catalog.where import Where
+from catalog_builder.catalog.where_words import near_names
 from catalog_builder.catalog.zarr_store import open_columns
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError, ConfigError
@@ -56,10 +56,11 @@ def schema_with(schema: CatalogSchema, names: Sequence[str] | None) -> CatalogSc
     CatalogueError
         If one is not a column of it; the message says what is near.
     ConfigError
-        If one is named twice, or none is named.
+        If one is named twice, none is named, or a text is given in place of a list.
     """
     if names is None:
         return schema
+    refuse_text(names)
     known = [column.name for column in schema.all_columns]
     if unknown := [name for name in names if name not in known]:
         raise no_column(unknown, known)
@@ -70,9 +71,16 @@ def schema_with(schema: CatalogSchema, names: Sequence[str] | None) -> CatalogSc
     return schema.model_copy(update={"all_columns": tuple(schema[name] for name in names)})
 
 
+def refuse_text(names: Sequence[str]) -> None:
+    """Raise ConfigError if names of columns are one text: to Python that is a list of letters."""
+    if isinstance(names, str):
+        listed = [name.strip() for name in names.split(",")]
+        raise ConfigError(f"columns is the text {names!r}.", f"Give a list of names: {listed}.")
+
+
 def no_column(names: Sequence[str], known: Sequence[str]) -> CatalogueError:
     """Return the error of columns that are none of those known; it says what is near."""
-    near = [one for name in names for one in difflib.get_close_matches(name.lower(), known, n=2)]
+    near = [one for name in names for one in near_names(name, known, 2)]
     return CatalogueError(
         f"The catalogue has no column {', '.join(names)}.",
         f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(known)}.",

@@ -19,7 +19,7 @@ from catalog_builder.catalog.dex import DexQuantity
 from catalog_builder.catalog.exports.fits import DAMAGE, quiet
 from catalog_builder.catalog.fits_table import EXTENSION
 from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
-from catalog_builder.catalog.selected import complete, no_column, row_range
+from catalog_builder.catalog.selected import complete, no_column, refuse_text, row_range
 from catalog_builder.catalog.where import parse_where
 from catalog_builder.catalog.zarr_store import DIMENSION
 from catalog_builder.contract.schema import CatalogSchema, is_in_dex
@@ -84,7 +84,7 @@ def open_table(
     CatalogueError
         If there is no catalogue, a column is not one of its, or what is read is damaged.
     ConfigError
-        If the condition cannot be used.
+        If the condition cannot be used, or `columns` is a text and not a list.
 
     Examples
     --------
@@ -102,6 +102,7 @@ def open_table(
     order = [c.name for c in schema.all_columns if c.name in dataset or c.name in derived]
     # A FITS file alone may have labels that today's schema does not.
     order += [str(name) for name in dataset if name not in order]
+    refuse_text(columns or [])
     wanted = order if columns is None else list(columns)
     if unknown := [name for name in wanted if name not in order]:
         raise no_column(unknown, order)

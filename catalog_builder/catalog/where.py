@@ -16,7 +16,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.catalog.where_words import is_abs, is_null, spelt, unknown, unreadable, wrong
+from catalog_builder.catalog.where_words import (
+    is_abs,
+    is_null,
+    spelt,
+    unknown,
+    unreadable,
+    word_for,
+    wrong,
+)
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import ConfigError
 
@@ -145,11 +153,8 @@ class _Reader:
                 return self._comparison(node)
             if isinstance(node, ast.Name):
                 return self._named_test(node.id)
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
-                word = "and" if isinstance(node.op, ast.BitAnd) else "or"
+            if word := word_for(node):
                 raise wrong(f"{spelt(node)!r}: write `{word}`")
-            if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
-                raise wrong(f"{spelt(node)!r}: write `not`")
             raise wrong(f"{spelt(node)!r} is neither true nor false")
 
     def _named_test(self, name: str) -> _Test:
@@ -234,6 +239,8 @@ class _Reader:
             if isinstance(node, ast.Call) and is_abs(node):
                 inner = self._number(node.args[0])
                 return lambda rows: abs(inner(rows))
+        if word := word_for(node):  # gold & teff > 4000: to Python & binds closer than >
+            raise wrong(f"{spelt(node)!r}: write `{word}`")
         raise wrong(f"{spelt(node)!r} is no number, column or sum of them")
 
     def _constant(self, node: ast.Constant) -> _Value:

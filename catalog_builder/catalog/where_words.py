@@ -34,6 +34,23 @@ def spelt(node: ast.expr) -> str:
         return "..."
 
 
+def word_for(node: ast.expr) -> str | None:
+    """Return the word that stands here for an operator of NumPy's masks: & or | or ~."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
+        return "not"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+        return "and" if isinstance(node.op, ast.BitAnd) else "or"
+    return None
+
+
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the names that may have been meant: those with this word in them come first."""
+    names, word = list(known), name.lower()
+    whole = [one for one in names if word in one.lower().split("_")]
+    close = difflib.get_close_matches(word, names, n=most)
+    return list(dict.fromkeys([*whole, *close]))[:most]
+
+
 def unreadable(text: str, error: SyntaxError | ValueError) -> str:
     """Say where a condition cannot be read, and how it may have been meant."""
     place = error.offset if isinstance(error, SyntaxError) else None
@@ -68,7 +85,7 @@ def unknown(
     if name in flags:
         return wrong(f"{name} is a flag, which is set or not: write {name} or not {name}")
     known = [*columns, *flags, *tiers]
-    if near := difflib.get_close_matches(name.lower(), known, n=3):
+    if near := near_names(name, known):
         meant = f"Did you mean {' or '.join(near)}?"
     else:
         some = ", ".join(known[:_NAMED])

@@ -196,7 +196,9 @@ def unit_of(column: Column) -> str:
 def _in_cds(unit: str) -> str:
     import astropy.units as u
 
-    return str(u.Unit(unit, format="fits").to_string("cds", fraction=True).replace(" ", ""))
+    written = u.Unit(unit, format="fits").to_string("cds", fraction=True).replace(" ", "")
+    # cm/s2: the CDS writes an exponent's plus behind a number alone (10+3), astropy everywhere.
+    return re.sub(r"(?<=[A-Za-z])\+(?=\d)", "", str(written))
 
 
 def _written(notes: Iterable[_Note]) -> Iterator[str]:

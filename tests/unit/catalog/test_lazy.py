@@ -35,6 +35,8 @@ def test_rows_and_columns_can_be_chosen(pristine, make_rows):
 def test_what_is_wrong_is_said_before_anything_is_read(pristine):
     with pytest.raises(CatalogueError, match="Did you mean teff"):
         open_lazy(pristine, ["tef"])
+    with pytest.raises(ConfigError, match=r"Give a list of names: \['teff'\]"):
+        open_lazy(pristine, "teff")
     with pytest.raises(ConfigError, match="Did you mean gold"):
         open_lazy(pristine, where="golden")
 

@@ -170,6 +170,8 @@ def test_rows_can_be_chosen(pristine, make_rows, name):
         open_table(pristine / name, rows=slice(0, 9, 2))
     with pytest.raises(ConfigError, match="Did you mean teff"):
         open_table(pristine / name, where="tef > 3")
+    with pytest.raises(ConfigError, match=r"the text 'teff,logg'.*\['teff', 'logg'\]"):
+        open_table(pristine / name, "teff,logg")
 
 
 def test_nulls_can_be_masked(pristine, make_rows):

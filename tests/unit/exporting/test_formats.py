@@ -128,6 +128,7 @@ def test_the_readme_describes_every_byte(catalogue, tmp_path):
     lines = (folder / "catalog.dat").read_text(encoding="ascii").splitlines()
     assert {len(line) for line in lines} == {int(text.split("\ncatalog.dat")[1].split()[0])}
     assert f" {rows}   The catalogue" in text
+    assert " [cm/s2] logg " in text
     schema = schema_of(catalogue)
     for bit in schema.flags.active:
         assert f"= {bit.name}:" in text
