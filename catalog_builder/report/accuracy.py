@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.report.histogram import Array, Axis, Counts, window
+from catalog_builder.report.histogram import Array, Axis, Counts, span, window
 from catalog_builder.report.html import Html, covered, measure, number, table, text
 from catalog_builder.report.labelled import (
     KEPT_BACK,
@@ -300,7 +300,7 @@ def along_table(labelled: Labelled, schema: CatalogSchema, name: str) -> str:
             rows.append(
                 (
                     Html(f"{quantity.html} [{text(difference_unit(schema, quantity.name))}]"),
-                    f"{edges[first]:.4g} … {edges[stop]:.4g}",
+                    span(edges[first], edges[stop]),
                     number(found.stars),
                     measure(found.bias, quantity.decimals, signed=True),
                     measure(found.scatter, quantity.decimals),

@@ -9,7 +9,15 @@ from typing import Final
 
 import numpy as np
 
-from catalog_builder.report.histogram import Axis, Counts, Histogram, MeanMap, merge, quantiles
+from catalog_builder.report.histogram import (
+    Axis,
+    Counts,
+    Histogram,
+    MeanMap,
+    merge,
+    quantiles,
+    span,
+)
 from catalog_builder.report.html import NOTHING, Cell, Html, measure, number, percent, table, text
 from catalog_builder.report.quantities import Quantity
 from catalog_builder.report.summary import MAGNITUDE, SIGNAL_TO_NOISE, SKY_Y, Summary
@@ -107,7 +115,7 @@ def plane(histogram: Histogram, x: str, y: str) -> str:
     across, down = (list(_spans(counts.sum(axis=1 - one))) for one in (0, 1))
     edges = [axis.edges() for axis in histogram.axes]
     head: list[Cell] = [Html(f"{y} \\ {x}")]
-    head += [f"{edges[0][first]:.4g} … {edges[0][stop]:.4g}" for first, stop in across]
+    head += [span(edges[0][first], edges[0][stop]) for first, stop in across]
     rows = []
     for low, high in down:
         cells: list[Cell] = []
@@ -115,7 +123,7 @@ def plane(histogram: Histogram, x: str, y: str) -> str:
             stars = int(counts[first:stop, low:high].sum())
             mean = None if means is None or not stars else means[first:stop, low:high].sum() / stars
             cells.append(_counted(stars, mean))
-        rows.append((f"{edges[1][low]:.4g} … {edges[1][high]:.4g}", *cells))
+        rows.append((span(edges[1][low], edges[1][high]), *cells))
     return table("Stars" if means is None else "Stars, and their mean", head, rows)
 
 
@@ -163,4 +171,4 @@ def _counted(stars: int, mean: float | None) -> Cell:
 
 def _bin(axis: Axis, at: int) -> str:
     edges = axis.edges()
-    return f"{edges[at]:.4g} … {edges[at + 1]:.4g}"
+    return span(edges[at], edges[at + 1])

@@ -201,3 +201,9 @@ def window(counts: Counts, left_out: float) -> tuple[int, int]:
     first = int(np.searchsorted(cumulative, left_out * total, side="right"))
     last = int(np.searchsorted(cumulative, (1 - left_out) * total, side="left"))
     return max(first - 1, 0), min(last + 2, len(counts))
+
+
+def span(low: float, high: float) -> str:
+    """Return the limits of a bin in print; what rounding leaves of zero is 0."""
+    ends = (f"{round(float(end), 9) + 0.0:.4g}" for end in (low, high))
+    return " … ".join(ends).replace("-", "−")

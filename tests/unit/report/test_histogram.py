@@ -11,6 +11,7 @@ from catalog_builder.report.histogram import (
     merge,
     merge_factor,
     quantiles,
+    span,
     window,
 )
 
@@ -104,3 +105,8 @@ def test_a_window_leaves_out_the_tails_and_keeps_a_bin_around():
     assert window(counts, left_out=0.001) == (39, 61)
     assert window(counts, left_out=0.0) == (4, 97)
     assert window(0 * counts, left_out=0.0) == (0, 100)
+
+
+def test_limits_in_print_have_no_rest_of_zero():
+    assert span(-0.16, 1.11e-16) == "−0.16 … 0"
+    assert span(-1.125, 4250.0) == "−1.125 … 4250"
