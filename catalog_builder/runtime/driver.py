@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from distributed import Client, WorkerPlugin
+from distributed.comm import CommClosedError
 
 from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, StoreError
 from catalog_builder.runtime import quarantine, running
@@ -277,9 +278,19 @@ class Driver:
         return done
 
     def _register(self, client: Client, plugin: WorkerPlugin, task: Task) -> None:
-        """Have the workers load what all tasks need, so also this one."""
+        """Have the workers load what all tasks need; once more where one is lost just then."""
         try:
-            client.register_plugin(plugin)
+            for left in reversed(range(self.config.cluster.attempts)):
+                try:
+                    client.register_plugin(plugin)
+                except CommClosedError as error:
+                    if not left:
+                        raise ClusterError(
+                            f"Workers are lost while they load what tasks need ({error}).",
+                            "Give the same command again; the log of a worker says why it ended.",
+                        ) from error
+                else:
+                    return
         except Exception as error:
             blame_damage(self.workdir, task.needs, error)
             raise
