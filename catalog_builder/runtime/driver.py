@@ -13,7 +13,7 @@ from distributed import Client, WorkerPlugin
 from distributed.comm import CommClosedError
 
 from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, StoreError
-from catalog_builder.runtime import quarantine, running
+from catalog_builder.runtime import quarantine, running, signals
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -135,6 +135,7 @@ class Driver:
         CatalogBuilderError
             If a task failed; the others were completed first, so that nothing good is lost.
         """
+        signals.stop_if_told()
         if self.retry_quarantined:
             self._try_again(stage, tasks)
         out = quarantine.given_up(self.workdir, tasks)

@@ -68,6 +68,12 @@ def was_told() -> bool:
     return _state.told
 
 
+def stop_if_told() -> None:
+    """Raise the interruption once more: what a signal raised may have been lost on its way."""
+    if _state.told:
+        raise KeyboardInterrupt
+
+
 def leave(code: int) -> NoReturn:
     """End the process with an exit code; after an interruption with its own, and at once."""
     if _state.ours:

@@ -6,6 +6,7 @@ import pytest
 from distributed.comm import CommClosedError
 
 from catalog_builder.ground.errors import ClusterError
+from catalog_builder.runtime import signals
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.driver import Driver
 from catalog_builder.runtime.tasks import Task
@@ -40,3 +41,9 @@ def test_the_others_are_told_again_when_a_worker_is_lost(driver, losses):
 def test_workers_that_are_lost_again_and_again_end_it_in_words(driver):
     with pytest.raises(ClusterError, match="Workers are lost while they load"):
         driver._register(Losing(9), None, Task("predict", "a", "k"))
+
+
+def test_a_signal_whose_exception_was_lost_stops_the_next_stage(driver, monkeypatch):
+    monkeypatch.setattr(signals._state, "told", True)
+    with pytest.raises(KeyboardInterrupt):
+        driver.complete(None, None, [])
