@@ -124,7 +124,7 @@ def list_partitions(
             _refuse_overlaps(folder)
     else:
         # Pieces go by bytes: what a listing does not say is asked for before.
-        found |= {name: _sized(found[name]) for name in driving if name in found}
+        found |= {name: sized(found[name]) for name in driving if name in found}
     partitions = _cut(found, release)
     selected = _select(partitions, ranges, release)
     vague = {name for name, folder in found.items() if folder.without_size}
@@ -209,7 +209,7 @@ def _with_sizes(partitions: Sequence[Partition], tables: Iterable[TableName]) ->
     ]
 
 
-def _sized(folder: TableFolder) -> TableFolder:
+def sized(folder: TableFolder) -> TableFolder:
     """Return a folder with the sizes and times of its files."""
     if not folder.without_size:
         return folder

@@ -67,6 +67,7 @@ class ReleaseSpec(ReleaseParts):
         yield from (
             (f"crosswalks.{older}.table", rule.table) for older, rule in self.crosswalks.items()
         )
+        yield from ((f"beside.{name}.table", rule.table) for name, rule in self.beside.items())
 
     @model_validator(mode="after")
     def _every_driving_table_has_spectra(self) -> Self:

@@ -10,6 +10,7 @@ from pydantic import Field, HttpUrl
 
 from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.repeated import RepeatedTable
 from catalog_builder.archive.spectra import (
     Announcement,
     LineSpectrum,
@@ -29,6 +30,7 @@ from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
 from catalog_builder.contract.references import Reference
+from catalog_builder.contract.side_table import SideName
 
 
 class DownloadRule(Description):
@@ -68,6 +70,8 @@ class ReleaseParts(Grown):
         it is called as the magnitude, with ``_error`` behind.
     crosswalks : dict of str to CrosswalkRule
         By the older release whose identifiers are translated.
+    beside : dict of str to RepeatedTable
+        Tables whose values a catalogue repeats in tables beside it, by the names of these.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
@@ -95,6 +99,10 @@ class ReleaseParts(Grown):
     magnitude_errors: dict[ColumnName, ColumnName] = Field(default_factory=dict)
     parallax_zero_point: ParallaxZeroPoint
     crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
+    # Not in any digest either: no input, and the tasks that read them have their declarations.
+    beside: Annotated[dict[SideName, RepeatedTable], Field(exclude=True)] = Field(
+        default_factory=dict
+    )
 
     @property
     def inputs(self) -> Inputs:

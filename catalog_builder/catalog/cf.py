@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from catalog_builder.contract.columns import Declared
 from catalog_builder.contract.schema import CatalogSchema
 
 if TYPE_CHECKING:
@@ -22,13 +23,13 @@ IDENTIFIER: Final = "source_id"
 _NO_LABEL: Final = "no_label"
 
 
-def code_attributes(schema: CatalogSchema, name: str) -> dict[str, Any]:
+def code_attributes(schema: Declared, name: str) -> dict[str, Any]:
     """Return the attributes of a column that holds codes; none of any other.
 
     Parameters
     ----------
-    schema : CatalogSchema
-        Of the catalogue.
+    schema : CatalogSchema or SideTable
+        Of the catalogue; a table beside one has no codes.
     name : str
         Of a column.
 
@@ -37,6 +38,8 @@ def code_attributes(schema: CatalogSchema, name: str) -> dict[str, Any]:
     dict of str to (list of int or str)
         ``flag_masks`` or ``flag_values``, and ``flag_meanings``, which are as many words.
     """
+    if not isinstance(schema, CatalogSchema):
+        return {}
     if name in schema.flags.columns:
         bits = [bit for bit in schema.flags.bits if bit.column == name]
         return _named(MASKS, {bit.name: bit.mask for bit in bits})

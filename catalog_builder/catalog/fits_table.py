@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.marks import KEYWORD
 from catalog_builder.catalog.credit_record import Credit, in_ascii
 from catalog_builder.catalog.zarr_store import in_pieces
-from catalog_builder.contract.schema import CatalogSchema, Column
+from catalog_builder.contract.columns import Column, Declared
 
 EXTENSION: Final = "CATALOG"
 Card = tuple[str, str | int | float | bool, str]
@@ -27,7 +27,7 @@ _CARD_TEXT: Final = 64
 _TFORM: Final = {"int64": "K", "uint8": "B", "float64": "D", "float32": "E", "bool": "L"}
 
 
-def table_header(schema: CatalogSchema, rows: int) -> fits.Header:
+def table_header(schema: Declared, rows: int) -> fits.Header:
     """Return the header of the table for a number of rows, checksums not yet filled in."""
     columns = [
         fits.Column(name=column.name, format=tform(column), unit=column.unit or None)
@@ -68,12 +68,12 @@ def add_cards(header: fits.Header, cards: Sequence[Card]) -> None:
         header[keyword] = (value, comment if fits_in else "")
 
 
-def row_type(schema: CatalogSchema) -> np.dtype[Any]:
+def row_type(schema: Declared) -> np.dtype[Any]:
     """Return how a row lies in the file."""
     return np.dtype([(column.name, _stored_dtype(column)) for column in schema.all_columns])
 
 
-def table_of(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> NDArray[Any]:
+def table_of(rows: Mapping[str, NDArray[Any]], schema: Declared) -> NDArray[Any]:
     """Return rows as they lie in the file."""
     table = np.empty(_count(rows), dtype=row_type(schema))
     # A piece at a time: one that stays in the cache while its columns are put in.
@@ -82,7 +82,7 @@ def table_of(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> NDArray
     return table
 
 
-def fill(table: NDArray[Any], rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> None:
+def fill(table: NDArray[Any], rows: Mapping[str, NDArray[Any]], schema: Declared) -> None:
     """Put the columns of some rows into a table of as many, which has a field for each."""
     for column in schema.all_columns:
         values = rows[column.name]

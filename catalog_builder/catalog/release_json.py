@@ -21,6 +21,7 @@ from catalog_builder.catalog.check_record import Check
 from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.incident_record import Incidents
 from catalog_builder.catalog.layout import RELEASE_FILE
+from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.ground.documents import DocumentError, parse_json, read_document
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.inference.alarm_record import Comparison
@@ -38,6 +39,7 @@ SEALED_FIELDS: Final = frozenset(
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),
     *("alarms", "drift", "block_rows", "checks", "sun", "selection", "credit"),
+    "tables",
 )
 
 
@@ -195,6 +197,8 @@ class ReleaseRecord(BaseModel):
         How far its answers are from those of an older catalogue, where that was asked for.
     selection : SelectionFacts, optional
         What the selection function is made of, if the catalogue has one.
+    tables : dict of str to SideFacts, optional
+        Tables that lie beside it, by name.
     metrics : dict
         How good that model's labels are on the test split of its own training set, which is no
         part of this catalogue if the model was trained elsewhere.
@@ -244,6 +248,7 @@ class ReleaseRecord(BaseModel):
     model: ModelFacts | None = None
     drift: DriftFacts | None = None
     selection: SelectionFacts | None = None
+    tables: dict[str, SideFacts] | None = None
     metrics: dict[str, Any]
     measured_here: MeasuredHere | None = None
     unverified: Literal[True] | None = None
@@ -258,7 +263,7 @@ class ReleaseRecord(BaseModel):
 
     def expected_seal(self) -> str:
         """Return what ``seal`` must be."""
-        content = self.model_dump(exclude={"seal"})
+        content = self.model_dump(exclude={"seal"}, by_alias=True)
         # Records from before there were these fields keep their seals.
         for name in _ADDED:
             if content[name] is None:
@@ -273,7 +278,7 @@ class ReleaseRecord(BaseModel):
     def to_json(self) -> str:
         """Return the file's text: indented, in the order of the fields above."""
         # Not pydantic's JSON: it turns NaN into null in silence.
-        content = self.model_dump()
+        content = self.model_dump(by_alias=True)
         leave_out(content)
         return json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 

@@ -11,15 +11,17 @@ from typing import Any, Final
 from xml.etree import ElementTree  # only written here, never read
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from catalog_builder.archive.marks import KEYWORD, SENTENCE
 from catalog_builder.catalog.votable import DECLARATION, add_columns, add_field, root_element
-from catalog_builder.contract.schema import CatalogSchema, Column
+from catalog_builder.contract.columns import Column, Declared
 
 VERSION_KEY: Final = b"IVOA.VOTable-Parquet.version"
 CONTENT_KEY: Final = b"IVOA.VOTable-Parquet.content"
 
+_ROW_GROUP: Final = 1 << 17
 _TYPES: Final = {
     "int64": pa.int64(),
     "uint8": pa.uint8(),
@@ -30,7 +32,7 @@ _TYPES: Final = {
 
 
 def parquet_schema(
-    schema: CatalogSchema,
+    schema: Declared,
     record: Mapping[str, Any] | None = None,
     index: tuple[str, str] | None = None,
 ) -> pa.Schema:
@@ -57,7 +59,7 @@ def parquet_schema(
     return pa.schema(fields, metadata)
 
 
-def arrow_columns(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> list[pa.Array]:
+def arrow_columns(rows: Mapping[str, NDArray[Any]], schema: Declared) -> list[pa.Array]:
     """Return the columns of rows as Arrow has them, in order; NaN is null."""
     columns = []
     for column in schema.all_columns:
@@ -71,12 +73,34 @@ def arrow_columns(rows: Mapping[str, NDArray[Any]], schema: CatalogSchema) -> li
     return columns
 
 
+def table_of(
+    rows: Mapping[str, NDArray[Any]], schema: Declared, record: Mapping[str, Any] | None = None
+) -> pa.Table:
+    """Return rows with all that their columns are, as they lie in a file."""
+    described = parquet_schema(schema, record)
+    return pa.Table.from_arrays(arrow_columns(rows, schema), schema=described)
+
+
+def in_bytes(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file, whose bytes depend on it alone."""
+    sink = pa.BufferOutputStream()
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    # Arrow's own copy of the schema would repeat the metadata; nothing in it is missed.
+    with pq.ParquetWriter(
+        sink, table.schema, compression="zstd", use_dictionary=texts, store_schema=False
+    ) as file:
+        file.add_key_value_metadata(table.schema.metadata)
+        if table.num_rows:
+            file.write_table(table, row_group_size=_ROW_GROUP)
+    return bytes(sink.getvalue())
+
+
 def _arrow_type(column: Column) -> pa.DataType:
     """Return the type of a column in Parquet; text has no fixed length there."""
     return pa.string() if column.dtype.startswith("str") else _TYPES[column.dtype]
 
 
-def _described(schema: CatalogSchema, index: tuple[str, str] | None) -> dict[bytes, bytes]:
+def _described(schema: Declared, index: tuple[str, str] | None) -> dict[bytes, bytes]:
     root = root_element()
     table = ElementTree.SubElement(ElementTree.SubElement(root, "RESOURCE"), "TABLE")
     if index is not None:

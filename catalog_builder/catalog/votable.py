@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 from xml.etree import ElementTree  # only written here, never read
 
-from catalog_builder.contract.schema import CatalogSchema, Column
+from catalog_builder.contract.columns import Column, Declared
 
 NAMESPACE: Final = "http://www.ivoa.net/xml/VOTable/v1.3"
 DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -28,7 +28,7 @@ def root_element() -> ElementTree.Element:
     return ElementTree.Element("VOTABLE", version="1.4", xmlns=NAMESPACE)
 
 
-def add_columns(table: ElementTree.Element, schema: CatalogSchema) -> None:
+def add_columns(table: ElementTree.Element, schema: Declared) -> None:
     """Add a FIELD for each column, in order."""
     for column in schema.all_columns:
         attributes = {"name": column.name, **_type(column)}

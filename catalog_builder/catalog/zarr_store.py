@@ -19,7 +19,8 @@ from zarr.errors import ZarrUserWarning
 
 from catalog_builder.catalog.cf import IDENTIFIER, code_attributes
 from catalog_builder.catalog.chunk_files import LEVEL
-from catalog_builder.contract.schema import CatalogSchema, Column
+from catalog_builder.contract.columns import Column, Declared
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.stores.whole_store import EVERY_CHUNK, CatalogueStore
 
@@ -36,7 +37,7 @@ _CODECS: Final = (ZstdCodec(level=LEVEL), Crc32cCodec())
 
 def create_store(
     path: Path,
-    schema: CatalogSchema,
+    schema: Declared,
     rows: int,
     chunk_rows: int,
     attributes: Mapping[str, str] | None = None,
@@ -47,7 +48,7 @@ def create_store(
     ----------
     path : Path
         Must not exist yet.
-    schema : CatalogSchema
+    schema : CatalogSchema or SideTable
         Its stored columns become the arrays, in order.
     rows : int
         Number of sources.
@@ -71,7 +72,7 @@ def create_store(
             **(attributes or {}),
             "schema_version": schema.version,
             "schema_digest": schema.digest,
-            "columns": list(schema.names),
+            "columns": [column.name for column in schema.columns],
             # CF: by which variable stars are told from each other; xarray makes it a coordinate.
             "coordinates": IDENTIFIER,
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -82,8 +82,8 @@ class Column(Description):
     def _null_only_in_floats(self) -> Self:
         if self.null_meaning and not self.nullable:
             raise ValueError(f"{self.name}: a column of dtype {self.dtype} has no null")
-        if self.derived != self.dtype.startswith("str"):
-            raise ValueError(f"{self.name}: exactly the string columns are derived on export")
+        if self.derived and not self.dtype.startswith("str"):
+            raise ValueError(f"{self.name}: only string columns are derived on export")
         return self
 
     @property
@@ -113,6 +113,30 @@ class Column(Description):
         if self.null_meaning:
             attributes["null_meaning"] = self.null_meaning
         return attributes
+
+
+class Declared(Protocol):
+    """A table whose columns are declared: a catalogue, or a table beside one."""
+
+    @property
+    def version(self) -> str:
+        """Version of the declarations."""
+        ...
+
+    @property
+    def all_columns(self) -> tuple[Column, ...]:
+        """Every column, in order."""
+        ...
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Those that a zarr store has."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of all declarations."""
+        ...
 
 
 def label_columns(label: str) -> tuple[str, str, str, str, str]:

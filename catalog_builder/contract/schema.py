@@ -101,6 +101,9 @@ class CatalogSchema(Description):
         masks = self.flags.columns
         if names[0] != "source_id" or tuple(names[-len(masks) :]) != masks:
             raise ValueError(f"source_id must be the first column and {', '.join(masks)} the last")
+        for column in self.all_columns:
+            if column.derived != column.dtype.startswith("str"):
+                raise ValueError(f"{column.name}: exactly the string columns are derived on export")
         return self
 
     @model_serializer(mode="wrap")

@@ -41,7 +41,7 @@ def _work(context: IngestContext, task: Task) -> Outcome:
         rows_in=result.rows_in,
         rows_out=result.rows_out,
         rejected=result.rejected,
-        inputs={**_inputs(partition), **inputs_of(context.release)},
+        inputs={**file_facts(partition), **inputs_of(context.release)},
         output=str(out.relative_to(context.workdir.root)),
         output_digest=result.digest,
         notes={**result.notes, **_marks(partition, result.notes["rows_read"])},
@@ -107,7 +107,7 @@ def plan(partitions: list[Partition], release: ReleaseSpec, settings: IngestSett
         Task(
             STAGE.name,
             partition.name,
-            digest_json({"shared": shared, "files": _inputs(partition), **_piece(partition)}),
+            digest_json({"shared": shared, "files": file_facts(partition), **_piece(partition)}),
             {"partition": partition},
             work=float(partition.size or 1),
         )
@@ -125,7 +125,7 @@ def _marks(partition: Partition, rows_read: Mapping[str, int]) -> dict[str, bool
     return {SIMULATED: True} if any(said) else {}
 
 
-def _inputs(partition: Partition) -> dict[str, dict[str, Any]]:
+def file_facts(partition: Partition) -> dict[str, dict[str, Any]]:
     """Return the facts of each file by its table, with a number where it has several."""
     return {
         f"{table} {number}" if len(files) > 1 else table: {

@@ -59,6 +59,8 @@ def prepare(building: Building, facts: Path, attributes: Mapping[str, str]) -> d
         if one.by_chunks is not None:
             with told_as_a_format(name, one):
                 anew |= one.by_chunks.begin(building.target(one))
+    for _, _, by_chunks, target in building.beside():
+        anew |= by_chunks.begin(target)
     if anew:  # what earlier tasks wrote is not there any more
         remove_tree(facts)
     facts.mkdir(exist_ok=True)

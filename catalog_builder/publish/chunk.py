@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from catalog_builder.catalog.chunk_files import chunk_file, read_chunk, write_chunk
 from catalog_builder.catalog.derived import with_derived
 from catalog_builder.catalog.digest import BLOCK_ROWS, block_digest
-from catalog_builder.catalog.exports import Format, Target
+from catalog_builder.catalog.exports import ByChunks, Format, Target
 from catalog_builder.catalog.finding import FindingLog
 from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.row_rules import RowRules
+from catalog_builder.catalog.side_files import kinds_of, side_file, writer_of
 from catalog_builder.catalog.zarr_store import as_declared, check_names, in_pieces
 from catalog_builder.contract.flags import Tier
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
@@ -58,6 +60,8 @@ class Building:
         (`catalog_builder.catalog.exports.Target`).
     cells : CellGrid, optional
         In which rows are counted for the selection function; not at all without one.
+    tables : tuple of SideTable
+        Tables beside it that have a row for each of its rows.
     """
 
     folder: Path
@@ -70,6 +74,7 @@ class Building:
     ids: tuple[int, ...] = ()
     edges: Edges | None = None
     cells: CellGrid | None = None
+    tables: tuple[SideTable, ...] = ()
 
     @property
     def store(self) -> Path:
@@ -85,6 +90,14 @@ class Building:
         """Return where a format is written."""
         path = self.folder / one.file_name
         return Target(path, self.schema, self.record, self.rows, self.ids)
+
+    def beside(self) -> Iterator[tuple[str, SideTable, ByChunks, Target]]:
+        """Yield the files of the tables beside it: name, table, how it is written, and where."""
+        for table in self.tables:
+            for kind in kinds_of(self.formats):
+                name = side_file(table, kind)
+                target = Target(self.folder / name, table, self.record, self.rows)
+                yield name, table, writer_of(kind, self.chunk_rows), target
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,7 @@ def make_chunk(
     columns: Rows,
     beyond: Rows,
     labelled: LabelledRows | None = None,
+    beside: Mapping[str, Rows] | None = None,
 ) -> ChunkFacts:
     """Write a chunk of a catalogue, and say all that the seal has to know of it.
 
@@ -119,6 +133,8 @@ def make_chunk(
         The rows behind it that belong to its last block; empty if blocks end where chunks do.
     labelled : LabelledRows, optional
         What is known of its stars with labels.
+    beside : mapping of str to mapping of str to ndarray of shape (n,), optional
+        The rows of each table beside the catalogue, without the ``source_id``.
 
     Raises
     ------
@@ -140,6 +156,9 @@ def make_chunk(
             with told_as_a_format(name, one):
                 written[name] = one.by_chunks.write(building.target(one), start, complete)
     ids = stored["source_id"]
+    for name, table, by_chunks, target in building.beside():
+        rows_beside = {"source_id": ids, **(beside or {})[table.name]}
+        written[name] = by_chunks.write(target, start, rows_beside)
     blocks = _blocks(building.schema, start, stored, beyond)
     report = _sum_up(building, stored, labelled) if building.report else {}
     cells = count_rows(building.cells, building.schema.flags.tiers, stored)

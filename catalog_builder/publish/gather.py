@@ -94,6 +94,7 @@ def gather(
     trees = [TreeDigest(column) for column in schema.columns]
     made = Gathered(building)
     made.written = {name: [] for name, one in building.formats.items() if one.by_chunks}
+    made.written |= {name: [] for name, *_ in building.beside()}
     # Made at once: small arrays kept between the large ones of facts would hold their memory.
     made.sizes = np.zeros((building.chunks, len(schema.columns)), dtype=np.int64)
     expected, last_id, blocks, count = 0, -1, 0, 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -30,6 +30,8 @@ from catalog_builder.catalog.layout import (
 )
 from catalog_builder.catalog.manifests import digest_of, file_line, gap_of, part_line
 from catalog_builder.catalog.release_json import SEALED_FIELDS, ReleaseRecord, make_record
+from catalog_builder.catalog.side_files import kinds_of, side_file
+from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.catalog.validate import check_declarations
 from catalog_builder.catalog.validate_rows import OpenCatalogue, spans
 from catalog_builder.ground.errors import CatalogueError
@@ -130,9 +132,9 @@ def _end_formats(made: Gathered, lines: TextIO) -> None:
                 if not target.path.is_file():
                     raise ValueError(f"there is no {one.file_name}")
                 continue
-            for part in one.by_chunks.end(target, made.written[name]):
-                lines.write(part_line(part))
-                made.parts.setdefault(part.file, []).append(part)
+            _list_parts(made, one.by_chunks.end(target, made.written[name]), lines)
+    for name, _, by_chunks, target in building.beside():
+        _list_parts(made, by_chunks.end(target, made.written[name]), lines)
     for file, parts in made.parts.items():
         size = (building.folder / file).stat().st_size
         if gap := gap_of(sorted(parts, key=lambda part: part.start), size):
@@ -140,6 +142,12 @@ def _end_formats(made: Gathered, lines: TextIO) -> None:
                 f"{building.folder / file} is not sealed: {gap}.",
                 "Remove the folder and publish again; if it stays, this is a defect.",
             )
+
+
+def _list_parts(made: Gathered, parts: Iterable[Part], lines: TextIO) -> None:
+    for part in parts:
+        lines.write(part_line(part))
+        made.parts.setdefault(part.file, []).append(part)
 
 
 def _describe(made: Gathered, sums: TextIO, told: Mapping[str, Any]) -> ReleaseRecord:
@@ -171,9 +179,19 @@ def _describe(made: Gathered, sums: TextIO, told: Mapping[str, Any]) -> ReleaseR
         },
         "manifest": manifest,
     }
-    record = make_record({**building.record, **told}, sealed)
+    record = make_record({**building.record, **told, **_tables(building, told)}, sealed)
     _write(folder / RELEASE_FILE, record.to_json())
     return record
+
+
+def _tables(building: Building, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what RELEASE.json says of the tables beside the catalogue."""
+    found: dict[str, Any] = dict(told.get("tables") or {})
+    for table in building.tables:
+        files = {kind: side_file(table, kind) for kind in kinds_of(building.formats)}
+        facts = SideFacts(declared=table, rows=building.rows, files=files)
+        found[table.name] = facts.model_dump(by_alias=True)
+    return {"tables": found} if found else {}
 
 
 def _other_files(building: Building, parts: Mapping[str, list[Part]]) -> Iterator[str]:
@@ -196,6 +214,9 @@ def _folders(building: Building) -> Iterator[Path]:
         yield building.store / name / "c"
         yield building.store / name
     yield building.store
+    for *_, target in building.beside():
+        yield from sorted((p for p in target.path.rglob("*") if p.is_dir()), reverse=True)
+        yield from (target.path for _ in range(target.path.is_dir()))
     selection = building.folder / SELECTION_NAME
     yield from sorted((p for p in selection.rglob("*") if p.is_dir()), reverse=True)
     yield from (selection for _ in range(selection.is_dir()))

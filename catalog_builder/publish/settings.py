@@ -29,6 +29,11 @@ class PublishSettings(Section):
         " of each tier by position, magnitude and colour: `selection/`, from which"
         " `catalog_builder.selection` gives probabilities.",
     )
+    beside: bool = Field(
+        True,
+        description="Repeat values of the archive in tables beside the catalogue, where the archive"
+        " given has the tables that the release names under `beside`.",
+    )
     creators: tuple[str, ...] = Field(
         (),
         description="Who makes the catalogue, for its citation: `Family, Given` each, or the name"

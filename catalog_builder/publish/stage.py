@@ -19,10 +19,12 @@ from catalog_builder.catalog.origins import record_in_words, simulated_in_words,
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.inference.rows import read_ids, read_rows
+from catalog_builder.publish.beside import rows_beside, stores_beside
 from catalog_builder.publish.building import other_metadata, prepare
 from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.edition import Edition
@@ -62,6 +64,8 @@ class PublishContext:
     verdict: VerdictFacts | None = None
     #: In which rows are counted for the selection function, if there will be one.
     cells: CellGrid | None = None
+    #: Tables beside it that have a row for each of its rows.
+    tables: tuple[SideTable, ...] = ()
 
     @functools.cached_property
     def building(self) -> Building:
@@ -78,6 +82,7 @@ class PublishContext:
             self.ids,
             self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
             self.cells,
+            self.tables,
         )
 
     @property
@@ -92,16 +97,17 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
     building = context.building
     columns = _rows(context, payload["pieces"])
     beyond = _rows(context, payload["beyond"]) if payload["beyond"] else {}
-    labelled = None
+    labelled, ids = None, columns["source_id"]
     if context.verdict is not None and payload.get("labels"):
         labelled = labelled_rows(
             root,
             payload["labels"],
-            columns["source_id"],
+            ids,
             context.verdict.survey_labels,
             context.schema.contract.labels.names,
         )
-    facts = make_chunk(building, payload["index"], columns, beyond, labelled)
+    beside = rows_beside(root, payload.get("beside", {}), context.tables, ids)
+    facts = make_chunk(building, payload["index"], columns, beyond, labelled, beside)
     file = facts_file(context.facts, facts.index)
     digest = write_facts(file, facts)
     if context.settings.report and facts.index >= building.chunks - _WARM:
@@ -218,6 +224,7 @@ def plan_chunk_tasks(
     predictions: Sequence[Receipt],
     settings: PublishSettings,
     labels: Mapping[str, LabelStores] | None = None,
+    beside: Mapping[str, Mapping[str, Receipt]] | None = None,
 ) -> list[Task]:
     """Return a task for each chunk of the catalogue.
 
@@ -231,6 +238,8 @@ def plan_chunk_tasks(
         How it is cut.
     labels : mapping of str to LabelStores, optional
         Where the labels of a partition's stars are, by its name.
+    beside : mapping of str to mapping of str to Receipt, optional
+        By the name of a table beside the catalogue, and of a partition: where its values are.
     """
     known = labels or {}
     rows = Rows([receipt.rows_out for receipt in predictions])
@@ -241,7 +250,7 @@ def plan_chunk_tasks(
         first, end = (-(-row // BLOCK_ROWS) * BLOCK_ROWS for row in (start, stop))
         end = min(end, len(rows)) if end > first else stop
         pieces, beyond = list(rows.between(start, stop)), list(rows.between(stop, end))
-        payload = {
+        payload: dict[str, Any] = {
             "index": index,
             "pieces": [_described(piece, predictions) for piece in pieces],
             "beyond": [_described(piece, predictions) for piece in beyond],
@@ -252,6 +261,9 @@ def plan_chunk_tasks(
         if stores := [known[part] for part in parts if part in known]:
             payload["labels"] = [one.payload for one in stores]
             needs += [need for one in stores for need in one.needs]
+        if beside:
+            payload["beside"], more = stores_beside(beside, parts)
+            needs += more
         key = digest_json([edition.digest, index])
         tasks.append(Task(CHUNKS.name, f"{edition.name}-{index:06d}", key, payload, tuple(needs)))
     return tasks

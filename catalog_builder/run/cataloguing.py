@@ -12,6 +12,7 @@ from catalog_builder.publish import stage as publishing
 from catalog_builder.publish.edition import accounting, compared_by
 from catalog_builder.publish.selection import SelectionPlan, plan_selection
 from catalog_builder.run.alarms import alarms_of
+from catalog_builder.run.beside import tables_beside
 from catalog_builder.run.crossing import Crossing
 from catalog_builder.run.facts import credit_facts, record_of
 from catalog_builder.run.protocol import Run
@@ -50,8 +51,11 @@ def make_catalogue(
         **origins.origin_of_catalogue(run.release, [*run.features, *census], model),
         **crossing.facts(),
     }
-    origin["credit"] = credit_facts(run, origin, schema)
-    inputs = provenance.input_digests([*run.features, *run.taught, *crossing.read])
+    beside = tables_beside(run)
+    origin["credit"] = credit_facts(run, origin, schema, beside.tables)
+    inputs = provenance.input_digests(
+        [*run.features, *run.taught, *crossing.read, *beside.receipts]
+    )
     counts = {name: count.model_dump() for name, count in run.counts.items()}
     selection = _selection(run, schema)
     edition = publishing.edition_of(
@@ -62,6 +66,7 @@ def make_catalogue(
             **alarms_of(run.compared),
             **compared_by(settings),
             **(selection.facts if selection else {}),
+            **beside.facts,
         },
         inputs,
         model.digest,
@@ -74,12 +79,13 @@ def make_catalogue(
     )
     context = publishing.PublishContext(
         *(run.workdir, schema, settings, edition),
-        record_of(run, crossing, edition.name, books, inputs, origin),
+        record_of(run, crossing, edition.name, books, inputs, origin, beside.receipts),
         verdict=verdict_facts(run, schema),
         cells=selection.grid if selection else None,
+        tables=beside.tables,
     )
     step = functools.partial(run.step, "publish")
-    chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels)
+    chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels, beside.values)
     plan = origins.of_any_stars(publishing.plan_seal(edition, chunks, selection), predictions)
     if run.driver.unfinished(plan) and not edition.folder(run.workdir).exists():
         context = publishing.prepare_store(context, predictions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from catalog_builder.catalog import origins, provenance
@@ -9,6 +10,7 @@ from catalog_builder.catalog.credit import credit_owed, with_entry
 from catalog_builder.catalog.credit_record import Credit
 from catalog_builder.catalog.incidents import collect_incidents
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.side_table import SideTable
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.run.crossing import Crossing
 from catalog_builder.run.protocol import Run
@@ -33,12 +35,17 @@ def provenance_of(run: Run, crossing: Crossing, training: Receipt) -> dict[str, 
     )
 
 
-def credit_facts(run: Run, origin: dict[str, Any], schema: CatalogSchema) -> dict[str, Any]:
+def credit_facts(
+    run: Run, origin: dict[str, Any], schema: CatalogSchema, beside: Iterable[SideTable] = ()
+) -> dict[str, Any]:
     """Return whom users of the catalogue cite and thank; its own entry follows with its version."""
     settings = run.config.publish
     credit = credit_owed(
         {**origin, "release": run.release.name},
-        [column.name for column in schema.all_columns],
+        [
+            *(column.name for column in schema.all_columns),
+            *(column.name for table in beside for column in table.columns),
+        ],
         [run.release, run.survey],
         creators=settings.creators,
         license=settings.license,
@@ -54,6 +61,7 @@ def record_of(
     books: dict[str, Any],
     inputs: dict[str, str],
     origin: dict[str, Any],
+    beside: Sequence[Receipt] = (),
 ) -> dict[str, Any]:
     """Return the facts of RELEASE.json that are not read from the files."""
     facts = {
@@ -74,7 +82,7 @@ def record_of(
         "sun": run.config.predict.galaxy.model_dump(mode="json"),
         "alarms": None if run.compared is None else run.compared.model_dump(mode="json"),
         "incidents": collect_incidents(
-            run.features,
+            [*run.features, *beside],
             run.given_up,
             run.archive,
             run.taught,

@@ -16,7 +16,7 @@ from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinis
 _SUFFIX = "[0-9a-f]" * 8
 _OUTPUTS = (
     *("features", "census", "labels", "crosswalks", "translated", "matches", "training", "models"),
-    *("taught", "predictions", "comparisons", "measures"),
+    *("taught", "predictions", "comparisons", "measures", "repeated"),
 )
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from catalog_builder.catalog.finding import FindingLog
+    from catalog_builder.contract.columns import Declared
     from catalog_builder.contract.schema import CatalogSchema
 
 GROUP: Final = "catalog_builder.exports"
@@ -55,7 +56,7 @@ class Target:
     ----------
     path : Path
         ``file_name`` of the format, in the folder of the catalogue that is being built.
-    schema : CatalogSchema
+    schema : CatalogSchema or SideTable
         Every column of ``schema.all_columns`` is to be in it.
     record : mapping
         The facts of RELEASE.json.
@@ -67,7 +68,7 @@ class Target:
     """
 
     path: Path
-    schema: CatalogSchema
+    schema: Declared
     record: Mapping[str, Any]
     rows: int
     ids: tuple[int, ...] = ()

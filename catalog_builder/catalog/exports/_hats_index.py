@@ -32,12 +32,13 @@ from catalog_builder.catalog.exports._hats_parts import (
     PRIMARY,
     arrow_schema,
     from_words,
-    in_bytes,
     leaf_folder,
     map_order,
     part_name,
 )
 from catalog_builder.catalog.exports._place import write_at
+from catalog_builder.catalog.voparquet import in_bytes
+from catalog_builder.contract.columns import Declared
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 
@@ -198,9 +199,9 @@ def _credit(record: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def default_columns(schema: CatalogSchema) -> list[str]:
+def default_columns(schema: Declared) -> list[str]:
     """Return the columns that a reader gets who asks for none: labels, with errors, and flags."""
-    labels = schema.labels.names
+    labels = schema.labels.names if isinstance(schema, CatalogSchema) else ()
     wanted = {*_DEFAULT, *labels, *(f"e_{label}" for label in labels)}
     return [column.name for column in schema.all_columns if column.name in wanted]
 

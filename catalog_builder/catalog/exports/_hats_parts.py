@@ -29,8 +29,9 @@ from catalog_builder.catalog.exports._hats_leaves import (
     plan_leaves,
 )
 from catalog_builder.catalog.exports._place import write_at
-from catalog_builder.catalog.voparquet import arrow_columns, parquet_schema
-from catalog_builder.contract.schema import CatalogSchema, Column
+from catalog_builder.catalog.voparquet import arrow_columns, in_bytes, parquet_schema
+from catalog_builder.contract.columns import Column, Declared
+from catalog_builder.contract.schema import CatalogSchema
 
 #: Folders of the collection: all rows, and those around each leaf.
 PRIMARY: Final = "catalogue"
@@ -42,7 +43,6 @@ _INDEX_WORDS: Final = (
     f"HEALPix pixel. Of order {FINEST}, nested, of ra and dec; of a star without a position, the"
     " first one in the pixel that its source_id begins with."
 )
-_ROW_GROUP: Final = 1 << 17
 _DIRECTORY: Final = 10_000
 # Stars in a pixel of the map on the average, and the largest order: a file of 6 MB at most.
 _MAP_STARS: Final = 16
@@ -51,7 +51,7 @@ _MAP_ORDER: Final = 8
 Rows = Mapping[str, NDArray[Any]]
 
 
-def arrow_schema(schema: CatalogSchema, record: Mapping[str, Any] | None = None) -> pa.Schema:
+def arrow_schema(schema: Declared, record: Mapping[str, Any] | None = None) -> pa.Schema:
     """Return columns and metadata of every Parquet file of the collection."""
     return parquet_schema(schema, record, (INDEX, _INDEX_WORDS))
 
@@ -119,20 +119,6 @@ class _Writer:
         write_at(path, 0, data, whole=True)
         name = path.relative_to(self._target.path.parent).as_posix()
         self.parts.append(Part(name, 0, len(data), hashlib.sha256(data).hexdigest()))
-
-
-def in_bytes(table: pa.Table) -> bytes:
-    """Return a table as a Parquet file, whose bytes depend on it alone."""
-    sink = pa.BufferOutputStream()
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    # Arrow's own copy of the schema would repeat the metadata; nothing in it is missed.
-    with pq.ParquetWriter(
-        sink, table.schema, compression="zstd", use_dictionary=texts, store_schema=False
-    ) as file:
-        file.add_key_value_metadata(table.schema.metadata)
-        if table.num_rows:
-            file.write_table(table, row_group_size=_ROW_GROUP)
-    return bytes(sink.getvalue())
 
 
 def _table(target: Target, rows: Rows, index: NDArray[np.int64]) -> pa.Table:

@@ -34,6 +34,7 @@ from catalog_builder.catalog.fits_table import (
     tform,
 )
 from catalog_builder.catalog.zarr_store import in_pieces, read_rows, row_count
+from catalog_builder.contract.columns import Declared
 from catalog_builder.contract.schema import CatalogSchema
 
 FITS_NAME: Final = "catalog.fits"
@@ -90,7 +91,7 @@ def _export(store: Path, target: Path, schema: CatalogSchema, record: Mapping[st
     export_fits(store, target, schema, cards_of(record), mark_cards(record))
 
 
-def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
+def check_fits_header(path: Path, schema: Declared, log: FindingLog) -> None:
     """Compare names, formats, units, UCDs and comments with what they must be."""
     with quiet():
         try:
@@ -99,7 +100,7 @@ def check_fits_header(path: Path, schema: CatalogSchema, log: FindingLog) -> Non
             log.add(path.name, f"cannot be read: {error}")
 
 
-def check_fits(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
+def check_fits(path: Path, schema: Declared, log: FindingLog) -> None:
     """Compare the checksums with what they must be, and the header as `check_fits_header`."""
     with quiet():
         try:
@@ -111,7 +112,7 @@ def check_fits(path: Path, schema: CatalogSchema, log: FindingLog) -> None:
     check_fits_header(path, schema, log)
 
 
-def _compare(file: str, header: fits.Header, schema: CatalogSchema, log: FindingLog) -> None:
+def _compare(file: str, header: fits.Header, schema: Declared, log: FindingLog) -> None:
     names = [header.get(f"TTYPE{n}") for n in range(1, header["TFIELDS"] + 1)]
     for name in names:
         if name not in {column.name for column in schema.all_columns}:

@@ -12,10 +12,11 @@ import pytest
 from astropy.table import Table
 
 from catalog_builder.catalog.derived import with_derived
-from catalog_builder.catalog.exports._hats_parts import HatsRows, in_bytes
+from catalog_builder.catalog.exports._hats_parts import HatsRows
 from catalog_builder.catalog.exports.hats import FORMAT, export_hats
 from catalog_builder.catalog.finding import FindingLog
 from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.catalog.voparquet import in_bytes
 from catalog_builder.catalog.zarr_store import read_rows
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.publish.gather import ChunkDamageError

@@ -1,0 +1,81 @@
+"""Tables of an archive whose values a catalogue repeats beside its own: as a release declares them.
+
+They are no inputs: nothing is learnt or predicted from them, and an archive without them is whole.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from catalog_builder.archive.tables import ColumnName, ColumnSpec, TableName
+from catalog_builder.contract.columns import Column, is_in_dex
+from catalog_builder.contract.description import Description
+from catalog_builder.contract.side_table import SOURCE_ID, SideTable
+
+
+class RepeatedColumn(Description):
+    """One column: what the catalogue says of it, and its names in the files.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        Type in both; a null is NaN.
+    unit, ucd, description, null_meaning : str
+        As of a column of the catalogue (`Column`).
+    names : tuple of str
+        Names that it may have in a file; its own where empty.
+    """
+
+    dtype: Literal["float32", "float64"] = "float32"
+    unit: str = ""
+    ucd: str
+    description: str
+    null_meaning: str = "no value in the archive"
+    names: tuple[str, ...] = ()
+
+
+class RepeatedTable(Description):
+    """One table of the archive, and which of its columns are repeated.
+
+    Parameters
+    ----------
+    table : str
+        A table of ``tables``, which says where its files are.
+    title : str
+        What the table beside the catalogue is called.
+    columns : dict of str to RepeatedColumn
+        By name, in order.
+    """
+
+    table: TableName
+    title: Annotated[str, Field(min_length=1)]
+    columns: Annotated[dict[ColumnName, RepeatedColumn], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _columns_can_be_published(self) -> Self:
+        self.declared("checked")
+        return self
+
+    def declared(self, name: str) -> SideTable:
+        """Return the declaration of the table that lies beside a catalogue under a name."""
+        columns = [Column(name=key, **_published(one)) for key, one in self.columns.items()]
+        return SideTable(name=name, title=self.title, columns=(SOURCE_ID, *columns))
+
+    def read_as(self) -> dict[str, ColumnSpec]:
+        """Return the columns as they are read of the archive's files."""
+        specs = {
+            name: ColumnSpec(
+                dtype=one.dtype,
+                names=one.names,
+                # Abundances have no unit in FITS and VOUnit; archives call it dex.
+                unit="dex" if is_in_dex(one.unit, one.ucd) and not one.unit else one.unit,
+            )
+            for name, one in self.columns.items()
+        }
+        return {"source_id": ColumnSpec(dtype="int64", required=True), **specs}
+
+
+def _published(column: RepeatedColumn) -> dict[str, Any]:
+    return column.model_dump(exclude={"names"})

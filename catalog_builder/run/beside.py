@@ -1,0 +1,71 @@
+"""Tables beside a catalogue: which there will be, and where the values for them are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalog_builder.catalog import origins
+from catalog_builder.contract.side_table import SideTable
+from catalog_builder.features import repeated
+from catalog_builder.run.protocol import Run
+from catalog_builder.runtime.receipts import Receipt
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside a catalogue with a row for each of its rows.
+
+    Attributes
+    ----------
+    tables : tuple of SideTable
+        The declarations.
+    values : dict of str to dict of str to Receipt
+        By the name of a table and of a partition: the task that looked its values up.
+    """
+
+    tables: tuple[SideTable, ...] = ()
+    values: Mapping[str, Mapping[str, Receipt]] = field(default_factory=dict)
+
+    @property
+    def receipts(self) -> list[Receipt]:
+        """Return those of all tables."""
+        return [receipt for by_part in self.values.values() for receipt in by_part.values()]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return what an edition depends on."""
+        if not self.tables:
+            return {}
+        digests = [receipt.output_digest for receipt in self.receipts]
+        return {"beside": [[table.digest for table in self.tables], digests]}
+
+
+def tables_beside(run: Run) -> Beside:
+    """Look up the values of the archive that a catalogue repeats, where they are wanted."""
+    if not run.config.publish.beside:
+        return Beside()
+    context = repeated.RepeatContext(run.workdir, run.release, run.config.ingest)
+    tables, values = [], {}
+    for name, rule in run.release.beside.items():
+        partitions = repeated.partitions_with(run.archive, run.release, rule, run.partitions)
+        if not partitions:
+            continue
+        tasks = repeated.plan(partitions, run.features, run.release, name, run.config.ingest)
+        tasks = origins.of_same_stars(tasks, run.features)
+        receipts = run.step("publish", repeated.STAGE, context, tasks)
+        tables.append(rule.declared(name))
+        values[name] = {
+            feature.task: made for feature, made in zip(run.features, receipts, strict=True)
+        }
+        for file, said in sorted(_files(receipts).items()):
+            run.driver.events.warn(f"{file}: {said['detail']}; its values are null in {name}")
+    return Beside(tuple(tables), values)
+
+
+def _files(receipts: list[Receipt]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for receipt in receipts:
+        found.update(receipt.notes.get("file_rejects", {}))
+    return found
