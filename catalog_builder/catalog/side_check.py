@@ -1,8 +1,8 @@
-"""Are the tables beside a catalogue what RELEASE.json says, in every one of their files?"""
+"""The tables beside a catalogue against what RELEASE.json says, in every one of their files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,26 +10,32 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from catalog_builder.catalog.exports.fits import FitsRows, check_fits, check_fits_header, quiet
-from catalog_builder.catalog.fits_table import DAMAGE as FITS_DAMAGE
-from catalog_builder.catalog.finding import FindingLog
+from catalog_builder.catalog.exports import ExportedRows
+from catalog_builder.catalog.exports.fits import (
+    DAMAGE as FITS_DAMAGE,
+)
+from catalog_builder.catalog.exports.fits import (
+    FitsRows,
+    check_fits,
+    check_fits_header,
+    quiet,
+)
+from catalog_builder.catalog.finding import FindingLog, unequal
 from catalog_builder.catalog.layout import STORE_NAME
-from catalog_builder.catalog.side_files import part_file
 from catalog_builder.catalog.side_record import SideFacts
-from catalog_builder.contract.columns import Column, differences
+from catalog_builder.contract.columns import differences
 from catalog_builder.contract.side_table import SideTable
 from catalog_builder.stores.whole_store import DAMAGE, EVERY_CHUNK, CatalogueStore
 
 Rows = Mapping[str, NDArray[Any]]
-#: A part of a table: its first row, and its columns.
-Block = tuple[int, Rows]
-_UNREADABLE: Final = (*FITS_DAMAGE, *DAMAGE)
+#: Rows compared at a time.
+_ROWS: Final = 1 << 16
 
 
 def check_tables(
     folder: Path, tables: Mapping[str, SideFacts] | None, log: FindingLog, *, rows: bool = True
 ) -> None:
-    """Check the tables beside a catalogue against their declarations, and their files' rows.
+    """Check the tables beside a catalogue: their declarations, and that their files agree.
 
     Parameters
     ----------
@@ -43,73 +49,100 @@ def check_tables(
         Whether rows are read; otherwise only what is said of them.
     """
     for facts in (tables or {}).values():
-        for file in facts.files.values():
+        opened = {}
+        for kind, file in facts.files.items():
             if not (folder / file).exists():
                 log.add(file, "missing")
-        there = {kind: file for kind, file in facts.files.items() if (folder / file).exists()}
-        _check(folder, facts, there, log, rows=rows)
+                continue
+            try:
+                opened[file] = _open(kind, folder / file, facts.declared, log, rows=rows)
+            except _damage() as error:
+                log.add(file, f"cannot be read: {error}")
+        _compare(folder, facts, opened, log, rows=rows)
 
 
-def _check(
-    folder: Path, facts: SideFacts, files: Mapping[str, str], log: FindingLog, *, rows: bool
-) -> None:
-    table, checked = facts.declared, []
-    for kind, file in files.items():
-        try:
-            _DECLARED[kind](folder / file, table, log, rows)
-            checked.append((kind, file))
-        except _UNREADABLE as error:
-            log.add(file, f"cannot be read: {error}")
-    if not rows or not checked:
-        return
-    first, *others = checked
-    if facts.by_rows:
-        _compare_ids(folder, facts, first[1], log)
-    for kind, file in others:
-        try:
-            _compare(folder, table, first, (kind, file), log)
-        except _UNREADABLE as error:
-            log.add(file, f"cannot be read: {error}")
+def _open(kind: str, path: Path, table: SideTable, log: FindingLog, *, rows: bool) -> ExportedRows:
+    """Check what a file says of itself, and open it."""
+    if kind == "zarr":
+        store = ZarrRows(path, table)
+        for column in table.columns:
+            for mismatch in differences(column, store.arrays[column.name]):
+                log.add(path.name, mismatch.problem, mismatch.column)
+        return store
+    if kind == "fits":
+        (check_fits if rows else check_fits_header)(path, table, log)
+        with quiet():
+            return FitsRows(path)
+    return _parquet(path, table, log)
+
+
+def _parquet(path: Path, table: SideTable, log: FindingLog) -> ExportedRows:
+    from catalog_builder.catalog.side_parquet import ParquetRows
+
+    found = ParquetRows(path, table)
+    for name in found.undeclared():
+        log.add(f"{path.name}/{name}", "its columns are not those of the table")
+    return found
+
+
+def _damage() -> tuple[type[Exception], ...]:
+    import pyarrow as pa
+
+    return (*FITS_DAMAGE, *DAMAGE, pa.ArrowException)
 
 
 def _compare(
-    folder: Path,
-    table: SideTable,
-    one: tuple[str, str],
-    other: tuple[str, str],
-    log: FindingLog,
+    folder: Path, facts: SideFacts, opened: dict[str, ExportedRows], log: FindingLog, *, rows: bool
 ) -> None:
-    """Compare the rows of two files of a table."""
-    kind, file = other
-    read = _OPEN[kind](folder / file, table)
-    last = 0
-    for start, block in _blocks(folder / one[1], one[0], table):
-        found = read(start, len(block["source_id"]))
-        for column in table.columns:
-            values, there = block[column.name], found.get(column.name)
-            if there is None or len(there) != len(values):
-                log.add(file, "the file ends before its last row", column.name)
-                return
-            log.add_rows(file, f"differs from {one[1]}", column.name, start, _other(values, there))
-        last = start + len(block["source_id"])
-    if len(next(iter(read(last, 1).values()), ())):
-        log.add(file, f"has more rows than {one[1]}")
-
-
-def _compare_ids(folder: Path, facts: SideFacts, file: str, log: FindingLog) -> None:
+    for file, one in opened.items():
+        if one.rows != facts.rows:
+            log.add(file, f"has {one.rows} rows, RELEASE.json says {facts.rows}")
+    whole = {file: one for file, one in opened.items() if one.rows == facts.rows}
+    if not rows or not whole:
+        return
+    first = next(iter(whole))
     try:
-        ids = _array(folder / STORE_NAME, "source_id")
-        for start, block in _blocks(folder / file, "zarr", facts.declared, ("source_id",)):
-            mine = np.asarray(ids[start : start + len(block["source_id"])])
-            if not np.array_equal(mine, block["source_id"]):
-                log.add(file, f"its sources are not those of {STORE_NAME}", "source_id")
-                return
-    except _UNREADABLE as error:
-        log.add(file, f"cannot be compared with {STORE_NAME}: {error}")
+        for start in range(0, facts.rows, _ROWS):
+            count = min(_ROWS, facts.rows - start)
+            blocks = {file: one.block(start, count) for file, one in whole.items()}
+            if facts.by_rows:
+                ids = _ids(folder, start, count)
+                wrong = unequal(blocks[first]["source_id"], ids)
+                problem = f"is not that of {STORE_NAME}"
+                log.add_rows(first, problem, "source_id", start, wrong)
+            for file, block in blocks.items():
+                for column in facts.declared.columns if file != first else ():
+                    wrong = unequal(block[column.name], blocks[first][column.name])
+                    log.add_rows(file, f"differs from {first}", column.name, start, wrong)
+    except _damage() as error:
+        log.add(first, f"its rows cannot be compared: {error}")
 
 
-def _other(values: NDArray[Any], there: NDArray[Any]) -> NDArray[np.bool_]:
-    equal = values == there
-    if values.dtype.kind == "f":
-        equal |= np.isnan(values) & np.isnan(there)
-    return np.asarray(~equal)
+def _ids(folder: Path, start: int, count: int) -> NDArray[Any]:
+    array = zarr.open_array(CatalogueStore(folder / STORE_NAME), path="source_id", mode="r")
+    return np.asarray(array.with_config(EVERY_CHUNK)[start : start + count])
+
+
+class ZarrRows:
+    """The rows of a table's zarr store.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+    """
+
+    def __init__(self, path: Path, table: SideTable) -> None:
+        self.arrays: dict[str, zarr.Array[Any]] = {
+            column.name: zarr.open_array(
+                CatalogueStore(path), path=column.name, mode="r"
+            ).with_config(EVERY_CHUNK)
+            for column in table.columns
+        }
+        self.rows = min(int(array.shape[0]) for array in self.arrays.values())
+
+    def block(self, start: int, rows: int) -> Rows:
+        """Return every column of some rows."""
+        return {
+            name: np.asarray(array[start : start + rows]) for name, array in self.arrays.items()
+        }

@@ -36,6 +36,7 @@ from catalog_builder.catalog.layout import (
 from catalog_builder.catalog.manifests import CHANGED, gap_of, read_parts, read_sums
 from catalog_builder.catalog.release_json import ReleaseRecord, explain, read_release
 from catalog_builder.catalog.selection_store import check_selection
+from catalog_builder.catalog.side_check import check_tables
 from catalog_builder.catalog.validate_content import Listed, check_content, readers
 from catalog_builder.catalog.validate_rows import OpenCatalogue
 from catalog_builder.contract.schema import CatalogSchema
@@ -95,12 +96,20 @@ def validate_catalog(
     readable = check_declarations(folder, schema, log)
     if not any(name.startswith(SELECTION_NAME) for name in present.others):
         check_selection(folder, None if record is None else record.selection, log)
+    if not unopened & _beside(record):
+        check_tables(folder, None if record is None else record.tables, log, rows=sample is None)
     there = {*present.files, *present.folders}
     exports = {name: kind for name, kind in exports.items() if name in there}
     catalogue = OpenCatalogue(folder, schema, readable, exports)
     with readers(catalogue, workers) as read:
         check_content(catalogue, listed, record, log, read, sample)
     return log.as_list()
+
+
+def _beside(record: ReleaseRecord | None) -> set[str]:
+    """Return the names of all files and folders of tables beside the catalogue."""
+    tables = {} if record is None or record.tables is None else record.tables
+    return {file for facts in tables.values() for file in facts.files.values()}
 
 
 def _folder(path: Path) -> Path:

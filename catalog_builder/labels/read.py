@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from catalog_builder.labels.survey import Cut, LabelSurvey, RangeTest
 #: Reasons beside the survey's own cuts.
 NO_SOURCE_ID = "no_source_id"
 NO_LABEL = "no_label"
+#: Characters of a survey's own name of a star.
+NAME_LENGTH: Final = 32
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class LabelBlock:
         In the order of the survey's labels, NaN where missing; every label has an error.
     snr : ndarray of float32 (n,)
         Signal-to-noise ratio, NaN where unknown.
+    names : ndarray of bytes (n,)
+        The survey's own name of each, empty where it is not known.
     n_read : int
         Rows looked at: n and the rejected ones.
     rejected : dict of str to int
@@ -50,6 +55,7 @@ class LabelBlock:
     labels: NDArray[np.float32]
     label_error: NDArray[np.float32]
     snr: NDArray[np.float32]
+    names: NDArray[np.bytes_]
     n_read: int
     rejected: dict[str, int]
     label_nulls: dict[str, int]
@@ -123,6 +129,7 @@ def resolve_duplicates(source_id: NDArray[np.int64], snr: NDArray[np.float32]) -
 def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, str]:
     """Return the file's name of every column the survey uses; optional cuts may lack theirs."""
     optional = {cut.column for cut in survey.used_cuts if cut.optional}
+    optional |= {survey.identifier} if survey.identifier else set()
     needed = {survey.source_id, survey.sig_to_noise}
     needed |= {cut.column for cut in survey.used_cuts if not cut.optional}
     for label in survey.labels.values():
@@ -147,6 +154,8 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
             )
         if wanted == survey.source_id and kind == "b":
             raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
+        if wanted == survey.identifier and kind in "SUiu" and not is_list:
+            continue
         if is_list or kind not in "iufb":
             raise InputError(
                 f"{url}: column {name} holds no single numbers.",
@@ -230,12 +239,27 @@ def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock
         labels=labels[keep],
         label_error=errors[keep],
         snr=snr[keep],
+        names=_names(survey, raw)[keep],
         n_read=keep.size,
         rejected=dict(+rejected),
         label_nulls={
             name: int(lost[keep].sum()) for name, lost in label_nulls.items() if lost[keep].any()
         },
     )
+
+
+def _names(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> NDArray[np.bytes_]:
+    """Return the survey's own names of stars, of one length; one that is longer is no name."""
+    wanted = np.dtype(f"S{NAME_LENGTH}")
+    column = raw.get(survey.identifier or "")
+    if column is None:
+        return np.zeros(raw[survey.source_id].null.size, wanted)
+    found = column.values if column.values.dtype.kind in "SU" else column.values.astype("S")
+    if found.dtype.kind == "U":
+        found = np.char.encode(found, "ascii", "replace")
+    found = np.char.strip(found, b" \0")
+    known = ~column.null & (np.char.str_len(found) <= NAME_LENGTH)
+    return np.where(known, found, b"").astype(wanted)
 
 
 def _labels(

@@ -132,6 +132,9 @@ class LabelSurvey(Description):
         FITS extension with the table.
     source_id, sig_to_noise : str
         Columns of the Gaia identifier (0 and negative: none) and of the S/N.
+    identifier : str, optional
+        Column of the survey's own name of a star, or of a spectrum of it: text or an integer. It is
+        published beside the labels of the stars that taught.
     null_values : tuple of float
         Numbers that mean "no value", beside NaN.
     labels : dict of str to LabelColumn
@@ -159,6 +162,8 @@ class LabelSurvey(Description):
     hdu: Annotated[int, Field(ge=1)]
     source_id: str
     sig_to_noise: str
+    # Not in the digest of a survey: nothing is learnt from it. Label stores are planned with it.
+    identifier: Annotated[str | None, Field(exclude=True)] = None
     null_values: tuple[float, ...] = ()
     labels: dict[LabelName, LabelColumn]
     declares: tuple[Label, ...] = ()

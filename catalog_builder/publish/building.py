@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from catalog_builder.catalog.credit_record import credit_attributes
+from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.zarr_store import create_store
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.publish.chunk import Building
@@ -65,6 +68,18 @@ def prepare(building: Building, facts: Path, attributes: Mapping[str, str]) -> d
         remove_tree(facts)
     facts.mkdir(exist_ok=True)
     return meant
+
+
+def attributes_of(record: Mapping[str, Any], edition: str) -> dict[str, str]:
+    """Return what the zarr store says of itself; a mark only where something is simulated."""
+    marks = {}
+    if record["simulated"]:
+        marks["simulated"] = record_in_words(record)
+    if record["model"]["simulated"]:
+        marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
+    if unverified := unverified_in_words(record):
+        marks["unverified"] = unverified
+    return {"title": f"{record['catalogue']} {edition}", **credit_attributes(record), **marks}
 
 
 def other_metadata(meant: Mapping[str, str], store: Path) -> list[str]:

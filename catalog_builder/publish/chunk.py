@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
+from catalog_builder.publish.taught import LabelledRows, taught_rows
 from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.tally import state_of
@@ -62,6 +63,8 @@ class Building:
         In which rows are counted for the selection function; not at all without one.
     tables : tuple of SideTable
         Tables beside it that have a row for each of its rows.
+    taught : SideTable, optional
+        The table of those that taught, if there will be one.
     """
 
     folder: Path
@@ -75,6 +78,7 @@ class Building:
     edges: Edges | None = None
     cells: CellGrid | None = None
     tables: tuple[SideTable, ...] = ()
+    taught: SideTable | None = None
 
     @property
     def store(self) -> Path:
@@ -98,15 +102,6 @@ class Building:
                 name = side_file(table, kind)
                 target = Target(self.folder / name, table, self.record, self.rows)
                 yield name, table, writer_of(kind, self.chunk_rows), target
-
-
-@dataclass(frozen=True)
-class LabelledRows:
-    """What a survey says of some rows of a chunk: (n,), and twice (n, labels)."""
-
-    rows: NDArray[np.int64]
-    labels: NDArray[np.float64]
-    errors: NDArray[np.float64]
 
 
 def make_chunk(
@@ -161,9 +156,11 @@ def make_chunk(
         written[name] = by_chunks.write(target, start, rows_beside)
     blocks = _blocks(building.schema, start, stored, beyond)
     report = _sum_up(building, stored, labelled) if building.report else {}
+    taught = {} if building.taught is None else taught_rows(building.taught, stored, labelled)
     cells = count_rows(building.cells, building.schema.flags.tiers, stored)
     ends = int(ids[0]), int(ids[-1])
-    return ChunkFacts(index, start, rows, *ends, sizes, digests, blocks, written, report, cells)
+    facts = ChunkFacts(index, start, rows, *ends, sizes, digests, blocks, written, report, cells)
+    return replace(facts, taught=taught)
 
 
 def _store(

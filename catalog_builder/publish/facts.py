@@ -7,7 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from catalog_builder.runtime.workdir import write_atomically
 
 _STATE: Final = "report_"
 _CELLS: Final = "cells_"
+_TAUGHT: Final = "taught_"
 DIGEST_BYTES: Final = 32
 
 
@@ -45,6 +46,8 @@ class ChunkFacts:
         What `catalog_builder.report.tally.Tally` adds up; empty without a report.
     cells : dict of str to ndarray
         What `catalog_builder.publish.selection.SelectionSum` adds up; empty without one.
+    taught : dict of str to ndarray of shape (m,)
+        Columns of the m rows of the table of those that taught; empty without one.
     """
 
     index: int
@@ -58,6 +61,7 @@ class ChunkFacts:
     written: Mapping[str, Written]
     report: Mapping[str, NDArray[Any]]
     cells: Mapping[str, NDArray[Any]]
+    taught: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def facts_file(folder: Path, index: int) -> Path:
@@ -77,6 +81,7 @@ def write_facts(file: Path, facts: ChunkFacts) -> str:
         "written": np.frombuffer(json.dumps(written, sort_keys=True).encode(), dtype=np.uint8),
         **{f"{_STATE}{name}": values for name, values in facts.report.items()},
         **{f"{_CELLS}{name}": values for name, values in facts.cells.items()},
+        **{f"{_TAUGHT}{name}": values for name, values in facts.taught.items()},
     }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)  # type: ignore[arg-type] # of its other keywords none is meant
@@ -120,6 +125,7 @@ def read_facts(file: Path, digest: str = "") -> ChunkFacts:
             written={name: _written(one) for name, one in written.items()},
             report=_called(_STATE, arrays),
             cells=_called(_CELLS, arrays),
+            taught=_called(_TAUGHT, arrays),
         )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise StoreError(

@@ -11,10 +11,11 @@ import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.features.store import FeatureStore
-from catalog_builder.publish.chunk import LabelledRows
+from catalog_builder.publish.taught import LabelledRows
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.stores.whole_store import WholeStore, named
+from catalog_builder.training.labels import NAME, as_names
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def labelled_rows(
     survey, labels : sequence of str
         Names of the survey's labels, and of the catalogue's. What the survey lacks is NaN.
     """
-    rows, values, errors = [], [], []
+    rows, values, errors, names = [], [], [], []
     for features, matches in stores:
         with named(root / matches, "store of matches"):
             group = zarr.open_group(WholeStore(root / matches), mode="r")
@@ -75,13 +76,21 @@ def labelled_rows(
                 np.asarray(group[name][:])  # type: ignore[index]
                 for name in ("row", "labels", "label_error")
             )
+            codes = np.asarray(group[NAME][:]) if NAME in group else None  # type: ignore[index]
         wanted = FeatureStore(root / features).column("source_id")[row]
         place = np.searchsorted(ids, wanted).clip(max=len(ids) - 1)
         hit = ids[place] == wanted
         rows.append(place[hit])
         values.append(_ordered(said[hit], survey, labels))
         errors.append(_ordered(error[hit], survey, labels))
-    return LabelledRows(np.concatenate(rows), np.concatenate(values), np.concatenate(errors))
+        names.append(np.zeros(hit.sum(), "S1") if codes is None else as_names(codes)[hit])
+    return LabelledRows(
+        np.concatenate(rows),
+        np.concatenate(values),
+        np.concatenate(errors),
+        np.concatenate(names),
+        tuple(labels),
+    )
 
 
 def _ordered(

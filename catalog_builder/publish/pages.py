@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME
@@ -19,11 +19,14 @@ def add_pages(
     settings: PublishSettings,
     facts: VerdictFacts | None,
     counts: SelectionSum | None,
+    taught: Callable[[], dict[str, Any]] | None,
     building: Building,
     tally: Tally | None,
 ) -> Mapping[str, Any]:
     """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
     told: dict[str, Any] = {} if counts is None else {"selection": counts.finish().model_dump()}
+    if taught is not None and (tables := taught()):
+        told["tables"] = tables
     if settings.drift_from is not None:
         store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
         told |= make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)

@@ -11,11 +11,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.catalog.credit_record import credit_attributes
 from catalog_builder.catalog.digest import BLOCK_ROWS
 from catalog_builder.catalog.exports import ID_STEP, formats_of
 from catalog_builder.catalog.layout import building_dir, facts_dir
-from catalog_builder.catalog.origins import record_in_words, simulated_in_words, unverified_in_words
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.schema import CatalogSchema
@@ -25,7 +23,7 @@ from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.inference.rows import read_ids, read_rows
 from catalog_builder.publish.beside import rows_beside, stores_beside
-from catalog_builder.publish.building import other_metadata, prepare
+from catalog_builder.publish.building import attributes_of, other_metadata, prepare
 from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
@@ -35,6 +33,7 @@ from catalog_builder.publish.pages import add_pages
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.selection import SelectionPlan, SelectionSum
 from catalog_builder.publish.settings import PublishSettings
+from catalog_builder.publish.taught_files import TaughtSum
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
@@ -66,6 +65,9 @@ class PublishContext:
     cells: CellGrid | None = None
     #: Tables beside it that have a row for each of its rows.
     tables: tuple[SideTable, ...] = ()
+    #: The table of those that taught, if there will be one; and the labels of their survey.
+    taught: SideTable | None = None
+    survey_labels: tuple[str, ...] = ()
 
     @functools.cached_property
     def building(self) -> Building:
@@ -83,6 +85,7 @@ class PublishContext:
             self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
             self.cells,
             self.tables,
+            self.taught,
         )
 
     @property
@@ -98,12 +101,12 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
     columns = _rows(context, payload["pieces"])
     beyond = _rows(context, payload["beyond"]) if payload["beyond"] else {}
     labelled, ids = None, columns["source_id"]
-    if context.verdict is not None and payload.get("labels"):
+    if payload.get("labels"):
         labelled = labelled_rows(
             root,
             payload["labels"],
             ids,
-            context.verdict.survey_labels,
+            context.survey_labels,
             context.schema.contract.labels.names,
         )
     beside = rows_beside(root, payload.get("beside", {}), context.tables, ids)
@@ -133,10 +136,16 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
         plan: SelectionPlan | None = task.payload.get("selection")
         root = context.workdir.root
         counts = None if plan is None else SelectionSum(context.building, plan, root)
-        pages = functools.partial(add_pages, context.settings, context.verdict, counts)
-        facts_of = _facts_of(context, task)
+        facts_of = known = _facts_of(context, task)
+        if counts is not None:
+            facts_of = counts.heard(facts_of)
+        taught = None
+        if context.taught is not None:
+            summed = TaughtSum(context.building, context.taught)
+            facts_of, taught = summed.heard(facts_of), functools.partial(summed.finish, known)
+        pages = functools.partial(add_pages, context.settings, context.verdict, counts, taught)
         try:
-            seal(context.building, folder, counts.heard(facts_of) if counts else facts_of, pages)
+            seal(context.building, folder, facts_of, pages)
         except ChunkDamageError as error:
             file = facts_file(context.facts, error.index).relative_to(context.workdir.root)
             chunk = task.needs[error.index]
@@ -186,8 +195,8 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
     return read
 
 
-CHUNKS = Stage("publish-chunks", version=5, work=_write_chunk)
-SEAL = Stage("publish", version=6, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=6, work=_write_chunk)
+SEAL = Stage("publish", version=7, work=_seal, sealed=True)
 
 
 def edition_of(
@@ -309,7 +318,9 @@ def prepare_store(context: PublishContext, predictions: Sequence[Receipt]) -> Pu
     formats = formats_of(context.settings.formats, context.schema).values()
     if any(one.by_chunks is not None and one.by_chunks.needs_ids for one in formats):
         context = replace(context, ids=_some_ids(context.workdir, predictions))
-    metadata = prepare(context.building, context.facts, _attributes(context))
+    metadata = prepare(
+        context.building, context.facts, attributes_of(context.record, context.edition.name)
+    )
     return replace(context, metadata=metadata)
 
 
@@ -334,20 +345,3 @@ def _refuse_other_metadata(context: PublishContext) -> None:
             Damage(CHUNKS.name, "metadata", str((store / name).relative_to(root)), "is damaged")
             for name in other
         )
-
-
-def _attributes(context: PublishContext) -> dict[str, str]:
-    """Return what the zarr store says of itself; a mark only where something is simulated."""
-    record = context.record
-    marks = {}
-    if record["simulated"]:
-        marks["simulated"] = record_in_words(record)
-    if record["model"]["simulated"]:
-        marks["model_simulated"] = simulated_in_words(0, 0, learnt=True)
-    if unverified := unverified_in_words(record):
-        marks["unverified"] = unverified
-    return {
-        "title": f"{record['catalogue']} {context.edition.name}",
-        **credit_attributes(record),
-        **marks,
-    }

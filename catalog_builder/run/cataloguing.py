@@ -11,6 +11,7 @@ from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.publish import stage as publishing
 from catalog_builder.publish.edition import accounting, compared_by
 from catalog_builder.publish.selection import SelectionPlan, plan_selection
+from catalog_builder.publish.taught import taught_table
 from catalog_builder.run.alarms import alarms_of
 from catalog_builder.run.beside import tables_beside
 from catalog_builder.run.crossing import Crossing
@@ -83,6 +84,8 @@ def make_catalogue(
         verdict=verdict_facts(run, schema),
         cells=selection.grid if selection else None,
         tables=beside.tables,
+        taught=taught_table(run.survey, schema) if run.matches else None,
+        survey_labels=run.survey.declared.names if run.matches else (),
     )
     step = functools.partial(run.step, "publish")
     chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels, beside.values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,19 @@ from numpy.typing import NDArray
 from catalog_builder.archive.files import FileRef
 from catalog_builder.labels.read import read_labels, resolve_duplicates
 from catalog_builder.labels.survey import LabelSurvey
+
+#: Column of names, in stores of labels and of matches.
+NAME: Final = "name"
+
+
+def as_codes(names: NDArray[np.bytes_]) -> NDArray[np.uint8]:
+    """Return texts of n bytes as codes, (n, characters): zarr has no type for them."""
+    return names.view(np.uint8).reshape(names.size, -1)
+
+
+def as_names(codes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
+    """Return the texts of codes."""
+    return np.ascontiguousarray(codes).view(f"S{codes.shape[1]}")[:, 0]
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,8 @@ class SurveyLabels:
     ----------
     columns : dict of str to ndarray
         ``source_id`` (n,), ascending; ``labels`` and ``label_error`` (n, l) in the order of the
-        survey's labels, NaN where missing; ``snr`` (n,).
+        survey's labels, NaN where missing; ``snr`` (n,); ``name`` (n, characters), as codes, where
+        the survey has names of its own.
     rows_in : int
         Rows of the file.
     rejected : dict of str to int
@@ -55,6 +69,8 @@ def collect_labels(file: FileRef, survey: LabelSurvey) -> SurveyLabels:
         nulls.update(block.label_nulls)
         for name in ("source_id", "labels", "label_error", "snr"):
             blocks.setdefault(name, []).append(getattr(block, name))
+        if survey.identifier is not None:
+            blocks.setdefault(NAME, []).append(as_codes(block.names))
     columns = {name: np.concatenate(parts) for name, parts in blocks.items()}
     kept = resolve_duplicates(columns["source_id"], columns["snr"])
     rejected["duplicate_observation"] += columns["source_id"].size - kept.size

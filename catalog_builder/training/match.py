@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from catalog_builder.features.store import ArrayDigest, FeatureStore
 from catalog_builder.stores.shards import COMPRESSORS
 from catalog_builder.stores.whole_store import EVERY_CHUNK, WholeStore, named
+from catalog_builder.training.labels import NAME
 
 #: Column of identifiers of the survey's release, where the archive's are of another.
 OLD_ID: Final = "old_source_id"
@@ -73,7 +74,7 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
         Range of source ids of the partition, inclusive.
     out : Path
         Folder of the new store: ``row`` (of the feature store), ``labels``, ``label_error``, and
-        ``old_source_id`` where labels came through a crosswalk.
+        ``old_source_id`` where labels came through a crosswalk, ``name`` where the survey has one.
 
     Returns
     -------
@@ -89,8 +90,7 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
         "labels": wanted["labels"][hit],
         "label_error": wanted["label_error"][hit],
     }
-    if OLD_ID in wanted:
-        columns[OLD_ID] = wanted[OLD_ID][hit]
+    columns |= {name: wanted[name][hit] for name in (OLD_ID, NAME) if name in wanted}
     return Match(wanted["source_id"].size, int(hit.sum()), write_arrays(out, columns))
 
 

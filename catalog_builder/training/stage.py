@@ -96,8 +96,8 @@ def _assemble(context: TrainingContext, task: Task) -> Outcome:
     )
 
 
-LABELS = Stage("labels", version=5, work=_read_labels)
-MATCH = Stage("match", version=2, work=_match)
+LABELS = Stage("labels", version=6, work=_read_labels)
+MATCH = Stage("match", version=3, work=_match)
 ASSEMBLE = Stage("training-set", version=3, work=_assemble)
 
 
@@ -108,6 +108,7 @@ def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
         "survey": in_order(survey.model_dump(mode="json")),
         # What has no logarithm becomes null; known labels are not in the survey's description.
         "learnt_as": [label.learnt_as for label in survey.declared],
+        **({"identifier": survey.identifier} if survey.identifier else {}),
         "file": _label_inputs(file),
     }
     return [Task(LABELS.name, survey.name, digest_json(key), {"file": file})]
