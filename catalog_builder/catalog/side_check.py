@@ -25,6 +25,7 @@ from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.contract.columns import differences
 from catalog_builder.contract.side_table import SideTable
+from catalog_builder.ground.errors import CatalogBuilderError
 from catalog_builder.stores.whole_store import DAMAGE, EVERY_CHUNK, CatalogueStore
 
 Rows = Mapping[str, NDArray[Any]]
@@ -88,7 +89,7 @@ def _parquet(path: Path, table: SideTable, log: FindingLog) -> ExportedRows:
 def _damage() -> tuple[type[Exception], ...]:
     import pyarrow as pa
 
-    return (*FITS_DAMAGE, *DAMAGE, pa.ArrowException)
+    return (*FITS_DAMAGE, *DAMAGE, pa.ArrowException, CatalogBuilderError)
 
 
 def _compare(

@@ -56,6 +56,25 @@ def test_a_good_star(path):
     assert (block.n_read, block.rejected, block.label_nulls) == (1, {}, {})
 
 
+@pytest.mark.parametrize(
+    ("form", "values", "names"),
+    [
+        ("18A", ["2M01  ", "", "2M03"], [b"2M01", b"", b"2M03"]),
+        ("K", [7, 2**62, 0], [b"7", b"4611686018427387904", b"0"]),
+        ("40A", ["2M01", "x" * 40, "2M03"], [b"2M01", b"", b"2M03"]),
+    ],
+)
+def test_the_surveys_own_names_of_stars(path, form, values, names):
+    write(path, [{}, {}, {"TEFF": np.nan}])
+    with fits.open(path) as hdus:
+        columns = hdus[1].columns + fits.ColDefs([fits.Column("APOGEE_ID", form, array=values)])
+        fits.BinTableHDU.from_columns(columns).writeto(path.with_name("named.fits"))
+    file = path.with_name("named.fits")
+    (block,) = read_labels(FileRef(str(file), file.stat().st_size), SURVEY)
+    assert block.names.tolist() == names
+    assert read_one(path, [{}, {}]).names.tolist() == [b"", b""]  # the file has no such column
+
+
 @pytest.mark.parametrize("null", [np.nan, -9999.0, np.inf])
 def test_null_labels_and_errors(path, null):
     block = read_one(path, [{"M_H": null}, {"TEFF_ERR": null}, {"LOGG_ERR": 0.0}])

@@ -1,0 +1,186 @@
+"""Tables beside a catalogue: written by chunks and by the seal, sealed, and checked."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import xarray as xr
+from astropy.table import Table
+from pydantic import ValidationError
+
+from catalog_builder.catalog.exports import formats_of
+from catalog_builder.catalog.fits_table import EXTENSION
+from catalog_builder.catalog.layout import building_dir
+from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.validate import validate_catalog
+from catalog_builder.contract.columns import Column
+from catalog_builder.contract.side_table import SOURCE_ID, SideTable
+from catalog_builder.publish.building import prepare
+from catalog_builder.publish.chunk import Building, make_chunk
+from catalog_builder.publish.seal import seal
+from catalog_builder.publish.taught_files import TaughtSum
+from tests.unit.catalog.conftest import CHUNK_ROWS, ROWS
+
+TEFF = Column(
+    name="teff_gspspec",
+    dtype="float32",
+    unit="K",
+    ucd="phys.temperature.effective",
+    description="Effective temperature by GSP-Spec. In the archive.",
+    null_meaning="none in the archive",
+)
+NAME = Column(name="survey_id", dtype="str32", ucd="meta.id", description="Name in the survey.")
+BESIDE = SideTable(name="parameters", title="Of the archive", columns=(SOURCE_ID, TEFF))
+TAUGHT = SideTable(name="training_labels", title="Who taught", columns=(SOURCE_ID, NAME, TEFF))
+
+
+def build(target, schema, record, columns, values, taught=None):
+    """Write the chunks of a catalogue with both tables; every third star taught."""
+    folder = building_dir(target)
+    formats = formats_of(("fits", "hats"), schema)
+    ids = tuple(columns["source_id"][:1].tolist())
+    building = Building(
+        folder, schema, record, ROWS, CHUNK_ROWS, formats, False, ids, tables=(BESIDE,)
+    )
+    prepare(building, folder.with_name("facts"), {"title": "Small"})
+    facts = []
+    for index, start in enumerate(range(0, ROWS, CHUNK_ROWS)):
+        part = slice(start, min(start + CHUNK_ROWS, ROWS))
+        chunk = {name: column[part] for name, column in columns.items()}
+        beyond = {n: v[part.stop :] for n, v in columns.items()} if start == 0 else {}
+        beside = {"parameters": {"teff_gspspec": values[part]}}
+        made = make_chunk(building, index, chunk, beyond, None, beside)
+        own = chunk["source_id"][::3]
+        rows = {
+            "source_id": own,
+            "survey_id": np.array([f"2M{one}" for one in own], "S32"),
+            "teff_gspspec": values[part][::3],
+        }
+        facts.append(replace(made, taught=rows))
+    return building, facts
+
+
+def sealed_with(target, schema, record, columns, values):
+    building, facts = build(target, schema, record, columns, values)
+    taught = TaughtSum(building, TAUGHT)
+    facts_of = taught.heard(facts.__getitem__)
+
+    def pages(_building, _tally):
+        return {"tables": taught.finish(facts.__getitem__)}
+
+    seal(building, target, facts_of, pages)
+    return target
+
+
+@pytest.fixture(scope="module")
+def values():
+    found = np.linspace(4000, 6000, ROWS).astype(np.float32)
+    found[::4] = np.nan
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, full_schema, schema, make_rows, facts, values):
+    target = tmp_path_factory.mktemp("beside") / "dr3" / "v1"
+    # Where a star is, HATS has to know.
+    kept = [c for c in full_schema.all_columns if c.name in {"ra", "dec"}]
+    assert {c.name for c in kept} <= set(schema.names)
+    return sealed_with(target, schema, facts, make_rows(ROWS, schema), values)
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "dr3" / "v1")
+
+
+def findings(folder, **options):
+    return [str(one) for one in validate_catalog(folder, **options)]
+
+
+def test_every_file_has_the_rows_units_and_nulls(whole, values):
+    assert findings(whole) == []
+    assert findings(whole, sample=2) == []
+    stored = xr.open_zarr(whole / "parameters.zarr")
+    ids = xr.open_zarr(whole / "catalog.zarr").source_id.values
+    np.testing.assert_array_equal(stored.source_id.values, ids)
+    np.testing.assert_array_equal(stored.teff_gspspec.values, values)
+    table = Table.read(whole / "parameters.fits", hdu=EXTENSION)
+    np.testing.assert_array_equal(np.ma.filled(table["teff_gspspec"], np.nan), values)
+    assert str(table["teff_gspspec"].unit) == "K"
+    parts = sorted((whole / "parameters").glob("*.parquet"))
+    assert len(parts) == -(-ROWS // CHUNK_ROWS)
+    leaf = Table.read(parts[1], format="parquet.votable")
+    assert str(leaf["teff_gspspec"].unit) == "K"
+    assert leaf["teff_gspspec"].meta["ucd"] == TEFF.ucd
+    assert pq.read_table(parts[0])["teff_gspspec"].null_count == 3
+
+
+def test_those_who_taught_have_their_names(whole):
+    table = Table.read(whole / "training_labels.fits", hdu=EXTENSION)
+    found = pq.read_table(whole / "training_labels.parquet")
+    assert table["survey_id"].tolist() == [f"2M{one}" for one in table["source_id"]]
+    assert found["survey_id"].to_pylist() == table["survey_id"].tolist()
+    assert (np.diff(table["source_id"]) > 0).all()
+    said = read_release(whole).tables
+    assert said["training_labels"].rows == len(table) == 9
+    assert (said["parameters"].by_rows, said["training_labels"].by_rows) == (True, False)
+
+
+def test_the_same_rows_make_the_same_bytes_after_a_kill(
+    whole, tmp_path, schema, make_rows, facts, values
+):
+    target, columns = tmp_path / "dr3" / "v1", make_rows(ROWS, schema)
+    building, _ = build(target, schema, facts, columns, values)
+    # Killed while metadata were made, while a chunk was written, and while the seal wrote.
+    (building.folder / ".parameters.zarr.partial" / "c").mkdir(parents=True)
+    (building.folder / "parameters.zarr" / "zarr.json").write_bytes(b"{")
+    (building.folder / "parameters" / "part-000000000010.parquet").write_bytes(b"half")
+    (building.folder / "training_labels.parquet").write_bytes(b"half")
+    sealed_with(target, schema, facts, columns, values)
+    assert findings(target) == []
+    for name in ("SHA256SUMS", "SHA256PARTS"):
+        assert (target / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "what"),
+    [
+        ("parameters.fits", -2000, "parameters.fits"),
+        ("parameters.zarr/teff_gspspec/c/1", 5, "parameters.zarr/teff_gspspec/c/1"),
+        ("parameters/part-000000000010.parquet", 40, "part-000000000010.parquet"),
+        ("training_labels.parquet", 40, "training_labels.parquet"),
+    ],
+)
+def test_a_flipped_byte_is_found(copy, name, place, what):
+    content = bytearray((copy / name).read_bytes())
+    content[place] ^= 1
+    (copy / name).write_bytes(content)
+    assert any(what in one for one in findings(copy))
+
+
+def test_missing_files_and_other_rows_are_found(copy, whole):
+    (copy / "parameters.fits").unlink()
+    shutil.rmtree(copy / "parameters.zarr" / "teff_gspspec")
+    other = pq.read_table(copy / "parameters" / "part-000000000000.parquet")
+    pq.write_table(other.slice(0, 4), copy / "parameters" / "part-000000000000.parquet")
+    found = findings(copy)
+    assert any("parameters.fits" in one and "missing" in one for one in found)
+    assert any("parameters.zarr" in one and "cannot be read" in one for one in found)
+    assert any("parameters has 17 rows" in one or "has 17 rows" in one for one in found)
+
+
+def test_an_edited_declaration_breaks_the_seal(copy):
+    record = json.loads((copy / "RELEASE.json").read_text())
+    record["tables"]["parameters"]["declared"]["columns"][1]["unit"] = "mag"
+    (copy / "RELEASE.json").write_text(json.dumps(record))
+    found = findings(copy)
+    assert any("edited after sealing" in one for one in found)
+    assert any("TUNIT" in one for one in found)
+
+
+def test_a_table_needs_its_key():
+    with pytest.raises(ValidationError, match="source_id must be the first column"):
+        SideTable(name="x", title="x", columns=(TEFF,))
