@@ -9,10 +9,10 @@ from astropy.io import fits
 from catalog_builder import credit_of
 from catalog_builder.archive.release import load_release
 from catalog_builder.catalog.credit import bibliography, credit_owed, with_entry
+from catalog_builder.catalog.credit_record import credit_attributes
 from catalog_builder.catalog.fits_table import credit_cards
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.publish.settings import PublishSettings
-from catalog_builder.catalog.credit_record import credit_attributes
 
 ESA, SDSS = load_release("dr3").credit, load_survey("apogee-dr17").credit
 MODEL = {"release": "dr3", "survey": "apogee-dr17"}
