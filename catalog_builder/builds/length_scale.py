@@ -1,4 +1,4 @@
-"""Make ``length_scale.npz``: the length scale of the prior of distances, by direction.
+"""Make ``length_scale.npz``: the length scales of the prior of distances, by direction.
 
 ``python -m catalog_builder.builds.length_scale catalog_builder/galaxy/length_scale.npz``
 
@@ -10,8 +10,10 @@ The Galaxy behind it is smooth, and not that of the simulator:
   3rd edition, section 118), the same everywhere, its visual magnitudes taken for G;
 - dust in a disc, scale height 0.1 kpc, scale length 3.5 kpc, 0.7 mag/kpc of A_G at the Sun.
 
-Stars to G = 20 are counted along each line of sight. The exponentially decreasing density
-(Bailer-Jones 2015, PASP 127, 994) gets the length scale with which it has the same median.
+Stars to G = 20 are counted along each line of sight. Two exponentially decreasing densities
+(Bailer-Jones 2015, PASP 127, 994) get the length scales and the shares with which they are most
+like that count (maximum likelihood). One alone cannot be: away from the plane it falls where the
+halo begins, and of the model's own stars with 1 to 2 in parallax over error its interval held 56 %.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.galaxy.distance import MEDIAN_IN_SCALES
+from catalog_builder.galaxy.distance import LOWER, MEDIAN_IN_SCALES
 from catalog_builder.ground.errors import ConfigError
 
 Float = NDArray[np.float64]
@@ -44,6 +46,8 @@ _NORTH: Final = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.5, 15.0, 20.0,
                  40.0, 50.0, 60.0, 75.0, 90.0)  # fmt: skip
 LATITUDES: Final = np.array([-b for b in reversed(_NORTH[1:])] + list(_NORTH))
 _DISTANCES: Final = np.geomspace(0.005, 60.0, 400)
+#: Of the maximisation (expectation and maximisation in turns): more change nothing that is kept.
+_ROUNDS: Final = 400
 
 
 def density(radius: Float, height: Float) -> Float:
@@ -80,15 +84,41 @@ def brighter_than(magnitude: Float) -> Float:
     return np.asarray(np.interp(magnitude, np.append(edges, edges[-1] + 0.1), counts))
 
 
-def length_scales(l: Float, b: Float) -> Float:  # noqa: E741
-    """Return the length scale, kpc, of each direction (n,) in degrees."""
+def counts_along(l: Float, b: Float) -> Float:  # noqa: E741
+    """Return the share of stars at each of `_DISTANCES`, of directions (n,) in degrees."""
     lon, lat = np.deg2rad(l), np.deg2rad(b)
     radius, height = places(lon[:, None], lat[:, None], _DISTANCES)
     faintest = FAINTEST - 5.0 * np.log10(100.0 * _DISTANCES) - dimming(lon, lat, _DISTANCES)
     # Per interval of ln r the volume is r^3.
-    counts = np.cumsum(_DISTANCES**3 * density(radius, height) * brighter_than(faintest), axis=1)
-    shares = counts / counts[:, -1:]
-    return np.array([np.interp(0.5, share, _DISTANCES) / MEDIAN_IN_SCALES for share in shares])
+    counts = _DISTANCES**3 * density(radius, height) * brighter_than(faintest)
+    return np.asarray(counts / counts.sum(axis=1, keepdims=True))
+
+
+def priors(l: Float, b: Float) -> Float:  # noqa: E741
+    """Return the prior of each direction (n,) in degrees, (n, 4): see `distance.prior_towards`."""
+    counts = counts_along(l, b)
+    typical = np.array([np.interp(0.5, share, _DISTANCES) for share in np.cumsum(counts, axis=1)])
+    near, far = np.multiply.outer([0.5, 2.0], typical / MEDIAN_IN_SCALES)
+    share = np.full(len(near), 0.5)
+    for _ in range(_ROUNDS):
+        of_far = share[:, None] * _falling(far)
+        part = counts * of_far / (of_far + (1.0 - share)[:, None] * _falling(near))
+        rest = counts - part
+        share = part.sum(axis=1)
+        near = (rest * _DISTANCES).sum(axis=1) / (3.0 * rest.sum(axis=1))
+        far = (part * _DISTANCES).sum(axis=1) / (3.0 * share)
+    both = (1.0 - share)[:, None] * _falling(near) + share[:, None] * _falling(far)
+    below = np.cumsum(_DISTANCES**3 * both, axis=1)
+    ends = [
+        [np.interp(level, one / one[-1], _DISTANCES) for level in (LOWER, 1.0 - LOWER)]
+        for one in below
+    ]
+    lower, upper = np.array(ends).T
+    return np.stack([near, np.maximum(near, far), share, upper - lower], axis=1)
+
+
+def _falling(scale: Float) -> Float:
+    return np.asarray(np.exp(-_DISTANCES / scale[:, None]) / scale[:, None] ** 3)
 
 
 def main(arguments: list[str]) -> int:
@@ -97,9 +127,13 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m catalog_builder.builds.length_scale OUT", file=sys.stderr)
         return ConfigError.exit_code
     l, b = (grid.ravel() for grid in np.meshgrid(LONGITUDES, LATITUDES, indexing="ij"))  # noqa: E741
-    table = length_scales(l, b).reshape(len(LONGITUDES), len(LATITUDES)).astype(np.float32)
-    np.savez(Path(arguments[0]), longitude=LONGITUDES, latitude=LATITUDES, length_scale=table)
-    print(f"{arguments[0]}: {table.min():.2f} to {table.max():.2f} kpc")
+    table = priors(l, b).reshape(len(LONGITUDES), len(LATITUDES), 4).astype(np.float32)
+    np.savez(Path(arguments[0]), longitude=LONGITUDES, latitude=LATITUDES, prior=table)
+    near, far, share, _ = np.moveaxis(table, -1, 0)
+    print(
+        f"{arguments[0]}: {near.min():.2f} to {near.max():.2f} kpc, {far.min():.2f} to"
+        f" {far.max():.2f} kpc with shares of {share.min():.2f} to {share.max():.2f}"
+    )
     return 0
 
 

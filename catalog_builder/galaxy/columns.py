@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.galaxy.distance import LOWER, Distances, distances, length_scale
+from catalog_builder.galaxy.distance import LOWER, Distances, distances, prior_towards
 from catalog_builder.galaxy.frames import Float, Sightlines, galactocentric, sightlines
 from catalog_builder.galaxy.motions import NEEDED, velocities
 from catalog_builder.galaxy.settings import GalaxySettings
@@ -54,7 +54,7 @@ def galactic_columns(
     if not set(_PARALLAX) <= block.keys():
         return columns
     parallax, error = (np.asarray(block[name], np.float64) for name in _PARALLAX)
-    found = distances(parallax, error, length_scale(to))
+    found = distances(parallax, error, prior_towards(to))
     moving = set(NEEDED) <= block.keys()
     return {
         **columns,

@@ -1,8 +1,9 @@
 """Distances from parallaxes, with a prior that depends on the direction.
 
-The density of stars along a line of sight is taken to fall exponentially: the prior of the distance
-r is r^2 exp(-r / L) / (2 L^3) (Bailer-Jones 2015, PASP 127, 994). L follows the direction, from a
-table that a smooth model of the Galaxy made (`catalog_builder.builds.length_scale`). Nothing but
+The density of stars along a line of sight is taken for two that fall exponentially, a near one
+(the discs) and a far one (the halo): the prior of the distance r is the sum of two r^2 exp(-r / L)
+/ (2 L^3) (Bailer-Jones 2015, PASP 127, 994). Both L and the share of the far one follow the
+direction, from a table that a smooth model of the Galaxy made (`builds.length_scale`). Nothing but
 the parallax and the direction enters: no magnitude, no colour, no label.
 """
 
@@ -55,26 +56,41 @@ class Distances(NamedTuple):
     points: Float
 
 
-def length_scale(to: Sightlines) -> Float:
-    """Return the prior's length scale, kpc, of n directions, by bilinear interpolation."""
+def exponential(scale: Float) -> Float:
+    """Return priors, (n, 4), of one density each, of length scales in kpc, (n,)."""
+    width = (UPPER_IN_SCALES - LOWER_IN_SCALES) * scale
+    return np.stack([scale, scale, np.zeros(len(scale)), width], axis=1)
+
+
+def prior_towards(to: Sightlines) -> Float:
+    """Return the priors of distances in n directions, by bilinear interpolation.
+
+    Returns
+    -------
+    ndarray of shape (n, 4)
+        Length scales of the near and of the far density, kpc; the share of the far one; and the
+        width of the prior's own 68 % interval, kpc.
+    """
     longitudes, latitudes, table = _table()
     around = np.rad2deg(np.abs(np.arctan2(to.y, to.x)))
-    i, u = _between(longitudes, around)
-    j, v = _between(latitudes, to.latitude)
+    (i, u), (j, v) = _between(longitudes, around), _between(latitudes, to.latitude)
+    u, v = u[:, None], v[:, None]
     lower = (1.0 - v) * table[i, j] + v * table[i, j + 1]
     upper = (1.0 - v) * table[i + 1, j] + v * table[i + 1, j + 1]
-    return np.asarray((1.0 - u) * lower + u * upper)
+    prior = np.asarray((1.0 - u) * lower + u * upper)
+    prior[:, 1] = np.maximum(prior[:, 1], prior[:, 0])  # where both are one, but for rounding
+    return prior
 
 
-def distances(parallax: Float, parallax_error: Float, scale: Float) -> Distances:
+def distances(parallax: Float, parallax_error: Float, prior: Float) -> Distances:
     """Return quantiles of the posterior of each distance.
 
     Parameters
     ----------
     parallax, parallax_error : ndarray of shape (n,)
         mas, the zero point subtracted.
-    scale : ndarray of shape (n,)
-        The prior's length scale, kpc.
+    prior : ndarray of shape (n, 4)
+        As `prior_towards` returns it.
 
     Returns
     -------
@@ -86,13 +102,13 @@ def distances(parallax: Float, parallax_error: Float, scale: Float) -> Distances
     posterior_quantiles(
         np.ascontiguousarray(parallax, dtype=np.float64),
         np.ascontiguousarray(parallax_error, dtype=np.float64),
-        np.ascontiguousarray(scale, dtype=np.float64),
+        np.ascontiguousarray(prior, dtype=np.float64),
         _LEVELS,
         out,
     )
     lower, median, upper = out[~_IS_POINT]
     with np.errstate(invalid="ignore"):
-        vague = upper - lower > WIDEST * (UPPER_IN_SCALES - LOWER_IN_SCALES) * scale
+        vague = upper - lower > WIDEST * prior[:, 3]
     lower[vague] = median[vague] = upper[vague] = np.nan
     points = out[_IS_POINT]
     points[:, vague] = np.nan
@@ -108,6 +124,6 @@ def _between(nodes: Float, values: Float) -> tuple[NDArray[np.intp], Float]:
 @functools.cache
 def _table() -> tuple[Float, Float, Float]:
     with np.load(_TABLE, allow_pickle=False) as stored:
-        names = ("longitude", "latitude", "length_scale")
+        names = ("longitude", "latitude", "prior")
         longitude, latitude, table = (stored[name].astype(np.float64) for name in names)
     return longitude, latitude, table

@@ -19,24 +19,36 @@ _BISECTIONS = 45
 
 
 @compiled
-def log_density(x: float, parallax: float, error: float, scale: float) -> float:
-    """Logarithm of the posterior of x = ln r, up to a constant."""
+def log_density(
+    x: float, parallax: float, error: float, near: float, far: float, q: float
+) -> float:
+    """Logarithm of the posterior of x = ln r, up to a constant.
+
+    The prior's two densities have the length scales `near` and `far`, and q is the far one's share.
+    """
     r = math.exp(x)
     off = (parallax - 1.0 / r) / error
-    return 3.0 * x - r / scale - 0.5 * off * off
+    fading = 0.0
+    if q < 1.0:
+        ratio = far / near
+        fading = (1.0 - q) * ratio * ratio * ratio * math.exp(-r * (1.0 / near - 1.0 / far))
+    return 3.0 * x - r / far + math.log(q + fading + 1e-300) - 0.5 * off * off
 
 
 @compiled
-def _slope(x: float, parallax: float, error: float, scale: float) -> float:
+def _slope(x: float, parallax: float, error: float, near: float, far: float, q: float) -> float:
     r = math.exp(x)
-    return 3.0 - r / scale - (parallax / r - 1.0 / (r * r)) / (error * error)
+    ratio = far / near
+    fading = (1.0 - q) * ratio * ratio * ratio * math.exp(-r * (1.0 / near - 1.0 / far))
+    inverse = (q / far + fading / near) / (q + fading) if q + fading > 0.0 else 1.0 / near
+    return 3.0 - r * inverse - (parallax / r - 1.0 / (r * r)) / (error * error)
 
 
 @compiled
-def _mode(low: float, high: float, parallax: float, error: float, scale: float) -> float:
+def _mode(low: float, high: float, w: float, s: float, near: float, far: float, q: float) -> float:
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        if _slope(middle, parallax, error, scale) > 0.0:
+        if _slope(middle, w, s, near, far, q) > 0.0:
             low = middle
         else:
             high = middle
@@ -45,12 +57,13 @@ def _mode(low: float, high: float, parallax: float, error: float, scale: float) 
 
 @compiled
 def _end(
-    inside: float, outside: float, level: float, parallax: float, error: float, scale: float
-) -> float:
+    inside: float, outside: float, level: float,
+    w: float, s: float, near: float, far: float, q: float,
+) -> float:  # fmt: skip
     """Where the density has fallen to a level between a mode and a place beyond."""
     for _ in range(_BISECTIONS):
         middle = 0.5 * (inside + outside)
-        if log_density(middle, parallax, error, scale) > level:
+        if log_density(middle, w, s, near, far, q) > level:
             inside = middle
         else:
             outside = middle
@@ -58,21 +71,21 @@ def _end(
 
 
 @compiled
-def support(w: float, s: float, l: float) -> tuple[float, float, float]:  # noqa: E741
+def support(w: float, s: float, near: float, far: float, q: float) -> tuple[float, float, float]:
     """Return the ends of ln r between which the posterior lies, and its greatest logarithm.
 
     NaN where there is none.
     """
     width = (_LAST - _FIRST) / _STEPS
-    # There can be two modes, the star's and the prior's.
+    # There can be several modes: the star's, and the prior's two.
     first, last, best = np.nan, np.nan, -np.inf
-    before = _slope(_FIRST, w, s, l)
+    before = _slope(_FIRST, w, s, near, far, q)
     for step in range(_STEPS):
         left = _FIRST + step * width
-        after = _slope(left + width, w, s, l)
+        after = _slope(left + width, w, s, near, far, q)
         if before > 0.0 >= after:
-            mode = _mode(left, left + width, w, s, l)
-            height = log_density(mode, w, s, l)
+            mode = _mode(left, left + width, w, s, near, far, q)
+            height = log_density(mode, w, s, near, far, q)
             if not height < best - _FALL:
                 if best < height - _FALL or math.isnan(first):
                     first = mode
@@ -82,20 +95,20 @@ def support(w: float, s: float, l: float) -> tuple[float, float, float]:  # noqa
     if math.isnan(first):
         return np.nan, np.nan, best
     level = best - _FALL
-    low = _end(first, _FIRST, level, w, s, l)
-    return low, _end(last, _LAST, level, w, s, l), best
+    low = _end(first, _FIRST, level, w, s, near, far, q)
+    return low, _end(last, _LAST, level, w, s, near, far, q), best
 
 
 @compiled
-def posterior_quantiles(parallax: Any, error: Any, scale: Any, levels: Any, out: Any) -> None:
+def posterior_quantiles(parallax: Any, error: Any, prior: Any, levels: Any, out: Any) -> None:
     """Find quantiles of distances.
 
     Parameters
     ----------
     parallax, error : float64 (n,)
         mas.
-    scale : float64 (n,)
-        Length scale of the prior, kpc.
+    prior : float64 (n, 4)
+        Length scales of its near and its far density, kpc, and the share of the far one.
     levels : float64 (k,)
         Of the quantiles, rising, between 0 and 1.
     out : float64 (k, n)
@@ -104,16 +117,19 @@ def posterior_quantiles(parallax: Any, error: Any, scale: Any, levels: Any, out:
     """
     density = np.empty(_POINTS)
     for star in range(parallax.size):
-        w, s, l = parallax[star], error[star], scale[star]  # noqa: E741
-        if not (abs(w) < np.inf and 0.0 < s < np.inf and 0.0 < l < np.inf):
+        w, s = parallax[star], error[star]
+        near, far, q = prior[star, 0], prior[star, 1], prior[star, 2]
+        if not (abs(w) < np.inf and 0.0 < s < np.inf and 0.0 < near <= far < np.inf):
             continue
-        low, high, best = support(w, s, l)
+        if not 0.0 <= q <= 1.0:
+            continue
+        low, high, best = support(w, s, near, far, q)
         if math.isnan(low):
             continue
         spacing = (high - low) / (_POINTS - 1)
         total = 0.0
         for i in range(_POINTS):
-            density[i] = math.exp(log_density(low + i * spacing, w, s, l) - best)
+            density[i] = math.exp(log_density(low + i * spacing, w, s, near, far, q) - best)
             total += density[i]
         total -= 0.5 * (density[0] + density[_POINTS - 1])
         sum_, which = 0.0, 0

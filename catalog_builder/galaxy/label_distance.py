@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.galaxy.distance import LOWER, LOWER_IN_SCALES, UPPER_IN_SCALES, WIDEST
+from catalog_builder.galaxy.distance import LOWER, WIDEST
 from catalog_builder.galaxy.label_kernels import label_quantiles
 from catalog_builder.galaxy.relation import Absolute
 
@@ -34,7 +34,7 @@ class LabelDistances(NamedTuple):
 
 
 def label_distances(
-    parallax: Float, parallax_error: Float, scale: Float, apparent: Float, absolute: Absolute
+    parallax: Float, parallax_error: Float, prior: Float, apparent: Float, absolute: Absolute
 ) -> LabelDistances:
     """Return quantiles of the posterior of each distance.
 
@@ -42,8 +42,8 @@ def label_distances(
     ----------
     parallax, parallax_error : ndarray of shape (n,)
         mas, the zero point subtracted. Without them labels and magnitudes are all there is.
-    scale : ndarray of shape (n,)
-        Length scale of the density of stars, kpc, as of `distance.distances`.
+    prior : ndarray of shape (n, 4)
+        Of the distance, as `distance.distances` takes it.
     apparent : ndarray of shape (n,)
         Apparent magnitude, free of reddening.
     absolute : Absolute
@@ -65,13 +65,13 @@ def label_distances(
     label_quantiles(
         _filled(parallax, told, 0.0),
         _filled(parallax_error, told, _NO_PARALLAX),
-        np.ascontiguousarray(scale, dtype=np.float64),
+        np.ascontiguousarray(prior, dtype=np.float64),
         label,
         _LEVELS,
         out,
     )
     with np.errstate(invalid="ignore"):
-        vague = out[2] - out[0] > WIDEST * (UPPER_IN_SCALES - LOWER_IN_SCALES) * scale
+        vague = out[2] - out[0] > WIDEST * prior[:, 3]
     out[:, vague] = np.nan
     return LabelDistances(*out)
 

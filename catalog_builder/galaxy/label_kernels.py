@@ -34,7 +34,7 @@ def _log_label(x: float, centre: float, width: float, wide: float, share: float)
 
 @compiled
 def _peak(
-    low: float, high: float, w: float, s: float, l: float,  # noqa: E741
+    low: float, high: float, w: float, s: float, near: float, far: float, p: float,
     c: float, d: float, e: float, q: float, density: Any,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Return the ends of the peak, and its logarithm: it may stand on a foot that strangers leave.
@@ -43,12 +43,12 @@ def _peak(
     """
     first, last, best = low, high, -np.inf
     if low < c < high:
-        best = log_density(c, w, s, l) + _log_label(c, c, d, e, q)
+        best = log_density(c, w, s, near, far, p) + _log_label(c, c, d, e, q)
     for _ in range(_LOOKS):
         spacing = (last - first) / (_POINTS - 1)
         for i in range(_POINTS):
             x = first + i * spacing
-            density[i] = log_density(x, w, s, l) + _log_label(x, c, d, e, q)
+            density[i] = log_density(x, w, s, near, far, p) + _log_label(x, c, d, e, q)
             best = max(best, density[i])
         left, right = 0, _POINTS - 1
         while left < right and density[left] < best - _PEAK:
@@ -64,13 +64,13 @@ def _peak(
 
 @compiled
 def label_quantiles(
-    parallax: Any, error: Any, scale: Any, label: Any, levels: Any, out: Any
+    parallax: Any, error: Any, prior: Any, label: Any, levels: Any, out: Any
 ) -> None:
     """Find quantiles of distances.
 
     Parameters
     ----------
-    parallax, error, scale : float64 (n,)
+    parallax, error, prior : float64 (n,), (n,) and (n, 4)
         As of `posterior_quantiles`.
     label : float64 (4, n)
         Of ln r by the labels, r in kpc: centre, width, that of strangers, and their share.
@@ -81,17 +81,18 @@ def label_quantiles(
     """
     nodes, density = np.empty(_POINTS + 2 * _SIDE), np.empty(_POINTS + 2 * _SIDE)
     for star in range(parallax.size):
-        w, s, l = parallax[star], error[star], scale[star]  # noqa: E741
+        w, s = parallax[star], error[star]
+        near, far, p = prior[star, 0], prior[star, 1], prior[star, 2]
         c, d, e, q = label[0, star], label[1, star], label[2, star], label[3, star]
-        if not (abs(w) < np.inf and 0.0 < s < np.inf and 0.0 < l < np.inf):
+        if not (abs(w) < np.inf and 0.0 < s < np.inf and 0.0 < near <= far < np.inf):
             continue
         if not (abs(c) < np.inf and 0.0 < d < np.inf and 0.0 < e < np.inf):
             continue
         # Labels only take from what parallax and prior leave.
-        low, high, _ = support(w, s, l)
+        low, high, _ = support(w, s, near, far, p)
         if math.isnan(low):
             continue
-        first, last, best = _peak(low, high, w, s, l, c, d, e, q, density)
+        first, last, best = _peak(low, high, w, s, near, far, p, c, d, e, q, density)
         for i in range(nodes.size):
             if i < _SIDE:
                 x = low + i * (first - low) / _SIDE
@@ -100,7 +101,9 @@ def label_quantiles(
             else:
                 x = last + (i - _SIDE - _POINTS) * (high - last) / (_SIDE - 1)
             nodes[i] = x
-            density[i] = math.exp(log_density(x, w, s, l) + _log_label(x, c, d, e, q) - best)
+            density[i] = math.exp(
+                log_density(x, w, s, near, far, p) + _log_label(x, c, d, e, q) - best
+            )
         _read_off(nodes, density, levels, out[:, star])
 
 

@@ -54,8 +54,8 @@ class Labelled(NamedTuple):
         Apparent, free of reddening, mag, and its variance.
     parallax, error : ndarray of shape (n,)
         mas, the zero point subtracted.
-    scale : ndarray of shape (n,)
-        Length scale of the density of stars, kpc.
+    prior : ndarray of shape (n, 4)
+        Of the distance (`distance.prior_towards`).
     """
 
     labels: Float
@@ -64,7 +64,7 @@ class Labelled(NamedTuple):
     noise: Float
     parallax: Float
     error: Float
-    scale: Float
+    prior: Float
 
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Labelled:
         """Return some of the stars."""
@@ -73,7 +73,7 @@ class Labelled(NamedTuple):
     def known(self) -> NDArray[np.bool_]:
         """Return which stars have all of it, (n,)."""
         has = [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in self]
-        return np.asarray(np.logical_and.reduce([*has, self.error > 0, self.scale > 0]))
+        return np.asarray(np.logical_and.reduce([*has, self.error > 0, self.prior[:, 0] > 0]))
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,10 @@ class _Part(NamedTuple):
 def _density(stars: Labelled, magnitude: Float) -> Float:
     """Return the log of the density of stars per magnitude at absolute magnitudes, (n, k)."""
     x = (stars.magnitude[:, None] - magnitude - 10.0) / _PER_MAGNITUDE
-    return np.asarray(3.0 * x - np.exp(x) / stars.scale[:, None])
+    near, far, share = (stars.prior[:, [column]] for column in range(3))
+    r, ratio = np.exp(x), (far / near) ** 3
+    fading = (1.0 - share) * ratio * np.exp(-r * (1.0 / near - 1.0 / far))
+    return np.asarray(3.0 * x - r / far + np.log(share + fading + 1e-300))
 
 
 def _integral(log: Float, mean: Float, deviation: Float, at: Float) -> tuple[Float, Float, Float]:

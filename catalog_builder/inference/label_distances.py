@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.flags import FlagBit, any_of
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.galaxy.distance import length_scale
+from catalog_builder.galaxy.distance import prior_towards
 from catalog_builder.galaxy.frames import sightlines
 from catalog_builder.galaxy.label_distance import SPECTROPHOTOMETRIC, label_distances
 from catalog_builder.galaxy.relation import Relation, apparent
@@ -55,7 +55,7 @@ def label_distance_columns(
     found = label_distances(
         parallax,
         _column(made, "parallax_error", stars),
-        length_scale(sightlines(_column(made, "ra", stars), _column(made, "dec", stars))),
+        prior_towards(sightlines(_column(made, "ra", stars), _column(made, "dec", stars))),
         magnitude,
         absolute._replace(variance=absolute.variance + noise),
     )

@@ -16,7 +16,7 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Role
 from catalog_builder.contract.places import has_luminosity
-from catalog_builder.galaxy.distance import length_scale
+from catalog_builder.galaxy.distance import prior_towards
 from catalog_builder.galaxy.frames import sightlines
 from catalog_builder.galaxy.learn import Axes, Labelled, learn
 from catalog_builder.galaxy.relation import Relation, apparent
@@ -97,7 +97,7 @@ class Teachers:
             noise=noise,
             parallax=_column(block, "parallax_corrected"),
             error=_column(block, "parallax_error"),
-            scale=length_scale(sightlines(_column(block, "ra"), _column(block, "dec"))),
+            prior=prior_towards(sightlines(_column(block, "ra"), _column(block, "dec"))),
         )
         others = np.ones(len(self.data), bool) if without is None else self._fold != without
         return learn(stars.take(others), self._axes, index)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.galaxy.distance import exponential
 from catalog_builder.galaxy.learn import Axes, Labelled
 
 AXES = Axes(("teff", "logg"), ("logarithm", "value"), (2, 2))
@@ -54,7 +55,7 @@ def draw(stars, seed=5, faintest=0.3, strange=0.02):
             noise=np.zeros(stars),
             parallax=1.0 / distance + error * rng.standard_normal(stars),
             error=error,
-            scale=scale,
+            prior=exponential(scale),
         ),
         distance,
         magnitude,

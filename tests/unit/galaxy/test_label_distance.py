@@ -5,13 +5,19 @@ import pytest
 
 from catalog_builder.galaxy import distance as plain
 from catalog_builder.galaxy import label_distance as dist
-from catalog_builder.galaxy.distance import LOWER, distances
+from catalog_builder.galaxy.distance import LOWER, distances, exponential
 from catalog_builder.galaxy.label_distance import label_distances
 from catalog_builder.galaxy.learn import learn
 from catalog_builder.galaxy.relation import Absolute
 from tests.unit.galaxy.skies import AXES, INDEX, draw
 
 NAN = np.nan
+
+
+def of_one(parallax, error, scale, apparent, absolute):
+    """Return distances with one scale for each star's prior."""
+    one, two, three, four = (np.array(values) for values in (parallax, error, scale, apparent))
+    return label_distances(one, two, exponential(three), four, absolute)
 
 
 def by_quadrature(parallax, error, scale, modulus, deviation, share, levels):
@@ -45,7 +51,7 @@ def by_quadrature(parallax, error, scale, modulus, deviation, share, levels):
 def test_quantiles_are_those_of_a_quadrature(parallax, error, modulus, deviation, monkeypatch):
     monkeypatch.setattr(dist, "WIDEST", 99.0)
     told = Absolute(np.array([4.0]), np.array([deviation**2]), 0.02, 1.0)
-    found = label_distances(*np.array([[parallax], [error], [1.35], [modulus + 4.0]]), told)
+    found = of_one([parallax], [error], [1.35], [modulus + 4.0], told)
     known = parallax if error > 0 else NAN
     true = by_quadrature(known, error, 1.35, modulus, deviation, 0.02, [LOWER, 0.5, 1 - LOWER])
     np.testing.assert_allclose(np.ravel(found), true, atol=0.01 * (true[2] - true[0]))
@@ -55,8 +61,8 @@ def test_labels_that_say_nothing_leave_the_distance_of_the_parallax():
     rng = np.random.default_rng(3)
     parallax, error = rng.uniform(0.3, 3.0, 50), np.full(50, 0.1)
     told = Absolute(np.full(50, 4.0), np.full(50, 1e6), 0.0, 1.0)
-    ours = label_distances(parallax, error, np.full(50, 1.35), np.full(50, 14.0), told)
-    theirs = distances(parallax, error, np.full(50, 1.35))
+    ours = of_one(parallax, error, np.full(50, 1.35), np.full(50, 14.0), told)
+    theirs = distances(parallax, error, exponential(np.full(50, 1.35)))
     for one, other in zip(ours, (theirs.lower, theirs.median, theirs.upper), strict=True):
         np.testing.assert_allclose(one, other, rtol=2e-3)
 
@@ -68,16 +74,14 @@ def test_labels_that_say_nothing_leave_the_distance_of_the_parallax():
 )  # fmt: skip
 def test_what_is_not_known_is_null(magnitude, mean, variance, scale):
     told = Absolute(np.array([mean, 4.0]), np.array([variance, 0.1]), 0.02, 1.0)
-    found = label_distances(
-        *np.array([[1.0, 1.0], [0.1, 0.1], [scale, 1.0], [magnitude, 14.0]]), told
-    )
+    found = of_one([1.0, 1.0], [0.1, 0.1], [scale, 1.0], [magnitude, 14.0], told)
     assert np.isnan([each[0] for each in found]).all()
     assert np.isfinite([each[1] for each in found]).all()
 
 
 def test_neither_labels_nor_a_parallax_that_say_something_give_no_distance():
     told = Absolute(np.array([4.0]), np.array([9.0]), 0.02, 1.0)
-    found = label_distances(*np.array([[NAN], [NAN], [1.35], [14.5]]), told)
+    found = of_one([NAN], [NAN], [1.35], [14.5], told)
     assert np.isnan(found.median[0])
 
 
@@ -87,8 +91,8 @@ def test_the_interval_holds_68_percent_and_is_narrower_than_that_of_the_parallax
     taught = learn(draw(3000).stars, AXES, INDEX)
     stars, distance, _ = draw(20_000, seed=9, faintest=1.0)
     told = taught.absolute(stars.labels, stars.covariance)
-    ours = label_distances(stars.parallax, stars.error, stars.scale, stars.magnitude, told)
-    theirs = distances(stars.parallax, stars.error, stars.scale)
+    ours = label_distances(stars.parallax, stars.error, stars.prior, stars.magnitude, told)
+    theirs = distances(stars.parallax, stars.error, stars.prior)
     inside = (ours.lower < distance) & (distance < ours.upper)
     ratio = stars.parallax / stars.error
     for low, high in ((-99, 1), (1, 3), (3, 5), (5, 10), (10, 30), (30, 1e9)):
@@ -102,5 +106,5 @@ def test_the_interval_holds_68_percent_and_is_narrower_than_that_of_the_parallax
     assert np.median(off[~few]) < 1.02 * np.median(before[~few])
     # A parallax held back changes nothing of that.
     nothing = np.full(len(distance), NAN)
-    blind = label_distances(nothing, stars.error, stars.scale, stars.magnitude, told)
+    blind = label_distances(nothing, stars.error, stars.prior, stars.magnitude, told)
     assert abs(((blind.lower < distance) & (distance < blind.upper)).mean() - 0.683) < 0.02

@@ -61,12 +61,15 @@ def test_too_few_good_parallaxes_teach_nothing():
 
 def test_the_likelihood_is_that_of_an_integral_and_its_slopes_its_differences():
     stars = draw(30, faintest=1.0).stars
+    stars.prior[::2] = [0.6, 4.4, 0.5, 9.0]
     mean = absolute(*stars.labels.T) + 0.3
     variance, share = np.full(30, 0.06), 0.03
     found, *slopes = likelihood(stars, mean, variance, share)
     at = mean[:, None] + np.linspace(-9, 9, 20_001)
     x = (stars.magnitude[:, None] - at - 10.0) * np.log(10) / 5
-    density = np.exp(3 * x - np.exp(x) / stars.scale[:, None])
+    near, far, more = (stars.prior[:, [column]] for column in range(3))
+    fading = (1 - more) * np.exp(-np.exp(x) / near) / near**3
+    density = np.exp(3 * x) * (fading + more * np.exp(-np.exp(x) / far) / far**3)
     both = np.zeros(1)
     for weight, wide in ((1 - share, variance), (share, variance + APART**2)):
         gauss = np.exp(-0.5 * (at - mean[:, None]) ** 2 / wide[:, None]) / np.sqrt(wide)[:, None]

@@ -6,7 +6,7 @@ import pytest
 from astropy.coordinates import Galactocentric, SkyCoord
 
 from catalog_builder.galaxy.columns import DIRECTION, PLACE, galactic_columns
-from catalog_builder.galaxy.distance import distances, length_scale
+from catalog_builder.galaxy.distance import distances, prior_towards
 from catalog_builder.galaxy.frames import directions, sightlines
 from catalog_builder.galaxy.motions import CORRELATIONS, MOTION, NEEDED, VELOCITIES
 from catalog_builder.galaxy.settings import GalaxySettings
@@ -110,7 +110,7 @@ def _drawn(star, rng, n=40_000):
     """Return samples, (n,) each, of the four quantities of one star, by astropy's frame."""
     to = sightlines(star["ra"], star["dec"])
     error = np.float64(star["parallax_error"])
-    found = distances(star["parallax_corrected"], error, length_scale(to))
+    found = distances(star["parallax_corrected"], error, prior_towards(to))
     points = found.points[:, 0]
     levels = (np.arange(len(points)) + 0.5) / len(points)
     distance = np.interp(rng.random(n), levels, points)
