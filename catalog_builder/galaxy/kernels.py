@@ -127,10 +127,15 @@ def posterior_quantiles(parallax: Any, error: Any, prior: Any, levels: Any, out:
         if math.isnan(low):
             continue
         spacing = (high - low) / (_POINTS - 1)
-        total = 0.0
+        total, step, r = 0.0, math.exp(spacing), math.exp(low)
+        # As `log_density`, without the logarithms: half of the time is spent here.
+        ratio, faster = (1.0 - q) * (far / near) ** 3, 1.0 / near - 1.0 / far
         for i in range(_POINTS):
-            density[i] = math.exp(log_density(low + i * spacing, w, s, near, far, q) - best)
+            off = (w - 1.0 / r) / s
+            log = 3.0 * (low + i * spacing) - r / far - 0.5 * off * off - best
+            density[i] = math.exp(log) * (q + ratio * math.exp(-r * faster))
             total += density[i]
+            r *= step
         total -= 0.5 * (density[0] + density[_POINTS - 1])
         sum_, which = 0.0, 0
         for i in range(_POINTS - 1):
