@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,17 @@ from catalog_builder.contract.flags import Tier
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.errors import CatalogueError, StoreError
+from catalog_builder.publish.archive_labels import archive_labels
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
 from catalog_builder.report.labelled import Edges, Labelled
+from catalog_builder.report.others import Other
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.tally import state_of
 
 Rows = Mapping[str, NDArray[Any]]
+
+_NO_EDGES: Final = Edges((), ())
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Building:
     ids : tuple of int
         ``source_id`` of rows at equal distances, if a format needs them
         (`catalog_builder.catalog.exports.Target`).
+    regimes : Edges
+        In which stars are counted beside other labels of the archive.
     cells : CellGrid, optional
         In which rows are counted for the selection function; not at all without one.
     """
@@ -69,6 +75,7 @@ class Building:
     report: bool = True
     ids: tuple[int, ...] = ()
     edges: Edges | None = None
+    regimes: Edges = _NO_EDGES
     cells: CellGrid | None = None
 
     @property
@@ -102,6 +109,7 @@ def make_chunk(
     columns: Rows,
     beyond: Rows,
     labelled: LabelledRows | None = None,
+    beside: Mapping[str, Rows] | None = None,
 ) -> ChunkFacts:
     """Write a chunk of a catalogue, and say all that the seal has to know of it.
 
@@ -119,6 +127,8 @@ def make_chunk(
         The rows behind it that belong to its last block; empty if blocks end where chunks do.
     labelled : LabelledRows, optional
         What is known of its stars with labels.
+    beside : mapping of str to mapping of str to ndarray of shape (n,), optional
+        Columns of the same rows that the archive has, by the table in which they are published.
 
     Raises
     ------
@@ -141,7 +151,7 @@ def make_chunk(
                 written[name] = one.by_chunks.write(building.target(one), start, complete)
     ids = stored["source_id"]
     blocks = _blocks(building.schema, start, stored, beyond)
-    report = _sum_up(building, stored, labelled) if building.report else {}
+    report = _sum_up(building, stored, labelled, beside or {}) if building.report else {}
     cells = count_rows(building.cells, building.schema.flags.tiers, stored)
     ends = int(ids[0]), int(ids[-1])
     return ChunkFacts(index, start, rows, *ends, sizes, digests, blocks, written, report, cells)
@@ -222,7 +232,10 @@ def count_rows(grid: CellGrid | None, tiers: Sequence[Tier], rows: Rows) -> Rows
 
 
 def _sum_up(
-    building: Building, rows: Rows, labelled: LabelledRows | None
+    building: Building,
+    rows: Rows,
+    labelled: LabelledRows | None,
+    beside: Mapping[str, Rows],
 ) -> Mapping[str, NDArray[Any]]:
     summary = Summary(building.schema)
     for _, some in in_pieces(rows):
@@ -233,4 +246,9 @@ def _sum_up(
         stars = {name: values[labelled.rows] for name, values in rows.items()}
         sums.add(stars, labelled.labels, labelled.errors)
         state |= sums.state()
+    for table in beside.values():
+        for name, labels, errors in archive_labels(table, building.schema.labels):
+            other = Other(building.schema, building.regimes)
+            other.add(rows, labels, errors)
+            state |= other.state(name)
     return state

@@ -33,6 +33,7 @@ from catalog_builder.publish.pages import add_pages
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.selection import SelectionPlan, SelectionSum
 from catalog_builder.publish.settings import PublishSettings
+from catalog_builder.report.labelled import Edges
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
@@ -77,6 +78,7 @@ class PublishContext:
             self.settings.report or self.verdict is not None,
             self.ids,
             self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
+            Edges((), ()) if self.verdict is None else self.verdict.edges,
             self.cells,
         )
 
@@ -180,8 +182,8 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
     return read
 
 
-CHUNKS = Stage("publish-chunks", version=5, work=_write_chunk)
-SEAL = Stage("publish", version=6, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=6, work=_write_chunk)
+SEAL = Stage("publish", version=7, work=_seal, sealed=True)
 
 
 def edition_of(
