@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.report.labelled import KEPT_BACK, Edges, Labelled
+from catalog_builder.report.labelled import Edges, Labelled
 
 State = Mapping[str, NDArray[Any]]
 
@@ -48,9 +48,9 @@ class Other:
         labels: NDArray[np.float64],
         errors: NDArray[np.float64],
     ) -> None:
-        """Add n stars that did not teach: their rows, and the other table's labels, (n, labels)."""
+        """Add n rows, and the other table's labels, (n, labels); who taught is left out."""
         split = np.asarray(columns["training_split"])
-        mine = np.flatnonzero((split == KEPT_BACK) | (split > 3))
+        mine = np.flatnonzero((split < 1) | (split > 3))
         rows = {name: values[mine] for name, values in columns.items()}
         labels, errors = labels[mine], errors[mine]
         self.sums.add(rows, labels, errors)

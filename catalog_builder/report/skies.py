@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from matplotlib.colors import Normalize
-from matplotlib.patches import Ellipse
 from numpy.typing import NDArray
 
 from catalog_builder.contract.schema import CatalogSchema
@@ -17,13 +16,16 @@ from catalog_builder.report.histogram import Array, Counts
 from catalog_builder.report.html import Cell, Html, measure, number, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.measured import residual_axis, scale
-from catalog_builder.report.pictures import GREY, MEAN_MAP, Picture, as_picture, panels
+from catalog_builder.report.multiples import coloured, png_of, symbol
+from catalog_builder.report.pictures import GREY, MEAN_MAP, Picture
 from catalog_builder.report.places import label_axis, medians
-from catalog_builder.report.quantities import Quantity, axis_title, difference_unit
+from catalog_builder.report.quantities import Quantity, difference_unit, unit
 from catalog_builder.report.summary import Summary
 
+#: Of a map with its title and scale, in CSS pixels.
+_WIDTH, _HEIGHT = 460.0, 285.0
 #: Cells of a map along its longer side; stars of a median.
-_ACROSS: Final = 300
+_ACROSS: Final = 440
 _LEAST: Final = 20
 #: Told apart with any colour vision, white in the middle.
 _RESIDUAL_MAP: Final = "PuOr"
@@ -38,7 +40,7 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
     }
     values = {name: value for name, (value, _) in found.items() if np.isfinite(value).any()}
     shown = [summary.shown[name] for name in values]
-    titles = [axis_title(schema, one) for one in shown]
+    titles = [f"{one.html} [{text(unit(schema, one.name))}]" for one in shown]
     words = (
         "Median of each label on the sky, of stars inside its training range: galactic coordinates"
         " as in the map above, cells of 13 square degrees. Of a cell with fewer than"
@@ -61,7 +63,7 @@ def residuals(labelled: Labelled, schema: CatalogSchema) -> str:
         if np.isfinite(value).any():
             found[name] = np.sinh(value) * scale(labelled.shown[name])
     shown = [labelled.shown[name] for name in found]
-    titles = [f"Δ{q.symbol} [{difference_unit(schema, q.name)}]" for q in shown]
+    titles = [f"Δ {q.html} [{text(difference_unit(schema, q.name))}]" for q in shown]
     words = (
         "Median of answer minus label on the sky, of stars with labels; colours reach equally far"
         " to both sides of 0. A region that stands out has answers or labels that are off there,"
@@ -76,26 +78,62 @@ def residuals(labelled: Labelled, schema: CatalogSchema) -> str:
 
 
 def _maps(values: Sequence[Array], titles: Sequence[str], alt: str, colours: str) -> Picture:
-    drawn, grid = panels(len(values), columns=2, size=(5.1, 2.9))
-    for panel, value, title in zip(grid, values, titles, strict=True):
-        finite = value[np.isfinite(value)]
-        low, high = np.quantile(finite, [0.02, 0.98]).tolist()
-        if colours == _RESIDUAL_MAP:
-            low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
-        if high <= low:
-            low, high = low - 0.5, high + 0.5
-        pixels = _pixels_of_cells(len(value))
-        image = np.where(pixels >= 0, value[pixels.clip(0)], np.nan)
-        shown = panel.imshow(
-            np.ma.masked_invalid(image), cmap=colours, norm=Normalize(low, high), origin="lower",
-            extent=(-2, 2, -1, 1), aspect="equal",
-        )  # fmt: skip
-        panel.add_patch(Ellipse((0, 0), 4, 2, fill=False, edgecolor=GREY, linewidth=0.8))
-        panel.set_xlim(-2.02, 2.02)
-        panel.set_ylim(-1.02, 1.02)
-        panel.axis("off")
-        drawn.colorbar(shown, ax=panel, label=title, extend="both", shrink=0.8, pad=0.02)
-    return as_picture(drawn, "png", alt)
+    """Draw maps in rows of two, each with its scale; as text, which takes the seal no time."""
+    columns = min(2, len(values))
+    rows = -(-len(values) // columns)
+    wide, tall = _WIDTH * columns, _HEIGHT * rows
+    body = "".join(
+        f'<g transform="translate({place % columns * _WIDTH:.0f}'
+        f' {place // columns * _HEIGHT:.0f})">{_one(value, title, colours)}</g>'
+        for place, (value, title) in enumerate(zip(values, titles, strict=True))
+    )
+    content = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}"'
+        f' width="{wide:.0f}" height="{tall:.0f}">'
+        "<style>text{font:12px sans-serif;fill:#222}.s{font-size:11px}</style>"
+        f'<rect width="100%" height="100%" fill="#fff"/>{body}</svg>'
+    )
+    return Picture(content.encode(), "image/svg+xml", alt, wide / 96.0)
+
+
+def _one(value: Array, title: str, colours: str) -> str:
+    """Return one map, and its scale below it."""
+    low, high = _limits(value[np.isfinite(value)], symmetric=colours == _RESIDUAL_MAP)
+    pixels = _pixels_of_cells(len(value))
+    cells = np.where(pixels >= 0, value[pixels.clip(0)], np.nan)
+    across, down = _WIDTH - 20, (_WIDTH - 20) / 2
+    ramp = np.linspace(low, high, 100)[None, :]
+    ticks = "".join(
+        f'<text class="s" text-anchor="{anchor}" x="{at}" y="{down + 52:.0f}">{words}</text>'
+        for at, anchor, words in (
+            (60, "start", f"{low:.3g}"),
+            (_WIDTH / 2, "middle", f"{(low + high) / 2:.3g}"),
+            (_WIDTH - 60, "end", f"{high:.3g}"),
+        )
+    ).replace(">-", ">−")
+    return (
+        f'<text text-anchor="middle" x="{_WIDTH / 2}" y="14">{symbol(title)}</text>'
+        f"{_image(coloured(cells, low, high, colours), 10, 20, across, down)}"
+        f'<ellipse cx="{_WIDTH / 2}" cy="{20 + down / 2}" rx="{across / 2}" ry="{down / 2}"'
+        f' fill="none" stroke="{GREY}"/>'
+        f"{_image(coloured(ramp, low, high, colours), 60, down + 28, _WIDTH - 120, 10)}{ticks}"
+    )
+
+
+def _limits(values: Array, *, symmetric: bool) -> tuple[float, float]:
+    """Return between which values colours change: all but the outermost 2 % on either side."""
+    low, high = np.quantile(values, [0.02, 0.98]).tolist()
+    if symmetric:
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _image(colours: NDArray[np.uint8], x: float, y: float, width: float, height: float) -> str:
+    data = base64.b64encode(png_of(colours[::-1])).decode("ascii")
+    return (
+        f'<image x="{x}" y="{y}" width="{width}" height="{height}" preserveAspectRatio="none"'
+        f' style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+    )
 
 
 @functools.lru_cache(maxsize=2)
