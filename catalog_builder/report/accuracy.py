@@ -17,6 +17,7 @@ from catalog_builder.report.multiples import Multiples, Scale, coloured
 from catalog_builder.report.pictures import BLUE, COLOURS, DENSITY_MAP, GREY, INK, ORANGE, Picture
 from catalog_builder.report.pooling import LEAST, pooled, regime_cells
 from catalog_builder.report.quantities import Quantity, difference_unit, unit
+from catalog_builder.report.words import regime
 
 _NOMINAL: Final = np.linspace(0.02, 0.98, 49)
 _WIDTH: Final = 880.0
@@ -265,7 +266,7 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
             found = labelled.measured(quantity.name, cells)
             if found.stars < LEAST:
                 continue
-            title = name.replace("<=", "≤").replace(">=", "≥") or "all"
+            title = regime(name, schema.inputs) or "all"
             decimals = quantity.decimals
             rows.append(
                 (

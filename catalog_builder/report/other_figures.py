@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report import accuracy as figures
 from catalog_builder.report.diagrams import figure
+from catalog_builder.report.histogram import Counts
 from catalog_builder.report.html import (
     NOTHING,
     Cell,
@@ -19,9 +22,14 @@ from catalog_builder.report.html import (
     table,
     text,
 )
-from catalog_builder.report.others import BOTH, OURS, THEIRS, Other
+from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.others import BOTH, Other
 from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.quantities import difference_unit
+from catalog_builder.report.words import regime
+
+#: What descriptions put between backticks.
+_CODE: Final = re.compile("`([^`]*)`")
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,13 @@ def section(others: tuple[OtherTable, ...], schema: CatalogSchema) -> str:
         " is ours less theirs, the median; ",
         Html("<em>scatter</em>"),
         " is 0.741 times the distance of the quartiles; ",
-        Html("<em>in expected</em>"),
-        " is that of differences over √(σ² + σ²",
+        Html("<em>pull</em>"),
+        " the scatter of differences over √(σ² + σ²",
         Html("<sub>theirs</sub>"),
-        "): 1 where both errors are right and independent. A scatter is that of both, and neither"
-        " is the truth. catalog-builder compare has more, with outliers and their flags.",
+        "): 1 where both errors are right and independent, not given where theirs are unknown. ",
+        Html("<em>Of ours</em>"),
+        ": how many of the stars with our label have theirs, too. Neither side is the truth."
+        " catalog-builder compare has more: outliers with their flags, and slopes.",
     )
     return "\n".join([words, *(part for one in others for part in _parts(one, schema))])
 
@@ -73,7 +83,7 @@ def _parts(one: OtherTable, schema: CatalogSchema) -> Iterator[str]:
             Html("</strong>"),
         )
     if one.notes:
-        yield paragraph(" ".join(one.notes))
+        yield paragraph(Html(_CODE.sub(r"<code>\1</code>", text(" ".join(one.notes)))))
     yield _by_regime(one, schema)
     sums = one.sums.sums
     yield figure(
@@ -92,32 +102,38 @@ def _parts(one: OtherTable, schema: CatalogSchema) -> Iterator[str]:
 def _by_regime(one: OtherTable, schema: CatalogSchema) -> str:
     """Return how many have a label in either, and how far apart they are, by regime."""
     sums, rows = one.sums.sums, []
-    regimes = sums.divisions["regime"].cells
     for name in one.sums.labels:
         quantity = sums.shown[name]
         counted = one.sums.counted[list(sums.shown).index(name)]
-        places: list[tuple[str, list[int]]] = [("all", list(range(len(regimes))))]
-        places += [(title, [at]) for at, title in enumerate(regimes)]
-        for title, some in places:
-            ours, theirs, both = (int(counted[some, at].sum()) for at in (OURS, THEIRS, BOTH))
-            if not ours + theirs:
-                continue
+        for title, some in _regimes(counted, sums):
+            ours, theirs, both, known = counted[some].sum(axis=0).tolist()
             found = sums.measured(name, [sums.cell("regime", at) for at in some])
-            enough = found.stars >= LEAST
+            enough = both >= LEAST
             decimals = quantity.decimals
             cells: tuple[Cell, ...] = (
                 Html(f"{quantity.html} [{text(difference_unit(schema, name))}]"),
-                title.replace("<=", "≤").replace(">=", "≥"),
+                title,
                 number(ours),
                 number(theirs),
                 percent(both, ours),
                 measure(found.bias, decimals, signed=True) if enough else NOTHING,
                 measure(found.scatter, decimals) if enough else NOTHING,
-                measure(found.pull_scatter, 2) if enough else NOTHING,
+                measure(found.pull_scatter, 2) if enough and known == both else NOTHING,
             )
             rows.append(cells)
-    head = (
-        *("Label", "Regime", "With ours", "With theirs", "Of ours also theirs"),
-        *("Difference", "Scatter", "In expected"),
-    )
+    head = ("Label", "Regime", "Ours", "Theirs", "Of ours", "Difference", "Scatter", "Pull")
     return table(f"Beside {one.title}, by regime", head, rows, words=2)
+
+
+def _regimes(counted: Counts, sums: Labelled) -> Iterator[tuple[str, list[int]]]:
+    """Yield all stars, each regime in which enough stars have both, and the others together."""
+    yield "all", list(range(len(counted)))
+    names = sums.divisions["regime"].cells
+    few = []
+    for at, name in enumerate(names):
+        if counted[at, BOTH] >= LEAST:
+            yield regime(name, sums.schema.inputs), [at]
+        elif counted[at].any():
+            few.append(at)
+    if few:
+        yield f"regimes with fewer than {LEAST} of both", few

@@ -15,8 +15,9 @@ State = Mapping[str, NDArray[Any]]
 
 _PREFIX: Final = "other:"
 _COUNTED: Final = "counted"
-#: Stars with our label, those with theirs, and those with both.
-OURS, THEIRS, BOTH = 0, 1, 2
+#: Stars with our label, those with theirs, those with both, and of these those with an error of
+#: theirs.
+OURS, THEIRS, BOTH, KNOWN = 0, 1, 2, 3
 
 
 class Other:
@@ -33,14 +34,15 @@ class Other:
     ----------
     sums : Labelled
         Of stars that have both, their labels in the place of those of a survey.
-    counted : ndarray of int64, shape (labels, regimes, 3)
-        Stars with our label, with theirs, and with both, of those that did not teach the model.
+    counted : ndarray of int64, shape (labels, regimes, 4)
+        Stars with our label, with theirs, with both, and with both and their error, of those that
+        did not teach the model.
     """
 
     def __init__(self, schema: CatalogSchema, edges: Edges) -> None:
         self.sums = Labelled(schema, edges)
         regimes = len(self.sums.divisions["regime"].cells)
-        self.counted = np.zeros((len(self.sums.shown), regimes, 3), dtype=np.int64)
+        self.counted = np.zeros((len(self.sums.shown), regimes, 4), dtype=np.int64)
 
     def add(
         self,
@@ -57,7 +59,9 @@ class Other:
         regime = self.sums.regime(rows)
         for place, name in enumerate(self.sums.shown):
             ours, theirs = np.isfinite(rows[name]), np.isfinite(labels[:, place])
-            for at, some in ((OURS, ours), (THEIRS, theirs), (BOTH, ours & theirs)):
+            both = ours & theirs
+            known = both & np.isfinite(errors[:, place])
+            for at, some in ((OURS, ours), (THEIRS, theirs), (BOTH, both), (KNOWN, known)):
                 np.add.at(self.counted[place, :, at], regime[some], 1)
 
     @property

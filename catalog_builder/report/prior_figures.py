@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from catalog_builder.report.diagrams import figure
-from catalog_builder.report.histogram import Histogram, quantiles, span, window
+from catalog_builder.report.histogram import Histogram, quantiles, span
 from catalog_builder.report.html import Cell, Html, number, paragraph, table, text
 from catalog_builder.report.multiples import Multiples, Scale
 from catalog_builder.report.pictures import BLUE, GREY
@@ -50,7 +50,8 @@ def _picture(summary: Summary, priors: Priors) -> str:
     columns = []
     for histogram, name, _ in parts:
         axis = histogram.axes[0]
-        first, stop = window(histogram.counts.sum(axis=1), 0.0)
+        some = np.flatnonzero(histogram.counts.sum(axis=1) >= _LEAST)
+        first, stop = (some[0], some[-1] + 1) if len(some) else (0, axis.bins)
         low, high = axis.edges()[[first, stop]].tolist()
         columns.append(Scale(low, high, text(name), log=axis.log))
     drawn = Multiples(columns, [Scale(0.0, 1.0, "prior_share")], _SIZE, [t for *_, t in parts])

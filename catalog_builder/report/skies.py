@@ -50,7 +50,8 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
     counted = {name: summary.places.labels[name].counts for name in values}
     numbers = _bands(shown, {n: (counted[n], label_axis(summary.shown[n])) for n in values}, {})
     alt = f"Maps of the sky of the median of {', '.join(values)}."
-    picture = _maps(list(values.values()), titles, alt, MEAN_MAP) if values else None
+    digits = [one.decimals for one in shown]
+    picture = _maps(list(values.values()), titles, digits, alt, MEAN_MAP) if values else None
     return figure(picture, words, absent, numbers)
 
 
@@ -65,27 +66,32 @@ def residuals(labelled: Labelled, schema: CatalogSchema) -> str:
     shown = [labelled.shown[name] for name in found]
     titles = [f"Δ {q.html} [{text(difference_unit(schema, q.name))}]" for q in shown]
     words = (
-        "Median of answer minus label on the sky, of stars with labels; colours reach equally far"
-        " to both sides of 0. A region that stands out has answers or labels that are off there,"
+        "Median of answer minus label on the sky, of stars with labels, in cells of 54 square"
+        f" degrees or larger ones with {_LEAST} stars. The median of {_LEAST} stars is off by a"
+        " quarter of their scatter by chance: single cells say little, and neighbours of one colour"
+        " do. A region that stands out has answers or labels that are off there,"
         " by extinction or by another telescope of the label survey, say."
     )
     absent = f"No region of the sky has {_LEAST} stars with labels: there is no map of residuals."
     scales = {name: scale(labelled.shown[name]) for name in found}
     numbers = _bands(shown, {n: (counted[n], residual_axis()) for n in found}, scales)
     alt = f"Maps of the sky of the median of answer minus label of {', '.join(found)}."
-    picture = _maps(list(found.values()), titles, alt, _RESIDUAL_MAP) if found else None
+    digits = [one.decimals for one in shown]
+    picture = _maps(list(found.values()), titles, digits, alt, _RESIDUAL_MAP) if found else None
     return figure(picture, words, absent, numbers)
 
 
-def _maps(values: Sequence[Array], titles: Sequence[str], alt: str, colours: str) -> Picture:
+def _maps(
+    values: Sequence[Array], titles: Sequence[str], digits: Sequence[int], alt: str, colours: str
+) -> Picture:
     """Draw maps in rows of two, each with its scale; as text, which takes the seal no time."""
     columns = min(2, len(values))
     rows = -(-len(values) // columns)
     wide, tall = _WIDTH * columns, _HEIGHT * rows
     body = "".join(
         f'<g transform="translate({place % columns * _WIDTH:.0f}'
-        f' {place // columns * _HEIGHT:.0f})">{_one(value, title, colours)}</g>'
-        for place, (value, title) in enumerate(zip(values, titles, strict=True))
+        f' {place // columns * _HEIGHT:.0f})">{_one(value, title, decimals, colours)}</g>'
+        for place, (value, title, decimals) in enumerate(zip(values, titles, digits, strict=True))
     )
     content = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}"'
@@ -96,7 +102,7 @@ def _maps(values: Sequence[Array], titles: Sequence[str], alt: str, colours: str
     return Picture(content.encode(), "image/svg+xml", alt, wide / 96.0)
 
 
-def _one(value: Array, title: str, colours: str) -> str:
+def _one(value: Array, title: str, decimals: int, colours: str) -> str:
     """Return one map, and its scale below it."""
     low, high = _limits(value[np.isfinite(value)], symmetric=colours == _RESIDUAL_MAP)
     pixels = _pixels_of_cells(len(value))
@@ -106,9 +112,9 @@ def _one(value: Array, title: str, colours: str) -> str:
     ticks = "".join(
         f'<text class="s" text-anchor="{anchor}" x="{at}" y="{down + 52:.0f}">{words}</text>'
         for at, anchor, words in (
-            (60, "start", f"{low:.3g}"),
-            (_WIDTH / 2, "middle", f"{(low + high) / 2:.3g}"),
-            (_WIDTH - 60, "end", f"{high:.3g}"),
+            (60, "start", f"{low:.{decimals}f}"),
+            (_WIDTH / 2, "middle", f"{(low + high) / 2 + 0.0:.{decimals}f}"),
+            (_WIDTH - 60, "end", f"{high:.{decimals}f}"),
         )
     ).replace(">-", ">−")
     return (

@@ -7,9 +7,9 @@ many ways, and compares the checks that fail with the list of `tests.spoilt`.
 
     python -m tests.long.verdicts --skies 10 [--model MODEL]
 
-runs over so many skies of other seeds with nothing wrong and one model, by default that of a sky of
-its own, and judges each: at most one fails among all their checks. Either ends with 1 if it came
-out otherwise.
+answers so many skies of other seeds, in which nothing is wrong, with one model (by default that of
+a sky of its own) and judges each: at most one fails among all their checks. Either ends with 1 if
+it came out otherwise.
 """
 
 from __future__ import annotations
@@ -24,17 +24,24 @@ from pathlib import Path
 
 import numpy as np
 
-from catalog_builder.catalog.check_record import Check, counted
+from catalog_builder.archive.files import make_file
+from catalog_builder.archive.layout import list_partitions
+from catalog_builder.archive.release import load_release
+from catalog_builder.catalog.check_record import counted
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.features.population import inputs_of
+from catalog_builder.features.ingest import ingest_partition
+from catalog_builder.features.population import NOTE, InputCounts, inputs_of
+from catalog_builder.features.settings import IngestSettings
+from catalog_builder.inference.predict import predict_partition
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.labels.survey import load_survey
+from catalog_builder.model.ensemble import Estimator
 from catalog_builder.model.population import Population
 from catalog_builder.publish.labelled import labelled_rows
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.simulate.sky import simulate
+from catalog_builder.training.labels import collect_labels
 from tests.long.alarms import train
-from tests.long.hostile import catalogue, run
 from tests.spoilt import SPOILT, Sky, red
 
 #: Of each clean sky, and the first of their seeds.
@@ -80,16 +87,17 @@ def _receipts(workdir: Path, stage: str) -> list[Receipt]:
 
 
 def clean_skies(count: int, model: Path | None) -> int:
-    """Judge so many clean skies under one model; print a line for each."""
+    """Judge so many skies with nothing wrong under one model; print a line for each."""
     states: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="verdicts-") as name:
         folder = Path(name)
-        model = model or train(folder)
+        estimator = Estimator.load(model or train(folder))
         for seed in range(FIRST_SEED, FIRST_SEED + count):
-            checks = checks_of_sky(seed, model, folder / f"sky-{seed}")
+            checks = another_sky(seed, estimator, folder / f"sky-{seed}").checks()
             states.update(check.state for check in checks)
             said = [check.line for check in checks if check.state in {"fail", "warn"}]
             print(f"sky {seed}: {counted(checks)}. {' '.join(said)}", flush=True)
+            shutil.rmtree(folder / f"sky-{seed}")
     fails = states["fail"]
     print(
         f"{count} clean skies under one model, {sum(states.values())} checks: {fails} fail,"
@@ -98,17 +106,52 @@ def clean_skies(count: int, model: Path | None) -> int:
     return int(fails > 1)
 
 
-def checks_of_sky(seed: int, model: Path, folder: Path) -> list[Check]:
-    """Run over a clean sky of another seed, with the labels of its survey; return its checks."""
-    sky, work = folder / "sky", folder / "work"
-    simulate("dr3", STARS, seed, sky)
-    (labels,) = (sky / "apogee").glob("*.fits")
-    code, said = run(sky, work, "--model", str(model), "--labels", str(labels))
-    if code:
-        raise SystemExit(f"the run over sky {seed} ended with {code}: {said[-2000:]}")
-    record = json.loads((catalogue(work) / "RELEASE.json").read_text())
-    shutil.rmtree(folder)
-    return [Check.model_validate(check) for check in record["checks"]]
+def another_sky(seed: int, estimator: Estimator, folder: Path) -> Sky:
+    """Return a sky of another seed, answered by a model, with the labels of its survey."""
+    archive, release = folder / "archive", load_release("dr3")
+    simulate(release.name, STARS, seed, archive)
+    schema, ingested, rows = CatalogSchema.of(estimator.contract), [], []
+    requested: Counter[str] = Counter()
+    for part in list_partitions(str(archive), release):
+        features, store = folder / f"{part.name}-features", folder / f"{part.name}-rows"
+        made = ingest_partition(part, release, IngestSettings(), features)
+        done = predict_partition(
+            features, estimator, schema, 1024, store, source_id_release=release.name
+        )
+        ingested.append(InputCounts.model_validate(made.notes[NOTE]))
+        requested.update({"requested": made.rows_in, "published": done.rows, **made.rejected})
+        requested["no_answer"] += done.failed
+        rows.append(read_rows(store, 0, done.rows))
+    columns = {name: np.concatenate([part[name] for part in rows]) for name in schema.names}
+    accounting = {name: requested.pop(name) for name in ("requested", "published")}
+    population = estimator.document.population
+    assert population is not None
+    return Sky(
+        schema,
+        columns,
+        *labels_of(archive, columns["source_id"], schema),
+        {
+            "accounting": {**accounting, "rejected": dict(requested)},
+            "metrics": estimator.document.metrics,
+        },
+        InputCounts.total(ingested),
+        population,
+        folds=len(estimator.folds),
+    )
+
+
+def labels_of(
+    archive: Path, ids: np.ndarray, schema: CatalogSchema
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows of stars with labels, their labels and errors, in the schema's order."""
+    (file,) = (archive / "apogee").glob("*.fits")
+    survey = load_survey("apogee-dr17")
+    found = collect_labels(make_file(str(file), {"size": file.stat().st_size}), survey).columns
+    place = np.searchsorted(ids, found["source_id"]).clip(max=len(ids) - 1)
+    hit = ids[place] == found["source_id"]
+    order = [survey.declared.names.index(name) for name in schema.contract.labels.names]
+    values, errors = (found[name][hit][:, order] for name in ("labels", "label_error"))
+    return place[hit], values.astype(float), errors.astype(float)
 
 
 def main() -> int:

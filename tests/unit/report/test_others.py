@@ -91,6 +91,6 @@ def test_the_section_finds_the_offset_and_says_where_theirs_are_few(schema, colu
     assert found.bias == pytest.approx(0.3, abs=0.02)
     page = section((OtherTable("gsp-spec", "GSP-Spec", ("A note.",), sums, True),), schema)
     assert "+0.30" in page
-    assert "15 ≤ rvs_spec_sig_to_noise &lt; 25" in page
+    assert "15 ≤ S/N &lt; 25" in page
     assert "A note." in page
     assert "no values of GSP-Spec" in page

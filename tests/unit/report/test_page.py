@@ -206,7 +206,7 @@ def test_an_unmeasured_model_heads_the_page(report, nothing):
 def test_test_metrics_have_units_and_coverage(page):
     row = next(row for row in page.rows if row[:2] == ["Teff", "K"] and len(row) == 8)
     assert row[2:] == ["447", "61", "−5", "98", "67.1\u202f%", "94.7\u202f%"]
-    regime = page.row("with RVS, rvs_spec_sig_to_noise < 15")
+    regime = page.row("with RVS, S/N < 15")
     assert regime[1:3] == ["447", "61 · 67.1\u202f%"]
     assert regime[3:] == ["–"] * 4
 
