@@ -126,14 +126,14 @@ def _by_regime(one: OtherTable, schema: CatalogSchema) -> str:
 
 
 def _regimes(counted: Counts, sums: Labelled) -> Iterator[tuple[str, list[int]]]:
-    """Yield all stars, each regime in which enough stars have both, and the others together."""
+    """Yield all stars, each regime in which any has both, and the others together."""
     yield "all", list(range(len(counted)))
     names = sums.divisions["regime"].cells
     few = []
     for at, name in enumerate(names):
-        if counted[at, BOTH] >= LEAST:
+        if counted[at, BOTH]:
             yield regime(name, sums.schema.inputs), [at]
         elif counted[at].any():
             few.append(at)
     if few:
-        yield f"regimes with fewer than {LEAST} of both", few
+        yield "regimes without theirs", few

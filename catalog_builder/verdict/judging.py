@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog_builder.catalog.check_record import Check, State
-from catalog_builder.verdict.numbers import Number, errors_of, warn_errors
+from catalog_builder.verdict.numbers import Many, Number, errors_of, warn_errors
 
 #: Least and greatest number; infinite where there is no limit.
 Limits = tuple[float, float]
@@ -83,10 +83,12 @@ def _said(question: Question, one: Number, fails: Limits, passes: Limits) -> str
     about = f"{name}: " if name else ""
     of = f" ({one.stars} stars)" if one.stars else ""
     low, high = (shown(one, limit) if math.isfinite(limit) else "" for limit in passes)
-    passing = f"from {low} to {high}" if low and high else f"from {low} on" if low else f"to {high}"
+    least = isinstance(one, Many)  # of which no number is too small
+    passing = f"from {low} to {high}" if high else f"from {low} on"
+    passing = f"up to {high}" if least else passing
     below, above = (shown(one, limit) if math.isfinite(limit) else "" for limit in fails)
     # What lies at the end of all that a share can be does not fail.
-    below = "" if fails[0] <= 0 and (one.decimals < 0 or not above) else below
+    below = "" if least or (fails[0] <= 0 and (one.decimals < 0 or not above)) else below
     above = "" if fails[1] >= 1 and one.decimals < 0 else above
     failing = " or ".join(
         filter(None, [f"below {below}" if below else "", f"above {above}" if above else ""])

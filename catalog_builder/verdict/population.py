@@ -19,7 +19,7 @@ MEMBERS: Final = "member_disagreement"
 _INPUTS: Final = "inputs"
 #: By check: its title, what is told of its numbers, and the section that shows it.
 _TITLES: Final = {
-    _INPUTS: ("Inputs beside the training archive", "is", "completeness"),
+    _INPUTS: ("Inputs beside the training archive", "found is", "completeness"),
     "null_labels": ("Null labels beside the training archive", "a share of", "labels"),
     "flags": ("Flags beside the training archive", "a share of", "flags"),
     "tiers": ("Tiers beside the training archive", "a share of", "tiers"),
@@ -55,8 +55,17 @@ def _groups(schema: CatalogSchema) -> dict[str, str]:
 
 def _in_words(schema: CatalogSchema) -> dict[str, str]:
     """Return what stars are counted, by the name of their count."""
+    inputs = schema.inputs
+    found = {f"has_{name}": f"stars with {inputs.title(name)}" for name in inputs.names}
+    for name, spectrum in inputs.spectra.items():
+        title = inputs.title(name)
+        found[f"{name}_median"] = f"stars below the median flux of {title} where both differ most"
+        found[f"{name}_flux_over_error"] = f"stars beyond the usual flux over error of {title}"
+        if spectrum.sig_to_noise:
+            found[spectrum.sig_to_noise] = f"stars beyond the usual S/N of {title}"
+            found[f"{spectrum.sig_to_noise}_known"] = f"stars whose S/N of {title} is known"
     bits = (bit.name for bit in schema.flags.active if not_an_input(bit))
-    found = {name: f"stars with the flag {name}" for name in bits}
+    found |= {name: f"stars with the flag {name}" for name in bits}
     found |= {tier.name: f"stars of the tier {tier.name}" for tier in schema.flags.tiers}
     for name in distances_of(schema.inputs):
         found[odd(name)] = f"stars with {name} above {ODD:g}, of 1 at which it is flagged"

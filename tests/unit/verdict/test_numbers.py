@@ -98,6 +98,9 @@ def test_the_words_say_what_passes_and_what_fails():
     hole = Few("HEALPix pixel 3 of level 2", 0, 100, 0.25, 1.0)
     words = judge(Question("x", "X", "sources are", [hole]), RATE).words
     assert "passes from 25 on, fails below" in words
+    heap = Many("teff 5000 to 5010", 400, 60, 4.0, 1.0)
+    words = judge(Question("x", "X", "stars in one bin are", [heap]), RATE).words
+    assert "passes up to 240, fails above" in words
 
 
 def test_the_rate_of_false_fails_holds_for_many_numbers_together():
