@@ -41,7 +41,7 @@ faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
 # All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes none.
-CHECKS ?= kills,hostile,interrupts,skies,rehearsal,tutorials
+CHECKS ?= kills,hostile,interrupts,skies,rehearsal,tutorials,alarms,verdicts
 check-long: $(VENV)/.installed
 	$(INSTALL_DOCS)
 	$(BIN)/python -m tests.long --parts '$(CHECKS)' --record docs/check-long.md

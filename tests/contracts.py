@@ -68,5 +68,5 @@ THREE_SPECTRA = with_inputs(spectra={"hr": HR}, photometry={"tmass": TMASS})
 def added_since_1_1(schema: CatalogSchema) -> set[str]:
     """Return the columns that schema 1.1 did not have."""
     errors = {f"{band.column}_error" for band in schema.inputs.bands}
-    carried = {*NEEDED, *CORRELATIONS, "random_index"}
+    carried = {*NEEDED, *CORRELATIONS, "random_index", "prior_share"}
     return {*TRAINING, *DIRECTION, *PLACE, *MOTION, *SPECTROPHOTOMETRIC, *carried, *errors}

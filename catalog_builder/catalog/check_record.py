@@ -29,7 +29,7 @@ class Check(BaseModel):
     number, expected : float, optional
         Of that.
     low, high : float, optional
-        Between which the number passes: the tolerance, and what chance adds to it.
+        Between which the number does not fail: the tolerance, and what chance adds to it.
     stars : int
         On which the number rests.
     tests : int

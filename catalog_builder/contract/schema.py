@@ -58,6 +58,8 @@ __all__ = ["CatalogSchema", "Column", "correlation_column", "is_in_dex", "label_
 
 #: Columns that say what a star was used for in training.
 TRAINING: Final = ("in_training_sample", "training_split")
+#: Column that says how much of an answer is the training population's.
+PRIOR_SHARE: Final = "prior_share"
 _NULL_AND_FLAGGED: Final = (
     "A label is null where no answer could be given. One that is flagged has an answer, which is",
     "not to be used without thought: open_catalog(path, clean=True) makes null what a bit casts",

@@ -13,7 +13,12 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.places import colours_of
-from catalog_builder.contract.schema import CatalogSchema, correlation_column, label_columns
+from catalog_builder.contract.schema import (
+    PRIOR_SHARE,
+    CatalogSchema,
+    correlation_column,
+    label_columns,
+)
 from catalog_builder.features.store import Block
 from catalog_builder.galaxy.columns import galactic_columns
 from catalog_builder.galaxy.settings import GalaxySettings
@@ -85,6 +90,7 @@ def catalogue_columns(
         **_labels(prediction, contract.labels),
         **_correlations(prediction, contract.labels),
         **_map_places(prediction, contract.inputs),
+        PRIOR_SHARE: prediction.prior_share,
         **_colours(block, contract.inputs),
         **galactic_columns(block, galaxy or GalaxySettings()),
     }

@@ -13,6 +13,7 @@ from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.inputs import PARALLAX
 from catalog_builder.contract.places import colours_of
 from catalog_builder.contract.schema import (
+    PRIOR_SHARE,
     TRAINING,
     CatalogSchema,
     correlation_column,
@@ -130,6 +131,7 @@ def _made(schema: CatalogSchema) -> Iterator[str]:
     yield from (
         "source_id",
         "quality_tier",
+        PRIOR_SHARE,
         *TRAINING,
         *DIRECTION,
         *SPECTROPHOTOMETRIC,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from catalog_builder.contract.contract import Contract
@@ -31,6 +32,8 @@ FORMAT: Final = "catalog-builder model, layout 4"
 #: Bytes of a document: one of five labels and four inputs with the most regimes and knots that
 #: settings allow has about 2 MB.
 _LIMIT = 32 << 20
+#: Labels on the network's scale have a variance of 1.
+_MOST_COVARIANCE = 1e6
 _RETRAIN = "Train the model again with this version of the program."
 
 
@@ -42,6 +45,7 @@ def _rises(limits: tuple[float, float]) -> tuple[float, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_rises)]
 Stars = Annotated[int, Field(ge=0, lt=MOST_STARS)]
+Covariance = Annotated[tuple[tuple[float, ...], ...], Field(max_length=1000)]
 
 
 def member_file(number: int) -> str:
@@ -116,6 +120,9 @@ class ModelDocument(BaseModel):
         The stars that taught it.
     population : Population, optional
         A sample of its training archive; neither is of a model of version 0.1, or for a fold.
+    label_covariance : tuple of tuples of float, optional
+        Of the trained labels among the fit stars, on the network's scale (`model.prior`); not of
+        an older model.
     luminosity : Relation, optional
         Absolute magnitudes as its stars taught them; not where good parallaxes were too few, or of
         an older model.
@@ -144,6 +151,7 @@ class ModelDocument(BaseModel):
     selection: Weights
     taught: Taught | None = None
     population: Population | None = None
+    label_covariance: Covariance | None = None
     luminosity: Relation | None = None
     digest: str = ""
 
@@ -274,6 +282,8 @@ def _problems(document: ModelDocument) -> Iterator[str]:
         set(document.luminosity.labels) <= set(document.trained_labels)
     ):
         yield f"luminosity is of {_some(document.luminosity.labels)}, which are not all trained"
+    if document.label_covariance is not None:
+        yield from _covariance_problems(document.label_covariance, len(document.trained_labels))
     yield from _calibration_problems(document)
     yield from metric_problems(document.metrics, labels)
     members = len(document.weights)
@@ -290,6 +300,16 @@ def _problems(document: ModelDocument) -> Iterator[str]:
         # Any other name would lead to other files, outside of the directory perhaps.
         if weights.file != name:
             yield f"weights are in {weights.file[:100]!r}, not in {name}"
+
+
+def _covariance_problems(covariance: Covariance, labels: int) -> Iterator[str]:
+    if len(covariance) != labels or any(len(row) != labels for row in covariance):
+        yield f"label_covariance is not of {labels} labels"
+        return
+    matrix = np.array(covariance)
+    usual = np.abs(matrix).max(initial=0.0) < _MOST_COVARIANCE
+    if not usual or not (matrix == matrix.T).all() or not (np.diagonal(matrix) > 0).all():
+        yield "label_covariance is no covariance"
 
 
 def _calibration_problems(document: ModelDocument) -> Iterator[str]:

@@ -37,6 +37,7 @@ from catalog_builder.model.luminosity import Teachers
 from catalog_builder.model.net.answers import Contradictions
 from catalog_builder.model.population import Population
 from catalog_builder.model.prediction import Prediction
+from catalog_builder.model.prior import covariance_of
 from catalog_builder.model.select.fit import fit_selection
 from catalog_builder.model.select.selection import Selection
 from catalog_builder.model.settings import ModelSettings
@@ -221,6 +222,7 @@ def _draft(
             for name, column in zip(labels.names, fit.labels.T, strict=True)
             if name in names and (limits := _range(column))
         },
+        label_covariance=covariance_of(fit, scaling, names),
         magnitude_range=None if known.magnitude is None else _range(fit.block[known.magnitude]),
         parallax_range=_range(fit.block["parallax_corrected"]) if known.parallax else None,
         scaling=scaling.to_json(),

@@ -29,6 +29,7 @@ from catalog_builder.model.net.network import HybridNet
 from catalog_builder.model.net.packed import pack
 from catalog_builder.model.net.slices import SLICE, whole_slices
 from catalog_builder.model.prediction import Prediction, no_prediction
+from catalog_builder.model.prior import Prior
 from catalog_builder.model.select.selection import Selection, Strangeness
 from catalog_builder.model.taught import TaughtStars, taught_by
 from catalog_builder.training.arrays import batches, completed
@@ -74,6 +75,7 @@ class Estimator:
         self._untrained = np.array([name not in document.trained_labels for name in labels.names])
         known = [labels.place(name) for name in document.trained_labels]
         self._trained = torch.tensor(known, device=device)
+        self._prior = _prior_of(document)
         self._selection = selection or Selection(self.contract.inputs)
         self._device = device
         self.document = document
@@ -240,9 +242,10 @@ class Estimator:
         for values in (from_data, from_members, interval95):
             values[unknown] = np.nan
         spectral_mean, spectral_covariance = self._of_spectra(block, said.spectral, len(mean))
+        sigma = np.hypot(from_data, from_members)
         return Prediction(
             mean=mean,
-            sigma=np.hypot(from_data, from_members),
+            sigma=sigma,
             sigma_aleatoric=from_data,
             sigma_epistemic=from_members,
             interval95=interval95,
@@ -250,9 +253,18 @@ class Estimator:
             inputs_used=used,
             distances=strangeness.distances,
             map_position=strangeness.position,
+            prior_share=self._prior_share(sigma / unit, correlation),
             spectral_mean=spectral_mean,
             spectral_covariance=spectral_covariance,
         )
+
+    def _prior_share(self, sigma: Array, correlation: Array) -> Array:
+        """Return the prior's share of answers with this sigma on the network's scale, (n,)."""
+        if self._prior is None:
+            return np.full(len(sigma), np.nan)
+        places = np.flatnonzero(~self._untrained)
+        sigma, correlation = sigma[:, places], correlation[:, places][:, :, places]
+        return self._prior.share(correlation * sigma[:, :, None] * sigma[:, None, :])
 
     def _physical(self, scaled: Array) -> tuple[Array, Array]:
         """Return labels in their units, and the size of a unit of the network's there, (n, l)."""
@@ -282,6 +294,11 @@ class Estimator:
         on_sigma, _ = factors(self.document.calibration, said.used, places, self.contract.inputs)
         size = unit * on_sigma
         return mean, said.covariance * size[:, :, None] * size[:, None, :]
+
+
+def _prior_of(document: ModelDocument) -> Prior | None:
+    covariance = document.label_covariance
+    return None if covariance is None else Prior(np.array(covariance))
 
 
 def _contradicted(covariance: Array, either: Array, strangeness: Strangeness) -> Array:

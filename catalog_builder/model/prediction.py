@@ -43,6 +43,11 @@ class Prediction:
     map_position : numpy.ndarray
         (n, 2 m), x and y on the map of the training spectra of each spectrum of lines, in order, -1
         to 1; NaN without the spectrum.
+    prior_share : numpy.ndarray
+        (n,), how much of the answer the training stars say, 0 to 1 (`model.prior`); NaN of no
+        answer, or of a model that does not say how its labels were spread.
+    spectral_mean, spectral_covariance : numpy.ndarray
+        (n, l) and (n, l, l), what spectra alone say.
     """
 
     mean: Array
@@ -54,6 +59,7 @@ class Prediction:
     inputs_used: NDArray[np.bool_]
     distances: Array
     map_position: Array
+    prior_share: Array
     spectral_mean: Array
     spectral_covariance: Array
 
@@ -65,4 +71,7 @@ def no_prediction(contract: Contract) -> Prediction:
     used = np.empty((0, len(inputs.names)), dtype=bool)
     distances = np.empty((0, len(distances_of(inputs))))
     position = np.empty((0, 2 * len(inputs.lines)))
-    return Prediction(row, row, row, row, row, square, used, distances, position, row, square)
+    share = np.empty(0)
+    return Prediction(
+        row, row, row, row, row, square, used, distances, position, share, row, square
+    )

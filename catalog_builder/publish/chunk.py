@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +26,18 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.errors import CatalogueError, StoreError
+from catalog_builder.publish.archive_labels import archive_labels
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
 from catalog_builder.publish.taught import LabelledRows, taught_rows
 from catalog_builder.report.labelled import Edges, Labelled
+from catalog_builder.report.others import Other
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.tally import state_of
 
 Rows = Mapping[str, NDArray[Any]]
+
+_NO_EDGES: Final = Edges((), ())
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Building:
     ids : tuple of int
         ``source_id`` of rows at equal distances, if a format needs them
         (`catalog_builder.catalog.exports.Target`).
+    regimes : Edges
+        In which stars are counted beside other labels of the archive.
     cells : CellGrid, optional
         In which rows are counted for the selection function; not at all without one.
     tables : tuple of SideTable
@@ -76,6 +82,7 @@ class Building:
     report: bool = True
     ids: tuple[int, ...] = ()
     edges: Edges | None = None
+    regimes: Edges = _NO_EDGES
     cells: CellGrid | None = None
     tables: tuple[SideTable, ...] = ()
     taught: SideTable | None = None
@@ -155,7 +162,7 @@ def make_chunk(
         rows_beside = {"source_id": ids, **(beside or {})[table.name]}
         written[name] = by_chunks.write(target, start, rows_beside)
     blocks = _blocks(building.schema, start, stored, beyond)
-    report = _sum_up(building, stored, labelled) if building.report else {}
+    report = _sum_up(building, stored, labelled, beside or {}) if building.report else {}
     taught = {} if building.taught is None else taught_rows(building.taught, stored, labelled)
     cells = count_rows(building.cells, building.schema.flags.tiers, stored)
     ends = int(ids[0]), int(ids[-1])
@@ -238,7 +245,10 @@ def count_rows(grid: CellGrid | None, tiers: Sequence[Tier], rows: Rows) -> Rows
 
 
 def _sum_up(
-    building: Building, rows: Rows, labelled: LabelledRows | None
+    building: Building,
+    rows: Rows,
+    labelled: LabelledRows | None,
+    beside: Mapping[str, Rows],
 ) -> Mapping[str, NDArray[Any]]:
     summary = Summary(building.schema)
     for _, some in in_pieces(rows):
@@ -249,4 +259,9 @@ def _sum_up(
         stars = {name: values[labelled.rows] for name, values in rows.items()}
         sums.add(stars, labelled.labels, labelled.errors)
         state |= sums.state()
+    for table in beside.values():
+        for name, labels, errors in archive_labels(table, building.schema.labels):
+            other = Other(building.schema, building.regimes)
+            other.add(rows, labels, errors)
+            state |= other.state(name)
     return state

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME
 from catalog_builder.comparing.drift import make_drift
+from catalog_builder.comparing.outside.mapping import load_mapping
 from catalog_builder.publish.chunk import Building
 from catalog_builder.publish.selection import SelectionSum
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.report.tally import Tally
 from catalog_builder.verdict.facts import VerdictFacts
 from catalog_builder.verdict.verdict import verdict
+
+if TYPE_CHECKING:
+    from catalog_builder.report.other_figures import OtherTable
 
 
 def add_pages(
@@ -24,7 +28,11 @@ def add_pages(
     tally: Tally | None,
 ) -> Mapping[str, Any]:
     """Write the pages that are sealed with a catalogue; return what RELEASE.json says of them."""
-    told: dict[str, Any] = {} if counts is None else {"selection": counts.finish().model_dump()}
+    told: dict[str, Any] = {}
+    chosen = None
+    if counts is not None:
+        selection = counts.finish()
+        told["selection"], chosen = selection.model_dump(), counts.by_light(selection)
     if taught is not None and (tables := taught()):
         told["tables"] = tables
     if settings.drift_from is not None:
@@ -34,14 +42,28 @@ def add_pages(
         return told
     summary, labelled = tally.summary(), tally.labelled
     if facts is not None:
-        known = {**building.record, **told}
-        checks = verdict(summary, labelled, known, facts)
+        so_far = {**building.record, **told}
+        checks = verdict(summary, labelled, so_far, facts)
         told["checks"] = [check.model_dump() for check in checks]
     if settings.report:
-        from catalog_builder.report.page import write_report  # matplotlib
+        from catalog_builder.report.known import Known  # matplotlib
+        from catalog_builder.report.page import write_report
 
         record = {**building.record, **told}
-        card = None if facts is None else facts.card
-        target = building.folder / REPORT_NAME
-        write_report(summary, record, building.schema, target, labelled, card)
+        known = Known(
+            labelled, None if facts is None else facts.card, chosen, tuple(_others(tally, record))
+        )
+        write_report(summary, record, building.schema, building.folder / REPORT_NAME, known)
     return told
+
+
+def _others(tally: Tally, record: Mapping[str, Any]) -> Iterator[OtherTable]:
+    """Yield what other labels of the archive say, where any star has them."""
+    from catalog_builder.report.other_figures import OtherTable  # matplotlib
+
+    for name, sums in tally.others.items():
+        if sums.labels:
+            mapping = load_mapping(name)
+            yield OtherTable(
+                name, mapping.title, mapping.notes, sums, simulated=bool(record.get("simulated"))
+            )

@@ -98,7 +98,8 @@ def seal(
     sums, parts = (_partial(building.folder / name) for name in (MANIFEST_FILE, PARTS_FILE))
     with sums.open("w", encoding="utf-8") as sum_lines:
         with parts.open("w", encoding="utf-8") as part_lines:
-            tally = Tally(building.schema, building.edges) if building.report else None
+            schema, edges = building.schema, building.edges
+            tally = Tally(schema, edges, building.regimes) if building.report else None
             chunks = (facts_of(index) for index in range(building.chunks))
             made = gather(building, chunks, sum_lines, part_lines, tally)
             check_sizes(made)

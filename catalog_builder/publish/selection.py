@@ -36,6 +36,7 @@ from catalog_builder.features.store import FeatureStore
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.publish.chunk import Building
 from catalog_builder.publish.facts import ChunkFacts
+from catalog_builder.report.chosen import Chosen
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.workdir import remove_tree
 
@@ -146,6 +147,10 @@ class SelectionSum:
         tiers = tuple(tier.name for tier in building.schema.flags.tiers)
         self.about = About(grid=plan.grid, tiers=tiers, counted=counted_pixels(plan))
         remove_tree(building.folder / SELECTION_NAME)
+        grid = plan.grid
+        self._light = np.zeros(
+            (grid.magnitudes.size, grid.colours.size, len(self.about.kinds)), np.int64
+        )
         self._writer = SelectionWriter(building.folder / SELECTION_NAME, self.about)
         self._sums = CellSums(len(self.about.kinds))
         pieces = [piece for piece in plan.pieces if piece.first is not None]
@@ -178,6 +183,10 @@ class SelectionSum:
             subset=totals["requested"] >= MOST_REQUESTED * totals["sources"],
         )
 
+    def by_light(self, facts: SelectionFacts) -> Chosen:
+        """Return what was counted by magnitude and colour, after `finish`."""
+        return Chosen(self._grid, self.about.tiers, self._light, subset=facts.subset)
+
     def _add_chunk(self, facts: ChunkFacts) -> None:
         published = facts.cells["counts"]
         counts = np.zeros((len(published), len(self.about.kinds)), np.int64)
@@ -206,6 +215,8 @@ class SelectionSum:
                 f"The selection function of {self._folder} cannot be: {problem}.",
                 "Publish without it (publish.selection=false); this is a defect.",
             )
+        _, magnitude, colour = self._grid.parts(codes)
+        np.add.at(self._light, (magnitude, colour), counts)
         self._writer.append(codes, counts)
 
 

@@ -34,6 +34,7 @@ from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.selection import SelectionPlan, SelectionSum
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.publish.taught_files import TaughtSum
+from catalog_builder.report.labelled import Edges
 from catalog_builder.runtime.chunks import Piece, Rows
 from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
@@ -83,6 +84,7 @@ class PublishContext:
             self.settings.report or self.verdict is not None,
             self.ids,
             self.verdict.edges if self.verdict is not None and self.verdict.survey_labels else None,
+            Edges((), ()) if self.verdict is None else self.verdict.edges,
             self.cells,
             self.tables,
             self.taught,

@@ -11,19 +11,13 @@ import numpy as np
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import Array, Axis, Counts, span, window
 from catalog_builder.report.html import Html, covered, measure, number, table, text
-from catalog_builder.report.labelled import (
-    KEPT_BACK,
-    PULL,
-    TAUGHT,
-    Labelled,
-    Measured,
-    along,
-    sigmas,
-)
+from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled
+from catalog_builder.report.measured import PULL, Measured, along, sigmas
 from catalog_builder.report.multiples import Multiples, Scale, coloured
 from catalog_builder.report.pictures import BLUE, COLOURS, DENSITY_MAP, GREY, INK, ORANGE, Picture
 from catalog_builder.report.pooling import LEAST, pooled, regime_cells
 from catalog_builder.report.quantities import Quantity, difference_unit, unit
+from catalog_builder.report.words import regime
 
 _NOMINAL: Final = np.linspace(0.02, 0.98, 49)
 _WIDTH: Final = 880.0
@@ -92,7 +86,9 @@ def side_by_side(panels: Sequence[Multiples], alt: str) -> Picture:
     return Picture(content.encode(), "image/svg+xml", alt, wide * columns / 96.0)
 
 
-def residuals(labelled: Labelled, schema: CatalogSchema, *, pulls: bool) -> Picture | None:
+def residuals(
+    labelled: Labelled, schema: CatalogSchema, *, pulls: bool, what: str = "Answer minus label"
+) -> Picture | None:
     """Draw differences, or pulls, of each label along itself, temperature, S/N and magnitude."""
     shown, divisions = given(labelled), _divisions(labelled)
     if not shown:
@@ -135,7 +131,7 @@ def residuals(labelled: Labelled, schema: CatalogSchema, *, pulls: bool) -> Pict
             drawn.band(row, column, x, low, high, BLUE)
             drawn.line(row, column, x, middle, BLUE)
             drawn.dots(row, column, x, middle, BLUE)
-    what = "Difference over its expected deviation" if pulls else "Answer minus label"
+    what = "Difference over its expected deviation" if pulls else what
     alt = (
         f"{what}, median and 16 to 84 per cent, of {', '.join(q.name for q in shown)} in rows,"
         f" along {', '.join(labelled.divisions[name].title for name in divisions)} in columns."
@@ -270,7 +266,7 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
             found = labelled.measured(quantity.name, cells)
             if found.stars < LEAST:
                 continue
-            title = name.replace("<=", "≤").replace(">=", "≥") or "all"
+            title = regime(name, schema.inputs) or "all"
             decimals = quantity.decimals
             rows.append(
                 (

@@ -17,7 +17,21 @@ from numpy.typing import NDArray
 from catalog_builder.contract.schema import CatalogSchema, label_columns
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95, regime_names, regimes
-from catalog_builder.report.histogram import Axis, Counts, quantiles
+from catalog_builder.report.counted import PIXEL_LEVEL, pixels_of
+from catalog_builder.report.histogram import Axis, Counts
+from catalog_builder.report.measured import (
+    ALONG,
+    MERGED,
+    PULL,
+    SCALED,
+    SIGMAS,
+    Measured,
+    along,
+    residual_axis,
+    scale,
+    sigmas,
+)
+from catalog_builder.report.places import LABELLED_LEVEL
 from catalog_builder.report.quantities import Quantities, Quantity
 from catalog_builder.report.regions import kiel_axes
 
@@ -26,15 +40,9 @@ Columns = Mapping[str, NDArray[Any]]
 #: The stars that the model's own numbers are of (and new ones), and those that taught it.
 KEPT_BACK, TAUGHT = 0, 1
 GROUPS: Final = 2
-#: Difference over its expected deviation; a whole number of bins in 1.
-PULL: Final = Axis(-8.0, 8.0, 160, clip=True)
-#: The inverse hyperbolic sine of a difference over the least sigma: bins of 7 % where it is large.
-_SCALED: Final = Axis(-10.0, 10.0, 300, clip=True)
 #: Along the signal-to-noise ratio: four bins a decade; along the magnitude: whole ones.
 SNR: Final = Axis(10.0, 1000.0, 8, log=True, clip=True)
 MAGNITUDE: Final = Axis(4.0, 20.0, 16, clip=True)
-#: Bins along a label, and along sigma.
-_ALONG, _SIGMAS = 40, 25
 #: Cells of the plane of label and answer, along either.
 PLANE_BINS: Final = 100
 
@@ -89,6 +97,8 @@ class Labelled:
         Stars within one sigma, and within the interval of 95 %, widened by the label's error.
     planes : ndarray of int64, shape (labels, bins, bins)
         Stars by label and prediction.
+    sky : ndarray of int64, shape (labels, pixels, bins of `residual_axis`)
+        Stars by place on the sky and difference.
     kiel : ndarray of int64 or None
         Stars by temperature and gravity, as answered, in the bins of `kiel_axes`.
     """
@@ -101,9 +111,11 @@ class Labelled:
         self._first = dict(zip(self.divisions, (0, *ends[:-1].tolist()), strict=True))
         shape = len(self.shown), GROUPS, int(ends[-1])
         self.pulls: Counts = np.zeros((*shape, PULL.bins), dtype=np.int64)
-        self.differences: Counts = np.zeros((*shape, _SCALED.bins), dtype=np.int64)
+        self.differences: Counts = np.zeros((*shape, SCALED.bins), dtype=np.int64)
         self.within: Counts = np.zeros((*shape, 2), dtype=np.int64)
         self.planes: Counts = np.zeros((len(self.shown), PLANE_BINS, PLANE_BINS), dtype=np.int64)
+        pixels = 12 * 4**LABELLED_LEVEL
+        self.sky: Counts = np.zeros((len(self.shown), pixels, residual_axis().bins), dtype=np.int64)
         self.kiel: Counts | None = None
         if self.shown.kiel is not None:
             self.kiel = np.zeros([axis.bins for axis in kiel_axes(self.shown)], dtype=np.int64)
@@ -114,12 +126,12 @@ class Labelled:
         found = [Division("all", "all stars", ("",)), Division("regime", "regime", names)]
         if teff is not None:
             found.append(_division("temperature", teff.label.short, along(teff)))
-        found.append(Division("own", "the label itself", tuple(map(str, range(_ALONG)))))
+        found.append(Division("own", "the label itself", tuple(map(str, range(ALONG)))))
         if self._ratio is not None:
             found.append(_division("snr", "S/N", SNR))
         if inputs.magnitude:
             found.append(_division("magnitude", self.shown.magnitude_title, MAGNITUDE))
-        return [*found, Division("sigma", "sigma", tuple(map(str, range(_SIGMAS))))]
+        return [*found, Division("sigma", "sigma", tuple(map(str, range(SIGMAS))))]
 
     @property
     def _ratio(self) -> str | None:
@@ -139,6 +151,7 @@ class Labelled:
         if not len(labels):
             return
         cells = self._cells(columns)
+        pixels = _pixels(columns)
         if self.kiel is not None and self.shown.kiel is not None:
             axes = kiel_axes(self.shown)
             values = [np.asarray(columns[q.name]) for q in self.shown.kiel]
@@ -161,7 +174,7 @@ class Labelled:
                 "sigma": sigmas(quantity).cells(sigma),
             }
             pull = difference / np.where(known, deviation, 1.0)
-            bins = PULL.cells(pull), _SCALED.cells(np.arcsinh(difference / scale(quantity)))
+            bins = PULL.cells(pull), SCALED.cells(np.arcsinh(difference / scale(quantity)))
             within = np.stack(
                 [np.abs(pull) <= 1, np.abs(difference) <= np.hypot(interval, GAUSSIAN_95 * error)],
                 axis=1,
@@ -173,20 +186,28 @@ class Labelled:
                 np.add.at(self.pulls, (*where, bins[0][here]), 1)
                 np.add.at(self.differences, (*where, bins[1][here]), 1)
                 np.add.at(self.within, where, within[here].astype(np.int64))
+            here = known & (pixels >= 0)
+            on_sky: Any = place, pixels[here], bins[1][here] // MERGED
+            np.add.at(self.sky, on_sky, 1)
             plane = self.plane_axis(quantity)
             x, y = plane.cells(labels[:, place]), plane.cells(mean)
             here = known & (x >= 0) & (y >= 0)
             at: Any = (place, x[here], y[here])
             np.add.at(self.planes, at, 1)
 
-    def _cells(self, columns: Columns) -> dict[str, Any]:
-        inputs, stars = self.schema.inputs, len(columns["source_id"])
+    def regime(self, columns: Columns) -> NDArray[np.int64]:
+        """Return in which regime each of n stars is."""
+        inputs = self.schema.inputs
         used = np.stack(
             [self.schema.flags.test(columns, f"{name}_used") for name in inputs.names], axis=1
         )
+        return regimes(columns, used, self.edges, inputs)
+
+    def _cells(self, columns: Columns) -> dict[str, Any]:
+        inputs, stars = self.schema.inputs, len(columns["source_id"])
         cells: dict[str, Any] = {
             "all": np.zeros(stars, dtype=np.int64),
-            "regime": regimes(columns, used, self.edges, inputs),
+            "regime": self.regime(columns),
         }
         if (teff := self.shown.first("temperature")) is not None:
             cells["temperature"] = along(teff).cells(columns[teff.name])
@@ -234,7 +255,7 @@ class Labelled:
 
     @property
     def _arrays(self) -> tuple[Counts, ...]:
-        found = self.pulls, self.differences, self.within, self.planes
+        found = self.pulls, self.differences, self.within, self.planes, self.sky
         return found if self.kiel is None else (*found, self.kiel)
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -268,79 +289,11 @@ class Labelled:
             first += array.size
 
 
-@dataclass(frozen=True)
-class Measured:
-    """How far off some answers are.
-
-    Attributes
-    ----------
-    quantity : Quantity
-        The label.
-    pulls, differences : ndarray of int64
-        Counts in the bins of each.
-    within_68, within_95 : int
-        Stars within one sigma, and within the interval.
-    """
-
-    quantity: Quantity
-    pulls: Counts
-    differences: Counts
-    within_68: int
-    within_95: int
-
-    @property
-    def stars(self) -> int:
-        """How many."""
-        return int(self.pulls.sum())
-
-    @property
-    def bias(self) -> float:
-        """Median difference."""
-        return float(self._quantiles(0.5)[0])
-
-    @property
-    def scatter(self) -> float:
-        """1.4826 times half the distance of the quartiles, which is the deviation of a Gaussian."""
-        low, high = self._quantiles(0.25, 0.75)
-        return float(high - low) * _QUARTILES
-
-    @property
-    def quartiles(self) -> tuple[float, float, float]:
-        """16, 50 and 84 % of the differences."""
-        low, middle, high = self._quantiles(0.16, 0.5, 0.84)
-        return float(low), float(middle), float(high)
-
-    @property
-    def pull_scatter(self) -> float:
-        """The same as `scatter`, of the pulls."""
-        low, high = quantiles(self.pulls, PULL, 0.25, 0.75)
-        return float(high - low) * _QUARTILES
-
-    def pull(self, *shares: float) -> NDArray[np.float64]:
-        """Return quantiles of the pulls."""
-        return quantiles(self.pulls, PULL, *shares)
-
-    def _quantiles(self, *shares: float) -> NDArray[np.float64]:
-        return np.sinh(quantiles(self.differences, _SCALED, *shares)) * scale(self.quantity)
-
-
-#: Half the distance of the quartiles of a Gaussian is 0.6745 deviations.
-_QUARTILES: Final = 0.7413011092528009
-
-
-def along(quantity: Quantity) -> Axis:
-    """Return the bins along a label."""
-    return Axis(quantity.axis.low, quantity.axis.high, _ALONG, clip=True)
-
-
-def sigmas(quantity: Quantity) -> Axis:
-    """Return the bins along a label's sigma."""
-    return Axis(quantity.sigma.low, quantity.sigma.high, _SIGMAS, log=True, clip=True)
-
-
-def scale(quantity: Quantity) -> float:
-    """Return the difference below which bins are of equal width."""
-    return float(quantity.sigma.low)
+def _pixels(columns: Columns) -> NDArray[np.int64]:
+    """Return the pixel of each star, -1 where its position is not known."""
+    fine = pixels_of(np.asarray(columns["ra"]), np.asarray(columns["dec"]))
+    coarse = np.nan_to_num(fine, nan=-1.0).astype(np.int64) >> 2 * (PIXEL_LEVEL - LABELLED_LEVEL)
+    return np.where(np.isfinite(fine), coarse, -1)
 
 
 def _division(name: str, title: str, axis: Axis) -> Division:

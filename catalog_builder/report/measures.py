@@ -21,6 +21,7 @@ from catalog_builder.report.html import (
 )
 from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.quantities import Quantities, Quantity, difference_unit
+from catalog_builder.report.words import regime
 
 #: Share of a Gaussian within one deviation.
 ONE_SIGMA: Final = 0.6827
@@ -120,7 +121,7 @@ def _by_regime(
             small.append(measured)
             continue
         cells = [_scatter_and_coverage(measured.get(one.name) or {}, one) for one in labels]
-        rows.append((name.replace("<=", "≤").replace(">=", "≥"), number(stars), *cells))
+        rows.append((regime(name, schema.inputs), number(stars), *cells))
     if small:
         together = [_together(small, one.name) for one in labels]
         most = max(stars for stars, _ in together)

@@ -147,7 +147,7 @@ class Multiples:
             left, right, image = right, left, image[:, ::-1]
         if top > bottom:
             top, bottom, image = bottom, top, image[::-1]
-        data = base64.b64encode(_png(image)).decode("ascii")
+        data = base64.b64encode(png_of(image)).decode("ascii")
         self._in(
             row, column,
             f'<image x="{left:.2f}" y="{top:.2f}" width="{right - left:.2f}"'
@@ -159,7 +159,7 @@ class Multiples:
         """Write into the upper left corner of a panel."""
         left, top = self._corner(row, column)
         self._parts.append(
-            f'<text x="{left + 6:.1f}" y="{top + 14:.1f}" class="s">{_symbol(words)}</text>'
+            f'<text x="{left + 6:.1f}" y="{top + 14:.1f}" class="s">{symbol(words)}</text>'
         )
 
     def legend(self, colour: str, words: str) -> None:
@@ -209,7 +209,7 @@ class Multiples:
             middle = top + tall / 2
             found.append(
                 f'<text text-anchor="middle" transform="translate(16 {middle:.1f}) rotate(-90)">'
-                f"{_symbol(scale.title)}</text>"
+                f"{symbol(scale.title)}</text>"
             )
             for value, words in scale.ticks():
                 down = top + tall * (1 - float(scale.share(value)))
@@ -222,7 +222,7 @@ class Multiples:
             bottom = top + tall
             found.append(
                 f'<text text-anchor="middle" x="{left + wide / 2:.1f}" y="{bottom + 36:.1f}">'
-                f"{_symbol(scale.title)}</text>"
+                f"{symbol(scale.title)}</text>"
             )
             for value, words in scale.ticks():
                 across = left + wide * float(scale.share(value))
@@ -237,7 +237,7 @@ class Multiples:
             left, top = self._corner(0, column)
             found.append(
                 f'<text text-anchor="middle" x="{left + wide / 2:.1f}" y="{top - 8:.1f}">'
-                f"{_symbol(words)}</text>"
+                f"{symbol(words)}</text>"
             )
         return found
 
@@ -262,7 +262,7 @@ class Multiples:
             across -= 7.0 * len(re.sub(r"<.*?>", "", words)) + 26
             found.append(
                 f'<path d="M{across:.0f} 10h16" stroke="{colour}" stroke-width="3"/>'
-                f'<text class="s" x="{across + 20:.0f}" y="14">{_symbol(words)}</text>'
+                f'<text class="s" x="{across + 20:.0f}" y="14">{symbol(words)}</text>'
             )
         return "".join(found)
 
@@ -279,7 +279,7 @@ def coloured(values: NDArray[np.float64], low: float, high: float, name: str) ->
     return colours
 
 
-def _symbol(markup: str) -> str:
+def symbol(markup: str) -> str:
     """Return markup of a label's symbol, or of text, as the content of an SVG's text."""
     found = _ITALIC.sub(r'<tspan font-style="italic">\1</tspan>', markup)
 
@@ -292,7 +292,7 @@ def _symbol(markup: str) -> str:
     return _SUB.sub(shifted, found)
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def png_of(image: NDArray[np.uint8]) -> bytes:
     """Return a picture, (rows, columns, 4), as a PNG."""
     rows, columns = image.shape[:2]
     lines = np.zeros((rows, 1 + 4 * columns), dtype=np.uint8)

@@ -14,11 +14,10 @@ from catalog_builder.catalog.origins import heading, record_in_words, unverified
 from catalog_builder.catalog.release_json import Accounting, explain
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import CatalogueError
-from catalog_builder.model.card import Card
 from catalog_builder.report import sections, verdict
 from catalog_builder.report.alarms import alarm_banner
 from catalog_builder.report.html import text
-from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.known import Known
 from catalog_builder.report.summary import Summary, summarise
 
 _FACTS: Final = (
@@ -40,8 +39,7 @@ def write_report(
     record: Mapping[str, Any],
     schema: CatalogSchema,
     target: Path,
-    labelled: Labelled | None = None,
-    card: Card | None = None,
+    known: Known | None = None,
 ) -> None:
     """Write the report of a catalogue that is about to be sealed, of its histograms.
 
@@ -61,10 +59,8 @@ def write_report(
         That the catalogue was made with.
     target : Path
         The file to write, ``report.html``.
-    labelled : Labelled, optional
-        The sums of stars with labels.
-    card : Card, optional
-        Of the model.
+    known : Known, optional
+        What else there is to show.
 
     Raises
     ------
@@ -80,7 +76,7 @@ def write_report(
             "Publish the catalogue again.",
         )
     target.write_text(
-        _page(summary, record, schema, labelled, card), encoding="utf-8", newline="\n"
+        _page(summary, record, schema, known or Known()), encoding="utf-8", newline="\n"
     )
 
 
@@ -118,10 +114,9 @@ def _page(
     summary: Summary,
     record: Mapping[str, Any],
     schema: CatalogSchema,
-    labelled: Labelled | None,
-    card: Card | None,
+    known: Known,
 ) -> str:
-    written = sections.write(summary, record, schema, labelled, card)
+    written = sections.write(summary, record, schema, known)
     body = [_Section(*section) for section in written]
     links = "".join(f'<li><a href="#{part.anchor}">{text(part.title)}</a></li>' for part in body)
     main = "\n".join(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from catalog_builder.report.labelled import Labelled, Measured
+from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.measured import Measured
 
 #: Stars of a regime or bin that is shown by itself.
 LEAST: Final = 20

@@ -13,19 +13,23 @@ from catalog_builder.catalog.origins import (
 )
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
-from catalog_builder.model.card import Card
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.report import (
+    chosen_figures,
     comparison,
     curves,
     diagrams,
     measures,
     model_card,
+    other_figures,
+    prior_figures,
     regional,
+    skies,
     tables,
     verdict,
 )
 from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
+from catalog_builder.report.known import Known
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pictures import report_style
 from catalog_builder.report.pooling import LEAST
@@ -39,10 +43,11 @@ def write(
     summary: Summary,
     record: Record,
     schema: CatalogSchema,
-    labelled: Labelled | None = None,
-    card: Card | None = None,
+    known: Known | None = None,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield anchor, title and markup of each section."""
+    known = known or Known()
+    labelled, card = known.labelled, known.card
     with report_style():
         if record.get("checks"):
             yield "checks", "Checks", verdict.section(record)
@@ -51,14 +56,22 @@ def write(
         yield "test", "Test stars of the model", _test(record, schema, summary)
         if labelled is not None and labelled.stars >= LEAST:
             yield "accuracy", "Stars with labels", comparison.accuracy(labelled, schema)
-        yield "completeness", "Completeness", diagrams.completeness(summary)
+        if known.others:
+            yield (
+                "others",
+                "Beside the archive's own labels",
+                other_figures.section(known.others, schema),
+            )
+        yield "completeness", "Completeness", _completeness(summary, known)
         yield "precision", "Uncertainties", diagrams.precision(summary, schema)
+        if priors := prior_figures.section(summary):
+            yield "prior", "Share of the training population", priors
         yield "kiel", "Kiel diagram", diagrams.kiel(summary, schema)
         yield "abundances", "Abundances", diagrams.abundances(summary, schema)
         yield "tiers", "Tiers", regional.tiers(summary, schema, labelled)
         if places := regional.galaxy(summary):
             yield "galaxy", "Places in the Galaxy", places
-        yield "sky", "Sky", diagrams.sky(summary)
+        yield "sky", "Sky", _sky(summary, schema, labelled)
         yield "flags", "Flags and training range", _flags(summary, schema)
         for place, (name, spec) in enumerate(summary.shown.contract.inputs.lines.items()):
             anchor, title = f"map-{name}" if place else "map", f"Map of the {spec.title} spectra"
@@ -70,6 +83,20 @@ def write(
         yield "made-from", "What it was made from", _made_from(record, schema)
     if credit := _credit(record):
         yield "credit", "Acknowledgements", credit
+
+
+def _completeness(summary: Summary, known: Known) -> str:
+    chosen = "" if known.chosen is None else chosen_figures.section(known.chosen, summary)
+    return "\n".join(filter(None, [diagrams.completeness(summary), chosen]))
+
+
+def _sky(summary: Summary, schema: CatalogSchema, labelled: Labelled | None) -> str:
+    parts = [diagrams.sky(summary)]
+    if summary.pixels.stars:
+        parts.append(skies.labels(summary, schema))
+        if labelled is not None and labelled.stars >= LEAST:
+            parts.append(skies.residuals(labelled, schema))
+    return "\n".join(parts)
 
 
 def _credit(record: Record) -> str:

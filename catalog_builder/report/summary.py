@@ -21,6 +21,8 @@ from catalog_builder.report.declared import (
     undeclared,
 )
 from catalog_builder.report.histogram import Axis, Histogram, MeanMap
+from catalog_builder.report.places import Places
+from catalog_builder.report.priors import Priors
 from catalog_builder.report.quantities import Quantities
 from catalog_builder.report.regions import Regions
 
@@ -101,6 +103,10 @@ class Summary:
         Columns that the ingest counts, too, in its bins.
     regions : Regions
         Stars of each tier, and places in the Galaxy.
+    places : Places
+        Labels by place on the sky.
+    priors : Priors
+        How much of the answers is the training population's.
     """
 
     def __init__(self, schema: CatalogSchema) -> None:
@@ -158,6 +164,8 @@ class Summary:
         self.pixels = Histogram(PIXELS)
         self.carried = carried_histograms(inputs)
         self.regions = Regions(schema, shown)
+        self.places = Places(shown)
+        self.priors = Priors(schema)
 
     def add(self, block: Block) -> None:
         """Add the rows of a block: every stored column, ndarrays of shape (n,)."""
@@ -171,7 +179,10 @@ class Summary:
         self._count_uncertainties(block)
         self._count_planes(block, inside)
         self.sky.add(*galactic_mollweide(block["ra"], block["dec"]))
-        self.pixels.add(pixels_of(block["ra"], block["dec"]))
+        pixels = pixels_of(block["ra"], block["dec"])
+        self.pixels.add(pixels)
+        self.places.add(pixels, block, inside)
+        self.priors.add(block)
         self.regions.add(block)
         for name, places in carried(block, self._inputs):
             self.carried[name].add(places)
@@ -186,7 +197,8 @@ class Summary:
         )
         found: list[Histogram] = [one for kind in kinds for one in kind.values()]
         found += [*((self.kiel,) if self.kiel else ()), self.sky, self.pixels]
-        return [*found, *self.regions.histograms]
+        parts = (self.regions, self.places, self.priors)
+        return [*found, *(one for part in parts for one in part.histograms)]
 
     def _count_columns(self, block: Block) -> None:
         for column in self.schema.columns:

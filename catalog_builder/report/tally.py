@@ -16,6 +16,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.report.histogram import MeanMap
 from catalog_builder.report.labelled import Edges, Labelled
+from catalog_builder.report.others import Other, states_of
 from catalog_builder.report.summary import Summary
 
 State = dict[str, NDArray[Any]]
@@ -46,14 +47,22 @@ class Tally:
         Of the catalogue.
     edges : Edges, optional
         Of the regimes of stars with labels, where these are summed up, too.
+    regimes : Edges, optional
+        Of the regimes of all stars, if not those.
 
     Attributes
     ----------
     labelled : Labelled, optional
         The sums over stars with labels.
+    others : dict of str to Other
+        Those beside other labels of the archive, by the name of their table.
     """
 
-    def __init__(self, schema: CatalogSchema, edges: Edges | None = None) -> None:
+    def __init__(
+        self, schema: CatalogSchema, edges: Edges | None = None, regimes: Edges | None = None
+    ) -> None:
+        self.others: dict[str, Other] = {}
+        self._regimes = regimes or edges or Edges((), ())
         self.labelled = None if edges is None else Labelled(schema, edges)
         self._summary = Summary(schema)
         self._schema = schema
@@ -77,6 +86,10 @@ class Tally:
         self._sums[state["summed"]] += state["sums"]
         if self.labelled is not None and "labelled_numbers" in state:
             self.labelled.add_state(state)
+        for name, one in states_of(state).items():
+            if name not in self.others:
+                self.others[name] = Other(self._schema, self._regimes)
+            self.others[name].add_state(one)
 
     def summary(self) -> Summary:
         """Return the sum as a summary of the whole."""

@@ -61,9 +61,11 @@ def section(record: Mapping[str, Any]) -> str:
         " catalogues with nothing wrong (checks.false_fail_rate), shared out among all checks and"
         " all their numbers. ",
         Html("<b>Warn</b>"),
-        ": beyond its tolerance, and off by more than chance brings to one check in ten. Shown is"
-        " the number that is furthest off. Tolerances are settings (checks.*), their reasons are"
-        " in docs/checks.md.",
+        ": beyond its tolerance, and off by more than chance brings to one check in ten. ",
+        Html("<b>Pass</b>"),
+        ": neither. Each line has the number that is furthest off, and says for it which numbers"
+        " pass and which fail; those between warn. Tolerances are settings (checks.*), their"
+        " reasons are in docs/checks.md.",
     )
     head = ("State", "Check, and what was found")
     return words + "\n" + table("Checks of this catalogue", head, rows, words=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.words import listed, with_article
 from catalog_builder.report.html import number, text
 
@@ -22,6 +23,16 @@ def stars(count: int) -> str:
 def beyond(count: int) -> str:
     """Return the sentence on stars that a figure does not show, if there are any."""
     return f" Beyond the grid and not shown: {spelled(count)}." if count else ""
+
+
+def regime(name: str, inputs: Inputs) -> str:
+    """Return the name of a regime as people say it: "with RVS, 15 ≤ S/N < 25"."""
+    for spectrum in inputs.spectra.values():
+        if spectrum.sig_to_noise:
+            name = name.replace(spectrum.sig_to_noise, "S/N")
+    if inputs.magnitude:
+        name = name.replace(inputs.magnitude, next(iter(inputs.bands)).title)
+    return name.replace("<=", "≤").replace(">=", "≥")
 
 
 def a_spectrum(title: str) -> str:

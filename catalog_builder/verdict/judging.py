@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from catalog_builder.catalog.check_record import Check, State
-from catalog_builder.verdict.numbers import Number, errors_of, warn_errors
+from catalog_builder.verdict.numbers import Many, Number, errors_of, warn_errors
+
+#: Least and greatest number; infinite where there is no limit.
+Limits = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ def judge(question: Question, rate: float) -> Check:
     more = f" {count} of {tests} numbers are so." if count > 1 else ""
     lead = "" if state != "pass" else f"{tests} numbers; furthest off: "
     lead = "" if tests == 1 else lead
-    words = f"{lead}{_said(question, worst, low, high)}.{more}"
+    words = f"{lead}{_said(question, worst, (low, high), worst.passes(warn_errors(tests)))}.{more}"
     return Check(
         **known,
         state=state,
@@ -74,17 +77,25 @@ def judge(question: Question, rate: float) -> Check:
     )
 
 
-def _said(question: Question, one: Number, low: float, high: float) -> str:
-    about = f"{one.about}: " if one.about else ""
+def _said(question: Question, one: Number, fails: Limits, passes: Limits) -> str:
+    """Say what was found and expected, which numbers pass, and which fail; others warn."""
+    name = one.said or one.about
+    about = f"{name}: " if name else ""
     of = f" ({one.stars} stars)" if one.stars else ""
-    limits = [
-        f"from {shown(one, low)}" if math.isfinite(low) else "",
-        f"to {shown(one, high)}" if math.isfinite(high) else "",
-    ]
-    allowed = " ".join(filter(None, limits))
+    low, high = (shown(one, limit) if math.isfinite(limit) else "" for limit in passes)
+    least = isinstance(one, Many)  # of which no number is too small
+    passing = f"from {low} to {high}" if high else f"from {low} on"
+    passing = f"up to {high}" if least else passing
+    below, above = (shown(one, limit) if math.isfinite(limit) else "" for limit in fails)
+    # What lies at the end of all that a share can be does not fail.
+    below = "" if least or (fails[0] <= 0 and (one.decimals < 0 or not above)) else below
+    above = "" if fails[1] >= 1 and one.decimals < 0 else above
+    failing = " or ".join(
+        filter(None, [f"below {below}" if below else "", f"above {above}" if above else ""])
+    )
     return (
         f"{about}{question.what} {shown(one, one.number)}{of}, expected"
-        f" {shown(one, one.expected)}, passes {allowed}"
+        f" {shown(one, one.expected)}; passes {passing}, fails {failing or 'nowhere'}"
     )
 
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled, Measured, along
+from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled
+from catalog_builder.report.measured import Measured, along
 from catalog_builder.report.pooling import pooled, regime_cells
 from catalog_builder.verdict.judging import Question
 from catalog_builder.verdict.numbers import Number

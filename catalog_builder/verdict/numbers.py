@@ -29,6 +29,8 @@ class Number:
         Digits behind the point that it is told with; -2 for per cent.
     log : bool
         Ratios count, not differences.
+    said : str
+        What it is of, for people, where `about` is a name of this program.
     """
 
     about: str
@@ -40,6 +42,7 @@ class Number:
     decimals: int = 3
     log: bool = False
     unit: str = ""
+    said: str = ""
 
     @property
     def _away(self) -> float:
@@ -59,7 +62,13 @@ class Number:
 
     def limits(self, errors: float) -> tuple[float, float]:
         """Return between which numbers it does not fail."""
-        reach = self.tolerance + errors * self.error
+        return self._within(self.tolerance + errors * self.error)
+
+    def passes(self, errors: float) -> tuple[float, float]:
+        """Return between which numbers it passes, if more errors than these make it warn."""
+        return self._within(max(self.tolerance, errors * self.error))
+
+    def _within(self, reach: float) -> tuple[float, float]:
         if self.log:
             return self.expected * math.exp(-reach), self.expected * math.exp(reach)
         low, high = self.expected - reach, self.expected + reach
@@ -90,6 +99,14 @@ class Few(Number):
             return 0.0, math.inf
         return float(math.ceil(pdtrik(_chance(errors), mean))), math.inf
 
+    def passes(self, errors: float) -> tuple[float, float]:
+        """Return the least count that passes."""
+        mean = self.tolerance * self.expected
+        tolerated = float(pdtrik(0.5, mean)) if mean > math.log(2) else 0.0
+        unlikely = _chance(errors) < math.exp(-self.expected)
+        usual = 0.0 if unlikely else float(pdtrik(_chance(errors), self.expected))
+        return float(math.ceil(min(tolerated, usual))), math.inf
+
 
 @dataclass(frozen=True)
 class Many(Number):
@@ -111,6 +128,12 @@ class Many(Number):
     def limits(self, errors: float) -> tuple[float, float]:
         """Return the largest count that does not fail."""
         return 0.0, float(math.ceil(pdtrik(1 - _chance(errors), self.tolerance * self.expected)))
+
+    def passes(self, errors: float) -> tuple[float, float]:
+        """Return the largest count that passes."""
+        tolerated = pdtrik(0.5, self.tolerance * self.expected)
+        usual = pdtrik(1 - _chance(errors), self.expected)
+        return 0.0, float(math.ceil(max(tolerated, usual)))
 
 
 def errors_of(rate: float, tests: int) -> float:

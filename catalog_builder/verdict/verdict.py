@@ -10,14 +10,17 @@ tolerance, and off by more than chance brings to one check in ten, but not by as
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from catalog_builder.catalog.check_record import STATES, Check
+from catalog_builder.contract.inputs import Inputs
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.summary import Summary
+from catalog_builder.report.words import regime
 from catalog_builder.verdict import labels, population, rows
 from catalog_builder.verdict.facts import NO_LABELS, VerdictFacts
-from catalog_builder.verdict.judging import judge
+from catalog_builder.verdict.judging import Question, judge
 
 
 def verdict(
@@ -58,10 +61,16 @@ def verdict(
     rate = settings.false_fail_rate / max(1, asked)
     found = [
         _accounting(summary, record),
-        *(judge(question, rate) for question in questions),
+        *(judge(_in_words(question, summary.schema.inputs), rate) for question in questions),
         _drift(record),
     ]
     return tuple(sorted(found, key=lambda one: STATES.index(one.state)))
+
+
+def _in_words(question: Question, inputs: Inputs) -> Question:
+    """Return it with what its numbers are of as people say it."""
+    numbers = [replace(one, said=one.said or regime(one.about, inputs)) for one in question.numbers]
+    return replace(question, numbers=numbers)
 
 
 def _accounting(summary: Summary, record: Mapping[str, Any]) -> Check:

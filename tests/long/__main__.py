@@ -47,6 +47,10 @@ PARTS = {
         ("-m", "tests.long.alarms"),
         "a model on twenty clean skies of other seeds: no alarm; on spoilt ones: one each",
     ),
+    "verdicts": (
+        ("-m", "tests.long.verdicts", "--skies", "10"),
+        "the checks of ten clean skies under one model: at most one fails among all of them",
+    ),
 }
 
 HEAD = """# The long checks

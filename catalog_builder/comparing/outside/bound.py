@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.comparing.outside.columns import Columns, Kind
-from catalog_builder.comparing.outside.formats import Rows
+from catalog_builder.comparing.outside.formats import Named
 from catalog_builder.comparing.outside.mapping import (
     Calibration,
     Cut,
@@ -47,7 +47,7 @@ class Bound:
 
     def __init__(
         self,
-        rows: Rows,
+        rows: Named,
         mapping: OtherTable,
         labels: Sequence[str],
         calibration: Calibration | None,

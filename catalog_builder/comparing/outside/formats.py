@@ -27,8 +27,8 @@ from catalog_builder.comparing.outside.fixed import README, CdsFile, described_f
 from catalog_builder.comparing.outside.text import TextFile
 
 
-class Rows(Protocol):
-    """A table of rows.
+class Named(Protocol):
+    """What a table calls its columns.
 
     Attributes
     ----------
@@ -37,8 +37,15 @@ class Rows(Protocol):
         Its columns in order, with the unit that the file gives; empty where it gives none.
     """
 
-    path: str
-    units: dict[str, str]
+    @property
+    def path(self) -> str: ...  # noqa: D102
+
+    @property
+    def units(self) -> dict[str, str]: ...  # noqa: D102
+
+
+class Rows(Named, Protocol):
+    """A table of rows."""
 
     def blocks(self, kinds: Mapping[str, Kind]) -> Iterator[Columns]:
         """Yield these columns of consecutive rows."""

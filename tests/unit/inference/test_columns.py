@@ -73,6 +73,7 @@ def drawn(schema):
         inputs_used=rng.random((STARS, len(inputs.names))) < 0.8,
         distances=some_null(rng.random((STARS, len(distances_of(inputs)))) * 1.02),
         map_position=rng.uniform(-1, 1, (STARS, 2 * len(inputs.lines))),
+        prior_share=np.linspace(0, 1, STARS),
         spectral_mean=mean,
         spectral_covariance=np.einsum("ni,ij->nij", scale**2 * given, np.eye(labels)),
     )

@@ -96,6 +96,25 @@ def test_any_subset_of_inputs_gives_labels_and_says_what_was_used(inputs, estima
     assert (prediction.inputs_used == used).all()
 
 
+def test_the_fewer_inputs_the_more_of_an_answer_is_the_training_stars(estimator, sky):
+    block = sky.subset(Split.TEST).block
+    every = ("rvs", "xp", "photometry", "parallax")
+    shown = (every, ("xp", "photometry"), ("photometry",))
+    shares = [estimator.predict(with_inputs(block, inputs), 64).prior_share for inputs in shown]
+    assert all(((share > 0) & (share <= 1)).all() for share in shares)
+    medians = [float(np.median(share)) for share in shares]
+    assert medians == sorted(medians)
+    assert medians[-1] > 2 * medians[0]
+
+
+def test_a_model_that_does_not_know_its_prior_gives_no_share(estimator, sky):
+    older = estimator.document.model_copy(update={"label_covariance": None})
+    star = {name: values[:3] for name, values in sky.block.items()}
+    found = Estimator(estimator.networks, older, device="cpu").predict(star, 64)
+    assert np.isnan(found.prior_share).all()
+    assert np.isfinite(found.mean).all()
+
+
 def test_a_star_with_nothing_gets_nothing_and_disturbs_nobody(estimator, sky):
     block = {name: values[:64].copy() for name, values in sky.block.items()}
     for name in MODALITIES:
@@ -106,6 +125,8 @@ def test_a_star_with_nothing_gets_nothing_and_disturbs_nobody(estimator, sky):
         assert np.isnan(values[5]).all()
         assert np.isfinite(values[others]).all()
     assert not prediction.inputs_used[5].any()
+    assert np.isnan(prediction.prior_share[5])
+    assert np.isfinite(prediction.prior_share[others]).all()
 
 
 def test_no_stars_give_no_rows(estimator, sky):
@@ -122,7 +143,7 @@ def test_with_equal_batches_a_star_gets_the_same_bits(estimator, sky):
         for start in (0, 300, 800):
             part = {name: values[start : start + 100] for name, values in sky.block.items()}
             alone = estimator.predict(part, 100)
-            for name in ("mean", "sigma", "correlation"):
+            for name in ("mean", "sigma", "correlation", "prior_share"):
                 expected = getattr(whole, name)[start : start + 100]
                 np.testing.assert_array_equal(getattr(alone, name), expected)
     finally:

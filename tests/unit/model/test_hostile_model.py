@@ -134,6 +134,10 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
     "label_range.teff": ("label_range.teff", [9000.0, 3000.0]),
     "label_range.logg": ("label_range.logg", [NAN, 5.0]),
     "label_range unknown": ("label_range.age", [0.0, 1.0]),
+    "label_covariance short": ("label_covariance", [[1.0]]),
+    "label_covariance skew": ("label_covariance", [[1.0] * 4 + [at] for at in range(5)]),
+    "label_covariance null": ("label_covariance", [[0.0] * 5] * 5),
+    "label_covariance large": ("label_covariance", [[1e307] * 5] * 5),
     "magnitude_range": ("magnitude_range", [20.0, 3.0]),
     "parallax_range": ("parallax_range", [-INF, 3.0]),
     **{f"scaling.{name} {value:g}": (f"scaling.{name}", [value] * 5)

@@ -97,7 +97,9 @@ def publish(tmp_path, full_schema, sky):
         heard = total.heard(chunks.__getitem__)
         for k in (*range(len(chunks)), 0, len(chunks) - 1):  # a sample is read again
             assert heard(k) is chunks[k]
-        return building.folder, total.finish()
+        facts = total.finish()
+        made.light = total.by_light(facts)
+        return building.folder, facts
 
     return made
 
@@ -126,6 +128,11 @@ def test_sums_are_those_of_all_sources(publish, sky):
         row = rows.filter(pl.col("colour_low") == edge)
         assert row["sources"].sum() == mine.sum()
         assert row["published"].sum() == (mine & published).sum()
+    light, far = publish.light, GRID.magnitudes.places(np.array([12.0]))[0]
+    bright = (g >= 12) & (g < 12.25)
+    counted = [bright.sum(), (bright & asked).sum(), (bright & published).sum()]
+    assert light.counts[far].sum(axis=0)[:3].tolist() == counted
+    assert light.counts.sum(axis=(0, 1)).tolist() == list(facts.totals.values())
     nulls = here & np.isnan(colour)
     assert rows.filter(pl.col("colour_low").is_null())["sources"].sum() == nulls.sum()
 

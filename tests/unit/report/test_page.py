@@ -206,7 +206,7 @@ def test_an_unmeasured_model_heads_the_page(report, nothing):
 def test_test_metrics_have_units_and_coverage(page):
     row = next(row for row in page.rows if row[:2] == ["Teff", "K"] and len(row) == 8)
     assert row[2:] == ["447", "61", "−5", "98", "67.1\u202f%", "94.7\u202f%"]
-    regime = page.row("with RVS, rvs_spec_sig_to_noise < 15")
+    regime = page.row("with RVS, S/N < 15")
     assert regime[1:3] == ["447", "61 · 67.1\u202f%"]
     assert regime[3:] == ["–"] * 4
 
@@ -222,7 +222,7 @@ def test_metrics_may_be_flat_or_absent(make_record, schema):
 def test_the_page_needs_no_other_file_and_no_script(page):
     assert all(address.startswith(("data:image/", "#")) for address in page.addresses)
     assert not page.tags & {"script", "link", "iframe", "object"}
-    assert len(page.pictures) == 10
+    assert len(page.pictures) == 12
     assert all(picture["alt"].endswith(".") for picture in page.pictures)
 
 
@@ -284,7 +284,7 @@ def test_what_is_null_everywhere_is_told_in_words(report, make_rows, take_label,
     assert "Null for every source" in page.text
     assert page.row("[Fe/H] fe_h")[2:] == ["0", "0.0\u202f%", "0", "–", "–"]
     assert "there is no median against S/N" in page.text
-    assert len(page.pictures) == 9
+    assert len(page.pictures) == 11
 
 
 def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
@@ -294,7 +294,7 @@ def test_no_metallicity_leaves_the_density_alone(report, make_rows, take_label):
     page = report(columns)
     assert "Neither [M/H] nor [Fe/H] is given" in page.text
     assert "there is no abundance plane" in page.text
-    assert len(page.pictures) == 8
+    assert len(page.pictures) == 10
 
 
 def test_iron_colours_the_kiel_diagram_where_metallicity_is_null(

@@ -1,12 +1,13 @@
 """Numbers beside what was expected."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from catalog_builder.verdict.judging import Question, judge
-from catalog_builder.verdict.numbers import Few, Many, Number, errors_of
+from catalog_builder.verdict.numbers import Few, Many, Number, errors_of, warn_errors
 
 RATE = 0.001
 
@@ -57,6 +58,49 @@ def test_limits_are_where_it_begins_to_fail(number):
             for by in (-step, 1.01 * step)
         )  # fmt: skip
         assert inside.beyond <= errors < outside.beyond
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        Number("n", 3.0, 1.0, 0.5, 0.3),
+        Number("n", 3.0, 1.0, 0.1, 0.2, log=True),
+        Number("n", 0.4, 0.68, 0.06, 0.01, decimals=-2),
+        Few("n", 20, 200, 0.25, 1.0),
+        Many("n", 400, 60, 4.0, 1.0),
+    ],
+)
+def test_what_is_said_to_pass_passes_what_is_said_to_fail_fails_and_the_rest_warns(number):
+    def state_at(value):
+        return state(replace(number, number=value))
+
+    low, high = number.passes(warn_errors(1))
+    below, above = number.limits(errors_of(RATE, 1))
+    step = 1.0 if isinstance(number, Few | Many) else 1e-6
+    for inner, outer, sign in ((low, below, -1), (high, above, 1)):
+        if not 0 < outer < math.inf:
+            continue
+        assert state_at(inner - sign * step) == "pass"
+        assert state_at(outer + 1.01 * sign * step) == "fail"
+        assert state_at((inner + outer) / 2) == "warn"
+
+
+def test_the_words_say_what_passes_and_what_fails():
+    share = Number("teff", 0.6, 0.6827, 0.06, 0.02, 400, -2)
+    words = judge(Question("x", "X", "within one sigma are", [share]), RATE).words
+    assert words == (
+        "teff: within one sigma are 60.0 % (400 stars), expected 68.3 %; passes from 62.3 % to"
+        " 74.3 %, fails below 55.7 % or above 80.9 %."
+    )
+    none = Number("S/N", 0.5, 0.0, 0.002, 0.0, 400, -2)
+    words = judge(Question("x", "X", "in another bin are", [none]), RATE).words
+    assert words.endswith("expected 0.0 %; passes from 0.0 % to 0.2 %, fails above 0.2 %.")
+    hole = Few("HEALPix pixel 3 of level 2", 0, 100, 0.25, 1.0)
+    words = judge(Question("x", "X", "sources are", [hole]), RATE).words
+    assert "passes from 25 on, fails below" in words
+    heap = Many("teff 5000 to 5010", 400, 60, 4.0, 1.0)
+    words = judge(Question("x", "X", "stars in one bin are", [heap]), RATE).words
+    assert "passes up to 240, fails above" in words
 
 
 def test_the_rate_of_false_fails_holds_for_many_numbers_together():
