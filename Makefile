@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo-workdir
 
-INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,docs]'
+INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[run,dev,docs]'
 
 .PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
 
@@ -30,7 +30,7 @@ MINIMUM ?= .venv-minimum
 test-minimum:
 	$(PYTHON) -m venv $(MINIMUM)
 	$(MINIMUM)/bin/pip install --quiet --disable-pip-version-check uv
-	$(MINIMUM)/bin/uv pip compile --quiet --resolution lowest-direct --extra dev \
+	$(MINIMUM)/bin/uv pip compile --quiet --resolution lowest-direct --extra run --extra dev \
 	    --python $(MINIMUM)/bin/python --output-file $(MINIMUM)/versions.txt pyproject.toml
 	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --requirement $(MINIMUM)/versions.txt
 	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --no-deps --editable .
@@ -53,9 +53,9 @@ rehearsal: $(VENV)/.installed
 # Ratios to physical limits and to other programs, about 15 minutes; ONLY=rvs runs those of that name
 # and writes no page. One thread for each library: rates are per core. Memory as workers have it.
 bench: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[run,dev,bench]'
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 POLARS_MAX_THREADS=1 NUMBA_NUM_THREADS=1 \
-	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_ARENA_MAX=2 \
+	MALLOC_TRIM_THRESHOLD_=268435456 MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_ARENA_MAX=1 \
 	$(BIN)/pytest tests/benchmarks --bench docs --bench-only '$(ONLY)' -q --capture no --timeout 1800
 
 # How good the labels of a run on a simulated sky are, on a sky of another seed; it can be stopped
@@ -98,7 +98,7 @@ image:
 test-image: $(VENV)/.installed
 	apt-get update -qq && apt-get install -qq --yes --no-install-recommends buildah podman runc crun mmdebstrap >/dev/null
 	deploy/base-image.sh localhost/debian-python:bookworm
-	$(BIN)/pip download --quiet --only-binary :all: --dest $(VENV)/wheels --constraint constraints.txt . cryptography hatchling
+	$(BIN)/pip download --quiet --only-binary :all: --dest $(VENV)/wheels --constraint constraints.txt '.[run]' cryptography hatchling
 	$(BIN)/pip download --quiet --only-binary :all: --dest $(VENV)/wheels cyclonedx-bom==7.5.0
 	BASE=localhost/debian-python:bookworm WHEELS=$(VENV)/wheels deploy/build-image.sh
 	CATALOG_BUILDER_IMAGE=localhost/catalog-builder:cpu $(BIN)/pytest tests/image
@@ -113,7 +113,7 @@ docs: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[run,dev]'
 	touch $@
 
 clean:

@@ -5,6 +5,7 @@ See `catalog_builder.archive.readers.fits.sums` for what is summed.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -13,6 +14,8 @@ from astropy.io import fits
 from catalog_builder.archive.readers.fits.sums import ALL_ONES, add_words, sum_bytes
 
 FITS_BLOCK: Final = 2880
+#: Bytes that are summed at a time: a multiple of 4.
+_PIECE: Final = 1 << 20
 _PUNCTUATION: Final = frozenset(b":;<=>?@[\\]^_`")
 
 
@@ -39,10 +42,16 @@ class SummingWriter:
         self.write(bytes(-self.size % FITS_BLOCK))
 
 
-def sum_at(place: int, data: bytes) -> int:
+def sum_at(place: int, data: bytes | memoryview) -> int:
     """Return what bytes add to the sum of the data unit in which they begin at a place."""
-    before = place % 4
-    return add_words(0, bytes(before) + data + bytes(-(before + len(data)) % 4))
+    view, total = memoryview(data), 0
+    # A piece at a time, for each is copied: the first ends where a word does.
+    first = _PIECE - place % 4
+    for start, stop in pairwise((0, *range(first, len(view), _PIECE), len(view))):
+        before = 0 if start else place % 4
+        words = bytes(before) + view[start:stop]
+        total = add_words(total, words + bytes(-len(words) % 4))
+    return total
 
 
 def add_sums(one: int, other: int) -> int:

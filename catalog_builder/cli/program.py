@@ -18,6 +18,7 @@ from catalog_builder.cli import archives, crossing, looking  # noqa: F401
 from catalog_builder.cli import comparing, exporting, labelling  # noqa: F401
 from catalog_builder.cli.app import app
 from catalog_builder.ground.errors import CatalogBuilderError, StoreError
+from catalog_builder.ground.extras import named_if_missing
 from catalog_builder.runtime.redaction import redact_credentials
 from catalog_builder.runtime.signals import INTERRUPTED
 
@@ -26,7 +27,8 @@ def run() -> int:
     """Carry out the command line; every error ends in a message. Return the exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        app(standalone_mode=True)
+        with named_if_missing("This command"):
+            app(standalone_mode=True)
     except CatalogBuilderError as error:
         console.print(f"error: {redact_credentials(error.problem)}", style="red", markup=False)
         if error.way_out:

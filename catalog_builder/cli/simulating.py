@@ -12,6 +12,7 @@ import typer
 from catalog_builder.cli.app import app
 from catalog_builder.cli.options import Workers
 from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.extras import refuse_without_run
 from catalog_builder.runtime.workdir import remove_tree
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ def simulate(
     workers: Workers = None,
 ) -> None:
     """Write a simulated sky with known truth, in the archive's own files and formats."""
+    refuse_without_run("A simulated sky")
     typer.echo(f"Simulating {stars} stars into {out} ...", err=True)
     given = {
         "layout": layout,

@@ -37,6 +37,7 @@ from catalog_builder.cli.options import (
 )
 from catalog_builder.ground.about import __version__
 from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.extras import refuse_without_run
 from catalog_builder.run.config import RunConfig, load_config, to_yaml
 
 _HELP = {
@@ -173,6 +174,7 @@ def run_wanted(
     retry_quarantined: bool,
 ) -> None:
     """Carry out steps of a run, or say what they would do."""
+    refuse_without_run("A run")
     from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:

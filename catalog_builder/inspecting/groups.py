@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -226,10 +227,27 @@ def _words(files: Sequence[_File]) -> dict[tuple[str, str], str]:
 
 
 def _walk(filesystem: Any, root: str) -> Iterator[dict[str, Any]]:
-    count = 0
-    for _, _, files in filesystem.walk(root, maxdepth=_DEPTH, detail=True):
-        for entry in files.values():
-            yield entry
-            count += 1
-            if count >= _MOST_ENTRIES:
-                return
+    """Yield the files below a folder, and below the folders that its links lead to."""
+    waiting, count = [(root, _DEPTH)], 0
+    known = [os.path.realpath(root)] if is_local(filesystem) else []
+    while waiting:
+        top, depth = waiting.pop(0)
+        for place, _, files in filesystem.walk(top, maxdepth=depth, detail=True):
+            below = depth - 1 - place.removeprefix(top).count("/")
+            for entry in files.values():
+                if known and entry.get("islink") and filesystem.isdir(entry["name"]):
+                    if below > 0 and _is_new(os.path.realpath(entry["name"]), known):
+                        waiting.append((str(entry["name"]), below))
+                    continue
+                yield entry
+                count += 1
+                if count >= _MOST_ENTRIES:
+                    return
+
+
+def _is_new(folder: str, known: list[str]) -> bool:
+    """Tell whether a folder shares no file with those that are known, and note it if so."""
+    new = not any(os.path.commonpath([folder, one]) in {folder, one} for one in known)
+    if new:
+        known.append(folder)
+    return new

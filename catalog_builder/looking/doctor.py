@@ -68,7 +68,10 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
 
 
 def _gpu() -> str:
-    import torch
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed: catalogues are read here, not made"
 
     if not torch.cuda.is_available():
         return "none; training runs on the CPU"

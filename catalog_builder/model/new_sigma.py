@@ -1,11 +1,12 @@
 """Sigma of a trained model fitted anew on another release's stars; its networks stay as they are.
 
 The correction is of sigma as it was calibrated, so that what the first calibration learnt remains
-where there are few stars. Stars that taught the model say nothing of its errors: those with labels
-that did not teach are cut in two, one half calibrates and the other only measures. Where they are
-few, those that taught tell the shape of the correction, as answered by the models that were
-trained without their fold, and the others its level: what one network does not know of itself is
-not what an ensemble does not.
+where there are few stars. Stars that networks learnt from say nothing of their errors. Those with
+labels that the model does not know are cut in two: one half calibrates and the other only measures.
+The stars that calibrated it in its own release calibrate it again: no gradient saw them, and in the
+catalogue they are answered by the models without their fold. Where all these are few, the stars
+that taught tell the shape of the correction, as answered by those models, and the few its level:
+what one network does not know of itself is not what an ensemble does not.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ from catalog_builder.model.ensemble import measure
 from catalog_builder.model.estimator import Estimator
 from catalog_builder.model.kept_back import Answers
 from catalog_builder.model.locate import MODEL_JSON
-from catalog_builder.model.taught import fold_of
+from catalog_builder.model.taught import NO_FOLD, fold_of
 from catalog_builder.runtime.workdir import write_atomically
 from catalog_builder.training.arrays import Split, TrainingArrays, completed
 from catalog_builder.training.match import OLD_ID
 from catalog_builder.training.split import uniform_hash
 
-#: With so many stars that did not teach, they alone calibrate the ensemble: sigma to 3 %.
+#: With so many stars that no gradient saw, they alone calibrate the ensemble: sigma to 3 %.
 ENOUGH_HELD_BACK: Final = 500
 #: Stars to measure with, below which nothing can be said of coverage.
 LEAST_MEASURED: Final = 30
 #: Stars that calibrate the ensemble at least.
 LEAST_CALIBRATING: Final = 50
-#: Share of the stars that did not teach that only measure.
+#: Share of the stars that the model does not know that only measure.
 _MEASURED: Final = 0.5
 # Far from the seeds of splits and folds, which are hashed in the same way.
 _HALF_KEY: Final = 0x6F1D_5EED_4A1F_D000
@@ -116,12 +117,14 @@ class _Stars:
     """The stars of a new release, by what they may say of a model."""
 
     estimator: Estimator
+    #: Those that no gradient of the ensemble saw: strangers, and those that calibrated it before.
     calibrating: TrainingArrays
+    strangers: TrainingArrays
     measured: TrainingArrays
     #: Of each fold, those that taught the others.
     without: list[TrainingArrays]
-    #: Ids in the release that the model learnt from, of the first two.
-    calibrating_ids: Any
+    #: Ids in the release that the model learnt from.
+    stranger_ids: Any
     measured_ids: Any
 
     @classmethod
@@ -141,14 +144,16 @@ class _Stars:
         known = taught.find(ids, taught.source_id_release)
         teaches = (known.split > 0) & (known.split != 1 + Split.TEST)
         half = uniform_hash(ids, _HALF_KEY) < _MEASURED
-        calibrates, measures = np.flatnonzero(~teaches & ~half), np.flatnonzero(~teaches & half)
+        strange, measures = np.flatnonzero(~teaches & ~half), np.flatnonzero(~teaches & half)
+        again = teaches & (known.split != 1 + Split.FIT) & (known.fold != NO_FOLD)
         folds = range(len(estimator.folds))
         found = cls(
             estimator,
-            sample.take(calibrates),
+            sample.take(np.union1d(strange, np.flatnonzero(again))),
+            sample.take(strange),
             sample.take(measures),
             [sample.take(np.flatnonzero(teaches & (known.fold == fold))) for fold in folds],
-            ids[calibrates],
+            ids[strange],
             ids[measures],
         )
         found.refuse_too_few()
@@ -158,7 +163,7 @@ class _Stars:
         if len(self.measured) >= LEAST_MEASURED and len(self.calibrating) >= LEAST_CALIBRATING:
             return
         raise ModelError(
-            f"Of this release's stars with labels that did not teach the model,"
+            f"Of this release's stars with labels that the model did not learn from,"
             f" {len(self.calibrating)} can calibrate it and {len(self.measured)} measure it;"
             f" {LEAST_CALIBRATING} and {LEAST_MEASURED} are the least.",
             "Give a larger archive or label survey (--labels).",
@@ -166,8 +171,8 @@ class _Stars:
 
     def strangers_to(self, fold: int) -> TrainingArrays:
         """Return those that calibrate the model of a fold, and that it will not answer for."""
-        strangers = fold_of(self.calibrating_ids, len(self.without)) != fold
-        return self.calibrating.take(np.flatnonzero(strangers))
+        others = fold_of(self.stranger_ids, len(self.without)) != fold
+        return self.strangers.take(np.flatnonzero(others))
 
     def calibrations(self, say: Callable[[float], None]) -> list[Corrected]:
         """Return the calibration of the ensemble, then those of the models of its folds.
@@ -236,7 +241,7 @@ def _write(
         _copy(model / name, partial / name, document)
         digests.append(document.digest)
     taught = estimator.taught.with_calibrators(
-        stars.calibrating_ids, stars.measured_ids, len(folds)
+        stars.stranger_ids, stars.measured_ids, len(folds)
     ).to_bytes()
     said = estimator.document.taught.model_copy(
         update={

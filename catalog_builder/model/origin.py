@@ -22,6 +22,8 @@ from catalog_builder.model.layout3 import fact_of_today
 
 #: Digits of a digest that a person is shown.
 SHORT: Final = 12
+#: What a fact begins with that is recorded by its digest.
+_DIGEST: Final = "digest "
 #: Characters of a value that is recorded as it is.
 _SHORT_ENOUGH: Final = 80
 #: Facts of the most spectra and tables that a release may have: one spectrum has some twenty.
@@ -145,7 +147,7 @@ def facts_of(release: ReleaseSpec) -> dict[str, str]:
         elif isinstance(content, str | float | int) and len(str(content)) <= _SHORT_ENOUGH:
             facts[name] = str(content)
         else:
-            facts[name] = f"digest {digest_json(content)[:SHORT]}"
+            facts[name] = f"{_DIGEST}{digest_json(content)[:SHORT]}"
     for name, spectrum in release.spectra.items():
         for product in spectrum.products:
             if isinstance(product.basis, BasisFile):  # behind what is cut off a list of products
@@ -180,10 +182,19 @@ def differences(origin: ModelOrigin, release: ReleaseSpec) -> dict[str, str]:
         there = named
         keys = {*here} & {*there}
     return {
-        key: f"{key} is {here.get(key, 'absent')} here, {there.get(key, 'absent')} for the model"
+        key: _difference(key, here.get(key), there.get(key))
         for key in sorted(keys)
         if here.get(key) != there.get(key)
     }
+
+
+def _difference(key: str, here: str | None, there: str | None) -> str:
+    """Say how a fact differs; what is only known by its digest has no words of its own."""
+    if not any(str(value).startswith(_DIGEST) for value in (here, there)):
+        return f"{key} is {here or 'absent'} here, {there or 'absent'} for the model"
+    if here is None or there is None:
+        return f"{key} is absent {'here' if here is None else 'for the model'}"
+    return f"{key} differs"
 
 
 def refuse_other_meaning(

@@ -113,12 +113,15 @@ def _write_chunk(context: PublishContext, task: Task) -> Outcome:
         )
     beside = rows_beside(root, payload.get("beside", {}), context.tables, ids)
     facts = make_chunk(building, payload["index"], columns, beyond, labelled, beside)
+    rows_in = len(ids)
+    # The largest things here, before anything else is imported.
+    del columns, beyond, labelled, beside, ids
     file = facts_file(context.facts, facts.index)
     digest = write_facts(file, facts)
     if context.settings.report and facts.index >= building.chunks - _WARM:
         import catalog_builder.report.page  # noqa: F401 - matplotlib starts beside the last chunks
     return Outcome(
-        rows_in=len(columns["source_id"]),
+        rows_in=rows_in,
         rows_out=facts.rows,
         output=str(file.relative_to(root)),
         output_digest=digest,

@@ -7,6 +7,7 @@
 Floats are jittered, or they would compress ten times too well. `publish` makes a catalogue of them
 with the publish stages of whatever version of the program is imported (to compare two, give
 PYTHONPATH), each chunk a task in one of so many processes, then the seal in a process of its own.
+They have the environment of workers, for how memory is given back depends on it.
 It prints one line of JSON: processor time of chunks and of the seal, wall times, peak memory.
 """
 
@@ -37,6 +38,7 @@ from catalog_builder.publish.stage import (
     plan_seal,
     prepare_store,
 )
+from catalog_builder.runtime.clusters.local import WORKER_ENVIRONMENT
 from catalog_builder.runtime.receipts import EVERYTHING, Receipt, read_receipt
 from catalog_builder.runtime.tasks import Stage, Task, run_task
 from catalog_builder.runtime.workdir import Workdir
@@ -161,6 +163,7 @@ def _side_by_side(
         spawn.Process(target=_work, args=(stage, context, tasks[n::workers], peaks))
         for n in range(workers)
     ]
+    os.environ |= WORKER_ENVIRONMENT  # it is read where a process starts
     for process in pool:
         process.start()
     for process in pool:

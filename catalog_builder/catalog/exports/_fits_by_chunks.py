@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.exports import Part, Target, Written
@@ -47,9 +48,10 @@ def write(target: Target, start: int, rows: Mapping[str, NDArray[Any]]) -> Writt
     at = start * table.dtype.itemsize
     # As `begin` made it; to make the header anew takes as long as a third of the rows.
     head = target.path.stat().st_size - _padded(target.rows * table.dtype.itemsize)
-    data = table.tobytes()
+    # Not copied: with the table it is the largest thing that a worker holds.
+    data: bytes | memoryview = memoryview(table.view(np.uint8))
     if start + len(table) == target.rows:
-        data += bytes(_padded(at + len(data)) - at - len(data))
+        data = bytes(data) + bytes(_padded(at + len(data)) - at - len(data))
     write_at(target.path, head + at, data)
     digest = hashlib.sha256(data).hexdigest()
     part = Part(target.path.name, head + at, len(data), digest)

@@ -21,11 +21,12 @@ from catalog_builder.runtime.clusters.tls import local_security
 #: Environment of a worker. One thread for each library that would start as many as there are cores:
 #: workers x threads must not exceed the cores. Freed memory goes back to the system (glibc), but
 #: not at once: with Dask's own threshold every buffer of a network is mapped and unmapped anew, and
-#: training takes nearly twice the processor time.
+#: training takes nearly twice the processor time. One arena for all threads: that of a second one,
+#: in which tasks run, keeps what lies free at its end, up to 64 MiB, whatever is asked of it.
 WORKER_ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
     "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

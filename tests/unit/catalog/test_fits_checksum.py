@@ -14,6 +14,7 @@ from catalog_builder.catalog.fits_checksum import (
     add_words,
     broken_hdus,
     encode_checksum,
+    sum_at,
 )
 
 
@@ -62,3 +63,13 @@ def test_a_changed_byte_breaks_its_own_unit_only(tmp_path, damaged):
     data[place] ^= 4
     path.write_bytes(data)
     assert broken_hdus(path) == [damaged]
+
+
+@pytest.mark.parametrize("place", [0, 1, 3, 8])
+@pytest.mark.parametrize("size", [0, 2, 15, 16, 17, 61])
+def test_pieces_sum_to_the_whole_wherever_they_begin(place, size, monkeypatch):
+    monkeypatch.setattr("catalog_builder.catalog.fits_checksum._PIECE", 16)
+    data = np.random.default_rng(size).bytes(size)
+    before = place % 4
+    whole = add_words(0, bytes(before) + data + bytes(-(before + size) % 4))
+    assert sum_at(place, memoryview(data)) == whole
