@@ -48,7 +48,7 @@ def _folder(context: TrainContext, task: Task) -> Path:
 
 def _epochs(context: TrainContext, task: Task) -> Part | None:
     """Return how many epochs a member has behind it, and how many there will be."""
-    settings = context.settings
+    settings = context.settings if task.payload["fold"] is None else context.settings.of_fold()
     try:
         last = (_folder(context, task) / LOG).read_text(encoding="utf-8").splitlines()[-1]
         row = json.loads(last)
@@ -141,8 +141,8 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=7, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=20, work=_assemble, part=_assembled, keeps_previous=True)
+MEMBER = Stage("train", version=8, work=_train_member, part=_epochs, prefers="GPU")
+ASSEMBLE = Stage("model", version=21, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 
@@ -161,6 +161,7 @@ def plan_members(
         "settings": settings.training(),
         "seed": seed,
     }
+    short = {"epochs": settings.of_fold().epochs}
     # Who is in a fold follows from their number; which labels are trained, from the whole sample.
     folds = [
         (f"fold-{fold:02d}-member-{number:02d}", fold)
@@ -176,7 +177,7 @@ def plan_members(
             name,
             digest_json(
                 {**shared, "member": member}
-                | ({} if fold is None else {"fold": fold, "folds": settings.folds})
+                | ({} if fold is None else {"fold": fold, "folds": settings.folds, **short})
             ),
             {"training": training.output, "member": member, "fold": fold},
             needs=_needs(training),
