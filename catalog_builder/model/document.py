@@ -211,16 +211,11 @@ def refuse_foreign_fold(folder: Path, whole: ModelDocument, digest: str) -> None
         problem = "it has folds of its own"
     elif fold.contract != whole.contract or fold.trained_labels != whole.trained_labels:
         problem = "it has other labels or inputs"
-    elif fold.settings != _of_fold(whole.settings, fold.settings.epochs):
+    elif fold.settings != whole.settings.of_fold():
         # Sizes are bounded for all networks together.
         problem = "it has other settings"
     if problem:
         raise ModelError(f"{folder} is not of the model that it lies in: {problem}.", COPY_AGAIN)
-
-
-def _of_fold(whole: ModelSettings, epochs: int) -> ModelSettings:
-    # How long it was trained says nothing of its size, and older models had no setting for it.
-    return whole.of_fold().model_copy(update={"epochs": epochs, "fold_epochs": whole.fold_epochs})
 
 
 def _upgraded(content: Any) -> Any:

@@ -50,7 +50,7 @@ class ModelSettings(BaseModel):
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble.")
     folds: int = Field(
-        3,
+        4,
         ge=0,
         le=64,
         description="Parts of the training sample; the labels of a star that taught come from "
@@ -58,13 +58,7 @@ class ModelSettings(BaseModel):
         "knows them by heart.",
     )
     fold_members: int = Field(
-        2, ge=1, le=64, description="Networks for the stars of one part of the training sample."
-    )
-    fold_epochs: float = Field(
-        0.7,
-        gt=0,
-        le=1,
-        description="Epochs of these networks, as a share of `epochs`: there are more of them.",
+        1, ge=1, le=64, description="Networks for the stars of one part of the training sample."
     )
     epochs: int = Field(80, ge=1, le=10_000, description="Passes over the fit stars at most.")
     patience: int = Field(
@@ -294,8 +288,7 @@ class ModelSettings(BaseModel):
 
         Which labels are learnt is decided on the whole sample, so that none is lost there.
         """
-        epochs = max(1, round(self.fold_epochs * self.epochs))
-        one = {"members": self.fold_members, "folds": 0, "min_label_stars": 1, "epochs": epochs}
+        one = {"members": self.fold_members, "folds": 0, "min_label_stars": 1}
         return self.model_copy(update=one)
 
     def training(self) -> dict[str, object]:
@@ -304,7 +297,6 @@ class ModelSettings(BaseModel):
             "members",
             "folds",
             "fold_members",
-            "fold_epochs",
             "min_regime_stars",
             "snr_edges",
             "magnitude_edges",

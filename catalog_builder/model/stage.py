@@ -48,7 +48,7 @@ def _folder(context: TrainContext, task: Task) -> Path:
 
 def _epochs(context: TrainContext, task: Task) -> Part | None:
     """Return how many epochs a member has behind it, and how many there will be."""
-    settings = context.settings if task.payload["fold"] is None else context.settings.of_fold()
+    settings = context.settings
     try:
         last = (_folder(context, task) / LOG).read_text(encoding="utf-8").splitlines()[-1]
         row = json.loads(last)
@@ -161,7 +161,6 @@ def plan_members(
         "settings": settings.training(),
         "seed": seed,
     }
-    short = {"epochs": settings.of_fold().epochs}
     # Who is in a fold follows from their number; which labels are trained, from the whole sample.
     folds = [
         (f"fold-{fold:02d}-member-{number:02d}", fold)
@@ -177,7 +176,7 @@ def plan_members(
             name,
             digest_json(
                 {**shared, "member": member}
-                | ({} if fold is None else {"fold": fold, "folds": settings.folds, **short})
+                | ({} if fold is None else {"fold": fold, "folds": settings.folds})
             ),
             {"training": training.output, "member": member, "fold": fold},
             needs=_needs(training),

@@ -20,7 +20,6 @@ QUICK = (
     "model.epochs=2",
     "model.members=2",
     "model.folds=2",
-    "model.fold_members=1",
     "model.min_label_stars=50",
     "model.min_regime_stars=20",
     "ingest.store_chunk_rows=64",
