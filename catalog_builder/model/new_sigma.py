@@ -24,10 +24,10 @@ from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, LabelFactors
 from catalog_builder.model.card import CARD_FILE, card_of
 from catalog_builder.model.document import TAUGHT_FILE, ModelDocument, Weights, fold_folder
-from catalog_builder.model.ensemble import measure
 from catalog_builder.model.estimator import Estimator
 from catalog_builder.model.kept_back import Answers
 from catalog_builder.model.locate import MODEL_JSON
+from catalog_builder.model.made import measure
 from catalog_builder.model.taught import NO_FOLD, fold_of
 from catalog_builder.runtime.workdir import write_atomically
 from catalog_builder.training.arrays import Split, TrainingArrays, completed

@@ -50,7 +50,7 @@ class ModelSettings(BaseModel):
 
     members: int = Field(4, ge=1, le=64, description="Networks in the ensemble.")
     folds: int = Field(
-        5,
+        4,
         ge=0,
         le=64,
         description="Parts of the training sample; the labels of a star that taught come from "

@@ -141,7 +141,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=7, work=_train_member, part=_epochs, prefers="GPU")
+MEMBER = Stage("train", version=8, work=_train_member, part=_epochs, prefers="GPU")
 ASSEMBLE = Stage("model", version=21, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"

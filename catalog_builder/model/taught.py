@@ -195,8 +195,9 @@ def without_fold(
 ) -> tuple[TrainingArrays, ModelSettings]:
     """Return a training sample without one of its folds, and the settings to learn from it.
 
-    All else is as with the whole sample: the labels that it trains are trained, and test stars
-    measure.
+    Its calibration stars are fit stars too: sigma is set by the stars of other folds, as their
+    models answer them. All else is as with the whole sample: the labels that it trains are trained,
+    and test stars measure.
 
     Parameters
     ----------
@@ -211,10 +212,16 @@ def without_fold(
     fit = data.labels[data.split == Split.FIT]
     enough = np.isfinite(fit).sum(axis=0) >= settings.min_label_stars
     labels = np.where(enough, rest.labels, np.float32(np.nan))
+    split = np.where(rest.split == Split.CALIBRATION, np.uint8(Split.FIT), rest.split)
     return (
-        TrainingArrays(rest.contract, rest.block, labels, rest.label_error, rest.split),
+        TrainingArrays(rest.contract, rest.block, labels, rest.label_error, split),
         settings.of_fold(),
     )
+
+
+def stars_of_fold(data: TrainingArrays, folds: int, fold: int) -> TrainingArrays:
+    """Return the stars of one fold: strangers to the model that was trained without it."""
+    return data.take(np.flatnonzero(folds_of(data, folds) == fold))
 
 
 def _mixed(source_id: NDArray[np.generic], release: str) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ from catalog_builder.model.settings import ModelSettings
 from catalog_builder.run.budgets import label_rows, machine_memory, row_size, stage_budgets
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
+from catalog_builder.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from catalog_builder.run.pipeline import Pipeline
@@ -178,7 +179,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
         choices=told_of_choices(partitions),
-        networks=_networks(config.model) if _trains(pipeline) else "",
+        networks=_networks(config.model, config.training) if _trains(pipeline) else "",
     )
 
 
@@ -186,12 +187,15 @@ def _trains(pipeline: Pipeline) -> bool:
     return "train" in pipeline.wanted and pipeline.config.model_path is None
 
 
-def _networks(settings: ModelSettings) -> str:
+def _networks(settings: ModelSettings, training: TrainingSettings) -> str:
     """Say which networks are trained, and how much longer that takes than the ensemble alone."""
     if not settings.folds:
         return f"{settings.members}; stars that teach get labels from networks that saw them"
     more = settings.folds * settings.fold_members
-    longer = 1 + settings.fold_members * (settings.folds - 1) / settings.members
+    fit = 1.0 - training.validation - training.calibration - training.test
+    # All but one fold of the fit and the calibration stars teach each.
+    stars = (fit + training.calibration) / fit * (1.0 - 1.0 / settings.folds)
+    longer = 1.0 + more * stars / settings.members
     return (
         f"{settings.members}, and {more} for the stars that teach, each without one of"
         f" {settings.folds} folds of them; {longer:.1f} times as long as the {settings.members}"

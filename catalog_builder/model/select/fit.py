@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,43 +31,70 @@ _DRAWN = 2
 _SEED = 18
 
 
-def fit_selection(
-    answers: Callable[[Block], Contradictions],
-    data: TrainingArrays,
-    settings: ModelSettings,
-    drawn: Selection | None = None,
+#: What trained networks say against each other about a feature block's stars.
+Answers = Callable[[Block], Contradictions]
+#: Statistics by the name of their gauge.
+Statistics = dict[str, Statistic]
+
+
+def statistics_of(
+    draft: Selection, answers: Answers, held: Block, settings: ModelSettings
+) -> Statistics:
+    """Return the raw statistics of stars that a model did not see, as its limits need them."""
+    size = settings.validation_batch_size
+    seen: Statistics = {}
+    for gone, gauge in blind_names(draft.inputs):
+        hidden = {f"has_{name}": np.zeros_like(held[f"has_{name}"]) for name in gone}
+        found = _statistics(draft, {**held, **hidden}, answers, size)
+        seen |= found if not gone else {gauge: found[gauge]} if gauge in found else {}
+    return seen
+
+
+def limited(
+    draft: Selection, own: Statistics, others: Sequence[Statistics], settings: ModelSettings
 ) -> Selection:
-    """Make the tests of a model.
+    """Return tests with their limits.
 
     Parameters
     ----------
-    answers : callable
-        What the trained networks say against each other about a feature block's stars.
-    data : TrainingArrays
-        The fit stars make the spaces; the validation and calibration stars, which no gradient saw,
-        set the limits. Test stars are not looked at.
+    draft : Selection
+        Without limits.
+    own : dict of str to Statistic
+        Of stars by these tests; says no more than which there are.
+    others : sequence of dict of str to Statistic
+        Of strangers, by tests of the same kind: the limits follow from them.
     settings : ModelSettings
-        Rate of ordinary stars beyond each limit, and number of landmarks.
-    drawn : Selection, optional
-        With maps on which the landmarks are put; else maps are drawn of them.
+        Rate of ordinary stars beyond each limit.
     """
-    draft = _spaces(data, settings, drawn)
-    held = data.subset(Split.VALIDATION, Split.CALIBRATION).block
-    seen: dict[str, Statistic] = {}
-    for gone, gauge in blind_names(data.contract.inputs):
-        hidden = {f"has_{name}": np.zeros_like(held[f"has_{name}"]) for name in gone}
-        found = _statistics(draft, {**held, **hidden}, answers, settings.validation_batch_size)
-        seen |= found if not gone else {gauge: found[gauge]} if gauge in found else {}
-    gauges = {
-        name: Gauge.fit(statistic.values, statistic.noise, settings.false_flag_rate)
-        for name, statistic in seen.items()
-        if len(statistic.rows) >= _GAUGE_STARS and statistic.values.any()
-    }
+    gauges = {}
+    for name, like in own.items():
+        columns = like.values.shape[1]
+        known = [one[name] for one in others if name in one]
+        # A model of few spectra has fewer components, and can have fewer statistics of them.
+        found = [one for one in known if one.values.shape[1] == columns]
+        if sum(len(one.rows) for one in found) < _GAUGE_STARS:
+            continue
+        values = np.concatenate([one.values for one in found])
+        if values.any():
+            noise = np.concatenate([one.noise for one in found])
+            gauges[name] = Gauge.fit(values, noise, settings.false_flag_rate)
     return replace(draft, gauges=gauges)
 
 
-def _spaces(data: TrainingArrays, settings: ModelSettings, drawn: Selection | None) -> Selection:
-    """Return the spaces, filters and maps of all spectra of which there are enough."""
+def fit_spaces(
+    data: TrainingArrays, settings: ModelSettings, drawn: Selection | None = None
+) -> Selection:
+    """Return tests without limits: spaces, filters and maps of all spectra there are enough of.
+
+    Parameters
+    ----------
+    data : TrainingArrays
+        The fit stars make them; others are not looked at.
+    settings : ModelSettings
+        Number of landmarks.
+    drawn : Selection, optional
+        With maps on which the landmarks are put; else maps are drawn of them.
+    """
     inputs = data.contract.inputs
     draft = Selection(inputs)
     for name, spectrum in inputs.spectra.items():

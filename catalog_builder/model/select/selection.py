@@ -232,7 +232,7 @@ class Selection:
         Raises
         ------
         ModelError
-            If the file is absent or damaged, or holds what `fit_selection` does not make.
+            If the file is absent or damaged, or holds what no fit makes.
         """
         on_cpu, _ = read_tensors(path, _most_bytes(inputs), sha256=sha256)
         check_selection(path, on_cpu, inputs, most_landmarks)

@@ -23,10 +23,19 @@ from catalog_builder.labels.agreed import default_contract, default_schema
 from catalog_builder.model.document import fold_folder
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit.member import fit_member
+from catalog_builder.model.kept_back import Answers
+from catalog_builder.model.select.fit import limited, statistics_of
 from catalog_builder.model.select.selection import spectra_of
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.model.stage import plan_assemble, plan_members
-from catalog_builder.model.taught import NO_FOLD, TaughtStars, folds_of, without_fold
+from catalog_builder.model.taught import (
+    NO_FOLD,
+    TaughtStars,
+    fold_of,
+    folds_of,
+    stars_of_fold,
+    without_fold,
+)
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.training.design import Split, Stars
 
@@ -96,7 +105,13 @@ def test_without_a_fold_the_same_labels_are_learnt(sky, folded):
     few = np.where(np.arange(len(sky))[:, None] < 90, sky.labels, np.nan)[:, :1]
     labels = np.concatenate([few, sky.labels[:, 1:]], axis=1).astype(np.float32)
     rest, changed = without_fold(replace(sky, labels=labels), folded, 1)
-    assert (folds_of(rest, FOLDS) != 1).all()
+    assert (fold_of(rest.block["source_id"], FOLDS) != 1)[rest.split != Split.TEST].all()
+    # Its calibration stars teach: others set sigma.
+    assert not (rest.split == Split.CALIBRATION).any()
+    mine = folds_of(sky, FOLDS) == 0
+    assert (rest.split == Split.FIT).sum() == np.isin(
+        sky.split[mine], (Split.FIT, Split.CALIBRATION)
+    ).sum()
     assert (rest.split == Split.TEST).sum() == (sky.split == Split.TEST).sum()
     assert np.isnan(rest.labels[:, 0]).all()
     assert not np.isnan(rest.labels[:, 1:]).any()
@@ -164,6 +179,22 @@ def test_no_landmark_of_a_fold_is_a_star_of_it(sky, estimator):
             )
             assert together.double().mean() > 0.9
             assert not own.any()
+
+
+def test_sigma_and_limits_of_a_fold_follow_from_stars_of_the_others(sky, estimator, settings):
+    one, other = estimator.folds
+    strangers = stars_of_fold(sky, FOLDS, 1)
+    answers = Answers(other.before_calibration(), strangers)
+    assert answers.corrections() == one.document.calibration
+
+    def said(block):
+        return other.contradictions(block, settings.validation_batch_size)
+
+    seen = statistics_of(other._selection, said, strangers.block, settings)
+    limits = limited(one._selection, seen, [seen], settings).gauges
+    assert limits.keys() == one._selection.gauges.keys()
+    for name, gauge in limits.items():
+        np.testing.assert_array_equal(gauge.limit, one._selection.gauges[name].limit)
 
 
 def test_it_covers_who_taught_as_it_covers_strangers(sky, block, estimator, tmp_path):

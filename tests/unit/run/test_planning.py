@@ -7,7 +7,9 @@ import pytest
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.release import load_release
-from catalog_builder.run.planning import Plan, _estimate_rows
+from catalog_builder.model.settings import ModelSettings
+from catalog_builder.run.planning import Plan, _estimate_rows, _networks
+from catalog_builder.training.settings import TrainingSettings
 
 TABLE = load_release("dr3").tables["rvs_mean_spectrum"]
 ROWS = 50
@@ -38,3 +40,11 @@ def test_the_plan_says_which_of_several_files_is_read():
     facts |= {"disk_needed": 1, "disk_free": 2}
     assert "Note:" not in Plan(**facts).in_words()
     assert Plan(**facts, choices="a, not b").in_words().endswith("Note: a, not b.")
+
+
+def test_the_plan_says_what_the_networks_of_folds_cost():
+    said = _networks(ModelSettings(), TrainingSettings())
+    assert "4 for the stars that teach, each without one of 4 folds of them; 2.0 times" in said
+    assert "times" not in _networks(ModelSettings(folds=0), TrainingSettings())
+    # Two thirds of 8 / 6 as many stars, and 3 networks beside 4.
+    assert "1.7 times" in _networks(ModelSettings(folds=3), TrainingSettings())

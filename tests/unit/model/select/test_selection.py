@@ -117,7 +117,7 @@ def test_what_is_saved_is_what_is_read(model, tmp_path):
 
 def test_too_few_stars_make_no_test(members, make_sky, scaling, settings):
     from catalog_builder.model.net.answers import Contradictions
-    from catalog_builder.model.select.fit import fit_selection
+    from catalog_builder.model.select.fit import fit_spaces, limited, statistics_of
 
     data = make_sky(60, seed=8)
 
@@ -125,6 +125,8 @@ def test_too_few_stars_make_no_test(members, make_sky, scaling, settings):
         stars = len(block["source_id"])
         return Contradictions(np.ones((stars, 1)), np.ones(stars))
 
-    selection = fit_selection(answers, data, settings)
+    spaces = fit_spaces(data, settings)
+    seen = statistics_of(spaces, answers, data.block, settings)
+    selection = limited(spaces, seen, [seen], settings)
     assert not selection.places
     assert not selection.gauges
