@@ -14,6 +14,7 @@ dimension.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
@@ -240,7 +241,8 @@ def _factor(shape: _Shape, axes: list[_Axis], share: float, width: float) -> Fac
 
 
 def _parts(heights: Array, sizes: list[int]) -> list[Array]:
-    return np.split(heights, np.cumsum(sizes)[:-1])
+    ends = accumulate(sizes)
+    return [heights[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _quantile(shape: _Shape, share: float) -> float:
