@@ -14,12 +14,13 @@ dimension.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize
-from scipy.special import erf, logsumexp
+from scipy.special import erf, softmax
 
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.factors import CURVES, Array, Curve, Factor, LabelFactors
@@ -177,13 +178,16 @@ class _Likelihood:
         core = np.full(len(self._square), shape.core)
         for axis, part in zip(self._axes, _parts(shape.heights, self._sizes), strict=True):
             core += axis.curve(part)
-        own = np.exp(2.0 * np.stack([core, core + shape.tail, core + shape.outliers]))
+        widths = np.array([0.0, shape.tail, shape.outliers])
+        own = np.exp(2.0 * widths)[:, None] * np.exp(2.0 * core)
         variance = own + self._error
         share = self._square / variance
-        weights = _log_weights(shape.logits)
-        each = weights[:, None] - 0.5 * (np.log(variance) + share)
-        star = logsumexp(each, axis=0)
-        belongs = np.exp(each - star)
+        weights = _weights(shape.logits)
+        # Of the one that a star fits best, the exponential is 1: none of the sums is zero.
+        nearest = share.min(axis=0)
+        belongs = weights[:, None] / np.sqrt(variance) * np.exp(0.5 * (nearest - share))
+        density = belongs.sum(axis=0)
+        belongs /= density
         # Derivatives of a star's ln p by the logarithm of each Gaussian's width.
         slopes = belongs * (share - 1.0) * own / variance
         together = slopes.sum(axis=0)
@@ -192,11 +196,12 @@ class _Likelihood:
                 [together.sum()],
                 *(axis.gather(together) for axis in self._axes),
                 slopes[1:].sum(axis=1),
-                (belongs.sum(axis=1) - np.exp(weights) * len(star))[1:],
+                (belongs.sum(axis=1) - weights * len(core))[1:],
             ]
         )
         prior, prior_gradient = self._prior(shape)
-        return float(prior - star.sum()), prior_gradient - gradient
+        likelihood = np.log(density).sum() - 0.5 * nearest.sum()
+        return float(prior - likelihood), prior_gradient - gradient
 
     def _prior(self, shape: _Shape) -> tuple[float, Array]:
         off = np.array([shape.core, shape.tail - _TAIL, shape.outliers - _OUTLIERS])
@@ -220,9 +225,8 @@ def _stiffness(sizes: list[int]) -> Array:
     return matrix
 
 
-def _log_weights(logits: Array) -> Array:
-    whole = np.concatenate([[0.0], logits])
-    return np.asarray(whole - logsumexp(whole))
+def _weights(logits: Array) -> Array:
+    return np.asarray(softmax(np.concatenate([[0.0], logits])))
 
 
 def _factor(shape: _Shape, axes: list[_Axis], share: float, width: float) -> Factor:
@@ -237,12 +241,13 @@ def _factor(shape: _Shape, axes: list[_Axis], share: float, width: float) -> Fac
 
 
 def _parts(heights: Array, sizes: list[int]) -> list[Array]:
-    return np.split(heights, np.cumsum(sizes)[:-1])
+    ends = accumulate(sizes)
+    return [heights[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 def _quantile(shape: _Shape, share: float) -> float:
     """Return ln of the half width, in widths of the core, that holds a share of the mixture."""
-    weights = np.exp(_log_weights(shape.logits))
+    weights = _weights(shape.logits)
     widths = np.array([0.0, shape.tail, shape.outliers])
 
     def missing(half: float) -> float:
