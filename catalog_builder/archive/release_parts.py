@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, HttpUrl
 
@@ -39,6 +39,10 @@ class DownloadRule(Description):
     listing_style: Literal["s3"]
 
 
+#: The column that says which star a row is of, where a star may have several.
+STAR_ID: Final = "star_id"
+
+
 class ReleaseParts(Grown):
     """A release of the archive, as described in ``schemas/releases/<name>.yaml``.
 
@@ -68,11 +72,15 @@ class ReleaseParts(Grown):
         it is called as the magnitude, with ``_error`` behind.
     crosswalks : dict of str to CrosswalkRule
         By the older release whose identifiers are translated.
+    several_spectra : {"one_row_each", "combined"}, optional
+        What becomes of several spectra of a star, which is told by the column ``star_id``: a row
+        of the catalogue for each, or their mean, weighted by inverse variance. Without it, the
+        first row of a source counts.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("crosswalks", "magnitude_errors")
+    added: ClassVar[tuple[str, ...]] = ("crosswalks", "magnitude_errors", "several_spectra")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
@@ -95,6 +103,17 @@ class ReleaseParts(Grown):
     magnitude_errors: dict[ColumnName, ColumnName] = Field(default_factory=dict)
     parallax_zero_point: ParallaxZeroPoint
     crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
+    several_spectra: Literal["one_row_each", "combined"] | None = None
+
+    @property
+    def spelt(self) -> dict[ColumnName, int]:
+        """Columns of identifiers that are words in the archive, and how long these are at most."""
+        columns = self.tables[self.source_table].columns
+        return {
+            name: columns[name].characters or 0
+            for name in ("source_id", STAR_ID)
+            if name in columns and columns[name].is_text
+        }
 
     @property
     def inputs(self) -> Inputs:
