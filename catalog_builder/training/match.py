@@ -57,6 +57,7 @@ class Match:
 
     rows_in: int
     rows_out: int
+    stars: int
     digest: str
 
 
@@ -97,8 +98,10 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
     }
     if OLD_ID in wanted:
         columns[OLD_ID] = wanted[OLD_ID][place]
-    rows_in = wanted["source_id"].size + row.size - np.unique(place).size
-    return Match(rows_in, row.size, write_arrays(out, columns))
+    stars = np.unique(place).size
+    return Match(
+        wanted["source_id"].size + row.size - stars, row.size, stars, write_arrays(out, columns)
+    )
 
 
 def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:

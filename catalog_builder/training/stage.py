@@ -75,7 +75,7 @@ def _match(context: TrainingContext, task: Task) -> Outcome:
         rejected={"no_usable_spectrum": missing} if missing else {},
         output=str(out.relative_to(root)),
         output_digest=match.digest,
-        notes={"elsewhere": True} if elsewhere else {},
+        notes={"elsewhere": True, "stars": match.stars} if elsewhere else {},
     )
 
 
