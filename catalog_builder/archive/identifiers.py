@@ -91,6 +91,10 @@ class NamesOfKeys:
             found[hit] = texts[place[hit]]
         return found
 
+    def refuse_one_key_for_two(self) -> None:
+        """Raise InputError if two identifiers have the same key."""
+        self._join()
+
     def _join(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
         keys = np.concatenate([np.empty(0, np.int64), *self._keys])
         texts = np.concatenate([np.empty(0, "S1"), *self._texts])

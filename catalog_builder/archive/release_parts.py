@@ -126,6 +126,7 @@ class ReleaseParts(Grown):
             photometry=self.photometry,
             parallax=self.parallax,
             parallax_fallback=self.has_fallback,
+            several_rows=self.several_spectra == "one_row_each",
         )
 
     @property

@@ -212,6 +212,11 @@ class FeatureStore:
         """Return the number of sources."""
         return self._sources
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of the sources."""
+        return [n for n, (packed, _) in self._place.items() if packed.startswith("source_")]
+
     def column(self, name: str) -> Array:
         """Return a whole column of the sources (or of the rejected); not to be written to."""
         with self._intact():
