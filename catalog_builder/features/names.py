@@ -50,7 +50,7 @@ class SpeltNames:
         InputError
             If two words have one key.
         """
-        made = {}
+        made: dict[str, NDArray[np.int64]] = {}
         for name, known in self._known.items():
             made |= packed(name, known.texts_of(sources[name]), self._lengths[name])
         return made
@@ -66,7 +66,7 @@ def packed(name: str, texts: NDArray[np.bytes_], length: int) -> dict[str, NDArr
 
 def unpacked(name: str, columns: Columns) -> NDArray[np.bytes_]:
     """Return the words that `packed` made columns of, as far as there are any."""
-    parts = []
+    parts: list[NDArray[np.int64]] = []
     while (column := letters_column(name, len(parts))) in columns:
         parts.append(np.asarray(columns[column], "<i8"))
     numbers = np.ascontiguousarray(np.stack(parts, axis=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -48,8 +49,8 @@ class Repeated:
         """Hold those of some spectra that are of such stars; return which are not."""
         some = self.among(ids)
         if some.any():
-            held = tuple({key: v[some] for key, v in each.items()} for each in (rows, scalars))
-            self._held.setdefault(name, []).append((ids[some], *held))
+            held = [{key: v[some] for key, v in each.items()} for each in (rows, scalars)]
+            self._held.setdefault(name, []).append((ids[some], held[0], held[1]))
         return ~some
 
     def take(self, name: str) -> tuple[Ids, Columns, Columns]:
@@ -57,19 +58,18 @@ class Repeated:
         held = self._held.pop(name, [])
         if not held:
             return _NOBODY, {}, {}
-        ids = np.concatenate([ids for ids, _, _ in held])
+        ids = np.concatenate([each[0] for each in held])
         order = np.argsort(ids, kind="stable")
-        rows, scalars = (
-            {
-                key: np.concatenate([each[place][key] for each in held])[order]
-                for key in held[0][place]
-            }
-            for place in (1, 2)
-        )
         ids = ids[order]
+        rows = _together([each[1] for each in held], order)
+        scalars = _together([each[2] for each in held], order)
         first = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
         combined = combine(name, rows, first)
         return ids[first], combined, {key: _one(key, v, first) for key, v in scalars.items()}
+
+
+def _together(parts: Sequence[Columns], order: NDArray[np.intp]) -> Columns:
+    return {key: np.concatenate([part[key] for part in parts])[order] for key in parts[0]}
 
 
 def combine(name: str, rows: Columns, first: NDArray[np.intp]) -> Columns:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +58,14 @@ def read_crossmatch(file: FileRef, rule: CrossMatch) -> CrossMatched:
     DamagedFileError
         If it is not FITS, or ends too early.
     """
-    parts = list(guarded(file.url, _blocks(file, rule)))
+    parts: list[tuple[Ids, Ids, NDArray[np.float64]]] = list(guarded(file.url, _blocks(file, rule)))
     columns = [np.concatenate(each) for each in zip(*parts, strict=True)] if parts else []
     if not columns:
         return CrossMatched(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
     return CrossMatched(*columns)
 
 
-def _blocks(file: FileRef, rule: CrossMatch) -> Iterator[tuple[Ids, Ids, NDArray[np.float64]]]:
+def _blocks(file: FileRef, rule: CrossMatch) -> Generator[tuple[Ids, Ids, NDArray[np.float64]]]:
     refuse_other_than_fits(file.url)
     with open_fits_table(file.url, rule.hdu) as table:
         own, source_id, distance = _find_columns(file.url, rule, table)

@@ -98,9 +98,9 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
     }
     if OLD_ID in wanted:
         columns[OLD_ID] = wanted[OLD_ID][place]
-    stars = np.unique(place).size
+    met = int(np.unique(place).size)
     return Match(
-        wanted["source_id"].size + row.size - stars, row.size, stars, write_arrays(out, columns)
+        wanted["source_id"].size + row.size - met, row.size, met, write_arrays(out, columns)
     )
 
 
