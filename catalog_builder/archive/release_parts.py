@@ -10,10 +10,9 @@ from pydantic import Field, HttpUrl
 
 from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.products import Announcement, Product
 from catalog_builder.archive.spectra import (
-    Announcement,
     LineSpectrum,
-    Product,
     Reading,
     Spectrum,
     scalars_of,

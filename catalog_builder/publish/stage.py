@@ -271,19 +271,7 @@ def plan_seal(
     selection: SelectionPlan | None = None,
     identifiers: IdentifierPlan | None = None,
 ) -> list[Task]:
-    """Return the one task that exports and seals what the tasks of chunks wrote.
-
-    Parameters
-    ----------
-    edition : Edition
-        The catalogue.
-    chunks : sequence of Task
-        What is sealed.
-    selection : SelectionPlan, optional
-        What is counted for the selection function.
-    identifiers : IdentifierPlan, optional
-        Which words are published beside the catalogue.
-    """
+    """Return the one task that exports and seals what the tasks of chunks wrote."""
     # Whatever is wrong with a chunk is seen when the chunks are put together.
     needs = [Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks]
     if selection is not None:
