@@ -223,6 +223,16 @@ def _parallax_fallback(contract: Contract) -> Iterator[Thing]:
         yield Thing(PARALLAX, {})
 
 
+def _several_rows(contract: Contract) -> Iterator[Thing]:
+    if contract.inputs.several_rows:
+        yield Thing("star", {})
+
+
+def _spelt_ids(contract: Contract) -> Iterator[Thing]:
+    if contract.inputs.spelt_ids:
+        yield Thing("identifier", {})
+
+
 def _luminosity(contract: Contract) -> Iterator[Thing]:
     if has_luminosity(contract):
         yield Thing("luminosity", {})
@@ -247,6 +257,8 @@ THINGS: Final[Mapping[str, Callable[[Contract], Iterator[Thing]]]] = {
     "magnitude": _magnitude,
     "parallax": _parallax,
     "parallax_fallback": _parallax_fallback,
+    "several_rows": _several_rows,
+    "spelt_ids": _spelt_ids,
     "luminosity": _luminosity,
     "digit": _digits,
 }

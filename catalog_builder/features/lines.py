@@ -18,7 +18,7 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
     edges_in_vacuum,
 )
-from catalog_builder.contract.grids import GridSpec, Medium
+from catalog_builder.contract.grids import GridSpec, KnotGrid, Medium
 from catalog_builder.features.kernels import rebin
 
 #: Values of ``<name>_normalisation``.
@@ -62,6 +62,7 @@ def resample(
     flux_error: NDArray[np.float32],
     spectrum: LineSpectrum,
     min_coverage: float,
+    edges: NDArray[np.float64] | None = None,
 ) -> ResampledSpectra:
     """Bring spectra to the model grid, conserving flux.
 
@@ -83,14 +84,19 @@ def resample(
         Its native grid and medium, its model grid of p pixels, and the correlation length.
     min_coverage : float
         Between 0 and 1.
+    edges : ndarray of float64, shape (2, m), optional
+        Where samples begin and end, nm in vacuum, if they are not on the native grid.
 
     Returns
     -------
     ResampledSpectra
     """
-    rebinning = _rebinning(
-        spectrum.grid, spectrum.medium, spectrum.model_grid, spectrum.correlation_length
-    )
+    if edges is None:
+        rebinning = _rebinning(
+            spectrum.grid, spectrum.medium, spectrum.model_grid, spectrum.correlation_length
+        )
+    else:
+        rebinning = _between(edges, spectrum.model_grid, 0.0, 1.0)
     shape = (len(flux), spectrum.model_grid.count)
     spectra = ResampledSpectra(
         np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.bool_)
@@ -151,8 +157,16 @@ def class_of_all(rule: FixedRule, count: int) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=16)
-def _rebinning(grid: GridSpec, medium: Medium, model: GridSpec, correlation: float) -> _Rebinning:
-    begin, end = edges_in_vacuum(grid, medium)
+def _rebinning(
+    grid: GridSpec | KnotGrid, medium: Medium, model: GridSpec, correlation: float
+) -> _Rebinning:
+    return _between(edges_in_vacuum(grid, medium), model, correlation, grid.step_nm)
+
+
+def _between(
+    edges: NDArray[np.float64], model: GridSpec, correlation: float, step: float
+) -> _Rebinning:
+    begin, end = edges
     centres, width = model.nanometres(), model.step_nm
     low, high = centres - width / 2, centres + width / 2
     # Samples that may lie under each pixel: some of them only touch it.
@@ -176,4 +190,4 @@ def _rebinning(grid: GridSpec, medium: Medium, model: GridSpec, correlation: flo
     lags = np.arange(most)
     if correlation == 0:
         return _Rebinning(first, weights, (lags == 0).astype(np.float64))
-    return _Rebinning(first, weights, np.clip(1 - lags * grid.step_nm / correlation, 0, None))
+    return _Rebinning(first, weights, np.clip(1 - lags * step / correlation, 0, None))
