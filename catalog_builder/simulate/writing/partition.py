@@ -22,7 +22,15 @@ from catalog_builder.simulate.instruments.observed import Observed, observe
 from catalog_builder.simulate.population.chemistry import made_labels
 from catalog_builder.simulate.population.motion import set_moving
 from catalog_builder.simulate.population.streams import streams
-from catalog_builder.simulate.population.truth import Stars, add_wart, make_hot, stars_drawn
+from catalog_builder.simulate.population.truth import (
+    Stars,
+    add_wart,
+    make_hot,
+    stars_drawn,
+    stars_sampled,
+    untie_alpha,
+)
+from catalog_builder.simulate.simulation import simulation_of
 from catalog_builder.simulate.writing import apogee, label_file, layout, tables
 from catalog_builder.simulate.writing.bare import Among, BareSources, truth_of_bare
 from catalog_builder.simulate.writing.beside import observe_beside, table_contents
@@ -62,6 +70,8 @@ class PartitionPlan:
         Whether nothing is wrong with the input: no wart but those that a measurement brings.
     bare : (int, float)
         How many sources without spectra are beside them, and their share of all.
+    untied : bool
+        Whether [alpha/M] has nothing to do with [M/H].
     """
 
     release: str
@@ -77,6 +87,7 @@ class PartitionPlan:
     corrupt: tuple[TableName, ...] = ()
     clean: bool = False
     bare: tuple[int, float] = (0, 0.0)
+    untied: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,7 +164,7 @@ def _write_partition(
     with ExitStack() as stack:
         sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
         rng = np.random.default_rng([plan.seed, plan.index])
-        star, magnitude = stars_drawn(rng, release, plan.first, plan.last, plan.stars)
+        star, magnitude = _drawn(rng, release, plan)
         bare = BareSources(release, [plan.seed, plan.index, plan.first, plan.last], plan.bare)
         chance = bare.chance(star, magnitude)
         if follower is not None:
@@ -174,6 +185,22 @@ def _write_partition(
     parts = labels_path(out / label_file.file_of(survey), range_)
     np.save(parts, np.concatenate(labels), allow_pickle=False)
     return sky.finish(plan)
+
+
+def _drawn(
+    rng: np.random.Generator, release: ReleaseSpec, plan: PartitionPlan
+) -> tuple[Stars, NDArray[np.float64]]:
+    """Draw the stars of a partition, and their rough absolute G."""
+    like = simulation_of(release.name).population
+    where = (plan.first, plan.last, plan.stars)
+    drawn = (
+        stars_drawn(rng, release, *where)
+        if like is None
+        else stars_sampled(rng, release, *where, like)
+    )
+    if plan.untied:
+        untie_alpha(streams(plan.seed, plan.index, 0)("untied"), drawn[0])
+    return drawn
 
 
 def marked(schema: pa.Schema) -> pa.Schema:
