@@ -34,6 +34,7 @@ class RejectReason(StrEnum):
     FILE_NOT_AS_DESCRIBED = "file_not_as_described"
     NO_POSITIVE_FLUX = "no_positive_flux"
     BELOW_LEAST_SIG_TO_NOISE = "below_least_sig_to_noise"
+    NO_WAVELENGTHS = "no_wavelengths"
 
     @property
     def sentence(self) -> str:
@@ -61,6 +62,7 @@ _SENTENCES: dict[RejectReason, str] = {
     RejectReason.BELOW_LEAST_SIG_TO_NOISE: (
         "The spectrum is fainter than least_sig_to_noise of the release description."
     ),
+    RejectReason.NO_WAVELENGTHS: "The wavelengths of the samples are not finite, or do not rise.",
 }
 
 #: Reasons in the order in which stores and readers keep them as numbers.

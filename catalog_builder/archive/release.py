@@ -9,12 +9,12 @@ from typing import Self
 from pydantic import model_validator
 
 from catalog_builder.archive.matrices import BasisFile
-from catalog_builder.archive.release_parts import ReleaseParts
+from catalog_builder.archive.products import Product
+from catalog_builder.archive.release_ids import ReleaseIds
 from catalog_builder.archive.spectra import (
     CodeRule,
     LineSpectrum,
     LowResolutionSpectrum,
-    Product,
     ThresholdRule,
 )
 from catalog_builder.archive.tables import TableName
@@ -28,7 +28,7 @@ from catalog_builder.ground.resources import schemas_dir
 __all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release"]
 
 
-class ReleaseSpec(ReleaseParts):
+class ReleaseSpec(ReleaseIds):
     """A release whose parts fit each other; what does not is refused by its key."""
 
     @model_validator(mode="after")
@@ -201,6 +201,8 @@ class ReleaseSpec(ReleaseParts):
                     self._expect_unit(product.table, product.flux_error, name, spectrum.flux_unit)
                 if isinstance(spectrum, LineSpectrum):
                     self._expect_normalised(product, name)
+                    if product.wavelength is not None:
+                        self._expect_wavelengths(product, name, product.wavelength)
                 self._expect_codes(name, product)
         return self
 
@@ -267,13 +269,29 @@ class ReleaseSpec(ReleaseParts):
             )
 
     def _expect_normalised(self, product: Product, name: str) -> None:
-        for column in (product.flux, product.flux_error):
+        for column in (product.flux, product.noise):
             unit = self.tables[product.table].columns[column].unit
             if not same_unit(unit, ""):
                 raise ValueError(
                     f"tables.{product.table}.columns.{column}.unit is {unit!r}, but spectra.{name}"
                     " are lines, whose flux is normalised"
                 )
+
+    def _expect_wavelengths(self, product: Product, name: str, column: str) -> None:
+        spectrum, spec = self.spectra[name], self.tables[product.table].columns[column]
+        where = f"tables.{product.table}.columns.{column}"
+        if not same_unit(spec.unit, spectrum.grid.unit):
+            raise ValueError(
+                f"{where}.unit is {spec.unit!r}, but spectra.{name}.grid.unit is"
+                f" {spectrum.grid.unit!r}"
+            )
+        if spec.dtype != "float64":
+            raise ValueError(f"{where}.dtype is {spec.dtype}: wavelengths are float64")
+        if isinstance(spectrum, LineSpectrum) and spectrum.correlation_length:
+            raise ValueError(
+                f"{where}: spectra.{name} has a correlation_length, which is by the grid's step:"
+                " with wavelengths of their own samples are independent"
+            )
 
     def _expect_unit(self, table: TableName, column: str, name: str, unit: str) -> None:
         found = self.tables[table].columns[column].unit
@@ -302,7 +320,7 @@ def load_release(name_or_path: str | Path) -> ReleaseSpec:
     ConfigError
         If it is not there or not valid; the message names the key.
     """
-    release = load_description(ReleaseSpec, "releases", name_or_path)
+    release = load_description(ReleaseSpec, "releases", name_or_path).as_read()
     given = Path(name_or_path)
     folder = given.parent if given.suffix else schemas_dir() / "releases"
     return release.with_matrices(

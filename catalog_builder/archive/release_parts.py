@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import Field, HttpUrl
 
 from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.products import Announcement, Product
 from catalog_builder.archive.spectra import (
-    Announcement,
     LineSpectrum,
-    Product,
     Reading,
     Spectrum,
     scalars_of,
@@ -37,6 +36,10 @@ class DownloadRule(Description):
     root: HttpUrl
     listing: HttpUrl
     listing_style: Literal["s3"]
+
+
+#: The column that says which star a row is of, where a star may have several.
+STAR_ID: Final = "star_id"
 
 
 class ReleaseParts(Grown):
@@ -68,11 +71,15 @@ class ReleaseParts(Grown):
         it is called as the magnitude, with ``_error`` behind.
     crosswalks : dict of str to CrosswalkRule
         By the older release whose identifiers are translated.
+    several_spectra : {"one_row_each", "combined"}, optional
+        What becomes of several spectra of a star, which is told by the column ``star_id``: a row
+        of the catalogue for each, or their mean, weighted by inverse variance. Without it, the
+        first row of a source counts.
     partition, tables, text, checksums, download, parallax_zero_point
         See the classes of these fields.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("crosswalks", "magnitude_errors")
+    added: ClassVar[tuple[str, ...]] = ("crosswalks", "magnitude_errors", "several_spectra")
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
@@ -95,6 +102,17 @@ class ReleaseParts(Grown):
     magnitude_errors: dict[ColumnName, ColumnName] = Field(default_factory=dict)
     parallax_zero_point: ParallaxZeroPoint
     crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
+    several_spectra: Literal["one_row_each", "combined"] | None = None
+
+    @property
+    def spelt(self) -> dict[ColumnName, int]:
+        """Columns of identifiers that are words in the archive, and how long these are at most."""
+        columns = self.tables[self.source_table].columns
+        return {
+            name: columns[name].characters or 0
+            for name in ("source_id", STAR_ID)
+            if name in columns and columns[name].is_text
+        }
 
     @property
     def inputs(self) -> Inputs:
@@ -107,6 +125,7 @@ class ReleaseParts(Grown):
             photometry=self.photometry,
             parallax=self.parallax,
             parallax_fallback=self.has_fallback,
+            several_rows=self.several_spectra == "one_row_each",
         )
 
     @property

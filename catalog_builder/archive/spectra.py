@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.normalisation import (
     CodeRule,
     FixedRule,
@@ -17,15 +16,20 @@ from catalog_builder.archive.normalisation import (
     NormalisationRule,
     ThresholdRule,
 )
-from catalog_builder.archive.tables import TableName
-from catalog_builder.contract.description import Description, Grown
-from catalog_builder.contract.grids import GridSpec, Medium, PositiveInt, to_vacuum
+from catalog_builder.archive.products import Product
+from catalog_builder.contract.description import Grown
+from catalog_builder.contract.grids import (
+    GridSpec,
+    KnotGrid,
+    Medium,
+    edges_between,
+    to_vacuum,
+)
 from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
 from catalog_builder.contract.steps import Step, resolution_after
 from catalog_builder.contract.units import UnitText
 
 __all__ = [
-    "Announcement",
     "CodeRule",
     "FixedRule",
     "LineSpectrum",
@@ -45,91 +49,25 @@ Nanometres = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _SHORTEST_IN_AIR: Final = 200.0
 
 
-def edges_in_vacuum(grid: GridSpec, medium: Medium) -> NDArray[np.float64]:
+def _kind_of_grid(content: Any) -> str:
+    """Tell by its keys which grid is meant, so that an error is about that one alone."""
+    if isinstance(content, KnotGrid) or (isinstance(content, Mapping) and "knots" in content):
+        return KnotGrid.__name__
+    return GridSpec.__name__
+
+
+Grid = Annotated[
+    Annotated[GridSpec, Tag(GridSpec.__name__)] | Annotated[KnotGrid, Tag(KnotGrid.__name__)],
+    Discriminator(_kind_of_grid),
+]
+
+
+def edges_in_vacuum(grid: GridSpec | KnotGrid, medium: Medium) -> NDArray[np.float64]:
     """Return where the intervals of samples begin and end, nm in vacuum, shape (2, grid.count)."""
+    if isinstance(grid, KnotGrid):
+        return np.stack([to_vacuum(side, medium) for side in edges_between(grid.nanometres())])
     centres, half = grid.nanometres(), grid.step_nm / 2
     return np.stack([to_vacuum(centres + side, medium) for side in (-half, half)])
-
-
-class Announcement(Description):
-    """Where the archive says who has a spectrum.
-
-    Attributes
-    ----------
-    column : str
-        Of the source table, or of a joined one.
-    table : str, optional
-        That table; the source table where not given.
-    values : tuple
-        Values of the column that say so: true, or numbers. A null is false, or the integer 0, and
-        says nothing.
-    """
-
-    column: ColumnName
-    table: TableName | None = None
-    values: Annotated[tuple[bool | int | float, ...], Field(min_length=1)] = (True,)
-
-    @model_validator(mode="after")
-    def _nulls_say_nothing(self) -> Self:
-        if 0 in self.values:
-            raise ValueError("values has false or 0, which is what a null is read as")
-        return self
-
-    def said_by(self, column: NDArray[Any]) -> NDArray[np.bool_]:
-        """Return which cells of the column say so."""
-        said = column == self.values[0]
-        for value in self.values[1:]:
-            said |= column == value
-        return np.asarray(said)
-
-
-class Product(Description):
-    """One of the tables in which spectra of a kind are published.
-
-    Attributes
-    ----------
-    table : str
-        Its name among `tables`.
-    holds : {"samples", "coefficients"}
-        Flux on the spectrum's grid; or coefficients, errors and correlations in bands, in columns
-        ``<band>_coefficients``, ``<band>_coefficient_errors``, ``<band>_coefficient_correlations``.
-    flux, flux_error : str
-        Columns of the samples.
-    bands : dict of str to int
-        Coefficients of each band.
-    basis : str or BasisFile, optional
-        The matrices that make samples of coefficients: a name of those shipped, or a file.
-    announced_by : Announcement, optional
-        Where the archive says who has a row in the table.
-    """
-
-    table: TableName
-    holds: Literal["samples", "coefficients"] = "samples"
-    flux: ColumnName = "flux"
-    flux_error: ColumnName = "flux_error"
-    bands: dict[ColumnName, PositiveInt] = Field(default_factory=dict)
-    basis: ColumnName | BasisFile | None = None
-    announced_by: Announcement | None = None
-
-    @model_validator(mode="after")
-    def _coefficients_have_a_basis(self) -> Self:
-        if (self.holds == "coefficients") != (bool(self.bands) and self.basis is not None):
-            raise ValueError(
-                "coefficients need `bands` and `basis`, and samples have neither of them"
-            )
-        return self
-
-    def lengths(self, samples: int) -> dict[str, int]:
-        """Return the length of each array column that is read."""
-        if self.holds == "samples":
-            return {self.flux: samples, self.flux_error: samples}
-        found: dict[str, int] = {}
-        for band, count in self.bands.items():
-            found[f"{band}_coefficients"] = count
-            found[f"{band}_coefficient_errors"] = count
-            # Strict triangle of a symmetric matrix with unit diagonal.
-            found[f"{band}_coefficient_correlations"] = count * (count - 1) // 2
-        return found
 
 
 class _Published(Grown):
@@ -142,7 +80,7 @@ class _Published(Grown):
     products : tuple of Product
         Their tables, in the order in which they are read: where a source is in two, the first
         counts.
-    grid : GridSpec
+    grid : GridSpec or KnotGrid
         Wavelengths of the samples.
     medium : {"vacuum", "air"}
         What the wavelengths refer to; features are in vacuum.
@@ -163,7 +101,7 @@ class _Published(Grown):
 
     title: Words
     products: Annotated[tuple[Product, ...], Field(min_length=1)]
-    grid: GridSpec
+    grid: Grid
     medium: Medium = "vacuum"
     frame: Literal["rest", "barycentric"]
     resolution: Annotated[float, Field(gt=0)] | None = None
@@ -287,6 +225,12 @@ class LowResolutionSpectrum(_Published):
         for name, limit in limits.items():
             if limit is not None and self.sig_to_noise is None:
                 raise ValueError(f"{name}_sig_to_noise needs sig_to_noise, the column it limits")
+        if isinstance(self.grid, KnotGrid):
+            raise ValueError(  # noqa: TRY004 - pydantic takes no other
+                "grid has knots, which only that of spectra of lines can have"
+            )
+        if own := [name for each in self.products for name in each.own_samples]:
+            raise ValueError(f"products name {own[0]}, which only spectra of lines have")
         if self.medium != "vacuum":
             raise ValueError("samples of low resolution are taken as they are: give vacuum ones")
         low, high = self.scale_window

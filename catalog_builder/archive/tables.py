@@ -30,7 +30,7 @@ FileFormat = Literal[
     "tsv",
     "tsv.gz",
 ]
-ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool"]
+ScalarType = Literal["int8", "int16", "int32", "int64", "float32", "float64", "bool", "text"]
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 PositiveInt = Annotated[int, Field(gt=0)]
 
@@ -41,7 +41,8 @@ class ColumnSpec(Grown):
     Parameters
     ----------
     dtype : str
-        NumPy scalar type the column has in a block.
+        NumPy scalar type the column has in a block; ``text`` of identifiers that are words, of
+        which a block has the 64-bit keys (`archive.identifiers`).
     names : tuple of str
         Names it may have in a file, in order of preference; the canonical name where empty.
     unit : str
@@ -53,9 +54,11 @@ class ColumnSpec(Grown):
         its row for that table. A bad cell in an optional column becomes null.
     nulls : tuple of float
         Numbers that stand for no value, also among the elements of arrays.
+    characters : int or None
+        Of text: the most bytes (UTF-8) that one has.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("nulls",)
+    added: ClassVar[tuple[str, ...]] = ("nulls", "characters")
 
     dtype: ScalarType
     names: tuple[str, ...] = ()
@@ -63,6 +66,15 @@ class ColumnSpec(Grown):
     length: PositiveInt | None = None
     required: bool = False
     nulls: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    characters: Annotated[int, Field(gt=0, le=256)] | None = None
+
+    @model_validator(mode="after")
+    def _text_is_an_identifier(self) -> Self:
+        if self.is_text != (self.characters is not None):
+            raise ValueError("dtype text needs `characters`, the most that one has, and no other")
+        if self.is_text and (self.nulls or self.unit):
+            raise ValueError("text has neither nulls nor a unit")
+        return self
 
     @model_validator(mode="after")
     def _nulls_can_stand_there(self) -> Self:
@@ -86,8 +98,13 @@ class ColumnSpec(Grown):
 
     @property
     def numpy_dtype(self) -> np.dtype[np.generic]:
-        """NumPy dtype of the column's elements."""
-        return np.dtype(self.dtype)
+        """NumPy dtype of the column's elements in a block."""
+        return np.dtype("int64" if self.is_text else self.dtype)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it has words, which are identifiers."""
+        return self.dtype == "text"
 
 
 class TableSpec(Description):
@@ -114,16 +131,22 @@ class TableSpec(Description):
     def _has_a_usable_key(self) -> Self:
         key = self.columns.get("source_id")
         plain = key is not None and key.length is None and not key.nulls
-        if key is None or key.dtype != "int64" or not key.required or not plain:
+        if key is None or key.dtype not in {"int64", "text"} or not key.required or not plain:
             raise ValueError(
-                "columns must hold `source_id` as {dtype: int64, required: true}: every table "
-                "is joined by it"
+                "columns must hold `source_id` as {dtype: int64, required: true}, or as"
+                " {dtype: text, characters: 32, required: true} where it is a word: every table is"
+                " joined by it"
             )
         return self
 
     def native_names(self, canonical: str) -> tuple[str, ...]:
         """Names under which a column may stand in a file, in order of preference."""
         return self.columns[canonical].names or (canonical,)
+
+
+def spelt(column: str) -> str:
+    """Return the name by which a block has a column's words; no described one can have it."""
+    return f"({column})"
 
 
 #: HEALPix level of a column that carries positions: HATS's, the finest of 64 bits.

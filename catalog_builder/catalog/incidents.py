@@ -77,7 +77,9 @@ def _label_books(
     missing = sum(match.rows_in - match.rows_out for match in matches)
     if any("elsewhere" in match.notes for match in matches):
         known = labels if translated is None else translated
-        missing = known.rows_out - sum(match.rows_out for match in matches)
+        # A star of several spectra may be met in several pieces.
+        found = sum(match.notes.get("stars", match.rows_out) for match in matches)
+        missing = max(0, known.rows_out - found)
     lost = {} if translated is None else translated.rejected
     walk = {} if translated is None else {"crosswalk": {"one": translated.rows_out, **lost}}
     return {

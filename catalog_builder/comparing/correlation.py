@@ -38,6 +38,7 @@ from catalog_builder.comparing.matching import Match, Matching
 from catalog_builder.comparing.pairs import Finder
 from catalog_builder.comparing.sides import SOURCE_ID, Block, CatalogueSide
 from catalog_builder.ground.errors import InputError
+from catalog_builder.labels.locate import find_crossmatch
 from catalog_builder.labels.survey import LabelSurvey
 from catalog_builder.training.labels import collect_labels
 
@@ -141,7 +142,7 @@ def measure(
     InputError
         If none of the survey's stars is in both catalogues.
     """
-    labels = collect_labels(file, survey).columns
+    labels = collect_labels(file, survey, find_crossmatch(survey, file, "")).columns
     wanted = [name for name in common_labels(old, new) if name in survey.labels]
     names = [column for name in wanted for column in (name, f"e_{name}")]
     old_ids, new_ids = _ids_of(labels[SOURCE_ID], old, new, matching, survey)

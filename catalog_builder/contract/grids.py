@@ -13,6 +13,7 @@ from catalog_builder.contract.units import UnitText, parse_unit
 
 Medium = Literal["vacuum", "air"]
 PositiveInt = Annotated[int, Field(gt=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class GridSpec(Description):
@@ -43,6 +44,68 @@ class GridSpec(Description):
     def step_nm(self) -> float:
         """The step in nm."""
         return self.step if self.unit == "nm" else self.step * float(parse_unit(self.unit).to("nm"))
+
+
+class KnotGrid(Description):
+    """A grid that is not regular: wavelengths of some samples, and straight lines between them.
+
+    Attributes
+    ----------
+    knots : tuple of (float, float)
+        Numbers of samples, from 0 to ``count - 1`` and not all whole, and their wavelengths in
+        `unit`; both increase.
+    count : int
+        Samples.
+    unit : str
+        Of the wavelengths.
+    """
+
+    knots: Annotated[tuple[tuple[Finite, Finite], ...], Field(min_length=2, max_length=10_000)]
+    count: Annotated[int, Field(gt=1)]
+    unit: UnitText = "nm"
+
+    @model_validator(mode="after")
+    def _is_a_rising_line(self) -> Self:
+        if parse_unit(self.unit).physical_type != "length":
+            raise ValueError(f"unit {self.unit!r} is not a length")
+        samples, wavelengths = np.array(self.knots).T
+        if (np.diff(samples) <= 0).any() or (np.diff(wavelengths) <= 0).any():
+            raise ValueError("knots do not increase")
+        if samples[0] != 0 or samples[-1] != self.count - 1:
+            raise ValueError(f"knots are not of the samples 0 to {self.count - 1}")
+        return self
+
+    def wavelengths(self) -> NDArray[np.float64]:
+        """Return the grid, float64 of shape (count,), in `unit`."""
+        samples, wavelengths = np.array(self.knots, dtype=np.float64).T
+        found: NDArray[np.float64] = np.interp(np.arange(self.count), samples, wavelengths)
+        return np.round(found, 9)
+
+    def nanometres(self) -> NDArray[np.float64]:
+        """Return the grid in nm, float64 of shape (count,)."""
+        return self.wavelengths() * float(parse_unit(self.unit).to("nm"))
+
+    @property
+    def start(self) -> float:
+        """The first wavelength, in `unit`."""
+        return self.knots[0][1]
+
+    @property
+    def step(self) -> float:
+        """The mean step, in `unit`."""
+        return (self.knots[-1][1] - self.knots[0][1]) / (self.count - 1)
+
+    @property
+    def step_nm(self) -> float:
+        """The mean step in nm."""
+        return self.step * float(parse_unit(self.unit).to("nm"))
+
+
+def edges_between(centres: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where samples begin and end, (2, m): half way to the next one."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    first, last = 2 * centres[:1] - middle[:1], 2 * centres[-1:] - middle[-1:]
+    return np.stack([np.concatenate([first, middle]), np.concatenate([middle, last])])
 
 
 def to_vacuum(wavelengths: NDArray[np.float64], medium: Medium) -> NDArray[np.float64]:

@@ -188,9 +188,11 @@ class Inputs(Grown):
         Whether the parallax is an input.
     parallax_fallback : bool
         Whether the zero point of some parallaxes is that of a fallback, which a flag says.
+    several_rows : bool
+        Whether a star may have several rows, each of a spectrum; ``star_id`` says whose one is.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("parallax_fallback",)
+    added: ClassVar[tuple[str, ...]] = ("parallax_fallback", "several_rows")
 
     spectra: Annotated[dict[InputName, SpectrumInput], Field(max_length=_MOST_INPUTS)] = Field(
         default_factory=dict
@@ -200,6 +202,7 @@ class Inputs(Grown):
     )
     parallax: bool = True
     parallax_fallback: bool = False
+    several_rows: bool = False
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:

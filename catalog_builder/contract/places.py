@@ -223,6 +223,11 @@ def _parallax_fallback(contract: Contract) -> Iterator[Thing]:
         yield Thing(PARALLAX, {})
 
 
+def _several_rows(contract: Contract) -> Iterator[Thing]:
+    if contract.inputs.several_rows:
+        yield Thing("star", {})
+
+
 def _luminosity(contract: Contract) -> Iterator[Thing]:
     if has_luminosity(contract):
         yield Thing("luminosity", {})
@@ -247,6 +252,7 @@ THINGS: Final[Mapping[str, Callable[[Contract], Iterator[Thing]]]] = {
     "magnitude": _magnitude,
     "parallax": _parallax,
     "parallax_fallback": _parallax_fallback,
+    "several_rows": _several_rows,
     "luminosity": _luminosity,
     "digit": _digits,
 }

@@ -28,10 +28,12 @@ from catalog_builder.features import cells
 from catalog_builder.features.counts import How, how_counted
 from catalog_builder.features.faint import faint_sources
 from catalog_builder.features.ledger import Ids, Ledger, unique
+from catalog_builder.features.names import SpeltNames
 from catalog_builder.features.population import NOTE, InputCollector
 from catalog_builder.features.reading import NotCheckedError, PartitionReader
 from catalog_builder.features.seen import SeenIds, is_among
 from catalog_builder.features.settings import IngestSettings
+from catalog_builder.features.several import Repeated
 from catalog_builder.features.sources import SpectraOfSources, complete_sources, look_up
 from catalog_builder.features.spectra import convert
 from catalog_builder.features.store import FeatureWriter
@@ -115,16 +117,20 @@ class _PartitionIngest:
         self.faint: dict[str, Ids] = {}
         grid = cells.CellGrid.of(release, settings.count_order)
         self.cells = None if grid is None else cells.SourceCells(grid)
+        self.names = SpeltNames(release)
+        self.repeated = Repeated(release)
 
     def run(self) -> IngestResult:
         self.faint = faint_sources(self.release, self.reader)
         for table, readings in self.release.readings.items():
             if self.reader.has(table):
+                self.repeated.find(table, self.reader)
                 self._read_spectra(table, readings)
         usable = unique([stored.ids for stored in self.spectra.values()])
         published, columns = self._look_up(usable)
         self._note_lost()
         sources = complete_sources(published, columns, self.spectra, self.release)
+        sources |= self.names.columns(sources)
         return self._finish(published, sources)
 
     def _read_spectra(self, table: TableName, readings: Sequence[Reading]) -> None:
@@ -134,7 +140,8 @@ class _PartitionIngest:
         seen = SeenIds()
         for block in self.reader.blocks(table):
             ids, rows = block.columns["source_id"], block.row_numbers
-            first = seen.add(ids)
+            self.names.add(block.columns)
+            first = seen.add(ids) | self.repeated.among(ids)
             again = ~first
             self.ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows[again])
             for reading in readings:
@@ -146,6 +153,7 @@ class _PartitionIngest:
                 new &= ~faint
                 kept[reading.name].append(self._convert(reading, block, new))
         for name, parts in kept.items():
+            parts.append(self._write_combined(name))
             self.spectra[name].ids = np.concatenate(parts)
 
     def _convert(self, reading: Reading, block: Block, keep: NDArray[np.bool_]) -> Ids:
@@ -157,14 +165,30 @@ class _PartitionIngest:
         made = convert(reading, columns, self.settings)
         for reason, wrong in made.reasons.items():
             self.ledger.reject(reading.product.table, reason, ids[wrong], rows[wrong])
-        spectra = _select(made.rows, made.usable)
-        self.writer.append(reading.name, spectra)
-        self.population.add_spectra(reading.name, spectra)
-        scalars = self.spectra[reading.name].scalars
-        for name, values in made.scalars.items():
-            scalars.setdefault(name, []).append(values[made.usable])
         usable: Ids = ids[made.usable]
+        spectra, scalars = (_select(each, made.usable) for each in (made.rows, made.scalars))
+        single = self.repeated.hold(reading.name, usable, spectra, scalars)
+        if not single.all():
+            usable = usable[single]
+            spectra, scalars = (_select(each, single) for each in (spectra, scalars))
+        self._write(reading.name, spectra, scalars)
         return usable
+
+    def _write_combined(self, name: str) -> Ids:
+        """Write the means of the spectra of stars with several; return whose they are."""
+        ids, spectra, scalars = self.repeated.take(name)
+        if ids.size:
+            self._write(name, spectra, scalars)
+        return ids
+
+    def _write(
+        self, name: str, spectra: Mapping[str, NDArray[Any]], scalars: Mapping[str, NDArray[Any]]
+    ) -> None:
+        self.writer.append(name, spectra)
+        self.population.add_spectra(name, spectra)
+        kept = self.spectra[name].scalars
+        for scalar, values in scalars.items():
+            kept.setdefault(scalar, []).append(values)
 
     def _look_up(self, wanted: Ids) -> tuple[Ids, dict[str, NDArray[Any]]]:
         """Return who of the wanted is published, and their columns of all looked-up tables."""
@@ -235,6 +259,8 @@ class _PartitionIngest:
                 self.ledger.announce(spectra, block.columns["source_id"][said])
                 if spectra in self.reader.unread:
                     unread |= said
+            if table == self.release.source_table:
+                self.names.add(block.columns)
             if self.cells is not None and table == self.release.source_table:
                 self.cells.add(block.columns, unread)
             yield block

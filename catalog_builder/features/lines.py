@@ -18,9 +18,9 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
     edges_in_vacuum,
 )
-from catalog_builder.contract.grids import GridSpec, Medium
+from catalog_builder.contract.grids import GridSpec, KnotGrid, Medium
 from catalog_builder.features.kernels import rebin
-from catalog_builder.features.steps import Samples, take
+from catalog_builder.features.steps import Samples, in_vacuum, take
 
 #: Values of ``<name>_normalisation``.
 ABSENT, PSEUDO_CONTINUUM, CONSTANT, UNKNOWN = range(4)
@@ -63,6 +63,7 @@ def resample(
     flux_error: NDArray[np.float32],
     spectrum: LineSpectrum,
     min_coverage: float,
+    edges: NDArray[np.float64] | None = None,
 ) -> ResampledSpectra:
     """Bring spectra to the model grid, conserving flux.
 
@@ -86,15 +87,21 @@ def resample(
         Its native grid and medium, its model grid of p pixels, and the correlation length.
     min_coverage : float
         Between 0 and 1.
+    edges : ndarray of float64, shape (2, m), optional
+        Where samples begin and end, nm in vacuum, if they are not on the native grid.
 
     Returns
     -------
     ResampledSpectra
     """
-    correlation = spectrum.correlation_length
+    correlation = spectrum.correlation_length if edges is None else 0.0
     if spectrum.steps:
-        flux, flux_error, correlation = _stepped(flux, flux_error, spectrum)
-    rebinning = _rebinning(spectrum.grid, spectrum.medium, spectrum.model_grid, correlation)
+        flux, flux_error, correlation = _stepped(flux, flux_error, spectrum, edges)
+    if edges is None:
+        rebinning = _rebinning(spectrum.grid, spectrum.medium, spectrum.model_grid, correlation)
+    else:
+        step = float(np.median(edges[1] - edges[0]))
+        rebinning = _between(edges, spectrum.model_grid, correlation, step)
     shape = (len(flux), spectrum.model_grid.count)
     spectra = ResampledSpectra(
         np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.bool_)
@@ -114,18 +121,22 @@ def resample(
 
 
 def _stepped(
-    flux: NDArray[np.float32], flux_error: NDArray[np.float32], spectrum: LineSpectrum
+    flux: NDArray[np.float32],
+    flux_error: NDArray[np.float32],
+    spectrum: LineSpectrum,
+    edges: NDArray[np.float64] | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Take the steps of a description; return flux, error, and how far errors are correlated."""
+    own = edges is not None
     made = take(
         Samples(
             flux.astype(np.float64),
             flux_error.astype(np.float64),
-            spectrum.grid.nanometres(),
+            spectrum.grid.nanometres() if edges is None else edges.mean(axis=0),
             spectrum.resolution,
-            spectrum.correlation_length,
+            0.0 if own else spectrum.correlation_length,
         ),
-        spectrum.steps,
+        in_vacuum(spectrum.steps, spectrum.medium) if own else spectrum.steps,
     )
     with np.errstate(over="ignore"):  # what leaves the range of float32 is not finite, and left out
         return (
@@ -177,8 +188,16 @@ def class_of_all(rule: FixedRule, count: int) -> NDArray[np.uint8]:
 
 
 @functools.lru_cache(maxsize=16)
-def _rebinning(grid: GridSpec, medium: Medium, model: GridSpec, correlation: float) -> _Rebinning:
-    begin, end = edges_in_vacuum(grid, medium)
+def _rebinning(
+    grid: GridSpec | KnotGrid, medium: Medium, model: GridSpec, correlation: float
+) -> _Rebinning:
+    return _between(edges_in_vacuum(grid, medium), model, correlation, grid.step_nm)
+
+
+def _between(
+    edges: NDArray[np.float64], model: GridSpec, correlation: float, step: float
+) -> _Rebinning:
+    begin, end = edges
     centres, width = model.nanometres(), model.step_nm
     low, high = centres - width / 2, centres + width / 2
     # Samples that may lie under each pixel: some of them only touch it.
@@ -202,4 +221,4 @@ def _rebinning(grid: GridSpec, medium: Medium, model: GridSpec, correlation: flo
     lags = np.arange(most)
     if correlation == 0:
         return _Rebinning(first, weights, (lags == 0).astype(np.float64))
-    return _Rebinning(first, weights, np.clip(1 - lags * grid.step_nm / correlation, 0, None))
+    return _Rebinning(first, weights, np.clip(1 - lags * step / correlation, 0, None))

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.products import Product
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.spectra import Product
 from catalog_builder.archive.storage import open_bytes
 from catalog_builder.fetch.client import Client
 from catalog_builder.fetch.settings import FetchSettings

@@ -15,6 +15,7 @@ from scipy.special import ndtr
 
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.grids import GridSpec, Medium, to_vacuum
+from catalog_builder.contract.steps import Convolve
 from catalog_builder.features.lines import ResampledSpectra, resample, sig_to_noise
 from catalog_builder.features.steps import FWHM, Samples, in_vacuum, take
 
@@ -114,7 +115,8 @@ def _stepped(samples: OwnSamples, centres: Float, spectrum: LineSpectrum) -> Own
 
     `centres` are those of the samples in vacuum at rest.
     """
-    steps = in_vacuum(spectrum.steps, spectrum.medium)
+    known = tuple(one for one in spectrum.steps if not isinstance(one, Convolve))
+    steps = in_vacuum(known, spectrum.medium)
     if not steps:
         return samples
     made = take(Samples(samples.flux[None], samples.error[None], centres), steps)

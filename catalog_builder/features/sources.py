@@ -79,7 +79,9 @@ def look_up(
         place = np.searchsorted(wanted, ids).clip(max=wanted.size - 1)
         hit = wanted[place] == ids
         again = hit & (found[place] | ~first_of_each(ids))
-        ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], block.row_numbers[again])
+        if release.several_spectra != "combined":  # else a star has a row for each of its spectra
+            rows = block.row_numbers[again]
+            ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows)
         hit &= ~again
         for name, target in columns.items():
             values, impossible = _possible(name, block.columns[name][hit])

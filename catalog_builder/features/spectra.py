@@ -13,6 +13,7 @@ from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, LowResolutionSpectrum, Reading
 from catalog_builder.features import lines, low_resolution
 from catalog_builder.features.faint import below
+from catalog_builder.features.own_wavelengths import resample_own
 from catalog_builder.features.settings import IngestSettings
 
 Columns = Mapping[str, NDArray[Any]]
@@ -74,10 +75,15 @@ def _convert_lines(
     reading: Reading, spectrum: LineSpectrum, columns: Columns, settings: IngestSettings
 ) -> Converted:
     name, product = reading.name, reading.product
-    flux = columns[product.flux]
-    spectra = lines.resample(
-        flux, columns[product.flux_error], spectrum, settings.min_pixel_coverage
-    )
+    flux, error = columns[product.flux], product.errors(columns)
+    strange = np.zeros(len(flux), bool)
+    if product.wavelength is None:
+        spectra = lines.resample(flux, error, spectrum, settings.min_pixel_coverage)
+    else:
+        spectra, known = resample_own(
+            flux, error, columns[product.wavelength], spectrum, settings.min_pixel_coverage
+        )
+        strange = ~known
     coverage = spectra.mask.mean(axis=1)
     usable = (coverage > 0) & (coverage >= settings.min_spectrum_coverage)
     empty = np.asarray(~np.isfinite(flux).any(axis=1))
@@ -97,7 +103,8 @@ def _convert_lines(
         usable=usable,
         reasons={
             RejectReason.ALL_NAN_SPECTRUM: empty,
-            RejectReason.NEGATIVE_OR_ZERO_ERRORS: ~usable & ~empty,
+            RejectReason.NO_WAVELENGTHS: strange & ~empty,
+            RejectReason.NEGATIVE_OR_ZERO_ERRORS: ~usable & ~empty & ~strange,
         },
     )
 

@@ -72,13 +72,13 @@ def take(samples: Samples, steps: tuple[Step, ...]) -> Samples:
 
 
 def in_vacuum(steps: tuple[Step, ...], medium: Medium) -> tuple[Step, ...]:
-    """Return masks and continua for samples in vacuum, of steps for another medium."""
+    """Return steps for samples in vacuum, of steps for another medium."""
     found: list[Step] = []
     for one in steps:
         if isinstance(one, Mask):
             ends = to_vacuum(np.array(one.ranges), medium).tolist()
             found.append(one.model_copy(update={"ranges": tuple(map(tuple, ends))}))
-        elif isinstance(one, Continuum):
+        else:
             found.append(one)
     return tuple(found)
 

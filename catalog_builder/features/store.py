@@ -60,6 +60,12 @@ def arrays_of(inputs: Inputs) -> Arrays:
     }
 
 
+def stars_of(block: Mapping[str, Array]) -> NDArray[np.int64]:
+    """Return whose each row of a block is: its star's identifier where a star may have several."""
+    stars: NDArray[np.int64] = block["star_id" if "star_id" in block else "source_id"]
+    return stars
+
+
 def bytes_of(arrays: Mapping[str, tuple[str, int]]) -> int:
     """Return the bytes of a row of the arrays of a spectrum."""
     return sum(np.dtype(dtype).itemsize * samples for dtype, samples in arrays.values())
@@ -206,6 +212,11 @@ class FeatureStore:
         """Return the number of sources."""
         return self._sources
 
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns of the sources."""
+        return [n for n, (packed, _) in self._place.items() if packed.startswith("source_")]
+
     def column(self, name: str) -> Array:
         """Return a whole column of the sources (or of the rejected); not to be written to."""
         with self._intact():
@@ -214,6 +225,10 @@ class FeatureStore:
                 self._packed[packed] = np.asarray(self._array(packed)[:])
             column: Array = self._packed[packed][place]
             return column
+
+    def stars(self) -> NDArray[np.int64]:
+        """Return whose each row is; see `stars_of`."""
+        return self.column("star_id" if "star_id" in self._place else "source_id")
 
     def read(self, rows: slice | NDArray[np.int64]) -> Block:
         """Return the feature block of some sources: every column, and spectra row by row.

@@ -81,8 +81,7 @@ def predict_partition(
     """
     refuse_other_contract(schema.contract, estimator.contract)
     store = FeatureStore(features)
-    ids = store.column("source_id")
-    taught = Taught.of(ids, estimator, source_id_release, known)
+    taught = Taught.of(store.stars(), estimator, source_id_release, known)
     writer = RowWriter(out, schema, len(store))
     labelled = dict.fromkeys(schema.labels.names, 0)
     answers = Answers(schema)

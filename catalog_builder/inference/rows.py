@@ -141,6 +141,19 @@ def read_ids(path: Path, places: Sequence[int]) -> list[int]:
         return [int(np.asarray(table[which, place])) for place in places]
 
 
+def read_source_ids(path: Path) -> NDArray[np.int64]:
+    """Return ``source_id`` of all of a partition's catalogue rows.
+
+    Raises
+    ------
+    StoreError
+        If the store is absent or damaged.
+    """
+    with named(path, "store of predictions"):
+        table = zarr.open_array(WholeStore(path), path="int64", mode="r")
+        return np.asarray(table[_names(table).index("source_id"), :], dtype=np.int64)
+
+
 def read_failed(path: Path) -> NDArray[np.int64]:
     """Return the ids of the sources of a partition that got no finite answer.
 

@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.products import Product
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.spectra import LineSpectrum, Product
+from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.grids import Medium, to_vacuum
 from catalog_builder.inspecting.match import Match
 from catalog_builder.inspecting.profile import arrays

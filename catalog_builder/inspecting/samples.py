@@ -9,13 +9,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.products import Product
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import (
     CodeRule,
     FixedRule,
     LineSpectrum,
     Normalisation,
-    Product,
     Reading,
     ThresholdRule,
 )
@@ -77,7 +77,7 @@ def _length_in(seen: TableView, names: Sequence[str]) -> int:
 def _where_it_counts(column: str, table: TableName, release: ReleaseSpec) -> str:
     for reading in release.readings[table]:
         key = f"spectra.{reading.name}"
-        if column in {reading.product.flux, reading.product.flux_error}:
+        if column in {reading.product.flux, reading.product.noise, reading.product.wavelength}:
             return f"start, step and count of {key}.grid"
         if any(column.startswith(f"{band}_") for band in reading.product.bands):
             return f"bands and basis of {key}.products: matrices must have as many coefficients"
@@ -111,7 +111,7 @@ def _check_triplet(
 ) -> None:
     flux = _flux(table, reading.product.flux, views)
     wavelengths = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    if flux is None or not covers_triplet(wavelengths):
+    if flux is None or reading.product.wavelength or not covers_triplet(wavelengths):
         return
     shift, line = measure_shift(flux, wavelengths), f"spectra.{reading.name}.grid"
     if shift is None:
@@ -199,7 +199,7 @@ def _check_medians(
             continue
         medians = Medians.of(
             seen.columns[reading.product.flux].astype(np.float64),
-            seen.columns[reading.product.flux_error].astype(np.float64),
+            reading.product.errors(seen.columns).astype(np.float64),
         )
         kinds.append(kind[medians.telling])
         at_one.append(medians.at_one[medians.telling])

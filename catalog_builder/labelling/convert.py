@@ -80,6 +80,8 @@ class Converter:
         own = told.radial_velocity is not None or told.resolution is not None
         if reading is not None and not isinstance(reading.spectrum, LineSpectrum):
             own, said = False, raw.medium  # what is told is told of lines
+        if reading is not None and reading.product.wavelength is not None:
+            own = True  # as each row of the archive has them
         if reading is None or own or said not in {None, reading.spectrum.medium}:
             return self._own(raw, samples)
         flux, error = samples.flux, _errors(raw, samples, self.told)
@@ -89,9 +91,11 @@ class Converter:
                 factor = 1.0 / median(raw, flux)
             refuse_without_continuum(raw, flux * factor)
         product = reading.product
-        return self._archive(
-            raw, reading, {product.flux: flux * factor, product.flux_error: error * factor}
-        )
+        noise = error * factor
+        if product.samples_sig_to_noise is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                noise = np.abs(flux) / error
+        return self._archive(raw, reading, {product.flux: flux * factor, product.noise: noise})
 
     # --- as the archive has them -----------------------------------------------------------------
 

@@ -58,6 +58,39 @@ def find_survey(survey: LabelSurvey, given: str | None, archive: str) -> FileRef
     return replace(make_file(first, facts), passed_over=tuple(others))
 
 
+def find_crossmatch(survey: LabelSurvey, labels: FileRef, archive: str) -> FileRef | None:
+    """Find the table of a survey's crossmatch: in the archive, or beside the survey's file.
+
+    Parameters
+    ----------
+    survey : LabelSurvey
+        Names the candidates, if its identifiers are its own.
+    labels : FileRef
+        The survey's file.
+    archive : str
+        Path or URL of the archive; empty for none.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is no file.
+    """
+    if survey.crossmatch is None:
+        return None
+    files, beside = survey.crossmatch.files, labels.url.rpartition("/")[0] or "."
+    candidates = [f"{archive.rstrip('/')}/{name}" for name in files if archive]
+    candidates += [f"{beside}/{name.rpartition('/')[2]}" for name in files]
+    for url in candidates:
+        filesystem, path = filesystem_of(url, "The crossmatch")
+        if _is_there(filesystem, path, url):
+            return make_file(url, find_out(filesystem, path))
+    raise InputError(
+        f"{survey.title} has identifiers of its own, and the table that says which stars of the"
+        f" archive they are is not there; looked for {', '.join(candidates)}.",
+        "Put it there, or correct `crossmatch.files` in the survey's description.",
+    )
+
+
 def _is_there(filesystem: Any, path: str, url: str) -> bool:
     try:
         wrong = why_no_file(filesystem, path)

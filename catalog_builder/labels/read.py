@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.identifiers import keys_of
 from catalog_builder.archive.readers.block import inexact_key
 from catalog_builder.archive.readers.content import refuse_other_than_fits
 from catalog_builder.archive.readers.fits.table import FitsTable, open_fits_table
@@ -127,7 +128,7 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
     needed |= {cut.column for cut in survey.used_cuts if not cut.optional}
     for label in survey.labels.values():
         needed |= {label.column, label.error}
-    found = _match_names(url, sorted(needed | optional), table.names)
+    found = match_names(url, sorted(needed | optional), table.names)
     missing = sorted(needed - set(found))
     if missing:
         raise InputError(
@@ -138,6 +139,9 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
     masks = {cut.column for cut in survey.used_cuts if cut.bits is not None}
     for wanted, name in found.items():
         kind, is_list = table.kind(name)
+        if wanted == survey.source_id and survey.text_ids:
+            refuse_other_than_text(url, name, kind, is_list=is_list)
+            continue
         if wanted == survey.source_id and kind == "f" and not is_list:
             raise inexact_key(url, name)
         if wanted in masks and kind == "f" and not is_list:
@@ -156,7 +160,7 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
     return found
 
 
-def _match_names(url: str, wanted: Sequence[str], header: Sequence[str]) -> dict[str, str]:
+def match_names(url: str, wanted: Sequence[str], header: Sequence[str]) -> dict[str, str]:
     """Return the file's spelling of names; FITS tells none apart by upper and lower case.
 
     Raises
@@ -194,10 +198,7 @@ def _check_units(url: str, survey: LabelSurvey, table: FitsTable, found: Mapping
 
 
 def _make_block(survey: LabelSurvey, raw: Mapping[str, RawColumn]) -> LabelBlock:
-    key = raw[survey.source_id]
-    # An unsigned integer beyond int64 is no identifier, and must not become a negative one.
-    is_id = ~key.null & (key.values > 0) & (key.values <= np.iinfo(np.int64).max)
-    source_id = np.where(is_id, key.values, 0).astype(np.int64)
+    source_id = identifiers(raw[survey.source_id])
     snr = _floats(raw[survey.sig_to_noise], survey)
     labels, errors = _labels(survey, raw)
     names = list(survey.labels)
@@ -253,6 +254,24 @@ def _labels(
             known, np.maximum(error, spec.error_floor), spec.error_if_missing
         )
     return labels, errors
+
+
+def identifiers(column: RawColumn) -> NDArray[np.int64]:
+    """Return the identifiers of rows, (n,), those that are words as keys; 0 for none."""
+    if column.values.dtype.kind in "SU":
+        return np.where(column.null, 0, keys_of(column.values.tolist()))
+    # An unsigned integer beyond int64 is no identifier, and must not become a negative one.
+    is_id = ~column.null & (column.values > 0) & (column.values <= np.iinfo(np.int64).max)
+    return np.where(is_id, column.values, 0).astype(np.int64)
+
+
+def refuse_other_than_text(url: str, name: str, kind: str, *, is_list: bool) -> None:
+    """Raise InputError if a column that should have words has none."""
+    if is_list or kind not in "SU":
+        raise InputError(
+            f"{url}: column {name} holds no words, but the survey's description says text_ids.",
+            "Correct whichever is wrong.",
+        )
 
 
 def _floats(column: RawColumn, survey: LabelSurvey) -> NDArray[np.float32]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
-from catalog_builder.contract.description import Description, load_description
+from catalog_builder.contract.description import Description, Grown, load_description
 from catalog_builder.contract.labels import (
     Label,
     LabelName,
@@ -115,7 +115,43 @@ class DownloadFile(Description):
     sha1_list: HttpUrl | None = None
 
 
-class LabelSurvey(Description):
+class CrossMatch(Description):
+    """A table of which of the survey's stars is which of the archive's.
+
+    Parameters
+    ----------
+    files : tuple of str
+        Candidate files (FITS) relative to the archive's root, and then by name beside the survey's
+        file; the first found counts.
+    hdu : int
+        FITS extension with the table.
+    own : str
+        Its column with the survey's identifier, as the survey's `source_id` has it.
+    source_id : str
+        Its column with the archive's identifier, an integer or text: a star's, where the archive
+        may have several spectra of one.
+    distance : str, optional
+        Its column of the distance between both, in whatever unit. Of several candidates the
+        nearest counts, without it the first.
+    largest_distance : float, optional
+        A pair that is farther apart is none.
+    """
+
+    files: Annotated[tuple[str, ...], Field(min_length=1)]
+    hdu: Annotated[int, Field(ge=1)] = 1
+    own: str
+    source_id: str
+    distance: str | None = None
+    largest_distance: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _what_is_limited_is_there(self) -> Self:
+        if self.largest_distance is not None and self.distance is None:
+            raise ValueError("largest_distance needs `distance`, the column it limits")
+        return self
+
+
+class LabelSurvey(Grown):
     """A label survey, as described in ``schemas/labels/<name>.yaml``.
 
     Parameters
@@ -125,13 +161,18 @@ class LabelSurvey(Description):
     acknowledgement, references : str, tuple of Reference
         Words of thanks that the survey asks for, and what is to be cited.
     source_id_release : str
-        Release to which the survey's Gaia identifiers belong; they are no keys in another one.
+        Release to which the survey's identifiers of the archive's stars belong (those of the
+        crossmatch, where there is one); they are no keys in another one.
     files : tuple of str
         Candidate files relative to the archive's root; the first found counts.
     hdu : int
         FITS extension with the table.
     source_id, sig_to_noise : str
-        Columns of the Gaia identifier (0 and negative: none) and of the S/N.
+        Columns of the identifier (0, negative or empty: none) and of the S/N.
+    text_ids : bool
+        Whether the identifiers are words.
+    crossmatch : CrossMatch, optional
+        Where the survey's identifiers are its own: which star of the archive each is.
     null_values : tuple of float
         Numbers that mean "no value", beside NaN.
     labels : dict of str to LabelColumn
@@ -148,6 +189,8 @@ class LabelSurvey(Description):
         Where the file is published.
     """
 
+    added: ClassVar[tuple[str, ...]] = ("crossmatch", "text_ids")
+
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     title: str
     credit: str
@@ -158,6 +201,8 @@ class LabelSurvey(Description):
     files: Annotated[tuple[str, ...], Field(min_length=1)]
     hdu: Annotated[int, Field(ge=1)]
     source_id: str
+    text_ids: bool = False
+    crossmatch: CrossMatch | None = None
     sig_to_noise: str
     null_values: tuple[float, ...] = ()
     labels: dict[LabelName, LabelColumn]

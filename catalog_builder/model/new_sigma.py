@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from catalog_builder.features.store import stars_of
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.calibrate.factors import ANY_INPUTS, Calibration, LabelFactors
 from catalog_builder.model.card import CARD_FILE, card_of
@@ -137,7 +138,7 @@ class _Stars:
             label_error=data.label_error[:, order],
             split=data.split,
         )
-        ids = np.asarray(data.block.get(OLD_ID, data.block["source_id"]), np.int64)
+        ids = np.asarray(data.block.get(OLD_ID, stars_of(data.block)), np.int64)
         known = taught.find(ids, taught.source_id_release)
         teaches = (known.split > 0) & (known.split != 1 + Split.TEST)
         half = uniform_hash(ids, _HALF_KEY) < _MEASURED

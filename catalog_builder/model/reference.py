@@ -15,7 +15,7 @@ import numpy as np
 
 from catalog_builder.contract.schema import TRAINING, CatalogSchema
 from catalog_builder.features.population import InputCollector
-from catalog_builder.features.store import Block, FeatureStore
+from catalog_builder.features.store import Block, FeatureStore, stars_of
 from catalog_builder.model.estimator import Estimator
 from catalog_builder.model.judged import judged
 from catalog_builder.model.population import Answers, Population
@@ -103,7 +103,7 @@ def _who_answers(
 ) -> Iterator[tuple[Estimator, Block]]:
     """Yield the models that answer for a block's stars, as in a catalogue, and whose."""
     stars = estimator.taught or TaughtStars.nobody()
-    fold = stars.find(block["source_id"], release).fold
+    fold = stars.find(stars_of(block), release).fold
     fold = np.where(fold < len(estimator.folds), fold, len(estimator.folds))
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)

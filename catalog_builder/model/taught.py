@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from catalog_builder.features.store import stars_of
 from catalog_builder.ground.errors import ModelError
 from catalog_builder.model.checkpoint import check_tensors, read_tensors, tensor_bytes
 from catalog_builder.model.document import read_document
@@ -63,10 +64,10 @@ class TaughtStars:
     @classmethod
     def of(cls, data: TrainingArrays, folds: int, source_id_release: str) -> Self:
         """Return the stars of a training sample, cut in so many folds."""
-        ids = _mixed(data.block["source_id"], source_id_release)
-        order = np.argsort(ids)
+        # Rows of one star have one split and one fold, which follow from its id.
+        ids, order = np.unique(_mixed(stars_of(data.block), source_id_release), return_index=True)
         fold = folds_of(data, folds)
-        return cls(source_id_release, ids[order], data.split[order], fold[order])
+        return cls(source_id_release, ids, data.split[order], fold[order])
 
     def with_calibrators(
         self, source_id: NDArray[np.int64], measured: NDArray[np.int64], folds: int
@@ -87,11 +88,10 @@ class TaughtStars:
         split = np.repeat(kinds, [len(fold), len(measured)])
         fold = np.concatenate([fold, np.full(len(measured), NO_FOLD, np.uint8)])
         stay = ~np.isin(self.ids, new)
-        ids = np.concatenate([self.ids[stay], new])
-        order = np.argsort(ids)
+        ids, order = np.unique(np.concatenate([self.ids[stay], new]), return_index=True)
         return TaughtStars(
             self.source_id_release,
-            ids[order],
+            ids,
             np.concatenate([self.split[stay], split])[order],
             np.concatenate([self.fold[stay], fold])[order],
         )
@@ -180,7 +180,7 @@ def folds_of(data: TrainingArrays, folds: int) -> NDArray[np.uint8]:
     """Return the fold of each star, (n,): a function of its id; test stars have none."""
     if not folds:
         return np.full(len(data), NO_FOLD, dtype=np.uint8)
-    fold = fold_of(data.block["source_id"], folds)
+    fold = fold_of(stars_of(data.block), folds)
     return np.where(data.split == Split.TEST, np.uint8(NO_FOLD), fold)
 
 

@@ -28,6 +28,7 @@ from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
+from catalog_builder.publish.identifiers import IdentifierPlan, write_identifiers
 from catalog_builder.publish.labelled import LabelStores, labelled_rows
 from catalog_builder.publish.pages import add_pages
 from catalog_builder.publish.seal import point_latest, seal
@@ -130,6 +131,9 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
         pages = functools.partial(add_pages, context.settings, context.verdict, counts)
         facts_of = _facts_of(context, task)
         try:
+            identifiers: IdentifierPlan | None = task.payload.get("identifiers")
+            if identifiers is not None:
+                write_identifiers(identifiers, root, context.building.folder)
             seal(context.building, folder, counts.heard(facts_of) if counts else facts_of, pages)
         except ChunkDamageError as error:
             file = facts_file(context.facts, error.index).relative_to(context.workdir.root)
@@ -262,14 +266,19 @@ def _described(piece: Piece, predictions: Sequence[Receipt]) -> tuple[str, int, 
 
 
 def plan_seal(
-    edition: Edition, chunks: Sequence[Task], selection: SelectionPlan | None = None
+    edition: Edition,
+    chunks: Sequence[Task],
+    selection: SelectionPlan | None = None,
+    identifiers: IdentifierPlan | None = None,
 ) -> list[Task]:
     """Return the one task that exports and seals what the tasks of chunks wrote."""
     # Whatever is wrong with a chunk is seen when the chunks are put together.
     needs = [Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks]
     if selection is not None:
         needs += [Need(piece.stage, piece.task) for piece in selection.pieces]
-    payload = {"selection": selection}
+    if identifiers is not None:
+        needs += identifiers.needs
+    payload = {"selection": selection, "identifiers": identifiers}
     return [Task(SEAL.name, edition.name, edition.digest, payload, tuple(needs))]
 
 

@@ -10,6 +10,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.publish import stage as publishing
 from catalog_builder.publish.edition import accounting, compared_by
+from catalog_builder.publish.identifiers import plan_identifiers
 from catalog_builder.publish.selection import SelectionPlan, plan_selection
 from catalog_builder.run.alarms import alarms_of
 from catalog_builder.run.crossing import Crossing
@@ -80,7 +81,9 @@ def make_catalogue(
     )
     step = functools.partial(run.step, "publish")
     chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels)
-    plan = origins.of_any_stars(publishing.plan_seal(edition, chunks, selection), predictions)
+    identifiers = plan_identifiers(run.release, run.features, predictions)
+    seal = publishing.plan_seal(edition, chunks, selection, identifiers)
+    plan = origins.of_any_stars(seal, predictions)
     if run.driver.unfinished(plan) and not edition.folder(run.workdir).exists():
         context = publishing.prepare_store(context, predictions)
         step(publishing.CHUNKS, context, origins.of_any_stars(chunks, predictions))

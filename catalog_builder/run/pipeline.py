@@ -32,7 +32,7 @@ from catalog_builder.inference import stage as predicting
 from catalog_builder.inference.alarm_record import Comparison
 from catalog_builder.inspecting.gate import GateReport, pass_gate
 from catalog_builder.labels.agreed import contract_of, contract_of_model
-from catalog_builder.labels.locate import find_survey
+from catalog_builder.labels.locate import find_crossmatch, find_survey
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 from catalog_builder.model import recalibrate as recalibrating
 from catalog_builder.model import stage as learning
@@ -165,7 +165,8 @@ class Pipeline:
     def labels(self) -> Receipt:
         """The label survey, read once."""
         context = self._training_context
-        plan = teaching.plan_labels(self.label_file, self.survey)
+        crossmatch = find_crossmatch(self.survey, self.label_file, self.archive)
+        plan = teaching.plan_labels(self.label_file, self.survey, crossmatch)
         (labels,) = self.step(self._learning, teaching.LABELS, context, plan)
         self.taught = [labels]
         return labels

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 from catalog_builder.contract.contract import Contract
-from catalog_builder.features.store import Block, FeatureStore
+from catalog_builder.features.store import Block, FeatureStore, stars_of
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import InputError
 from catalog_builder.runtime.chunks import plan_chunks
@@ -88,7 +88,7 @@ def assemble_training(
             for piece in chunk.pieces
         ]
         block = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-        block["split"] = split_of(block["source_id"], seed, settings)
+        block["split"] = split_of(stars_of(block), seed, settings)
         for split in Split:
             split_counts[split] += int((block["split"] == split).sum())
         writer.write(chunk.start, block)

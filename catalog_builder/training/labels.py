@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.labels.crossmatch import read_crossmatch
 from catalog_builder.labels.read import read_labels, resolve_duplicates
 from catalog_builder.labels.survey import LabelSurvey
 
@@ -37,8 +38,23 @@ class SurveyLabels:
     label_nulls: dict[str, int]
 
 
-def collect_labels(file: FileRef, survey: LabelSurvey) -> SurveyLabels:
+#: Why a star of the survey has no place in the archive, beside the survey's own reasons.
+NO_CROSSMATCH: Final = "no_crossmatch"
+
+
+def collect_labels(
+    file: FileRef, survey: LabelSurvey, crossmatch: FileRef | None = None
+) -> SurveyLabels:
     """Read a survey: memory holds its good stars (60 bytes each), not its file.
+
+    Parameters
+    ----------
+    file : FileRef
+        The survey's table.
+    survey : LabelSurvey
+        What is in it.
+    crossmatch : FileRef, optional
+        Of a survey with identifiers of its own: the table that says whose they are.
 
     Raises
     ------
@@ -56,6 +72,12 @@ def collect_labels(file: FileRef, survey: LabelSurvey) -> SurveyLabels:
         for name in ("source_id", "labels", "label_error", "snr"):
             blocks.setdefault(name, []).append(getattr(block, name))
     columns = {name: np.concatenate(parts) for name, parts in blocks.items()}
+    if survey.crossmatch is not None and crossmatch is not None:
+        pairs = read_crossmatch(crossmatch, survey.crossmatch)
+        columns["source_id"] = pairs.translate(columns["source_id"])
+        known = columns["source_id"] > 0
+        rejected[NO_CROSSMATCH] += int((~known).sum())
+        columns = {name: values[known] for name, values in columns.items()}
     kept = resolve_duplicates(columns["source_id"], columns["snr"])
     rejected["duplicate_observation"] += columns["source_id"].size - kept.size
     columns = {name: values[kept] for name, values in columns.items()}

@@ -57,6 +57,7 @@ class Match:
 
     rows_in: int
     rows_out: int
+    stars: int
     digest: str
 
 
@@ -66,7 +67,7 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
     Parameters
     ----------
     features : Path
-        Feature store of the partition.
+        Feature store of the partition; a label is of all rows of its star.
     labels : Path
         Label store.
     first, last : int
@@ -78,20 +79,29 @@ def match_partition(features: Path, labels: Path, first: int, last: int, out: Pa
     Returns
     -------
     Match
-        ``rows_in`` counts the survey's stars in the range, ``rows_out`` those with features.
+        ``rows_in`` counts the survey's stars in the range, ``rows_out`` those with features: a star
+        of several rows as often.
     """
     wanted = LabelStore(labels).between(first, last)
-    ids = FeatureStore(features).column("source_id")
-    place = np.searchsorted(ids, wanted["source_id"]).clip(max=max(ids.size - 1, 0))
-    hit = ids[place] == wanted["source_id"] if ids.size else np.zeros(place.size, bool)
+    # Both are in order of their ids, but stars in that of the rows that are theirs.
+    stars = FeatureStore(features).stars()
+    place = np.searchsorted(wanted["source_id"], stars).clip(
+        max=max(wanted["source_id"].size - 1, 0)
+    )
+    hit = wanted["source_id"][place] == stars if wanted["source_id"].size else np.zeros(0, bool)
+    row = np.flatnonzero(hit)
+    place = place[row]
     columns = {
-        "row": place[hit].astype(np.int64),
-        "labels": wanted["labels"][hit],
-        "label_error": wanted["label_error"][hit],
+        "row": row.astype(np.int64),
+        "labels": wanted["labels"][place],
+        "label_error": wanted["label_error"][place],
     }
     if OLD_ID in wanted:
-        columns[OLD_ID] = wanted[OLD_ID][hit]
-    return Match(wanted["source_id"].size, int(hit.sum()), write_arrays(out, columns))
+        columns[OLD_ID] = wanted[OLD_ID][place]
+    met = int(np.unique(place).size)
+    return Match(
+        wanted["source_id"].size + row.size - met, row.size, met, write_arrays(out, columns)
+    )
 
 
 def write_arrays(out: Path, columns: dict[str, NDArray[Any]]) -> str:

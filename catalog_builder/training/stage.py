@@ -36,14 +36,17 @@ class TrainingContext:
 def _read_labels(context: TrainingContext, task: Task) -> Outcome:
     file: FileRef = task.payload["file"]
     out = context.workdir.new_output("labels", context.survey.name)
-    survey = collect_labels(file, context.survey)
-    refuse_if_changed(file)
+    crossmatch: FileRef | None = task.payload.get("crossmatch")
+    survey = collect_labels(file, context.survey, crossmatch)
+    for each in (file, crossmatch):
+        if each is not None:
+            refuse_if_changed(each)
     digest = write_arrays(out, survey.columns)
     return Outcome(
         rows_in=survey.rows_in,
         rows_out=len(survey.columns["source_id"]),
         rejected=survey.rejected,
-        inputs=_label_inputs(file),
+        inputs=_label_inputs(file, crossmatch),
         output=str(out.relative_to(context.workdir.root)),
         output_digest=digest,
         notes={
@@ -72,7 +75,7 @@ def _match(context: TrainingContext, task: Task) -> Outcome:
         rejected={"no_usable_spectrum": missing} if missing else {},
         output=str(out.relative_to(root)),
         output_digest=match.digest,
-        notes={"elsewhere": True} if elsewhere else {},
+        notes={"elsewhere": True, "stars": match.stars} if elsewhere else {},
     )
 
 
@@ -101,16 +104,19 @@ MATCH = Stage("match", version=2, work=_match)
 ASSEMBLE = Stage("training-set", version=3, work=_assemble)
 
 
-def plan_labels(file: FileRef, survey: LabelSurvey) -> list[Task]:
-    """Return the one task that reads the survey."""
+def plan_labels(
+    file: FileRef, survey: LabelSurvey, crossmatch: FileRef | None = None
+) -> list[Task]:
+    """Return the one task that reads the survey, and the crossmatch of its identifiers, if any."""
     key = {
         "version": LABELS.version,
         "survey": in_order(survey.model_dump(mode="json")),
         # What has no logarithm becomes null; known labels are not in the survey's description.
         "learnt_as": [label.learnt_as for label in survey.declared],
-        "file": _label_inputs(file),
+        "file": _label_inputs(file, crossmatch),
     }
-    return [Task(LABELS.name, survey.name, digest_json(key), {"file": file})]
+    payload = {"file": file} | ({} if crossmatch is None else {"crossmatch": crossmatch})
+    return [Task(LABELS.name, survey.name, digest_json(key), payload)]
 
 
 def plan_match(
@@ -188,5 +194,9 @@ def _needs(*receipts: Receipt) -> tuple[Need, ...]:
     return tuple(Need(receipt.stage, receipt.task) for receipt in receipts)
 
 
-def _label_inputs(file: FileRef) -> dict[str, dict[str, object]]:
-    return {"labels": {"file": file.name, "size": file.size, "mtime": file.mtime}}
+def _label_inputs(file: FileRef, crossmatch: FileRef | None = None) -> dict[str, dict[str, object]]:
+    files = {"labels": file} | ({} if crossmatch is None else {"crossmatch": crossmatch})
+    return {
+        what: {"file": each.name, "size": each.size, "mtime": each.mtime}
+        for what, each in files.items()
+    }

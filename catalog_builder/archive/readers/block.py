@@ -234,5 +234,5 @@ def integer_limits(spec: ColumnSpec, *, is_key: bool = False) -> tuple[int, int]
     """Smallest and largest integer a column may hold; a source_id is positive."""
     if spec.numpy_dtype.kind != "i":
         return 0, 0
-    info = np.iinfo(spec.dtype)
+    info = np.iinfo(spec.numpy_dtype.name)
     return (1 if is_key else int(info.min)), int(info.max)

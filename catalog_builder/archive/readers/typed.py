@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.identifiers import as_texts, keys_of
 from catalog_builder.archive.readers.block import (
     Block,
     inexact_key,
@@ -17,7 +18,7 @@ from catalog_builder.archive.readers.block import (
     null_column,
 )
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
-from catalog_builder.archive.tables import ColumnSpec, TextRule
+from catalog_builder.archive.tables import ColumnSpec, TextRule, spelt
 from catalog_builder.ground.errors import InputError
 
 
@@ -68,11 +69,14 @@ def check_kind(
         If text or arrays stand where numbers are described, or the reverse; or if a source_id is
         no integer.
     """
-    if is_key and kind == "f" and not is_list:
+    if is_key and kind == "f" and not is_list and not spec.is_text:
         raise inexact_key(url, name)
-    if is_key and kind == "b" and not is_list:
+    if is_key and kind == "b" and not is_list and not spec.is_text:
         raise InputError(f"{url}: column {name} holds booleans.", "Write integers there.")
-    if is_list == (spec.length is not None) and kind in "iufb":
+    if spec.is_text:
+        if kind in _TEXT and not is_list:
+            return
+    elif is_list == (spec.length is not None) and kind in "iufb":
         return
     if spec.dtype == "bool" and kind in _TEXT and not is_list:
         return
@@ -129,6 +133,11 @@ def make_block(
         column = raw.get(name)
         if column is None:
             columns[name] = null_column(spec, n_read)
+            if spec.is_text:
+                columns[spelt(name)] = np.zeros(n_read, f"S{spec.characters}")
+        elif spec.is_text:
+            texts, nulled[name] = _texts(column, spec)
+            columns[name], columns[spelt(name)] = keys_of(texts.tolist()), texts
         elif spec.length is None:
             if spec.dtype == "bool" and column.values.dtype.kind in f"{_TEXT}O":
                 column = _spelt(column, text)
@@ -142,6 +151,8 @@ def make_block(
                 nulled[name] = wrong
     keys = columns["source_id"]
     detail = "source_id: not a positive 64-bit integer"
+    if wanted["source_id"].is_text:
+        detail = f"source_id: no identifier of at most {wanted['source_id'].characters} characters"
     note(keys <= 0, RejectReason.BAD_SOURCE_ID, detail)
     good, bad = found == 0, np.flatnonzero(found)
     numbers = np.array([0, *(REASON_NUMBER[reason] for reason, _ in findings)], np.uint8)
@@ -203,6 +214,13 @@ def _scalars(
     fits = fits & (whole >= low) & (whole <= high)
     lost = ~fits & ~null
     return np.where(fits & ~null, whole, 0).astype(dtype), lost
+
+
+def _texts(column: RawColumn, spec: ColumnSpec) -> tuple[NDArray[np.bytes_], NDArray[np.bool_]]:
+    """Return identifiers, empty where null or too long, and which were too long."""
+    texts, long = as_texts(column.values, spec.characters or 1)
+    texts[column.null | long] = b""
+    return texts, long & ~column.null
 
 
 def _arrays(

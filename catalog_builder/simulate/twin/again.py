@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from catalog_builder.contract.grids import GridSpec, Medium, to_vacuum
+from catalog_builder.contract.grids import GridSpec, KnotGrid, Medium, to_vacuum
 from catalog_builder.simulate.grid import emulator
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments import rvs, xp
@@ -61,7 +61,7 @@ class RvsMade:
     """
 
     grid: GridSpec
-    older: GridSpec
+    older: GridSpec | KnotGrid
     medium: Medium = "vacuum"
     all_by_median: bool = False
     most: float = np.inf

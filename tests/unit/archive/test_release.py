@@ -48,7 +48,7 @@ def test_a_release_is_only_data(tiny):
     ("path", "value", "message"),
     [
         ("tables.gaia_source.columns.ra.unit", "degg", r"columns\.ra\.unit: 'degg' is not a unit"),
-        ("tables.gaia_source.columns.ra.unitt", "deg", r"ra\.unitt: unknown key\. Allowed here: d"),
+        ("tables.gaia_source.columns.ra.unitt", "deg", r"ra\.unitt: unknown key\. Allowed here: c"),
         (
             "spectra.rvs.grid.strt",
             1.0,
