@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from catalog_builder.contract.description import Description, load_description
 from catalog_builder.contract.inputs import InputName
 from catalog_builder.ground.resources import schemas_dir
+from catalog_builder.labels.agreed import DEFAULT_SURVEY
 from catalog_builder.simulate.population.sample import Sample
 
 Float = NDArray[np.float64]
@@ -104,6 +105,8 @@ class Simulation(Description):
         By the names of the release's spectra of lines.
     labelled : float, optional
         Share of the stars that have labels.
+    survey : str, optional
+        The label survey whose file is written, a name in ``schemas/labels``.
     repeated : float
         Share of the stars that are observed again.
     """
@@ -111,11 +114,19 @@ class Simulation(Description):
     population: Sample | None = None
     spectra: dict[InputName, Seen] = Field(default_factory=dict)
     labelled: Annotated[float, Field(ge=0, le=0.7)] | None = None
+    survey: str | None = None
     repeated: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
     def seen(self, name: str) -> Seen:
         """Return how a spectrum is seen."""
         return self.spectra.get(name, Seen())
+
+
+def survey_of(release: str, given: str) -> str:
+    """Return the label survey of a release's sky: where that of Gaia is given, the sky's own."""
+    if given != DEFAULT_SURVEY:
+        return given
+    return simulation_of(release).survey or given
 
 
 @functools.cache

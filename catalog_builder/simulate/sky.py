@@ -19,13 +19,14 @@ from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.ground.errors import ConfigError, StoreError
+from catalog_builder.labels.agreed import DEFAULT_SURVEY
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.simulate.population import census
 from catalog_builder.simulate.population.bare import RULE_IN_WORDS, plan_bare
 from catalog_builder.simulate.population.chemistry import check_labels
-from catalog_builder.simulate.simulation import simulation_of
+from catalog_builder.simulate.simulation import simulation_of, survey_of
 from catalog_builder.simulate.writing import layout, published
-from catalog_builder.simulate.writing.label_file import file_of, write_fits
+from catalog_builder.simulate.writing.label_file import file_of, write_fits, write_pairs
 from catalog_builder.simulate.writing.partition import (
     PartitionPlan,
     PartitionReceipt,
@@ -73,7 +74,7 @@ def plan_sky(
     seed: int,
     out: Path,
     *,
-    survey: str = "apogee-dr17",
+    survey: str = DEFAULT_SURVEY,
     apogee_share: float | None = None,
     clean: bool = False,
     without_spectra: int = 0,
@@ -105,6 +106,7 @@ def plan_sky(
             f"Give a share between 0 and {_MOST_LABELLED:g}.",
         )
     published.check(spec)
+    survey = survey_of(spec.name, survey)
     check_labels(load_survey(survey))
     ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
@@ -158,7 +160,7 @@ def simulate(
     out: Path,
     client: Client | None = None,
     *,
-    survey: str = "apogee-dr17",
+    survey: str = DEFAULT_SURVEY,
     apogee_share: float | None = None,
     clean: bool = False,
     without_spectra: int = 0,
@@ -301,6 +303,7 @@ def finish(
     label_file = out / file_of(survey)
     parts = [labels_path(label_file, name) for name in names]
     label_rows = write_fits(label_file, parts, survey)
+    write_pairs(out, parts, survey)
     shutil.rmtree(parts[0].parent)
     bare = sum(plan.bare[0] for plan in plans)
     summary = SkySummary(

@@ -90,6 +90,10 @@ class Stars:
         """Return some of the stars."""
         return Stars(**{f.name: getattr(self, f.name)[selected] for f in fields(self)})
 
+    def taken(self, rows: NDArray[np.int64]) -> Stars:
+        """Return the stars of some rows, each as often as it is named."""
+        return Stars(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
     def grid_labels(self) -> Float:
         """Labels (n, 4) at which the emulator makes the spectrum.
 

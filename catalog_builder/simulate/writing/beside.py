@@ -103,8 +103,12 @@ def table_contents(
     for name, spectrum in others(release).items():
         found = beside.lines[name]
         for table, block in tables.other_lines(star, found, spectrum).items():
+            own = spectrum.sig_to_noise
+            if own is not None and own in release.tables[table].columns:
+                at = np.searchsorted(star.source_id, block["source_id"])
+                block[own] = found.sig_to_noise[at]
             spectra[table] = tables.together(spectra.get(table, {}), block)
-        if spectrum.sig_to_noise is not None:
+        if spectrum.sig_to_noise is not None and not release.has_own_noise(name):
             columns[spectrum.sig_to_noise] = found.sig_to_noise
             only[spectrum.sig_to_noise] = np.isfinite(found.sig_to_noise)
     has = {table: np.isin(star.source_id, block["source_id"]) for table, block in spectra.items()}
