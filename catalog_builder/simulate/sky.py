@@ -29,11 +29,11 @@ from catalog_builder.simulate.writing import layout, published
 from catalog_builder.simulate.writing.label_file import file_of, write_fits, write_pairs
 from catalog_builder.simulate.writing.partition import (
     PartitionPlan,
-    PartitionReceipt,
     labels_path,
     simulate_partition,
     truth_path,
 )
+from catalog_builder.simulate.writing.writers import PartitionReceipt
 
 if TYPE_CHECKING:
     from distributed import Client

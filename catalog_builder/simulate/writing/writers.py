@@ -57,14 +57,14 @@ class Writers:
             self.columns[table] = layout.columns_of(release, table)
             folder = layout.table_folder(release, table, out)
             columns = [column for _, column in self.columns[table]]
-            writer = (
-                FitsFiles(folder, spec.stem, columns)
-                if layout.by_field(release)
-                else TableWriter(
-                    folder / layout.file_name(spec, range_), columns, spell_nulls=spell_nulls
-                )
-            )
-            self.files[table] = stack.enter_context(writer)
+            writer: TableWriter | FitsFiles
+            if layout.by_field(release):
+                writer = FitsFiles(folder, spec.stem, columns)
+            else:
+                path = folder / layout.file_name(spec, range_)
+                writer = TableWriter(path, columns, spell_nulls=spell_nulls)
+            stack.enter_context(writer)
+            self.files[table] = writer
         self.driving = release.driving_tables
 
     def go_to(self, words: Words) -> None:
@@ -88,7 +88,7 @@ class Writers:
     def write(
         self, table: TableName, block: tables.Block, replaced: dict[str, dict[int, str]]
     ) -> None:
-        """Write rows of a table, by the release's names of columns; `replaced` is what is damaged."""
+        """Write rows of a table by canonical columns; `replaced` is what is damaged."""
         if table not in self.files:
             return
         n = len(block["source_id"])
