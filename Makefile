@@ -3,14 +3,17 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-DEMO ?= demo-workdir
+# `make demo SURVEY=rave` simulates and runs on the release whose description begins so.
+SURVEY ?= dr3
+RELEASE = $(notdir $(basename $(firstword $(wildcard schemas/releases/$(SURVEY)*.yaml))))
+DEMO ?= demo-workdir$(if $(filter-out dr3,$(SURVEY)),-$(SURVEY))
 
 INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[run,dev,docs]'
 
 .PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
 
 demo: $(VENV)/.installed
-	$(BIN)/catalog-builder run --release dr3-demo --workdir $(DEMO)
+	$(BIN)/catalog-builder run --release $(RELEASE)-demo --workdir $(DEMO)
 
 test: lint unit
 

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from catalog_builder.archive.normalisation import (
+    CodeRule,
+    FixedRule,
+    Normalisation,
+    NormalisationRule,
+    ThresholdRule,
+)
 from catalog_builder.archive.products import Product
-from catalog_builder.contract.description import Description, Grown
+from catalog_builder.contract.description import Grown
 from catalog_builder.contract.grids import (
     GridSpec,
     KnotGrid,
@@ -20,9 +27,24 @@ from catalog_builder.contract.grids import (
     to_vacuum,
 )
 from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
+from catalog_builder.contract.steps import Step, resolution_after
 from catalog_builder.contract.units import UnitText
 
-Normalisation = Literal["pseudo_continuum", "constant"]
+__all__ = [
+    "CodeRule",
+    "FixedRule",
+    "LineSpectrum",
+    "LowResolutionSpectrum",
+    "Normalisation",
+    "NormalisationRule",
+    "Product",
+    "Reading",
+    "Spectrum",
+    "ThresholdRule",
+    "edges_in_vacuum",
+    "scalars_of",
+]
+
 Nanometres = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 #: Below it the formula for wavelengths of air does not hold, nm.
 _SHORTEST_IN_AIR: Final = 200.0
@@ -49,53 +71,6 @@ def edges_in_vacuum(grid: GridSpec | KnotGrid, medium: Medium) -> NDArray[np.flo
     return np.stack([to_vacuum(centres + side, medium) for side in (-half, half)])
 
 
-class ThresholdRule(Description):
-    """How spectra were normalised, told from one column of the source table or a joined one.
-
-    Stars whose `column` is below `threshold` were divided by `below`, the others by `otherwise`.
-    """
-
-    column: ColumnName
-    threshold: float
-    below: Normalisation
-    otherwise: Normalisation
-
-
-class CodeRule(Description):
-    """How spectra were normalised, told by a code in a column of the spectrum's own table.
-
-    A code that `values` does not have, or none, leaves it unknown. In a column of integers a null
-    is 0: where 0 is a code, the column is of floats.
-    """
-
-    code: ColumnName
-    values: Annotated[dict[int, Normalisation], Field(min_length=1)]
-
-
-class FixedRule(Description):
-    """How all spectra were normalised."""
-
-    fixed: Normalisation
-
-
-def _kind_of_rule(content: Any) -> str:
-    """Tell by its keys which rule is meant, so that an error is about that one alone."""
-    if not isinstance(content, Mapping):
-        return type(content).__name__
-    for key, rule in (("code", CodeRule), ("fixed", FixedRule)):
-        if key in content:
-            return rule.__name__
-    return ThresholdRule.__name__
-
-
-NormalisationRule = Annotated[
-    Annotated[ThresholdRule, Tag(ThresholdRule.__name__)]
-    | Annotated[CodeRule, Tag(CodeRule.__name__)]
-    | Annotated[FixedRule, Tag(FixedRule.__name__)],
-    Discriminator(_kind_of_rule),
-]
-
-
 class _Published(Grown):
     """What spectra of every kind have.
 
@@ -113,7 +88,7 @@ class _Published(Grown):
     frame : {"rest", "barycentric"}
         Whose wavelengths they are; the model does not change it.
     resolution : float, optional
-        Resolving power; recorded.
+        Resolving power.
     sig_to_noise : str, optional
         Column of the source table, of a joined one, or of the spectrum's own tables with the
         signal-to-noise ratio.
@@ -162,12 +137,27 @@ class LineSpectrum(_Published):
         pixel from which the samples were interpolated. 0 where every sample is its own.
     model_grid : GridSpec
         Pixel centres in vacuum, to which the spectra are brought.
+    steps : tuple of Step
+        What is done to the samples before: masks, a continuum, convolution, in this order.
     """
+
+    added: ClassVar[tuple[str, ...]] = (*_Published.added, "steps")
 
     kind: Literal["lines"]
     normalisation: NormalisationRule
     correlation_length: Nanometres = 0.0
     model_grid: GridSpec
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def model_resolution(self) -> float | None:
+        """Resolving power of what the model sees."""
+        return resolution_after(self.steps, self.resolution)
+
+    @model_validator(mode="after")
+    def _steps_can_be_taken(self) -> Self:
+        resolution_after(self.steps, self.resolution)
+        return self
 
     def as_input(self, sig_to_noise: str | None) -> SpectrumInput:
         """Return what a network sees of it, with the column of the features that has its S/N."""

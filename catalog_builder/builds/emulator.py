@@ -76,15 +76,20 @@ def read_grid(path: Path) -> tuple[Float, Float, Float]:
 
 def rvs_depths(wavelength: Float, flux: Float) -> Float:
     """Line depths (n, 2701) at R = 11 500 on `RVS_WAVELENGTH`."""
+    return broadened_depths(wavelength, flux, RVS_WAVELENGTH, RESOLVING_POWER)
+
+
+def broadened_depths(wavelength: Float, flux: Float, samples: Float, resolution: float) -> Float:
+    """Line depths (n, s) of spectra (n, w) at a resolving power, at samples [vacuum nm]."""
     # Equal steps of ln(wavelength) make the line spread function the same everywhere.
     step = 0.003 / wavelength.mean()
     grid = np.arange(np.log(wavelength[0]), np.log(wavelength[-1]), step)
-    fwhm = SPEED_OF_LIGHT / RESOLVING_POWER
-    depths = np.empty((len(flux), len(RVS_WAVELENGTH)))
+    fwhm = SPEED_OF_LIGHT / resolution
+    depths = np.empty((len(flux), len(samples)))
     for row, spectrum in enumerate(flux):
         depth = np.interp(grid, np.log(wavelength), 1.0 - spectrum)
         sharp = convolve_velocity(depth[None], step, gaussian=np.array([fwhm / 2.3548]))
-        depths[row] = np.interp(np.log(RVS_WAVELENGTH), grid, sharp[0])
+        depths[row] = np.interp(np.log(samples), grid, sharp[0])
     return depths
 
 

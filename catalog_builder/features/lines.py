@@ -20,6 +20,7 @@ from catalog_builder.archive.spectra import (
 )
 from catalog_builder.contract.grids import GridSpec, KnotGrid, Medium
 from catalog_builder.features.kernels import rebin
+from catalog_builder.features.steps import Samples, in_vacuum, take
 
 #: Values of ``<name>_normalisation``.
 ABSENT, PSEUDO_CONTINUUM, CONSTANT, UNKNOWN = range(4)
@@ -76,6 +77,8 @@ def resample(
     detector pixels, ``max(0, 1 - d / correlation_length)``; the error of the mean follows from the
     full quadratic form, and for RVS is about 1.4 times what independent samples would give.
 
+    The steps of the description come first, where it has any.
+
     Parameters
     ----------
     flux, flux_error : ndarray of shape (n, grid.count)
@@ -91,12 +94,14 @@ def resample(
     -------
     ResampledSpectra
     """
+    correlation = spectrum.correlation_length if edges is None else 0.0
+    if spectrum.steps:
+        flux, flux_error, correlation = _stepped(flux, flux_error, spectrum, edges)
     if edges is None:
-        rebinning = _rebinning(
-            spectrum.grid, spectrum.medium, spectrum.model_grid, spectrum.correlation_length
-        )
+        rebinning = _rebinning(spectrum.grid, spectrum.medium, spectrum.model_grid, correlation)
     else:
-        rebinning = _between(edges, spectrum.model_grid, 0.0, 1.0)
+        step = float(np.median(edges[1] - edges[0]))
+        rebinning = _between(edges, spectrum.model_grid, correlation, step)
     shape = (len(flux), spectrum.model_grid.count)
     spectra = ResampledSpectra(
         np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.bool_)
@@ -113,6 +118,32 @@ def resample(
         spectra.mask,
     )
     return spectra
+
+
+def _stepped(
+    flux: NDArray[np.float32],
+    flux_error: NDArray[np.float32],
+    spectrum: LineSpectrum,
+    edges: NDArray[np.float64] | None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Take the steps of a description; return flux, error, and how far errors are correlated."""
+    own = edges is not None
+    made = take(
+        Samples(
+            flux.astype(np.float64),
+            flux_error.astype(np.float64),
+            spectrum.grid.nanometres() if edges is None else edges.mean(axis=0),
+            spectrum.resolution,
+            0.0 if own else spectrum.correlation_length,
+        ),
+        in_vacuum(spectrum.steps, spectrum.medium) if own else spectrum.steps,
+    )
+    with np.errstate(over="ignore"):  # what leaves the range of float32 is not finite, and left out
+        return (
+            made.flux.astype(np.float32),
+            made.error.astype(np.float32),
+            made.correlation_length,
+        )
 
 
 def sig_to_noise(spectra: ResampledSpectra) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ resolving power, and the star's velocity in them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -15,14 +15,14 @@ from scipy.special import ndtr
 
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.grids import GridSpec, Medium, to_vacuum
+from catalog_builder.contract.steps import Convolve
 from catalog_builder.features.lines import ResampledSpectra, resample, sig_to_noise
+from catalog_builder.features.steps import FWHM, Samples, in_vacuum, take
 
 Float = NDArray[np.float64]
 
 #: Light's way in a second, km.
 LIGHT: Final = 299_792.458
-#: Full width at half maximum over sigma, of a Gaussian.
-_FWHM: Final = 2.3548200450309493
 #: Sigmas of a broadened sample that reach into a pixel.
 _REACH: Final = 5.0
 #: Model pixels whose weights are held at a time.
@@ -83,6 +83,7 @@ def resample_own(
         A pixel with less than this share of usable samples is masked.
     """
     begin, end = samples.edges()
+    samples = _stepped(samples, (begin + end) / 2, spectrum)
     good = np.isfinite(samples.flux) & np.isfinite(samples.error) & (samples.error > 0)
     grid = spectrum.model_grid
     centres, half = grid.nanometres(), grid.step_nm / 2
@@ -109,6 +110,19 @@ def resample_own(
     )
 
 
+def _stepped(samples: OwnSamples, centres: Float, spectrum: LineSpectrum) -> OwnSamples:
+    """Take the steps of the model's spectra but the convolution, which is made on the way.
+
+    `centres` are those of the samples in vacuum at rest.
+    """
+    known = tuple(one for one in spectrum.steps if not isinstance(one, Convolve))
+    steps = in_vacuum(known, spectrum.medium)
+    if not steps:
+        return samples
+    made = take(Samples(samples.flux[None], samples.error[None], centres), steps)
+    return replace(samples, flux=made.flux[0], error=made.error[0])
+
+
 def archive_sig_to_noise(spectra: ResampledSpectra, spectrum: LineSpectrum) -> float:
     """Return the S/N that the archive would give the first of some spectra on the model grid.
 
@@ -129,9 +143,10 @@ def covered(samples: OwnSamples, grid: GridSpec) -> float:
 
 def _missing_sigma(spectrum: LineSpectrum, resolution: float | None) -> float:
     """Return the width, as a share of the wavelength, that brings lines to the model's."""
-    if resolution is None or spectrum.resolution is None or resolution <= spectrum.resolution:
+    wanted = spectrum.model_resolution
+    if resolution is None or wanted is None or resolution <= wanted:
         return 0.0
-    return float(np.sqrt(spectrum.resolution**-2 - resolution**-2)) / _FWHM
+    return float(np.sqrt(wanted**-2 - resolution**-2)) / FWHM
 
 
 def _between(begin: Float, end: Float, low: float, high: float) -> tuple[int, int]:

@@ -20,12 +20,8 @@ from catalog_builder.inspecting.bias import check_bias
 from catalog_builder.inspecting.columns import check_columns
 from catalog_builder.inspecting.finding import Finding, Looked, common
 from catalog_builder.inspecting.ids import check_ids
-from catalog_builder.inspecting.samples import (
-    TRIPLET_SPECTRA,
-    check_bands,
-    check_lengths,
-    check_lines,
-)
+from catalog_builder.inspecting.samples import check_bands, check_lengths, check_lines
+from catalog_builder.inspecting.samples_of_lines import TRIPLET_SPECTRA
 from catalog_builder.inspecting.view import View, look
 from catalog_builder.runtime.events import Events
 

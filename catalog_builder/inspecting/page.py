@@ -18,7 +18,7 @@ from catalog_builder.inspecting.gate import GateReport
 from catalog_builder.inspecting.match import LookedTable, Match
 from catalog_builder.inspecting.measure import Lines, band_counts, samples
 from catalog_builder.inspecting.profile import Profile
-from catalog_builder.inspecting.samples import LEAST_SHIFT
+from catalog_builder.inspecting.samples_of_lines import LEAST_SHIFT
 from catalog_builder.inspecting.spectra import share_of_broken_matrices
 from catalog_builder.inspecting.view import View
 

@@ -20,15 +20,11 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
 )
 from catalog_builder.archive.tables import TableName
-from catalog_builder.contract.grids import to_vacuum
 from catalog_builder.inspecting.finding import Looked
+from catalog_builder.inspecting.samples_of_lines import check_sharpness, check_triplet
 from catalog_builder.inspecting.spectra import Medians, colour_agreement, share_of_broken_matrices
-from catalog_builder.inspecting.triplet import Shift, covers_triplet, measure_shift
 from catalog_builder.inspecting.view import TableView, View
 
-#: Spectra from which a shift of the triplet counts, and how large it must be: nm and errors.
-TRIPLET_SPECTRA: Final = 200
-LEAST_SHIFT, LEAST_ERRORS = 0.006, 5.0
 #: Spectra of one class from which their medians count; shares that contradict it.
 _CLASS_SPECTRA: Final = 40
 _FEW, _MOST = 0.2, 0.8
@@ -89,74 +85,9 @@ def check_lines(views: Sequence[View], release: ReleaseSpec, looked: Looked) -> 
     for table, readings in release.readings.items():
         for reading in readings:
             if isinstance(reading.spectrum, LineSpectrum):
-                _check_triplet(table, reading, reading.spectrum, views, looked)
+                check_triplet(table, reading, reading.spectrum, views, looked)
+                check_sharpness(table, reading, reading.spectrum, views, looked)
                 _check_medians(table, reading, reading.spectrum, views, release, looked)
-
-
-def _flux(table: TableName, column: str, views: Sequence[View]) -> NDArray[np.float64] | None:
-    found = [
-        view.tables[table].columns[column]
-        for view in views
-        if table in view.tables and column in view.tables[table].columns
-    ]
-    return np.concatenate(found).astype(np.float64) if found else None
-
-
-def _check_triplet(
-    table: TableName,
-    reading: Reading,
-    spectrum: LineSpectrum,
-    views: Sequence[View],
-    looked: Looked,
-) -> None:
-    flux = _flux(table, reading.product.flux, views)
-    wavelengths = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    if flux is None or reading.product.wavelength or not covers_triplet(wavelengths):
-        return
-    shift, line = measure_shift(flux, wavelengths), f"spectra.{reading.name}.grid"
-    if shift is None:
-        return
-    looked.facts[line] = (
-        f"triplet {shift.nanometres:+.4f} +- {shift.error:.4f} nm from its place, in"
-        f" {shift.spectra} spectra, which scatter by {shift.scatter:.1f} km/s"
-    )
-    if shift.spectra >= TRIPLET_SPECTRA:
-        looked.judged.add((line, "triplet"))
-    if is_off(shift):
-        problem = (
-            f"{table}: the calcium triplet lies {abs(shift.nanometres):.4f} +-"
-            f" {shift.error:.4f} nm to the {'red' if shift.nanometres > 0 else 'blue'} of its place"
-            f" by the grid of spectra.{reading.name}, in {shift.spectra} spectra."
-        )
-        looked.add(line, table, problem, cure(shift, reading.name, spectrum))
-
-
-def is_off(shift: Shift) -> bool:
-    """Say whether a shift is beyond what blends and noise explain."""
-    return (
-        shift.spectra >= TRIPLET_SPECTRA
-        and abs(shift.nanometres) > LEAST_SHIFT
-        and abs(shift.nanometres) > LEAST_ERRORS * shift.error
-    )
-
-
-def cure(shift: Shift, name: str, spectrum: LineSpectrum) -> str:
-    """Say what of a grid may be wrong, by the size of the shift."""
-    middle = np.array([856.977])
-    in_air = float((to_vacuum(middle, "air") - middle)[0])
-    other = "air" if spectrum.medium == "vacuum" else "vacuum"
-    explained = -in_air if other == "air" else in_air
-    if abs(shift.nanometres - explained) < 0.02:
-        return (
-            f"That is the difference between air and vacuum: write spectra.{name}.medium: {other}."
-        )
-    unit = spectrum.grid.step / spectrum.grid.step_nm
-    right = spectrum.grid.start - shift.nanometres * unit
-    share = shift.nanometres / spectrum.grid.step_nm
-    return (
-        f"By the triplet spectra.{name}.grid.start is {right:.4f} ({-share:+.2f} samples); or the"
-        f" step, the medium or the frame is another. `catalog-builder inspect` shows which."
-    )
 
 
 def classes(

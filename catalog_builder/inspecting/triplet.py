@@ -107,21 +107,26 @@ def velocity_of(flux: Float, wavelengths: Float) -> float | None:
     return float(shifts[0]) / _MIDDLE * _LIGHT if shifts.size else None
 
 
-def _clear_shifts(flux: Float, wavelengths: Float) -> Float:
-    """Return the shifts, nm, of the spectra that show the triplet."""
-    depth = _depths(flux)
+def clear_spectra(flux: Float, wavelengths: Float) -> tuple[NDArray[np.int64], Float]:
+    """Return the rows of spectra that show the triplet, and their shifts, nm."""
+    rows, depth = _rows_and_depths(flux)
     if not len(depth):
-        return np.empty(0)
+        return rows, np.empty(0)
     tried, templates = _templates(tuple(wavelengths.tolist()))
     likeness = depth @ templates.T
     best = likeness.argmax(axis=1).clip(1, tried.size - 2)
-    rows = np.arange(len(depth))
-    left, top, right = (likeness[rows, best + step] for step in (-1, 0, 1))
+    at = np.arange(len(depth))
+    left, top, right = (likeness[at, best + step] for step in (-1, 0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
         fraction = np.nan_to_num(0.5 * (left - right) / (left - 2 * top + right))
         like_it = top / np.sqrt((depth**2).sum(axis=1))
     clear = (like_it > _LEAST_LIKENESS) & (np.abs(fraction) <= 1)
-    return np.asarray((tried[best] + fraction * _SHIFT)[clear])
+    return rows[clear], np.asarray((tried[best] + fraction * _SHIFT)[clear])
+
+
+def _clear_shifts(flux: Float, wavelengths: Float) -> Float:
+    """Return the shifts, nm, of the spectra that show the triplet."""
+    return clear_spectra(flux, wavelengths)[1]
 
 
 def find_grid(flux: Float, parts: int = 5) -> FoundGrid | None:
@@ -153,15 +158,21 @@ def find_grid(flux: Float, parts: int = 5) -> FoundGrid | None:
 
 def _depths(flux: Float) -> Float:
     """Return how deep spectra lie below their medians, mean 0; without those that are empty."""
+    return _rows_and_depths(flux)[1]
+
+
+def _rows_and_depths(flux: Float) -> tuple[NDArray[np.int64], Float]:
     finite = np.isfinite(flux)
-    flux = flux[finite.mean(axis=1) > 0.5].astype(np.float64)
+    rows = np.flatnonzero(finite.mean(axis=1) > 0.5)
+    flux = flux[rows].astype(np.float64)
     if not len(flux):
-        return np.empty((0, finite.shape[1]))
+        return rows, np.empty((0, finite.shape[1]))
     middle = np.nanmedian(flux, axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         depth = np.clip(np.nan_to_num(1.0 - flux / middle), -1.0, 1.0)
-    depth = depth[middle[:, 0] > 0]
-    return np.asarray(depth - depth.mean(axis=1, keepdims=True))
+    known = middle[:, 0] > 0
+    depth = depth[known]
+    return rows[known], np.asarray(depth - depth.mean(axis=1, keepdims=True))
 
 
 @functools.lru_cache(maxsize=8)

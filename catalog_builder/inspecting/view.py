@@ -83,6 +83,18 @@ class TableView:
         self.wrong_lengths += int((block.rejects.reasons == number).sum())
         self.ids = np.concatenate([self.ids, block.columns["source_id"]])
 
+    def take_in(self, other: TableView) -> None:
+        """Add what another file of the table has shown."""
+        self.rows_read += other.rows_read
+        for name, count in other.bad_cells.items():
+            self.bad_cells[name] = self.bad_cells.get(name, 0) + count
+        self.wrong_lengths += other.wrong_lengths
+        self.ids = np.concatenate([self.ids, other.ids])
+        self.columns = {
+            name: np.concatenate([values, other.columns[name]])
+            for name, values in self.columns.items()
+        }
+
     def note_keys(self, block: Block) -> None:
         """Keep the values by which rows are cut into files."""
         ids = block.columns["source_id"]
@@ -144,6 +156,7 @@ def look(partition: Partition, release: ReleaseSpec) -> View:
             seen = tables[table] = _open(table, file, release)
             if not (seen.damaged or seen.refused):
                 _guarded(seen, lambda seen=seen, table=table: _read_spectra(seen, table, release))
+                _read_more(seen, partition.files[table], table, release)
             wanted.append(seen.ids)
     ids = np.unique(np.concatenate([np.empty(0, np.int64), *wanted]))
     for table in release.looked_up:
@@ -194,6 +207,22 @@ def _read_spectra(seen: TableView, table: TableName, release: ReleaseSpec) -> No
         seen.note_keys(block)
         seen.columns = block.columns
         break
+
+
+def _read_more(
+    seen: TableView, files: Sequence[FileRef], table: TableName, release: ReleaseSpec
+) -> None:
+    """Look at more files of fields, each of which has few spectra, until there are enough."""
+    if release.partition.layout != "anywhere":
+        return
+    for file in sorted(files, key=lambda file: (-file.size, file.name)):
+        if seen.rows_read >= SPECTRA_ROWS or seen.damaged or seen.refused:
+            return
+        more = TableView(file)
+        if file != seen.file:
+            _guarded(more, lambda more=more: _read_spectra(more, table, release))
+        if more.columns.keys() == seen.columns.keys():
+            seen.take_in(more)
 
 
 def _read_sources(

@@ -20,6 +20,7 @@ from catalog_builder.labels.survey import load_survey
 from catalog_builder.run.config import RunConfig
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir, remove_tree
+from catalog_builder.simulate.simulation import survey_of
 
 #: A release of this name means: simulate the release before the suffix, then run on that.
 SUFFIX = "-demo"
@@ -104,6 +105,9 @@ def _on_its_own_archive(config: RunConfig, workdir: Path) -> RunConfig:
             f"Leave --archive out, or take --release {name}.",
         )
     release = load_release(name)  # before a cluster is opened to simulate it
+    known = survey_of(release.name, config.training.survey)
+    training = config.training.model_copy(update={"survey": known})
+    config = config.model_copy(update={"training": training})
     # Another sky is another folder: an old one is never taken for it.
     about = [_called(name, release), str(config.demo.stars), str(config.demo.seed)]
     if config.training.survey != DEFAULT_SURVEY:

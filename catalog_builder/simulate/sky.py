@@ -19,19 +19,21 @@ from catalog_builder.archive.marks import MARK_FILE, SENTENCE
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.tables import TableName
 from catalog_builder.ground.errors import ConfigError, StoreError
+from catalog_builder.labels.agreed import DEFAULT_SURVEY
 from catalog_builder.labels.survey import load_survey
 from catalog_builder.simulate.population import census
 from catalog_builder.simulate.population.bare import RULE_IN_WORDS, plan_bare
 from catalog_builder.simulate.population.chemistry import check_labels
+from catalog_builder.simulate.simulation import simulation_of, survey_of
 from catalog_builder.simulate.writing import layout, published
-from catalog_builder.simulate.writing.label_file import file_of, write_fits
+from catalog_builder.simulate.writing.label_file import file_of, write_fits, write_pairs
 from catalog_builder.simulate.writing.partition import (
     PartitionPlan,
-    PartitionReceipt,
     labels_path,
     simulate_partition,
     truth_path,
 )
+from catalog_builder.simulate.writing.writers import PartitionReceipt
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,6 +46,8 @@ __all__ = ["PartitionPlan", "SkySummary", "plan_sky", "simulate", "simulate_part
 #: Stars per partition, about; at least `_MIN_PARTITIONS`, so that a small sky has some too.
 _STARS_PER_PARTITION = 1000
 _MIN_PARTITIONS = 6
+#: Share of the stars that have labels, about, where nothing says otherwise; and the largest.
+_LABELLED, _MOST_LABELLED = 1.0 / 3.0, 0.7
 #: Fewer stars than this in a partition leave some of its tables empty.
 _MIN_STARS_PER_PARTITION = 15
 
@@ -70,10 +74,11 @@ def plan_sky(
     seed: int,
     out: Path,
     *,
-    survey: str = "apogee-dr17",
-    apogee_share: float = 1.0 / 3.0,
+    survey: str = DEFAULT_SURVEY,
+    apogee_share: float | None = None,
     clean: bool = False,
     without_spectra: int = 0,
+    untied: bool = False,
 ) -> list[PartitionPlan]:
     """Cut the sky into partitions with equally many stars and say what goes wrong where.
 
@@ -92,13 +97,16 @@ def plan_sky(
         )
     if seed < 0:
         raise ConfigError(f"The seed {seed} is negative.", "Give 0 or a positive number.")
-    if not 0.0 <= apogee_share <= 0.5:
+    spec = load_release(release)
+    if apogee_share is None:
+        apogee_share = simulation_of(spec.name).labelled or _LABELLED
+    if not 0.0 <= apogee_share <= _MOST_LABELLED:
         raise ConfigError(
             f"A share of {apogee_share} of the stars cannot be in APOGEE.",
-            "Give a share between 0 and 0.5.",
+            f"Give a share between 0 and {_MOST_LABELLED:g}.",
         )
-    spec = load_release(release)
     published.check(spec)
+    survey = survey_of(spec.name, survey)
     check_labels(load_survey(survey))
     ranges = census.partition_ranges(partitions_of(stars), spec.partition.healpix_level)
     n = len(ranges)
@@ -122,6 +130,7 @@ def plan_sky(
             corrupt=corrupt.get(index, ()),
             clean=clean,
             bare=(bare[index], share),
+            untied=untied,
         )
         for index, (first, last) in enumerate(ranges)
     ]
@@ -151,10 +160,11 @@ def simulate(
     out: Path,
     client: Client | None = None,
     *,
-    survey: str = "apogee-dr17",
-    apogee_share: float = 1.0 / 3.0,
+    survey: str = DEFAULT_SURVEY,
+    apogee_share: float | None = None,
     clean: bool = False,
     without_spectra: int = 0,
+    untied: bool = False,
     on_partition: Callable[[int, int], None] | None = None,
 ) -> SkySummary:
     """Write a simulated archive, its label file and its truth.
@@ -174,13 +184,15 @@ def simulate(
     survey : str, optional
         Description of the label survey, for its labels, file name and flag bits.
     apogee_share : float, optional
-        Share of the stars, about, that have labels.
+        Share of the stars, about, that have labels; that of the release's simulation if not given.
     clean : bool, optional
         Leave out all that is wrong with the input, so that other people's tools read every file.
         Stars and their labels are those of the same seed without it.
     without_spectra : int, optional
         Number of other rows of the source table, about: sources up to G = 20 that have no spectra.
         Everything else is what it is without them.
+    untied : bool, optional
+        Draw [alpha/M] evenly and apart from [M/H], which it follows in the Galaxy.
     on_partition : callable, optional
         Told how many partitions are written, of how many.
 
@@ -198,6 +210,7 @@ def simulate(
         apogee_share=apogee_share,
         clean=clean,
         without_spectra=without_spectra,
+        untied=untied,
     )
     make_out(out)
     spec = load_release(release)
@@ -290,6 +303,7 @@ def finish(
     label_file = out / file_of(survey)
     parts = [labels_path(label_file, name) for name in names]
     label_rows = write_fits(label_file, parts, survey)
+    write_pairs(out, parts, survey)
     shutil.rmtree(parts[0].parent)
     bare = sum(plan.bare[0] for plan in plans)
     summary = SkySummary(

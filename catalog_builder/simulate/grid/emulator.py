@@ -80,15 +80,22 @@ class Emulator:
         InputError
             If a star is outside the grid.
         """
-        return np.asarray(1.0 - self.rvs_model(self._checked(labels)))
+        return np.asarray(1.0 - self.rvs_model(self.checked(labels)))
 
     def sed(self, labels: Float) -> NDArray[np.float32]:
         """Return ln of the surface flux density (n, s) on the grid's arbitrary common scale."""
-        five = self._checked(labels)
+        five = self.checked(labels)
         shape = self.sed_model(five)
         return np.asarray(shape + log_planck(self.sed_wavelength, five[:, 0]), dtype=np.float32)
 
-    def _checked(self, labels: Float) -> Float:
+    def checked(self, labels: Float) -> Float:
+        """Return labels (n, 4) with their microturbulence, (n, 5).
+
+        Raises
+        ------
+        InputError
+            If a star is outside the grid.
+        """
         outside = ~self.trusted(labels)
         if np.any(outside):
             star = labels[np.argmax(outside)]

@@ -22,12 +22,11 @@ from catalog_builder.archive.spectra import (
     ThresholdRule,
 )
 from catalog_builder.contract.grids import to_vacuum
-from catalog_builder.simulate.grid import emulator
 from catalog_builder.simulate.grid.line_profiles import SPEED_OF_LIGHT
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments import rvs
-from catalog_builder.simulate.instruments.gaia import RESOLUTION
 from catalog_builder.simulate.population.truth import Stars
+from catalog_builder.simulate.simulation import Seen
 
 Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -35,10 +34,10 @@ Columns = Mapping[str, NDArray[np.generic]]
 
 #: Deviation of a Gaussian in units of its full width at half maximum.
 _FWHM: Final = 2.0 * np.sqrt(2.0 * np.log(2.0))
-#: A share of the stars is observed. The median S/N at G = 12, its fall with magnitude, as of
-#: photons, its scatter in ln, and the least and largest that are published.
-_SHARE, _SIG_TO_NOISE_12, _SLOPE, _SCATTER = 0.5, 60.0, -0.2, 0.3
-_LEAST, _MOST = 10.0, 500.0
+#: Half of the stars, as photons let them be seen.
+_ANY: Final = Seen()
+#: A cosmic ray in samples that are detector pixels.
+_SPIKE: Final = ((-1, 0.3), (0, 1.0), (1, 0.3))
 #: S/N from which a pipeline can fit a pseudo-continuum.
 _FITTED: Final = 50.0
 
@@ -66,13 +65,35 @@ class Lines:
     sig_to_noise: Float
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Noise-free spectra of a block of n stars, companions included, not broadened.
+
+    Parameters
+    ----------
+    wavelength : numpy.ndarray
+        (w,) nm in vacuum.
+    flux : numpy.ndarray
+        (n, w) normalised.
+    resolution : float
+        Resolving power.
+    """
+
+    wavelength: Float
+    flux: Float
+    resolution: float
+
+
 def observe(
     rng: np.random.Generator,
     star: Stars,
-    window: Float,
+    windows: Windows,
     at_xp: Float,
     spectrum: LineSpectrum,
     columns: Columns,
+    how: Seen = _ANY,
+    *,
+    faults: bool = False,
 ) -> Lines:
     """Observe a block of stars with a spectrograph of its own.
 
@@ -82,54 +103,70 @@ def observe(
         For all that is drawn, and nothing else.
     star : Stars
         A block of n stars, warts and anomalies as Gaia left them.
-    window : ndarray of float64, shape (n, w)
-        Normalised spectra on the emulator's grid, companions included, not broadened.
+    windows : Windows
+        Spectra that cover its own.
     at_xp : ndarray of float64, shape (n, 343)
         Noise-free flux at XP's resolution: brightness and slope.
     spectrum : LineSpectrum
         What is published; one that `published.check` accepts.
     columns : mapping of str to ndarray, shape (n,)
         Of the tables with one row a source: what a threshold may look at.
+    how : Seen
+        How many it sees, and how well.
+    faults : bool
+        Whether it is this one whose frames, continua and samples are sometimes wrong: Gaia's are
+        where there are Gaia's.
     """
     n = len(star)
     g = instrument.load().magnitudes(at_xp)[:, 0]
-    typical = _SIG_TO_NOISE_12 * 10.0 ** (_SLOPE * (g - 12.0))
-    sig_to_noise = np.minimum(typical * np.exp(_SCATTER * rng.standard_normal(n)), _MOST)
-    seen = (rng.random(n) < _SHARE) & (sig_to_noise >= _LEAST) & (star.wart != "no_spectrum")
-    rows = np.flatnonzero(seen)
+    sig_to_noise = how.sig_to_noise.of(g, rng.standard_normal(n))
+    seen = (rng.random(n) < how.share) & (star.wart != "no_spectrum")
+    rows = np.flatnonzero(seen & (sig_to_noise >= how.sig_to_noise.least))
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    flux = _sampled(rng, star, rows, window, sig_to_noise, samples, spectrum)
+    flux = _sampled(rng, star, rows, windows, sig_to_noise, samples, spectrum, faults=faults)
     kinds, codes = normalisations(spectrum.normalisation, columns, rows, sig_to_noise)
     # The continua of `rvs` are written for RVS's own window: here they get as far along as it.
     middle, half = 0.5 * (samples[0] + samples[-1]), 0.5 * (samples[-1] - samples[0])
     along = 858.0 + 12.0 * (samples - middle) / half
     flux = rvs.normalised(rng, flux, along, kinds, _slope(at_xp[rows], samples))
+    if faults:
+        tilted = np.flatnonzero(star.anomaly[rows] == "wrong_normalisation")
+        flux[tilted] *= rvs.continuum(rvs.bad_continua(rng, len(tilted)), along)
     added, error = rvs.noise(
         rng, flux, sig_to_noise[rows], spectrum.grid.step_nm, spectrum.correlation_length
     )
     measured = np.full(n, np.nan)
     measured[rows] = sig_to_noise[rows]
-    return Lines(rows, flux.astype(np.float32) + added, error, codes, measured)
+    published = flux.astype(np.float32) + added
+    if faults:
+        rvs.spikes(rng, published, np.flatnonzero(star.anomaly[rows] == "cosmic_spikes"), _SPIKE)
+    return Lines(rows, published, error, codes, measured)
 
 
 def _sampled(
     rng: np.random.Generator,
     star: Stars,
     rows: NDArray[np.int64],
-    window: Float,
+    windows: Windows,
     sig_to_noise: Float,
     samples: Float,
     spectrum: LineSpectrum,
+    *,
+    faults: bool,
 ) -> Float:
     """Return spectra (r, samples) with their true continuum, broadened and moved."""
     shift = rng.normal(0.0, 0.3 + 8.0 / sig_to_noise[rows])
+    if faults:
+        wrong = np.flatnonzero(star.anomaly[rows] == "wrong_frame")
+        shift[wrong] = rng.uniform(25.0, 350.0, len(wrong)) * rng.choice([-1.0, 1.0], len(wrong))
     if spectrum.frame == "barycentric":
         shift = shift + star.true_radial_velocity[rows]
-    resolution = min(spectrum.resolution or RESOLUTION, RESOLUTION)
-    width = SPEED_OF_LIGHT / _FWHM * np.sqrt(resolution**-2.0 - RESOLUTION**-2.0)
+    resolution = min(spectrum.resolution or windows.resolution, windows.resolution)
+    width = SPEED_OF_LIGHT / _FWHM * np.sqrt(resolution**-2.0 - windows.resolution**-2.0)
     wide = np.hypot(star.macroturbulence[rows], width)
-    wavelength = emulator.load().rvs_wavelength
-    flux = rvs.observe(window[rows], wavelength, rvs.Broadening(star.vsini[rows], wide, shift))
+    wavelength = windows.wavelength
+    broadening = rvs.Broadening(star.vsini[rows], wide, shift)
+    flux = rvs.observe(windows.flux[rows], wavelength, broadening)
     active = star.anomaly[rows] == "calcium_emission"
     strength = rng.uniform(0.15, 0.7, len(rows))
     flux[active] = rvs.emission(flux[active], wavelength, strength[active])

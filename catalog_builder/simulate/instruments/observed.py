@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum, ThresholdRule
 from catalog_builder.contract.grids import to_vacuum
-from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import lines, photometry, rvs, xp
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments.gaia import gaia_rvs
@@ -23,6 +24,8 @@ Float = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
+#: Labels of the grid whose shape hot stars borrow.
+HOT_SHAPE = (7400.0, 4.0, 0.0, 0.0)
 #: RVS spectra below are not published (DR3).
 MINIMUM_SIG_TO_NOISE = 15.0
 #: XP limits of DR3: coefficients and sampled spectra.
@@ -56,6 +59,8 @@ class Observed:
         What was drawn to make them.
     motion : motion.Motion, optional
         Proper motions and radial velocities, once they are measured.
+    companions : Companions, optional
+        Second stars.
     """
 
     flux: Float
@@ -80,6 +85,40 @@ class Observed:
     bp: xp.BandCoefficients
     rp: xp.BandCoefficients
     motion: Motion | None = None
+    companions: Companions | None = None
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Second stars of some rows, (k,).
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        Whose they are.
+    labels : numpy.ndarray
+        (k, 4) Teff, log g, [M/H], [alpha/M].
+    light, apart : numpy.ndarray
+        Light over that of the first star, and velocity between the two, km/s.
+    """
+
+    rows: NDArray[np.int64]
+    labels: Float
+    light: Float
+    apart: Float
+
+    def added(self, window: Float, wavelength: Float, spectra: Callable[[Float], Float32]) -> Float:
+        """Return spectra (n, w) with theirs, made by `spectra` of labels."""
+        still = np.full(len(self.rows), 0.1)
+        primary = rvs.observe(
+            window[self.rows], wavelength, rvs.Broadening(still, still, -0.5 * self.apart)
+        )
+        secondary = rvs.observe(
+            spectra(self.labels), wavelength, rvs.Broadening(still, still, 0.5 * self.apart)
+        )
+        light = self.light[:, None]
+        window[self.rows] = (primary + light * secondary) / (1.0 + light)
+        return window
 
 
 @dataclass
@@ -118,7 +157,7 @@ def surface_spectra(star: Stars) -> tuple[Float, Float]:
     labels = star.grid_labels()
     # Hot stars borrow the shape of the hottest star of the grid, which their own Planck function
     # then carries; their RVS window is made by hand.
-    labels[hot] = [7400.0, 4.0, 0.0, 0.0]
+    labels[hot] = HOT_SHAPE
     ln_flux = model.sed(labels).astype(np.float64)
     wavelength = model.sed_wavelength
     ln_flux[hot] += emulator.log_planck(wavelength, star.teff[hot]) - emulator.log_planck(
@@ -157,9 +196,10 @@ def observe(
     none = star.wart == "no_spectrum"
     alone = _sig_to_noise(instrument.grvs_magnitude(wavelength, flux), transits)
     published = (alone >= MINIMUM_SIG_TO_NOISE) & ~none
-    keep_visible_anomalies(star, published)
+    # Without Gaia's, it is in the spectra of others that they are seen.
+    keep_visible_anomalies(star, published | (gaia_rvs(release) is None))
     # A companion adds light: whose spectrum is published without it has one with it, too.
-    window, flux = _add_companions(rng, star, window, flux)
+    window, flux, companions = _add_companions(rng, star, window, flux)
     at_xp = photometry.sampled_flux(flux, wavelength)
     magnitudes = instrument.load().magnitudes(at_xp)
     grvs = instrument.grvs_magnitude(wavelength, flux)
@@ -217,6 +257,7 @@ def observe(
         rvs_making=found.making,
         bp=bp,
         rp=rp,
+        companions=companions,
     )
 
 
@@ -242,11 +283,11 @@ def _window_slope(wavelength: Float, flux: Float) -> Float:
 
 def _add_companions(
     rng: np.random.Generator, star: Stars, window: Float, flux: Float
-) -> tuple[Float, Float]:
+) -> tuple[Float, Float, Companions | None]:
     """Give stars marked ``double_lined`` a second set of lines; widths are added later."""
     double = np.flatnonzero(star.anomaly == "double_lined")
     if len(double) == 0:
-        return window, flux
+        return window, flux, None
     model = emulator.load()
     labels = star.grid_labels()[double]
     other = labels.copy()
@@ -254,16 +295,26 @@ def _add_companions(
     other = np.where(model.trusted(other)[:, None], other, labels)
     light = rng.uniform(0.45, 1.0, len(double))
     apart = rng.uniform(35.0, 160.0, len(double)) * rng.choice([-1.0, 1.0], len(double))
-    still = np.full(len(double), 0.1)
-    primary = rvs.observe(
-        window[double], model.rvs_wavelength, rvs.Broadening(still, still, -0.5 * apart)
-    )
-    secondary = rvs.observe(
-        model.rvs(other), model.rvs_wavelength, rvs.Broadening(still, still, 0.5 * apart)
-    )
-    window[double] = (primary + light[:, None] * secondary) / (1.0 + light[:, None])
+    companions = Companions(double, other, light, apart)
+    window = companions.added(window, model.rvs_wavelength, model.rvs)
     flux[double] *= 1.0 + light[:, None]
-    return window, flux
+    return window, flux, companions
+
+
+def wide_window(star: Stars, companions: Companions | None) -> Float:
+    """Return normalised spectra (n, w) of all of the grid's window, unbroadened, with companions.
+
+    Sharper than those of Gaia's window, and on the wavelengths of `wide`.
+    """
+    model = wide.load()
+    hot = star.anomaly == "hot_star"
+    labels = star.grid_labels()
+    labels[hot] = HOT_SHAPE
+    window = model.normalised(labels).astype(np.float64)
+    window[hot] = rvs.hot_star(model.wavelength, star.teff[hot], star.vsini[hot])
+    if companions is None:
+        return window
+    return companions.added(window, model.wavelength, model.normalised)
 
 
 def _rvs_spectra(

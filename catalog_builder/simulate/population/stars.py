@@ -184,6 +184,11 @@ def _clump(star: Evolution, m_h: Float, teff: Float, logg: Float) -> tuple[Float
     return np.where(on, temperature, teff), np.where(on, gravity, logg)
 
 
+def mass_of_dwarf(teff: Float) -> Float:
+    """Mass [solar masses] of dwarfs by Teff [K], on the zero-age main sequence."""
+    return np.asarray(np.interp(teff, _ZAMS_TEFF, _MASS))
+
+
 def radius(mass: Float, logg: Float) -> Float:
     """Radius [solar radii] from mass and gravity (log g of the Sun is 4.438)."""
     return np.asarray(np.sqrt(mass * 10.0 ** (4.438 - logg)))

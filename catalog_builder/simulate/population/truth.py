@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.simulate.grid import emulator
-from catalog_builder.simulate.population import census, stars
+from catalog_builder.simulate.population import census, sample, stars
 from catalog_builder.simulate.population.galaxy import (
     POPULATIONS,
     extinction,
@@ -90,6 +90,10 @@ class Stars:
         """Return some of the stars."""
         return Stars(**{f.name: getattr(self, f.name)[selected] for f in fields(self)})
 
+    def taken(self, rows: NDArray[np.int64]) -> Stars:
+        """Return the stars of some rows, each as often as it is named."""
+        return Stars(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
     def grid_labels(self) -> Float:
         """Labels (n, 4) at which the emulator makes the spectrum.
 
@@ -132,21 +136,87 @@ def stars_drawn(
     rule = release.partition
     wanted = round(1.3 * n) + 20
     drawn = census.draw(rng, first, last, rule.healpix_level, wanted, chosen_by)
-    kept, m_h, alpha_m, fe_h, teff, logg = _labels(rng, drawn)
+    labels = _labels(rng, drawn)
     # Without the permutation the replacement would thin out the end of the range.
-    chosen = np.sort(rng.permutation(np.flatnonzero(kept))[:n])
-    pixel = drawn.pixel[chosen]
-    count = len(chosen)
+    chosen = np.sort(rng.permutation(np.flatnonzero(_in_grid(labels)))[:n])
+    born = Born(
+        drawn.pixel[chosen],
+        drawn.population[chosen],
+        drawn.evolution.mass[chosen],
+        drawn.distance[chosen],
+        {name: values[chosen] for name, values in labels.items()},
+    )
+    return _made(rng, release, born), drawn.magnitude[chosen]
+
+
+@dataclass(frozen=True)
+class Born:
+    """Stars of a range of pixels before anything is seen of them; n each, by rising pixel.
+
+    Parameters
+    ----------
+    pixel : numpy.ndarray
+        HEALPix pixels of level 12.
+    population : numpy.ndarray
+        Places among `POPULATIONS`.
+    mass, distance : numpy.ndarray
+        Solar masses and kpc.
+    labels : dict of str to numpy.ndarray
+        Teff, log g, [M/H], [alpha/M], [Fe/H].
+    """
+
+    pixel: NDArray[np.int64]
+    population: NDArray[np.int64]
+    mass: Float
+    distance: Float
+    labels: dict[str, Float]
+
+
+def stars_sampled(
+    rng: np.random.Generator,
+    release: ReleaseSpec,
+    first: int,
+    last: int,
+    n: int,
+    like: sample.Sample,
+) -> tuple[Stars, Float]:
+    """Draw stars like those of a sample in a range of pixels; and their rough absolute G.
+
+    Stars that the grid of spectra does not reach are replaced.
+    """
+    labels = like.labels(rng, 2 * n + 50)
+    chosen = np.flatnonzero(_in_grid(labels))[:n]
+    labels = {name: values[chosen] for name, values in labels.items()}
+    shift = 2 * (12 - release.partition.healpix_level)
+    pixel = np.sort(rng.integers(first << shift, (last + 1) << shift, len(chosen)))
+    mass = sample.masses(labels["teff"], labels["logg"])
+    absolute = stars.rough_absolute_g(labels["teff"], labels["logg"], mass)
+    distance = sample.distances(pixel, like.brightness(rng, len(chosen)), absolute)
+    population = sample.population_of(labels["m_h"], labels["alpha_m"])
+    return _made(rng, release, Born(pixel, population, mass, distance, labels)), absolute
+
+
+def untie_alpha(rng: np.random.Generator, star: Stars) -> None:
+    """Give stars an [alpha/M] that has nothing to do with [M/H], in place."""
+    labels = {name: getattr(star, name) for name in ("teff", "logg", "m_h", "alpha_m", "fe_h")}
+    labels["alpha_m"] = sample.untied(rng, len(star))
+    # Where the grid of spectra does not reach, it stays what it was.
+    star.alpha_m = np.where(_in_grid(labels), labels["alpha_m"], star.alpha_m)
+
+
+def _made(rng: np.random.Generator, release: ReleaseSpec, born: Born) -> Stars:
+    """Place stars, and give them what is drawn apart from their labels."""
+    rule, pixel, distance, labels = release.partition, born.pixel, born.distance, born.labels
+    count = len(pixel)
     source_id = _source_ids(pixel, rule.position_shift)
     ra, dec = _positions(rng, pixel, rule.position_level)
     l, b = galactic(ra, dec)  # noqa: E741 - see Stars
-    distance = drawn.distance[chosen]
     radius, height = galactocentric(l, b, distance)
     # Dust is clumpy: the smooth model times a log-normal factor, shared by neighbours.
     clump = np.exp(0.35 * _clumps(pixel >> 12) - 0.06)
-    hot = np.clip((teff[chosen] - 6100.0) / 700.0, 0.0, 1.0)
+    hot = np.clip((labels["teff"] - 6100.0) / 700.0, 0.0, 1.0)
     spin = np.exp(rng.normal(np.log(3.0) + 1.6 * hot, 0.45 + 0.2 * hot))
-    drawn_stars = Stars(
+    return Stars(
         source_id=source_id,
         ra=ra,
         dec=dec,
@@ -156,25 +226,18 @@ def stars_drawn(
         galactocentric_radius=radius,
         height=height,
         a_0=extinction(l, b, distance) * clump,
-        population=np.array(POPULATIONS)[drawn.population[chosen]],
-        mass=drawn.evolution.mass[chosen],
-        teff=teff[chosen],
-        logg=logg[chosen],
-        m_h=m_h[chosen],
-        alpha_m=alpha_m[chosen],
-        fe_h=fe_h[chosen],
+        population=np.array(POPULATIONS)[born.population],
+        mass=born.mass,
+        **labels,
         vsini=np.clip(spin, 0.5, 120.0),
         macroturbulence=np.clip(rng.normal(3.5, 1.0, count) + 2.0 * hot, 1.0, 9.0),
-        anomaly=_anomalies(rng, teff[chosen], logg[chosen], m_h[chosen]),
+        anomaly=_anomalies(rng, labels["teff"], labels["logg"], labels["m_h"]),
         wart=_warts(rng, count),
         **{name: np.full(count, np.nan) for name in MOVING},
     )
-    return drawn_stars, drawn.magnitude[chosen]
 
 
-def _labels(
-    rng: np.random.Generator, drawn: census.Draw
-) -> tuple[Bool, Float, Float, Float, Float, Float]:
+def _labels(rng: np.random.Generator, drawn: census.Draw) -> dict[str, Float]:
     sky = galactic(*census.healpix_positions(drawn.pixel, 12))
     radius, height = galactocentric(*sky, drawn.distance)
     m_h = stars.metallicity(rng, drawn.population, radius, height)
@@ -185,8 +248,14 @@ def _labels(
     # Ages, helium and everything else that the tracks leave out.
     teff = teff * np.exp(0.006 * rng.standard_normal(n))
     logg = logg + 0.03 * rng.standard_normal(n)
-    labels = np.column_stack([teff, logg, fe_h, alpha_m + m_h - fe_h])
-    return emulator.load().trusted(labels), m_h, alpha_m, fe_h, teff, logg
+    return {"teff": teff, "logg": logg, "m_h": m_h, "alpha_m": alpha_m, "fe_h": fe_h}
+
+
+def _in_grid(labels: dict[str, Float]) -> Bool:
+    """Say which stars have a synthetic spectrum; see `Stars.grid_labels`."""
+    iron = labels["fe_h"]
+    alpha = labels["alpha_m"] + labels["m_h"] - iron
+    return emulator.load().trusted(np.column_stack([labels["teff"], labels["logg"], iron, alpha]))
 
 
 def _source_ids(pixel: NDArray[np.int64], shift: int) -> NDArray[np.int64]:

@@ -26,12 +26,12 @@ from catalog_builder.simulate.writing.partition import (
     BLOCK,
     Looked,
     PartitionPlan,
-    PartitionReceipt,
     marked,
     simulate_partition,
     truth_path,
 )
 from catalog_builder.simulate.writing.truth_file import truth_table
+from catalog_builder.simulate.writing.writers import PartitionReceipt
 
 #: What the random numbers of the later release are drawn for, beside the seed of the sky.
 _PURPOSE: Final = "twin"

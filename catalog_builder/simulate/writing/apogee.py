@@ -98,7 +98,7 @@ def observe(
     chosen = _select(rng, star, seen, share)
     more = [_more_of(survey, name, values[chosen], draws) for name, values in made.items()]
     rows = np.zeros(len(chosen), dtype=native_dtype(list(made)))
-    rows["APOGEE_ID"] = np.char.add("2M", (star.source_id[chosen] >> 7).astype("U20"))
+    rows["APOGEE_ID"] = own_ids(star.source_id[chosen])
     south = star.dec[chosen] < -20.0
     rows["TELESCOPE"] = np.where(south, "lco25m", "apo25m")
     rows["FIELD"] = np.char.add("SIM", (star.source_id[chosen] >> 49).astype("U12"))
@@ -125,6 +125,11 @@ def observe(
     return (
         (as_survey(rows, survey), star.wart.copy()) if clean else (as_survey(spoilt, survey), wart)
     )
+
+
+def own_ids(source_id: NDArray[np.int64]) -> NDArray[np.str_]:
+    """Return the survey's own names of stars, (n,)."""
+    return np.char.add("2M", (source_id >> 7).astype("U20"))
 
 
 def _more_of(survey: LabelSurvey, name: str, truth: Float, draws: Draws) -> _More:

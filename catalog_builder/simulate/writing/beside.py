@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableName
+from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import infrared, lines
 from catalog_builder.simulate.instruments import photometers as instrument
-from catalog_builder.simulate.instruments.observed import Observed
+from catalog_builder.simulate.instruments.gaia import RESOLUTION, gaia_rvs
+from catalog_builder.simulate.instruments.observed import Observed, wide_window
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import Stars
+from catalog_builder.simulate.simulation import simulation_of
 from catalog_builder.simulate.writing import layout, tables
-from catalog_builder.simulate.writing.published import infrared_bands, others
+from catalog_builder.simulate.writing.published import infrared_bands, needs_wide, others
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,33 @@ def observe_beside(
             column: np.where(has_bands, all_bands[band], np.nan) for column, band in wanted.items()
         }
     columns = {**gaia, **bands}
+    made = simulation_of(release.name)
+    at_once = _windows(release, star, seen)
+    spoilt = None if gaia_rvs(release) else next(iter(others(release)), None)
     found = {
         name: lines.observe(
-            draws(f"spectrum {name}"), star, seen.window, seen.flux, spectrum, columns
+            draws(f"spectrum {name}"),
+            star,
+            at_once[needs_wide(spectrum)],
+            seen.flux,
+            spectrum,
+            columns,
+            made.seen(name),
+            faults=name == spoilt,
         )
         for name, spectrum in others(release).items()
     }
     return Beside(found, bands, has_bands)
+
+
+def _windows(release: ReleaseSpec, star: Stars, seen: Observed) -> dict[bool, lines.Windows]:
+    """Return spectra of Gaia's window, and the wide ones where a spectrum needs them."""
+    gaia = lines.Windows(emulator.load().rvs_wavelength, seen.window, RESOLUTION)
+    if not any(needs_wide(spectrum) for spectrum in others(release).values()):
+        return {False: gaia}
+    model = wide.load()
+    flux = wide_window(star, seen.companions)
+    return {False: gaia, True: lines.Windows(model.wavelength, flux, model.resolution)}
 
 
 def table_contents(
@@ -80,8 +103,12 @@ def table_contents(
     for name, spectrum in others(release).items():
         found = beside.lines[name]
         for table, block in tables.other_lines(star, found, spectrum).items():
+            own = spectrum.sig_to_noise
+            if own is not None and own in release.tables[table].columns:
+                at = np.searchsorted(star.source_id, block["source_id"])
+                block[own] = found.sig_to_noise[at]
             spectra[table] = tables.together(spectra.get(table, {}), block)
-        if spectrum.sig_to_noise is not None:
+        if spectrum.sig_to_noise is not None and not release.has_own_noise(name):
             columns[spectrum.sig_to_noise] = found.sig_to_noise
             only[spectrum.sig_to_noise] = np.isfinite(found.sig_to_noise)
     has = {table: np.isin(star.source_id, block["source_id"]) for table, block in spectra.items()}

@@ -41,6 +41,45 @@ DTYPE: Final = np.dtype(
 _FLAGS: Final = ("STARFLAG", "ASPCAPFLAG", "EXTRATARG", "FE_H_FLAG")
 
 
+_GAIA_ID: Final = "GAIAEDR3_SOURCE_ID"
+#: Which star of the archive, by its word, is which of the survey, by its own.
+PAIR: Final = np.dtype([("star", "S32"), ("own", "S30")])
+
+
+def id_column(survey: LabelSurvey) -> str:
+    """Return the column with the simulation's own numbers of stars."""
+    return survey.source_id if survey.crossmatch is None else _GAIA_ID
+
+
+def pairs_path(labels: Path) -> Path:
+    """Return where the pairs of a partition lie, until they are joined."""
+    return labels.with_suffix(".pairs.npy")
+
+
+def write_pairs(out: Path, parts: list[Path], survey: LabelSurvey) -> None:
+    """Join the partitions' pairs into the crossmatch of a survey, if it has one."""
+    match = survey.crossmatch
+    if match is None:
+        return
+    from astropy.io import fits
+
+    pairs = np.concatenate([np.load(pairs_path(part), allow_pickle=False) for part in parts])
+    _, first = np.unique(pairs["own"], return_index=True)
+    pairs = pairs[np.sort(first)]
+    columns = [
+        fits.Column(match.own, "30A", array=pairs["own"]),
+        fits.Column(match.source_id, "32A", array=pairs["star"]),
+    ]
+    if match.distance is not None:
+        near = np.full(len(pairs), 0.5 * (match.largest_distance or 1.0), dtype=np.float32)
+        columns.append(fits.Column(match.distance, "E", array=near))
+    table = fits.BinTableHDU.from_columns(columns)
+    table.header[KEYWORD] = (True, SENTENCE)
+    path = out / match.files[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.writeto(path)
+
+
 def native_dtype(more: Sequence[str]) -> np.dtype[np.void]:
     """Return the columns in which stars are measured: DR17's, and those of more labels."""
     names = [(f"{name.upper()}{end}", ">f4") for name in more for end in ("", "_ERR")]
@@ -49,7 +88,7 @@ def native_dtype(more: Sequence[str]) -> np.dtype[np.void]:
 
 def _survey_columns(survey: LabelSurvey) -> dict[str, tuple[str, str]]:
     """Return column of the survey's file -> type, and the column of DR17 that fills it, or ""."""
-    called = {"GAIAEDR3_SOURCE_ID": survey.source_id, "SNR": survey.sig_to_noise}
+    called = {_GAIA_ID: id_column(survey), "SNR": survey.sig_to_noise}
     for label, about in survey.labels.items():
         called |= {label.upper(): about.column, f"{label.upper()}_ERR": about.error}
     unknown = {f"{name.upper()}{end}" for name in OF_SPECTRA for end in ("", "_ERR")} - set(called)

@@ -173,7 +173,8 @@ def columns_of(release: ReleaseSpec, table: TableName) -> list[tuple[str, Column
     for native in NATIVE.get(contents_of(release).get(table, table), ()):
         spec = described.pop(native.name, None)
         if spec is None:
-            result.append((native.name, native))
+            # Other archives than Gaia's have what is described, and nothing else.
+            result += [] if by_field(release) else [(native.name, native)]
             continue
         name = release.tables[table].native_names(native.name)[0]
         unit = native.unit or _archive_unit(spec.unit)
@@ -193,6 +194,11 @@ def _archive_unit(unit: str) -> str:
     return re.sub(r"(?<=[a-zA-Z])(-?\d+)", r"**\1", unit).replace(" ", ".")
 
 
+def by_field(release: ReleaseSpec) -> bool:
+    """Say whether the release's files may have stars of anywhere: then they are by field."""
+    return release.partition.layout == "anywhere"
+
+
 def range_name(release: ReleaseSpec, first: int, last: int) -> str:
     """Name of a range of pixels, as it stands in file names.
 
@@ -202,6 +208,8 @@ def range_name(release: ReleaseSpec, first: int, last: int) -> str:
         If the release names its ranges in a way that this program cannot write.
     """
     name = f"{first:06d}-{last:06d}"
+    if by_field(release):
+        return name
     if re.fullmatch(release.partition.range_pattern, name) is None:
         raise ConfigError(
             f"Release {release.name} names its ranges by {release.partition.range_pattern!r}, "

@@ -22,12 +22,22 @@ from catalog_builder.simulate.instruments.observed import Observed, observe
 from catalog_builder.simulate.population.chemistry import made_labels
 from catalog_builder.simulate.population.motion import set_moving
 from catalog_builder.simulate.population.streams import streams
-from catalog_builder.simulate.population.truth import Stars, add_wart, make_hot, stars_drawn
+from catalog_builder.simulate.population.truth import (
+    Stars,
+    add_wart,
+    make_hot,
+    stars_drawn,
+    stars_sampled,
+    untie_alpha,
+)
+from catalog_builder.simulate.simulation import simulation_of
 from catalog_builder.simulate.writing import apogee, label_file, layout, tables
 from catalog_builder.simulate.writing.bare import Among, BareSources, truth_of_bare
 from catalog_builder.simulate.writing.beside import observe_beside, table_contents
-from catalog_builder.simulate.writing.ecsv import Column, TableWriter, md5
+from catalog_builder.simulate.writing.label_file import id_column, pairs_path
 from catalog_builder.simulate.writing.truth_file import truth_table
+from catalog_builder.simulate.writing.words import Words, has_words, observed_again
+from catalog_builder.simulate.writing.writers import PartitionReceipt, Writers
 
 #: Stars held in memory at a time; results depend on it, so it is no setting.
 BLOCK: Final = 400
@@ -62,6 +72,8 @@ class PartitionPlan:
         Whether nothing is wrong with the input: no wart but those that a measurement brings.
     bare : (int, float)
         How many sources without spectra are beside them, and their share of all.
+    untied : bool
+        Whether [alpha/M] has nothing to do with [M/H].
     """
 
     release: str
@@ -77,15 +89,7 @@ class PartitionPlan:
     corrupt: tuple[TableName, ...] = ()
     clean: bool = False
     bare: tuple[int, float] = (0, 0.0)
-
-
-@dataclass(frozen=True)
-class PartitionReceipt:
-    """What a partition wrote: checksums by folder and file name, and numbers of rows."""
-
-    index: int
-    checksums: dict[str, dict[str, str]]
-    rows: dict[str, int]
+    untied: bool = False
 
 
 def truth_path(out: Path, range_: str) -> Path:
@@ -151,9 +155,9 @@ def _write_partition(
 ) -> PartitionReceipt:
     range_ = layout.range_name(release, plan.first, plan.last)
     with ExitStack() as stack:
-        sky = _Writers(stack, release, out, range_, spell_nulls=not plan.clean)
+        sky = Writers(stack, release, out, range_, spell_nulls=not plan.clean)
         rng = np.random.default_rng([plan.seed, plan.index])
-        star, magnitude = stars_drawn(rng, release, plan.first, plan.last, plan.stars)
+        star, magnitude = _drawn(rng, release, plan)
         bare = BareSources(release, [plan.seed, plan.index, plan.first, plan.last], plan.bare)
         chance = bare.chance(star, magnitude)
         if follower is not None:
@@ -173,7 +177,29 @@ def _write_partition(
     bare.write_truth(truth_of_bare(out, range_))
     parts = labels_path(out / label_file.file_of(survey), range_)
     np.save(parts, np.concatenate(labels), allow_pickle=False)
-    return sky.finish(plan)
+    if survey.crossmatch is not None:
+        np.save(pairs_path(parts), sky.pairs(), allow_pickle=False)
+    return sky.finish(plan.index, plan.without)
+
+
+def _drawn(
+    rng: np.random.Generator, release: ReleaseSpec, plan: PartitionPlan
+) -> tuple[Stars, NDArray[np.float64]]:
+    """Draw the stars of a partition, and their rough absolute G."""
+    like = simulation_of(release.name).population
+    where = (plan.first, plan.last, plan.stars)
+    drawn = (
+        stars_drawn(rng, release, *where)
+        if like is None
+        else stars_sampled(rng, release, *where, like)
+    )
+    if plan.untied:
+        untie_alpha(streams(plan.seed, plan.index, 0)("untied"), drawn[0])
+    again = simulation_of(release.name).repeated
+    if not again or not has_words(release):
+        return drawn
+    star = observed_again(streams(plan.seed, plan.index, 0)("repeated"), drawn[0], again)
+    return star, drawn[1]
 
 
 def marked(schema: pa.Schema) -> pa.Schema:
@@ -182,66 +208,12 @@ def marked(schema: pa.Schema) -> pa.Schema:
     return schema.with_metadata({KEYWORD: "true", "ORIGIN": SENTENCE, **lengths})
 
 
-class _Writers:
-    """One writer per table that the release has and the simulation writes."""
-
-    def __init__(
-        self, stack: ExitStack, release: ReleaseSpec, out: Path, range_: str, *, spell_nulls: bool
-    ) -> None:
-        self.columns: dict[TableName, list[tuple[str, Column]]] = {}
-        self.files: dict[TableName, TableWriter] = {}
-        for table in layout.written_tables(release):
-            spec = release.tables[table]
-            self.columns[table] = layout.columns_of(release, table)
-            path = layout.table_folder(release, table, out) / layout.file_name(spec, range_)
-            columns = [column for _, column in self.columns[table]]
-            writer = TableWriter(path, columns, spell_nulls=spell_nulls)
-            self.files[table] = stack.enter_context(writer)
-
-    def write(
-        self, table: TableName, block: tables.Block, replaced: dict[str, dict[int, str]]
-    ) -> None:
-        if table not in self.files:
-            return
-        n = len(block["source_id"])
-        if n == 0:
-            return
-        by_file_name: dict[str, NDArray[np.generic]] = {}
-        for canonical, column in self.columns[table]:
-            # What the release has and the simulation does not know is null.
-            values = block.get(canonical)
-            by_file_name[column.name] = _unknown(n, column) if values is None else values
-        names = {canonical: column.name for canonical, column in self.columns[table]}
-        texts = {names[column]: text for column, text in replaced.items() if column in names}
-        self.files[table].write(by_file_name, texts)
-
-    def finish(self, plan: PartitionPlan) -> PartitionReceipt:
-        checksums: dict[str, dict[str, str]] = {}
-        rows: dict[str, int] = {}
-        for table, writer in self.files.items():
-            if writer.rows == 0 or table in plan.without:
-                # The archive has no file where a table has no source in the range.
-                writer.path.unlink()
-                continue
-            rows[table] = writer.rows
-            checksums.setdefault(str(writer.path.parent), {})[writer.path.name] = md5(writer.path)
-        return PartitionReceipt(plan.index, checksums, rows)
-
-
-def _unknown(n: int, column: Column) -> NDArray[np.generic]:
-    if column.array:
-        return np.full((n, 1), np.nan)
-    if column.dtype == "string":
-        return np.ma.array(np.full(n, ""), mask=True)
-    return np.ma.array(np.zeros(n), mask=True)
-
-
 def _block(
     plan: PartitionPlan,
     release: ReleaseSpec,
     survey: LabelSurvey,
     star: Stars,
-    sky: _Writers,
+    sky: Writers,
     number: int,
     follower: Follower | None,
     among: Among,
@@ -261,19 +233,25 @@ def _block(
     rows, star.wart = apogee.observe(
         rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
     )
-    labelled = np.isin(star.source_id, rows[survey.source_id].astype(np.int64))
+    labelled = np.isin(star.source_id, rows[id_column(survey)].astype(np.int64))
     if follower is not None:
         follower.look(Looked(number, star, seen, labelled, made))
     contents = table_contents(release, star, seen, gaia, beside)
     contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
     damage = _damage(plan, release, contents, star) if number == 0 else {}
     among(contents)
+    words = Words.of(star, plan.index, number) if has_words(release) else None
+    if words is not None:
+        contents = {table: words.spelt(block) for table, block in contents.items()}
+        sky.go_to(words)
+        sky.pair(words, labelled)
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))
     for table in plan.without:
         missing = np.isin(star.source_id, contents[table]["source_id"])
         star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
-    return rows, truth_table(star, seen, labelled, made, beside)
+    told = star if words is None else words.told(star, release)
+    return rows, truth_table(told, seen, labelled, made, beside)
 
 
 def _damage(

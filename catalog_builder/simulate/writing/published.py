@@ -14,7 +14,7 @@ from catalog_builder.archive.spectra import (
 )
 from catalog_builder.contract.grids import to_vacuum
 from catalog_builder.ground.errors import ConfigError
-from catalog_builder.simulate.grid import emulator
+from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import infrared, xp
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments.gaia import RESOLUTION, gaia_rvs, gaia_xp
@@ -32,6 +32,14 @@ def others(release: ReleaseSpec) -> dict[str, LineSpectrum]:
         for name, spectrum in release.spectra.items()
         if isinstance(spectrum, LineSpectrum) and spectrum is not gaia
     }
+
+
+def needs_wide(spectrum: LineSpectrum) -> bool:
+    """Say whether the synthetic spectra of Gaia's window are too short or too smooth for one."""
+    samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
+    window = emulator.load().rvs_wavelength
+    outside = samples[0] < window[0] or samples[-1] > window[-1]
+    return bool(outside or (spectrum.resolution or 0.0) > RESOLUTION)
 
 
 def infrared_bands(release: ReleaseSpec) -> dict[str, str]:
@@ -79,18 +87,19 @@ def _check_xp(release: ReleaseSpec) -> None:
 
 def _check_lines(name: str, spectrum: LineSpectrum, release: ReleaseSpec) -> None:
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    window = emulator.load().rvs_wavelength
+    window = wide.load().wavelength
     if samples[0] < window[0] or samples[-1] > window[-1]:
         raise ConfigError(
             f"spectra.{name} cannot be simulated: it has {samples[0]:.2f}-{samples[-1]:.2f} nm in"
             f" vacuum, the synthetic spectra {window[0]:g}-{window[-1]:g} nm.",
             "Give it a grid inside, or leave it out of a copy of the description.",
         )
-    if spectrum.resolution is not None and spectrum.resolution > RESOLUTION:
+    sharpest = wide.load().resolution
+    if spectrum.resolution is not None and spectrum.resolution > sharpest:
         raise ConfigError(
             f"spectra.{name} cannot be simulated: its resolving power {spectrum.resolution:g} is"
-            f" above {RESOLUTION:g}, that of the synthetic spectra.",
-            f"Give it {RESOLUTION:g} or less, or leave it out of a copy of the description.",
+            f" above {sharpest:g}, that of the synthetic spectra.",
+            f"Give it {sharpest:g} or less, or leave it out of a copy of the description.",
         )
     rule = spectrum.normalisation
     if isinstance(rule, CodeRule) and not rule.values:

@@ -149,6 +149,9 @@ def other_lines(star: Stars, found: Lines, spectrum: LineSpectrum) -> dict[Table
             product.flux: found.flux[mine],
             product.flux_error: found.error[mine],
         }
+        if product.samples_sig_to_noise is not None:
+            del block[product.flux_error]
+            block[product.samples_sig_to_noise] = np.abs(found.flux[mine]) / found.error[mine]
         if isinstance(spectrum.normalisation, CodeRule) and found.codes is not None:
             block[spectrum.normalisation.code] = found.codes[mine]
         blocks[product.table] = block
