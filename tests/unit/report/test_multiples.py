@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catalog_builder.report.multiples import Multiples, Scale, _png, coloured
+from catalog_builder.report.multiples import Multiples, Scale, coloured, png_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -57,7 +57,7 @@ def test_cells_turn_with_inverted_axes():
 
 def test_pictures_are_read_by_others():
     image = np.random.default_rng(1).integers(0, 255, (7, 5, 4), dtype=np.uint8)
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(_png(image)))), image)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png_of(image)))), image)
 
 
 def test_what_is_not_known_is_seen_through():
