@@ -165,7 +165,7 @@ def test_whose_a_file_is(release):
     [(f"RVS-Gaia DR2 {SOURCE}.csv", {}), ("a.fits", {"SOURCE_ID": f"Gaia DR2 {SOURCE}"})],
 )
 def test_a_file_of_a_star_of_another_release_is_refused(release, name, meta):
-    with pytest.raises(InputError, match="DR2 .*no id of Gaia Data Release 3"):
+    with pytest.raises(InputError, match=r"DR2 .*no id of Gaia Data Release 3"):
         id_of_file(name, meta, release)
 
 
