@@ -42,7 +42,8 @@ class Found:
     def ids(self) -> NDArray[np.int64]:
         """Ids of the tables without spectra; rows that have none are left out."""
         ids = np.concatenate([np.empty(0, np.int64), *(table.ids for table in self.tables)])
-        return ids[ids != 0]
+        known: NDArray[np.int64] = ids[ids != 0]
+        return known
 
     @property
     def nameless(self) -> list[str]:
