@@ -94,7 +94,9 @@ def publish(
     predictions = [_receipt(store) for store in sorted(stores.glob("*.zarr"))]
     rows = sum(receipt.rows_out for receipt in predictions)
     record = json.loads((stores / "RELEASE.json").read_text())
-    record = {n: fact for n, fact in record.items() if n not in SEALED_FIELDS | {"exports", "selection"}}
+    record = {
+        n: fact for n, fact in record.items() if n not in SEALED_FIELDS | {"exports", "selection"}
+    }
     record["accounting"] = {"requested": rows, "published": rows, "rejected": {}}
     settings = PublishSettings(chunk_rows=chunk_rows, report=report, formats=formats)
     edition = Edition("dr3", "v1", "0123456789abcdef")
