@@ -30,7 +30,7 @@ from catalog_builder.inference.alarm_record import Comparison
 SEALED_FIELDS: Final = frozenset(
     {
         *("format", "schema_version", "schema_digest", "columns", "block_rows", "exports"),
-        *("manifest", "seal"),
+        *("manifest", "seal", "tables"),
     }
 )
 

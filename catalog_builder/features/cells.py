@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.contract.places import colours_of, magnitude_of
 from catalog_builder.features.ledger import Ids
-from catalog_builder.features.seen import SeenIds, is_among
+from catalog_builder.features.seen import is_among
 
 Codes = NDArray[np.int64]
 Columns = Mapping[str, NDArray[Any]]
@@ -245,7 +245,8 @@ class SourceCells:
         # Rows come in the order of ids, nearly always: then none can be there twice.
         self._in_order: list[Ids] = []
         self._last = -1
-        self._seen: SeenIds | None = None
+        # From the first that does not on, rows wait to be sorted once: ids, codes, who was asked.
+        self._waiting: list[tuple[Ids, Codes, NDArray[np.bool_]]] = []
 
     def expect(self, asked: Ids) -> None:
         """Take the ids that were asked for, sorted, each once."""
@@ -261,21 +262,20 @@ class SourceCells:
         said : ndarray of bool, shape (n,), optional
             Who was asked for by what the row says, where the rows that ask cannot be read.
         """
-        ids = columns["source_id"]
-        asked = is_among(ids, self._asked)
-        if said is not None:
-            asked |= said
-        codes = self._grid.codes(columns)
-        counted = codes >= 0
-        counted &= self._is_new(ids)
-        held = 2 * codes + asked
-        self._held.append(held if counted.all() else held[counted])
-        self._n_held += ids.size
-        if self._n_held >= _HELD:
-            self._count()
+        ids, codes = columns["source_id"], self._grid.codes(columns)
+        told = np.zeros(ids.size, bool) if said is None else said
+        if ids.size == 0:
+            return
+        if self._waiting or ids[0] <= self._last or (ids[1:] <= ids[:-1]).any():
+            self._waiting.append((ids.copy(), codes, told.copy()))
+            return
+        self._in_order.append(ids)
+        self._last = int(ids[-1])
+        self._hold(ids, codes, told)
 
     def counts(self) -> SourceCounts:
         """Return what was counted."""
+        self._sort_waiting()
         self._count()
         codes, counts = self._sums.take_below()
         columns = {CODE: codes, SOURCES: counts[:, 0], REQUESTED: counts[:, 1]}
@@ -286,19 +286,31 @@ class SourceCells:
         first = int(codes[0]) if codes.size else None
         return SourceCounts(columns, digest.hexdigest()[:32], first)
 
-    def _is_new(self, ids: Ids) -> NDArray[np.bool_]:
-        if self._seen is None:
-            if ids.size == 0:
-                return np.ones(0, bool)
-            if ids[0] > self._last and (ids[1:] > ids[:-1]).all():
-                self._in_order.append(ids)
-                self._last = int(ids[-1])
-                return np.ones(ids.size, bool)
-            self._seen = SeenIds()
-            for before in self._in_order:
-                self._seen.add(before)
-            self._in_order.clear()
-        return self._seen.add(ids)
+    def _hold(self, ids: Ids, codes: Codes, told: NDArray[np.bool_]) -> None:
+        """Hold rows whose ids rise until there are enough to be counted."""
+        held = 2 * codes + (is_among(ids, self._asked) | told)
+        counted = codes >= 0
+        self._held.append(held if counted.all() else held[counted])
+        self._n_held += ids.size
+        if self._n_held >= _HELD:
+            self._count()
+
+    def _sort_waiting(self) -> None:
+        """Count the rows that did not come in order, of each source the one met first."""
+        if not self._waiting:
+            return
+        ids, codes, told = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
+        self._waiting = []
+        # Sorted once, for whoever asks in order has what is near at hand.
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        new = np.concatenate([[True], ids[1:] != ids[:-1]])
+        if self._in_order:
+            new &= ~is_among(ids, np.concatenate(self._in_order))
+        ids, order = ids[new], order[new]
+        for start in range(0, ids.size, _HELD):
+            part = order[start : start + _HELD]
+            self._hold(ids[start : start + _HELD], codes[part], told[part])
 
     def _count(self) -> None:
         held, counts = np.unique(

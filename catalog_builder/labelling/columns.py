@@ -110,15 +110,25 @@ def _id_in(cell: str, file: str, column: str) -> int:
     return int(match[1])
 
 
-def id_of_file(name: str, meta: Mapping[str, Any]) -> int:
-    """Return the source id that a table's header or its file's name says, or 0."""
+def id_of_file(name: str, meta: Mapping[str, Any], release: ReleaseSpec) -> int:
+    """Return the source id that a table's header or its file's name says, or 0.
+
+    Raises
+    ------
+    InputError
+        If it is one of another release.
+    """
     for key, value in meta.items():
         if str(key).lower().replace("_", "") == "sourceid":
             match = _DESIGNATION.fullmatch(str(value).strip())
             if match is not None and int(match[1]) <= _LARGEST_ID:
+                _refuse_other_release([str(value)], f"{name}: {key}", release)
                 return int(match[1])
     match = _IN_A_NAME.search(name)
-    return int(match[1]) if match else 0
+    if match is None or int(match[1]) > _LARGEST_ID:
+        return 0
+    _refuse_other_release([match[0]], f"The name of {name}", release)
+    return int(match[1])
 
 
 def noise_of(meta: Mapping[str, Any]) -> float:

@@ -23,6 +23,12 @@ from catalog_builder.labelling.images import is_spectrum, table_of_image
 
 #: Bytes of a file, unpacked: the spectra of a hundred thousand stars.
 _MOST_BYTES: Final = 4 << 30
+#: What is packed may give so many times its own bytes, and so many at least: spectra and ids as
+#: text give 20 times, and what is made to fill a memory a thousand.
+_UNPACKED_TIMES: Final = 100
+_UNPACKED_AT_LEAST: Final = 64 << 20
+#: Files within files: a ZIP of gzipped ones is two.
+_DEEPEST: Final = 3
 #: What readers raise on content that is not what it seems.
 _DAMAGE: Final = (
     *(OSError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, VerifyError),
@@ -64,18 +70,32 @@ def read_tables(path: Path) -> list[GivenTable]:
     return found
 
 
-def _tables(name: str, content: bytes) -> Iterator[GivenTable]:
+def _most_of(content: bytes) -> int:
+    """Return how many bytes may come of packed ones."""
+    return min(_MOST_BYTES, max(_UNPACKED_AT_LEAST, _UNPACKED_TIMES * len(content)))
+
+
+def _gunzipped(content: bytes) -> bytes:
+    most, pieces, size = _most_of(content), [], 0
+    with gzip.open(io.BytesIO(content)) as stream:
+        while piece := stream.read(1 << 20):
+            size += len(piece)
+            if size > most:
+                raise ValueError(f"unpacked it has more than {most} bytes")
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _tables(name: str, content: bytes, depth: int = 0) -> Iterator[GivenTable]:
     """Yield the tables of a file's content."""
+    if depth > _DEEPEST:
+        raise InputError(f"{name} is packed more than {_DEEPEST} times.", "Unpack it.")
     if content.startswith(b"PK\x03\x04"):
-        yield from _of_archive(name, content)
+        yield from _of_archive(name, content, depth)
         return
     try:
         if content.startswith(b"\x1f\x8b"):
-            with gzip.open(io.BytesIO(content)) as stream:
-                unpacked = stream.read(_MOST_BYTES + 1)
-            if len(unpacked) > _MOST_BYTES:
-                raise ValueError(f"unpacked it has more than {_MOST_BYTES} bytes")
-            yield from _tables(name, unpacked)
+            yield from _tables(name, _gunzipped(content), depth + 1)
             return
         with warnings.catch_warnings():
             # Of units and keywords that astropy would spell otherwise.
@@ -92,19 +112,21 @@ def _tables(name: str, content: bytes) -> Iterator[GivenTable]:
             yield GivenTable(f"{name}{label}", table)
 
 
-def _of_archive(name: str, content: bytes) -> Iterator[GivenTable]:
+def _of_archive(name: str, content: bytes, depth: int) -> Iterator[GivenTable]:
+    most = _most_of(content)
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = [each for each in archive.infolist() if not each.is_dir()]
-            if sum(each.file_size for each in members) > _MOST_BYTES:
-                raise ValueError(f"unpacked it has more than {_MOST_BYTES} bytes")
+            # No member gives more bytes than it says here.
+            if sum(each.file_size for each in members) > most:
+                raise ValueError(f"unpacked it has more than {most} bytes")
             unpacked = [(each.filename, archive.read(each)) for each in members]
     except (*_DAMAGE, NotImplementedError) as error:
         raise InputError(f"{name} cannot be unpacked: {error}.", "Fetch it again.") from error
     for member, inside in unpacked:
         if inside.startswith(b"PK\x03\x04"):
             raise InputError(f"{name} has a ZIP within it: {member}.", "Unpack it.")
-        yield from _tables(member.rpartition("/")[2], inside)
+        yield from _tables(member.rpartition("/")[2], inside, depth + 1)
 
 
 def _read(content: bytes) -> Iterator[tuple[str, Table]]:

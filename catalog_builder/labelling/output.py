@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -97,6 +98,7 @@ def write_table(table: QTable, path: Path) -> None:
         If the file cannot be written.
     """
     kind = refuse_bad_path(path)
+    partial = path.with_name(f".{path.name}.partial")  # nothing is there before it is whole
     plain = Table()
     for name in table.colnames:
         column = table[name]
@@ -121,7 +123,20 @@ def write_table(table: QTable, path: Path) -> None:
     with warnings.catch_warnings():
         # dex is in no standard of units; where it is, it is written.
         warnings.simplefilter("ignore")
-        plain.write(path, format=kind)
+        try:
+            plain.write(partial, format=kind, overwrite=True)
+            _sync(partial)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def in_words(table: QTable, schema: CatalogSchema) -> str:

@@ -120,6 +120,7 @@ def label(
         labelled.refused += [str(error) for error in found.refused]
         if not found.spectra:
             ids = found.ids
+            labelled.refused += found.nameless
         elif found.left_out:
             say(f"{found.left_out} stars of tables without spectra have none in other files")
         if found.stars:
@@ -173,5 +174,4 @@ def _given(stars: Any) -> tuple[list[GivenTable], NDArray[np.int64]]:
 
 
 def _sorted_once(ids: Iterable[int]) -> NDArray[np.int64]:
-    found = np.unique(np.asarray(ids, np.int64))
-    return found[found != 0] if (found != 0).any() else found
+    return np.unique(np.asarray(ids, np.int64))

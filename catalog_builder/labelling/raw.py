@@ -112,7 +112,10 @@ class _Rows:
         self, table: Table, file: str, ids: NDArray[np.int64] | None, release: ReleaseSpec
     ) -> None:
         self.file, self.count = file, len(table)
-        self.one_id, self.one_noise = of.id_of_file(file, table.meta), of.noise_of(table.meta)
+        self.one_id, self.one_noise = (
+            of.id_of_file(file, table.meta, release),
+            of.noise_of(table.meta),
+        )
         self.ids = np.full(self.count, self.one_id, np.int64) if ids is None else ids
         self.names = of.names_of(table)
         self.beside = of.archive_columns(table, release, file)

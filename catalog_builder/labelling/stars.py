@@ -40,8 +40,19 @@ class Found:
 
     @property
     def ids(self) -> NDArray[np.int64]:
-        """Ids of the tables without spectra."""
-        return np.concatenate([np.empty(0, np.int64), *(table.ids for table in self.tables)])
+        """Ids of the tables without spectra; rows that have none are left out."""
+        ids = np.concatenate([np.empty(0, np.int64), *(table.ids for table in self.tables)])
+        known: NDArray[np.int64] = ids[ids != 0]
+        return known
+
+    @property
+    def nameless(self) -> list[str]:
+        """A sentence for each of their rows without an id."""
+        return [
+            f"{table.file}, row {row} has no source id."
+            for table in self.tables
+            for row in np.flatnonzero(table.ids == 0).tolist()
+        ]
 
     @property
     def left_out(self) -> int:

@@ -88,15 +88,19 @@ def _repeated(
     return columns
 
 
-def publish(stores: Path, workers: int, chunk_rows: int, *, report: bool) -> dict[str, Any]:
+def publish(
+    stores: Path, workers: int, chunk_rows: int, formats: tuple[str, ...], *, report: bool
+) -> dict[str, Any]:
     """Make a catalogue of the stores, and say what it took."""
     schema = CatalogSchema.model_validate_json((stores / "schema.json").read_text())
     predictions = [_receipt(store) for store in sorted(stores.glob("*.zarr"))]
     rows = sum(receipt.rows_out for receipt in predictions)
     record = json.loads((stores / "RELEASE.json").read_text())
-    record = {n: fact for n, fact in record.items() if n not in SEALED_FIELDS | {"exports"}}
+    record = {
+        n: fact for n, fact in record.items() if n not in SEALED_FIELDS | {"exports", "selection"}
+    }
     record["accounting"] = {"requested": rows, "published": rows, "rejected": {}}
-    settings = PublishSettings(chunk_rows=chunk_rows, report=report)
+    settings = PublishSettings(chunk_rows=chunk_rows, report=report, formats=formats)
     edition = Edition("dr3", "v1", "0123456789abcdef")
     for left in ("catalogs", "receipts", "running"):
         shutil.rmtree(stores / left, ignore_errors=True)
@@ -201,6 +205,7 @@ def main() -> None:
     publishing = commands.add_parser("publish")
     publishing.add_argument("--stores", type=Path, required=True)
     publishing.add_argument("--workers", type=int, default=1)
+    publishing.add_argument("--formats", nargs="+", default=("fits",))
     publishing.add_argument("--chunk-rows", type=int, default=65_536)
     publishing.add_argument("--no-report", action="store_true")
     chosen = parser.parse_args()
@@ -208,7 +213,8 @@ def main() -> None:
         make(chosen.source, chosen.rows, chosen.out)
         return
     report = not chosen.no_report
-    print(json.dumps(publish(chosen.stores, chosen.workers, chosen.chunk_rows, report=report)))
+    how = (chosen.workers, chosen.chunk_rows, tuple(chosen.formats))
+    print(json.dumps(publish(chosen.stores, *how, report=report)))
 
 
 if __name__ == "__main__":

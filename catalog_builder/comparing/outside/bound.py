@@ -115,8 +115,11 @@ class Bound:
             return np.asarray(~np.isin(given, np.asarray(cut.equals)))
         if cut.no_bit_of is not None:
             mask = sum(1 << bit for bit in cut.no_bit_of)
-            whole = np.nan_to_num(given).astype(np.int64)
-            return np.asarray((whole & np.int64(mask)) != 0)
+            numbers = self._nulled(given)
+            unknown = ~np.isfinite(numbers)  # not known to be good
+            whole = np.where(unknown, 0, numbers).astype(np.int64)
+            # Of bit 63 the mask has the sign.
+            return np.asarray(unknown | ((whole & np.uint64(mask).astype(np.int64)) != 0))
         numbers = self._nulled(given)
         failed = np.zeros(len(numbers), bool)
         with np.errstate(invalid="ignore"):

@@ -82,7 +82,7 @@ class Cut(Description):
     equals : tuple, optional
         A value that is none of these numbers or words fails.
     no_bit_of : tuple of int, optional
-        A mask with one of these bits fails.
+        A mask with one of these bits fails, and so does a null.
     characters : (int, int), optional
         First and last place, from 1, in a chain of digits ...
     largest : int

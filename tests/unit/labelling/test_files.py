@@ -2,17 +2,22 @@
 
 import gzip
 import io
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 from catalog_builder.ground.errors import InputError
+from catalog_builder.labelling import files
 from catalog_builder.labelling.columns import id_of_file, in_nanometres, medium_of
 from catalog_builder.labelling.files import GivenTable, read_tables
+from catalog_builder.labelling.output import write_table
 from catalog_builder.labelling.raw import RawSpectrum, StarTable, read_given
+from catalog_builder.labelling.stars import find_stars
 from tests.unit.labelling.conftest import SOURCE, star
 
 FORMATS = {"csv": "ascii.csv", "ecsv": "ascii.ecsv", "fits": "fits", "vot": "votable"}
@@ -147,10 +152,79 @@ def test_units_of_wavelengths():
         in_nanometres(np.array([860.0]), "K", "a")
 
 
-def test_whose_a_file_is():
-    assert id_of_file(f"XP_SAMPLED-Gaia DR3 {SOURCE}.csv", {}) == SOURCE
-    assert id_of_file("night-20240112.fits", {"SOURCEID": str(SOURCE)}) == SOURCE
-    assert id_of_file("night-20240112.fits", {}) == 0
+def test_whose_a_file_is(release):
+    assert id_of_file(f"XP_SAMPLED-Gaia DR3 {SOURCE}.csv", {}, release) == SOURCE
+    assert id_of_file(f"XP_SAMPLED-Gaia EDR3 {SOURCE}.csv", {}, release) == SOURCE
+    assert id_of_file("night-20240112.fits", {"SOURCEID": str(SOURCE)}, release) == SOURCE
+    assert id_of_file("night-20240112.fits", {}, release) == 0
+    assert id_of_file("Gaia DR3 9999999999999999999.csv", {}, release) == 0  # no 64-bit integer
+
+
+@pytest.mark.parametrize(
+    ("name", "meta"),
+    [(f"RVS-Gaia DR2 {SOURCE}.csv", {}), ("a.fits", {"SOURCE_ID": f"Gaia DR2 {SOURCE}"})],
+)
+def test_a_file_of_a_star_of_another_release_is_refused(release, name, meta):
+    with pytest.raises(InputError, match=r"DR2 .*no id of Gaia Data Release 3"):
+        id_of_file(name, meta, release)
+
+
+def packed(content, times=1):
+    for _ in range(times):
+        content = gzip.compress(content)
+    return content
+
+
+def zipped(content):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", content)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("pack", [packed, zipped])
+def test_what_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(files, "_UNPACKED_AT_LEAST", 1 << 16)
+    rows = "\n".join(str(SOURCE + row) for row in range(1000))
+    (tmp_path / "good").write_bytes(pack(f"source_id\n{rows}\n".encode()))
+    assert len(read_tables(tmp_path / "good")[0].table) == 1000
+    (tmp_path / "bomb").write_bytes(pack(b"1\n" * (1 << 22)))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="unpacked it has more than"):
+        read_tables(tmp_path / "bomb")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 6 << 20  # of 8 MiB
+
+
+def test_files_packed_again_and_again_are_refused(tmp_path):
+    (tmp_path / "a.gz").write_bytes(packed(b"source_id\n1\n", 2))
+    assert len(read_tables(tmp_path / "a.gz")) == 1
+    (tmp_path / "b.gz").write_bytes(packed(b"source_id\n1\n", 9))
+    with pytest.raises(InputError, match="packed more than"):
+        read_tables(tmp_path / "b.gz")
+
+
+def test_rows_without_an_id_are_counted(release):
+    table = Table({"source_id": np.ma.array([SOURCE, 0, 7], mask=[False, True, False])})
+    found = find_stars([GivenTable("a.csv", table)], release, None)
+    assert found.ids.tolist() == [SOURCE, 7]
+    assert found.nameless == ["a.csv, row 1 has no source id."]
+
+
+def test_a_table_is_written_beside_its_place_and_then_is_there(tmp_path, monkeypatch):
+    table = QTable({"source_id": [1, 2]}, meta={"refused": []})
+    write_table(table, tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+    def full(self, path, **_):
+        Path(path).write_text("half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Table, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        write_table(table, tmp_path / "other.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
 
 
 @pytest.mark.parametrize("text", ["source_id teff", "source_id,teff", "# %ECSV 1.0"])

@@ -35,13 +35,16 @@ def stars_of(tmp_path, rows, wanted=WANTED, calibration=None, **said):
         ({"equals": [0]}, [0, 1, 0], [1, 3]),
         ({"equals": ["ok", "fine"]}, ["ok", "bad", "fine"], [1, 3]),
         ({"no_bit_of": [1, 40]}, [1, 2, 1 << 40], [1]),
+        ({"no_bit_of": [1]}, [0, None, -9999], [1]),
+        ({"no_bit_of": [0, 63]}, [0, 1, 2], [1, 3]),
         ({"characters": [2, 3], "largest": 1}, ["9110", "0020", "01"], [1]),
         ({"characters": [1, 2], "largest": 9}, ["", None, "9x"], []),
     ],
 )
 def test_cuts(test, column, kept, tmp_path):
     cut = {"name": "bad", "because": "It is.", "column": "flag", **test}
-    block, read = stars_of(tmp_path, {"t": [5000.0] * 3, "flag": column}, cuts=[cut])
+    rows = {"t": [5000.0] * 3, "flag": column}
+    block, read = stars_of(tmp_path, rows, cuts=[cut], null_values=[-9999.0])
     assert block.ids.tolist() == kept
     assert read.rejected["bad"] == 3 - len(kept)
 
