@@ -234,7 +234,7 @@ def run_task(
             blame_damage(workdir, task.needs, error)
             raise
         finally:
-            heap.release()
+            heap.release(stage.name)
         receipt = _receipt_of(stage, workdir, task, outcome, time.monotonic() - begin)
         _refuse_if_superseded(workdir, task, token)
         write_receipt(file, receipt)

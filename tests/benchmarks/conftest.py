@@ -81,11 +81,11 @@ def bench(figures: Bench) -> Iterator[Bench]:
 
 @pytest.fixture(scope="session")
 def sky_of_many_partitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A simulated archive of 10 000 stars."""
+    """A simulated archive of 10 000 stars; other readers stop where a cell is spoilt."""
     from catalog_builder.simulate.sky import simulate
 
     root = tmp_path_factory.mktemp("bench") / "sky"
-    simulate("dr3", 10_000, 7, root)
+    simulate("dr3", 10_000, 7, root, clean=True)
     return root
 
 

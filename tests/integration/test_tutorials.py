@@ -34,7 +34,9 @@ def reader(finished, archive, tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert {"map", "cuts", "release"} <= {notebook.stem for notebook in NOTEBOOKS}
+    assert {"map", "cuts", "release", "selection", "spectra"} <= {
+        notebook.stem for notebook in NOTEBOOKS
+    }
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name_of)

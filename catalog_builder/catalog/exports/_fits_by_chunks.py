@@ -49,7 +49,7 @@ def write(target: Target, start: int, rows: Mapping[str, NDArray[Any]]) -> Writt
     # As `begin` made it; to make the header anew takes as long as a third of the rows.
     head = target.path.stat().st_size - _padded(target.rows * table.dtype.itemsize)
     # Not copied: with the table it is the largest thing that a worker holds.
-    data: bytes | memoryview = memoryview(table.view(np.uint8))
+    data: bytes | memoryview = table.view(np.uint8).data
     if start + len(table) == target.rows:
         data = bytes(data) + bytes(_padded(at + len(data)) - at - len(data))
     write_at(target.path, head + at, data)
