@@ -24,10 +24,10 @@ from catalog_builder.model.luminosity import Teachers
 from catalog_builder.model.made import Begun, Made
 from catalog_builder.model.population import Population
 from catalog_builder.model.prediction import Prediction
-from catalog_builder.model.select.fit import limited, statistics_of
+from catalog_builder.model.select.fit import Statistics, limited, statistics_of
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.model.share import Share
-from catalog_builder.model.taught import TaughtStars, stars_of_fold, without_fold
+from catalog_builder.model.taught import TaughtStars, strangers, without_fold
 from catalog_builder.runtime.workdir import write_atomically
 from catalog_builder.training.design import Scaling, Split, TrainingArrays
 
@@ -154,22 +154,31 @@ def _parts(
     """
     begun, answers, seen = [], [], []
     for number, members in enumerate(folds):
-        rest, settings = without_fold(data, whole.document.settings, number)
-        known = {**whole.document.provenance, "without_fold": number}
-        one = Begun.of(members, rest, scaling, settings, known, whole.tests)
-        strangers = stars_of_fold(data, len(folds), number)
+        one, said, found = _of_fold(members, data, scaling, whole, number)
         begun.append(one)
-        answers.append(Answers(one.estimator, strangers))
-        seen.append(statistics_of(one.spaces, one.answers, strangers.block, settings))
+        answers.append(said)
+        seen.append(found)
         say(_ANSWERED * (number + 1) / len(folds))
     test, parts = data.subset(Split.TEST), []
     for number, one in enumerate(begun):
-        first, *rest_of = (each for other, each in enumerate(answers) if other != number)
+        first, *rest = (each for other, each in enumerate(answers) if other != number)
         others = [each for other, each in enumerate(seen) if other != number]
         tests = limited(one.spaces, seen[number], others, one.document.settings)
-        parts.append(one.made(first.corrections(*rest_of), tests, test, views=False))
+        parts.append(one.made(first.corrections(*rest), tests, test, views=False))
         say(_ANSWERED + (1.0 - _ANSWERED) * (number + 1) / len(folds))
     return parts
+
+
+def _of_fold(
+    members: Sequence[Path], data: TrainingArrays, scaling: Scaling, whole: Made, fold: int
+) -> tuple[Begun, Answers, Statistics]:
+    """Return the networks of one fold, and what they and their tests say of its stars."""
+    known = {**whole.document.provenance, "without_fold": fold}
+    rest, settings = without_fold(data, whole.document.settings, fold)
+    one = Begun.of(members, rest, scaling, settings, known, whole.tests)
+    unseen = strangers(data, whole.document.settings.folds, fold)
+    seen = statistics_of(one.spaces, one.answers, unseen.block, settings)
+    return one, Answers(one.estimator, unseen), seen
 
 
 def _write(

@@ -52,8 +52,8 @@ class CheckSettings(Section):
         0.25,
         gt=0,
         description="Relative difference of the scatter from that of the model's test stars, and"
-        " of stars that taught from others: models of folds have fewer networks and are 15 %"
-        " worse.",
+        " of stars that taught from others: models of folds have fewer networks and are up to"
+        " 10 % worse.",
     )
     carried: float = Field(
         0.002,

@@ -20,6 +20,7 @@ from catalog_builder.ground.errors import ModelError
 from catalog_builder.inference.predict import predict_partition
 from catalog_builder.inference.rows import read_rows
 from catalog_builder.labels.agreed import default_contract, default_schema
+from catalog_builder.model import taught
 from catalog_builder.model.document import fold_folder
 from catalog_builder.model.ensemble import Estimator, assemble
 from catalog_builder.model.fit.member import fit_member
@@ -33,7 +34,7 @@ from catalog_builder.model.taught import (
     TaughtStars,
     fold_of,
     folds_of,
-    stars_of_fold,
+    strangers,
     without_fold,
 )
 from catalog_builder.runtime.receipts import Receipt
@@ -202,18 +203,30 @@ def test_no_landmark_of_a_fold_is_a_star_of_it(sky, estimator):
 
 def test_sigma_and_limits_of_a_fold_follow_from_stars_of_the_others(sky, estimator, settings):
     one, other = estimator.folds
-    strangers = stars_of_fold(sky, FOLDS, 1)
-    answers = Answers(other.before_calibration(), strangers)
+    unseen = strangers(sky, FOLDS, 1)
+    answers = Answers(other.before_calibration(), unseen)
     assert answers.corrections() == one.document.calibration
 
     def said(block):
         return other.contradictions(block, settings.validation_batch_size)
 
-    seen = statistics_of(other._selection, said, strangers.block, settings)
+    seen = statistics_of(other._selection, said, unseen.block, settings)
     limits = limited(one._selection, seen, [seen], settings).gauges
     assert limits.keys() == one._selection.gauges.keys()
     for name, gauge in limits.items():
         np.testing.assert_array_equal(gauge.limit, one._selection.gauges[name].limit)
+
+
+def test_no_more_strangers_than_needed_set_sigma(sky, monkeypatch):
+    fold = folds_of(sky, 3)
+    ids = sky.block["source_id"]
+    everyone = [strangers(sky, 3, number).block["source_id"] for number in range(3)]
+    for number, unseen in enumerate(everyone):
+        np.testing.assert_array_equal(unseen, ids[fold == number])
+    monkeypatch.setattr(taught, "MOST_STRANGERS", 200)
+    some = [strangers(sky, 3, number).block["source_id"] for number in range(3)]
+    assert 150 < sum(map(len, some)) < 250
+    assert all(np.isin(few, many).all() for few, many in zip(some, everyone, strict=True))
 
 
 def test_it_covers_who_taught_as_it_covers_strangers(sky, block, estimator, tmp_path):
