@@ -162,3 +162,64 @@ def text_of(table, column="source_id"):
 def test_what_does_not_fit_is_refused(tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
         described(tmp_path, change)
+
+
+def as_csv(file, packed=False):
+    """Write a FITS table as CSV, arrays as lists."""
+    with fits.open(file) as hdus:
+        data = hdus[1].data
+        names = data.names
+        rows = [
+            ",".join(
+                '"[' + ",".join(f"{value:.9g}" for value in cell) + ']"'
+                if isinstance(cell, np.ndarray)
+                else (f'"{cell}"' if packed and isinstance(cell, str) else str(cell))
+                for cell in (data[name][row] for name in names)
+            )
+            for row in range(len(data))
+        ]
+    file.with_suffix(".csv").write_text("\n".join([",".join(names), *rows]) + "\n")
+    file.unlink()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_words_in_text_are_as_words_in_fits(sky, tmp_path, packed):
+    root = tmp_path / "sky"
+
+    def csv(content):
+        content["tables"]["spectra"]["formats"].append("csv")
+
+    ((_, before),) = ingested(root, described(tmp_path), tmp_path / "before")
+    for file in sorted((root / "rave_dr6").rglob("*.fits")):
+        as_csv(file, packed)
+    ((_, after),) = ingested(root, described(tmp_path, csv), tmp_path / "after")
+    for name in ("source_id", "star_id", "source_id_letters_0", "star_id_letters_2", "j_mag"):
+        np.testing.assert_array_equal(after.column(name), before.column(name))
+    fluxes = (store.read(slice(None))["rave_flux"] for store in (before, after))
+    np.testing.assert_allclose(*fluxes, rtol=1e-6)
+
+
+def test_cells_of_text_without_a_word(sky, tmp_path):
+    file = tmp_path / "sky" / "rave_dr6" / "parameters" / "Parameters.fits"
+    as_csv(file)
+    first, *rows = file.with_suffix(".csv").read_text().splitlines()
+    rows[0] = ",".join(["null", *rows[0].split(",")[1:]])
+    rows[1] = ",".join(["x" * 33, *rows[1].split(",")[1:]])
+    named, _, *rest = rows[2].split(",")
+    rows[2] = ",".join([f"  {named} ", "", *rest])
+    file.with_suffix(".csv").write_text("\r\n".join([first, *rows]))
+
+    def optional(content):
+        text_of("parameters", "star_id")(content)["required"] = False
+
+    ((result, store),) = ingested(
+        tmp_path / "sky", described(tmp_path, optional), tmp_path / "out"
+    )  # fmt: skip
+    assert result.rejected == {"no_gaia_source_row": 2}
+    assert result.notes["row_rejects"]["parameters"]["bad_source_id"] == 2
+    (example, *_) = result.notes["examples"]["parameters"]["bad_source_id"]
+    assert example["detail"] == "obsid: no identifier of at most 32 characters"
+    row = np.flatnonzero(store.column("source_id") == keys_of([named])[0])
+    assert row.size == 1
+    assert store.stars()[row] == [0]
+    assert "parameters.star_id" not in result.notes["cell_nulls"]
