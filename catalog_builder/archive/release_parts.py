@@ -125,6 +125,7 @@ class ReleaseParts(Grown):
             photometry=self.photometry,
             parallax=self.parallax,
             parallax_fallback=self.has_fallback,
+            spelt_ids=bool(self.spelt),
             several_rows=self.several_spectra == "one_row_each",
         )
 
