@@ -66,7 +66,7 @@ def explain(root: Path, source_id: int) -> str:
     workdir = Workdir(root)
     workdir.require()
     config = recorded_config(workdir)
-    release = load_release(config.release)
+    release = load_release(config.release, config.several_spectra)
     rule = release.partition
     level, pixel = rule.healpix_level, source_id >> rule.source_id_shift
     if not 0 < source_id <= _LARGEST_ID or (rule.ids_tell and pixel >= rule.n_pixels):

@@ -223,3 +223,13 @@ def test_cells_of_text_without_a_word(sky, tmp_path):
     assert row.size == 1
     assert store.stars()[row] == [0]
     assert "parameters.star_id" not in result.notes["cell_nulls"]
+
+
+def test_a_setting_may_combine_what_the_description_does_not():
+    release = load_release("rave-dr6", "combined")
+    assert release.several_spectra == "combined"
+    assert release.tables["spectra"].native_names("source_id") == ("raveid", "objectid")
+    assert not release.inputs.several_rows
+    assert load_release("rave-dr6").inputs.several_rows
+    with pytest.raises(ConfigError, match="has one spectrum of each source"):
+        load_release("dr3", "combined")
