@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.digest import BLOCK_ROWS
-from catalog_builder.catalog.exports import ID_STEP, formats_of
+from catalog_builder.catalog.exports import formats_of
 from catalog_builder.catalog.layout import building_dir, facts_dir
 from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.validate import validate_catalog
@@ -21,7 +21,7 @@ from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogueError, StoreError
-from catalog_builder.inference.rows import read_ids, read_rows
+from catalog_builder.inference.rows import read_rows
 from catalog_builder.publish.beside import rows_beside, stores_beside
 from catalog_builder.publish.building import attributes_of, other_metadata, prepare
 from catalog_builder.publish.chunk import Building, make_chunk
@@ -30,6 +30,7 @@ from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, wr
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
 from catalog_builder.publish.identifiers import IdentifierPlan, write_identifiers
 from catalog_builder.publish.labelled import LabelStores, labelled_rows
+from catalog_builder.publish.leaves import some_ids
 from catalog_builder.publish.pages import add_pages
 from catalog_builder.publish.seal import point_latest, seal
 from catalog_builder.publish.selection import SelectionPlan, SelectionSum
@@ -331,24 +332,11 @@ def prepare_store(context: PublishContext, predictions: Sequence[Receipt]) -> Pu
     """
     formats = formats_of(context.settings.formats, context.schema).values()
     if any(one.by_chunks is not None and one.by_chunks.needs_ids for one in formats):
-        context = replace(context, ids=_some_ids(context.workdir, predictions))
+        context = replace(context, ids=some_ids(context.workdir, context.schema, predictions))
     metadata = prepare(
         context.building, context.facts, attributes_of(context.record, context.edition.name)
     )
     return replace(context, metadata=metadata)
-
-
-def _some_ids(workdir: Workdir, predictions: Sequence[Receipt]) -> tuple[int, ...]:
-    rows = Rows([receipt.rows_out for receipt in predictions])
-    wanted: dict[int, list[int]] = {}
-    for row in range(0, len(rows), ID_STEP):
-        (piece,) = rows.between(row, row + 1)
-        wanted.setdefault(piece.partition, []).append(piece.start)
-    return tuple(
-        one
-        for partition, places in wanted.items()
-        for one in read_ids(workdir.root / predictions[partition].output, places)
-    )
 
 
 def _refuse_other_metadata(context: PublishContext) -> None:

@@ -91,6 +91,20 @@ def plan_leaves(ids: Iterable[int], leaf_rows: int = LEAF_ROWS, step: int = ID_S
     return Leaves(np.array(first, dtype=np.int64), np.array(orders, dtype=np.int64))
 
 
+def ids_of_places(ra: Floats, dec: Floats) -> tuple[int, ...]:
+    """Return what `plan_leaves` takes, of stars whose ids do not say where they lie.
+
+    Parameters
+    ----------
+    ra, dec : ndarray of float64, shape (n,)
+        Of every ``step``-th row, which are a fair sample where ids are keys of words. In degrees;
+        who has no position is left out.
+    """
+    known = np.isfinite(ra) & np.isfinite(dec)
+    pixels = _pixels(ra[known], dec[known]) >> 2 * (FINEST - _ID_ORDER)
+    return tuple((np.sort(pixels) << _ID_SHIFT).tolist())
+
+
 def index_of(ids: Ints, ra: Floats, dec: Floats) -> Ints:
     """Return the pixel of order `FINEST` of each star; of one without a position, its id's first.
 

@@ -23,7 +23,7 @@ from catalog_builder.catalog.exports._hats_index import (
     end,
     read_properties,
 )
-from catalog_builder.catalog.exports._hats_leaves import FINEST, INDEX, index_of
+from catalog_builder.catalog.exports._hats_leaves import FINEST, INDEX, ids_of_places, index_of
 from catalog_builder.catalog.exports._hats_parts import (
     MARGINS,
     PART_NAMES,
@@ -67,11 +67,15 @@ def export_hats(
     record : mapping
         The facts of RELEASE.json.
     """
-    ids = [
-        block["source_id"][-first % ID_STEP :: ID_STEP]
-        for first, block in read_rows(store, ("source_id",))
+    blocks = [
+        {name: values[-first % ID_STEP :: ID_STEP] for name, values in block.items()}
+        for first, block in read_rows(store, _NEEDED)
     ]
-    made = Target(target, schema, record, row_count(store), tuple(np.concatenate(ids).tolist()))
+    some = {name: np.concatenate([block[name] for block in blocks]) for name in _NEEDED}
+    ids = tuple(some["source_id"].tolist())
+    if schema.contract.inputs.spelt_ids:
+        ids = ids_of_places(some["ra"], some["dec"])
+    made = Target(target, schema, record, row_count(store), ids)
     begin(made)
     written = [
         write(made, first, with_derived(rows, schema))

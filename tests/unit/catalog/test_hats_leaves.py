@@ -9,6 +9,7 @@ from catalog_builder.catalog.exports._hats_leaves import (
     MARGIN,
     Leaves,
     beside,
+    ids_of_places,
     index_of,
     plan_leaves,
 )
@@ -125,3 +126,18 @@ def test_only_stars_at_an_edge_are_looked_at(monkeypatch):
     index = index_of(np.zeros(2, dtype=np.int64), ra, dec)
     rows, _ = beside(leaves, index, ra, dec)
     assert len(rows) == 0
+
+
+def test_stars_whose_ids_say_no_place_are_planned_by_their_places():
+    rng = np.random.default_rng(5)
+    ra, dec = rng.uniform(10, 20, 400), rng.uniform(-5, 5, 400)
+    ra[7] = np.nan
+    ids = ids_of_places(ra, dec)
+    assert len(ids) == 399
+    assert list(ids) == sorted(ids)
+    leaves = plan_leaves(ids, leaf_rows=64, step=1)
+    index = index_of(rng.integers(1, 2**62, 399), *(np.delete(one, 7) for one in (ra, dec)))
+    counts = np.bincount(leaves.of(index), minlength=len(leaves.first))
+    assert counts.max() <= 64
+    # Where nobody is, leaves stay large.
+    assert leaves.order.min() <= 1

@@ -17,7 +17,7 @@ from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.ground.errors import ConfigError, InputError
 from catalog_builder.ground.resources import schemas_dir
-from tests.rave import write
+from tests.rave import table, text, write
 
 STARS = 12
 
@@ -123,8 +123,8 @@ def test_two_words_with_one_key_are_refused(sky, tmp_path, monkeypatch):
 
 def test_a_word_that_is_too_long_is_a_row_without_a_name(sky, tmp_path):
     def shorter(content):
-        for table in content["tables"].values():
-            table["columns"]["source_id"]["characters"] = 14
+        for spec in content["tables"].values():
+            spec["columns"]["source_id"]["characters"] = 14
 
     ((result, store),) = ingested(
         tmp_path / "sky", described(tmp_path, shorter), tmp_path / "out"
@@ -233,3 +233,40 @@ def test_a_setting_may_combine_what_the_description_does_not():
     assert load_release("rave-dr6").inputs.several_rows
     with pytest.raises(ConfigError, match="has one spectrum of each source"):
         load_release("dr3", "combined")
+
+
+def test_an_arm_may_be_absent(tmp_path):
+    rng = np.random.default_rng(3)
+    names = text(f"o{number}" for number in range(5))
+    stars = text(["s0", "s0", "s1", "s2", "s3"])
+    single = np.float32
+    table(
+        tmp_path / "sky/parameters/Parameters.fits",
+        obsid=names, object_id=stars, ra=rng.uniform(0, 360, 5), dec=rng.uniform(-60, 0, 5),
+        parallax=np.ones(5), parallax_error=np.ones(5, single),
+        **{f"phot_{band}_mean_mag": np.full(5, 14, single) for band in ("g", "bp", "rp")},
+    )  # fmt: skip
+    has = {"blue": [0, 1, 2], "green": [0, 3], "red": [0, 1, 2, 3]}
+    for arm, rows in has.items():
+        flux = rng.uniform(0.9, 1.0, (len(rows), 6144)).astype(single)
+        if arm == "red":
+            flux[2] = np.nan
+        table(
+            tmp_path / f"sky/{arm}/night/{arm.title()}_7.fits",
+            obsid=names[rows], object_id=stars[rows], flux=flux,
+            sig_to_noise=np.full(flux.shape, 30, single), snr=np.full(len(rows), 30, single),
+        )  # fmt: skip
+    release = load_release("4most-lrs")
+    ((result, store),) = ingested(tmp_path / "sky", release, tmp_path / "out")
+    assert (result.rows_in, result.rows_out) == (3, 3)  # of s3 there is no spectrum
+    place = {name: keys_of([name])[0] for name in ("s0", "s1", "s2")}
+    ids = store.column("source_id").tolist()
+    found = {
+        name: "".join(arm[0] for arm in has if store.column(f"has_{arm}")[ids.index(key)])
+        for name, key in place.items()
+    }
+    assert found == {"s0": "bgr", "s1": "b", "s2": "gr"}
+    noise = store.column("blue_sig_to_noise")
+    np.testing.assert_allclose(noise[ids.index(place["s0"])], 30 * 2**0.5, rtol=1e-6)
+    assert np.isnan(noise[ids.index(place["s2"])])
+    assert result.notes["row_rejects"] == {"red_arm": {"all_nan_spectrum": 1}}
