@@ -19,6 +19,7 @@ from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.simulation import simulation_of
 from catalog_builder.simulate.writing import layout, tables
 from catalog_builder.simulate.writing.published import infrared_bands, needs_wide, others
+from catalog_builder.simulate.writing.words import has_words, same_again
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ def observe_beside(
         bands = {
             column: np.where(has_bands, all_bands[band], np.nan) for column, band in wanted.items()
         }
+        if has_words(release):
+            told = same_again({"source_id": star.source_id, "": has_bands, **bands})
+            has_bands = np.asarray(told.pop(""), dtype=bool)
+            bands = {column: np.asarray(told[column], np.float64) for column in bands}
     columns = {**gaia, **bands}
     made = simulation_of(release.name)
     at_once = _windows(release, star, seen)
