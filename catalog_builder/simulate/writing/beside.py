@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import infrared, lines
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments.gaia import RESOLUTION, gaia_rvs
-from catalog_builder.simulate.instruments.observed import Observed, wide_window
+from catalog_builder.simulate.instruments.observed import Observed, received_flux, wide_window
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.simulation import simulation_of
@@ -87,7 +87,11 @@ def _windows(release: ReleaseSpec, star: Stars, seen: Observed) -> dict[bool, li
         return {False: gaia}
     model = wide.load()
     flux = wide_window(star, seen.companions)
-    return {False: gaia, True: lines.Windows(model.wavelength, flux, model.resolution)}
+    wide_one = lines.Windows(model.wavelength, flux, model.resolution)
+    if any(spectrum.is_normalised_here for spectrum in others(release).values()):
+        sed = received_flux(star)
+        wide_one = replace(wide_one, sed_wavelength=emulator.load().sed_wavelength, sed=sed)
+    return {False: gaia, True: wide_one}
 
 
 def table_contents(
