@@ -11,6 +11,7 @@ from pydantic import model_validator
 from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.products import Product
 from catalog_builder.archive.release_ids import ReleaseIds
+from catalog_builder.archive.release_parts import SeveralSpectra
 from catalog_builder.archive.spectra import (
     CodeRule,
     LineSpectrum,
@@ -315,15 +316,22 @@ _CROSSWALK_TYPES = {
 }
 
 
-def load_release(name_or_path: str | Path) -> ReleaseSpec:
+def load_release(name_or_path: str | Path, several: SeveralSpectra | None = None) -> ReleaseSpec:
     """Load a release by its name in ``schemas/releases`` or from a YAML file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        Which one.
+    several : {"one_row_each", "combined"}, optional
+        What becomes of several spectra of a star, if not what the description says.
 
     Raises
     ------
     ConfigError
         If it is not there or not valid; the message names the key.
     """
-    release = load_description(ReleaseSpec, "releases", name_or_path).as_read()
+    release = load_description(ReleaseSpec, "releases", name_or_path).as_read(several)
     given = Path(name_or_path)
     folder = given.parent if given.suffix else schemas_dir() / "releases"
     return release.with_matrices(

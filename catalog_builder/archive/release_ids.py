@@ -6,8 +6,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from catalog_builder.archive.release_parts import STAR_ID, ReleaseParts
+from catalog_builder.archive.release_parts import STAR_ID, ReleaseParts, SeveralSpectra
 from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.ground.errors import ConfigError
 
 
 class ReleaseIds(ReleaseParts):
@@ -15,6 +16,9 @@ class ReleaseIds(ReleaseParts):
 
     @model_validator(mode="after")
     def _rows_say_whose_they_are(self) -> Self:
+        return self._refuse_unknown_stars()
+
+    def _refuse_unknown_stars(self) -> Self:
         if self.several_spectra is None:
             return self
         for table in (self.source_table, *self.driving_tables):
@@ -70,8 +74,21 @@ class ReleaseIds(ReleaseParts):
             )
         return self
 
-    def as_read(self) -> Self:
-        """Return the release as it is read: by stars, where the spectra of each become one."""
+    def as_read(self, several: SeveralSpectra | None = None) -> Self:
+        """Return the release as it is read: by stars, where the spectra of each become one.
+
+        Parameters
+        ----------
+        several : {"one_row_each", "combined"}, optional
+            What becomes of several spectra, if not what the description says.
+
+        Raises
+        ------
+        ConfigError
+            If the release does not say whose its spectra are, or they cannot be combined.
+        """
+        if several is not None and several != self.several_spectra:
+            return self._with(several).as_read()
         if self.several_spectra != "combined":
             return self
         tables = {}
@@ -83,3 +100,16 @@ class ReleaseIds(ReleaseParts):
                 columns["source_id"] = star.model_copy(update={"names": names, "required": True})
             tables[name] = spec.model_copy(update={"columns": columns})
         return self.model_copy(update={"tables": tables})
+
+    def _with(self, several: SeveralSpectra) -> Self:
+        what = f"The setting several_spectra is {several}, but"
+        if self.several_spectra is None:
+            raise ConfigError(
+                f"{what} release {self.name} has one spectrum of each source.",
+                "Leave the setting out, or give the description `several_spectra` and `star_id`.",
+            )
+        changed = self.model_copy(update={"several_spectra": several})
+        try:
+            return changed._refuse_unknown_stars()
+        except ValueError as error:
+            raise ConfigError(f"{what} release {self.name} does not fit: {error}.") from None

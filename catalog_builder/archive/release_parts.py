@@ -42,6 +42,9 @@ class DownloadRule(Description):
 STAR_ID: Final = "star_id"
 
 
+SeveralSpectra = Literal["one_row_each", "combined"]
+
+
 class ReleaseParts(Grown):
     """A release of the archive, as described in ``schemas/releases/<name>.yaml``.
 
@@ -102,7 +105,7 @@ class ReleaseParts(Grown):
     magnitude_errors: dict[ColumnName, ColumnName] = Field(default_factory=dict)
     parallax_zero_point: ParallaxZeroPoint
     crosswalks: dict[str, CrosswalkRule] = Field(default_factory=dict)
-    several_spectra: Literal["one_row_each", "combined"] | None = None
+    several_spectra: SeveralSpectra | None = None
 
     @property
     def spelt(self) -> dict[ColumnName, int]:
@@ -125,6 +128,7 @@ class ReleaseParts(Grown):
             photometry=self.photometry,
             parallax=self.parallax,
             parallax_fallback=self.has_fallback,
+            spelt_ids=bool(self.spelt),
             several_rows=self.several_spectra == "one_row_each",
         )
 

@@ -76,7 +76,10 @@ def validate(
 
 @app.command()
 def explain(
-    source_id: Annotated[int, typer.Argument(help="Gaia source id.")], workdir: WorkdirPath = None
+    source_id: Annotated[
+        str, typer.Argument(help="Source id: a number, or the archive's word for a spectrum.")
+    ],
+    workdir: WorkdirPath = None,
 ) -> None:
     """Say everything that is known of one source: files, rejects, features, labels, flags."""
     from catalog_builder.looking.explain import explain as explain_source

@@ -188,11 +188,13 @@ class Inputs(Grown):
         Whether the parallax is an input.
     parallax_fallback : bool
         Whether the zero point of some parallaxes is that of a fallback, which a flag says.
+    spelt_ids : bool
+        Whether the archive's identifiers are words, and ``source_id`` a key made of one.
     several_rows : bool
         Whether a star may have several rows, each of a spectrum; ``star_id`` says whose one is.
     """
 
-    added: ClassVar[tuple[str, ...]] = ("parallax_fallback", "several_rows")
+    added: ClassVar[tuple[str, ...]] = ("parallax_fallback", "several_rows", "spelt_ids")
 
     spectra: Annotated[dict[InputName, SpectrumInput], Field(max_length=_MOST_INPUTS)] = Field(
         default_factory=dict
@@ -203,6 +205,7 @@ class Inputs(Grown):
     parallax: bool = True
     parallax_fallback: bool = False
     several_rows: bool = False
+    spelt_ids: bool = False
 
     @model_validator(mode="after")
     def _once_each(self) -> Self:

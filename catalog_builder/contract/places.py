@@ -228,6 +228,11 @@ def _several_rows(contract: Contract) -> Iterator[Thing]:
         yield Thing("star", {})
 
 
+def _spelt_ids(contract: Contract) -> Iterator[Thing]:
+    if contract.inputs.spelt_ids:
+        yield Thing("identifier", {})
+
+
 def _luminosity(contract: Contract) -> Iterator[Thing]:
     if has_luminosity(contract):
         yield Thing("luminosity", {})
@@ -253,6 +258,7 @@ THINGS: Final[Mapping[str, Callable[[Contract], Iterator[Thing]]]] = {
     "parallax": _parallax,
     "parallax_fallback": _parallax_fallback,
     "several_rows": _several_rows,
+    "spelt_ids": _spelt_ids,
     "luminosity": _luminosity,
     "digit": _digits,
 }

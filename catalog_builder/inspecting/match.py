@@ -168,6 +168,8 @@ def _possible(
     """
     if spec.length is not None:
         kinds = {"array"}
+    elif spec.is_text:
+        kinds = {"text"}
     elif spec.dtype == "bool":
         kinds = {"boolean", "integer", "empty", "text"}
     elif spec.dtype.startswith("int"):
@@ -180,7 +182,7 @@ def _possible(
         if profile.kind in kinds
         and (found.lower() in natives or not _of_another_unit(profile.unit, spec.unit))
     }
-    if name == "source_id":
+    if name == "source_id" and not spec.is_text:
         return {found for found in fitting if profiles[found].high > _LARGEST_SHIFTED_ID}
     return fitting
 

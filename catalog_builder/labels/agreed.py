@@ -35,6 +35,7 @@ def contract_of_model(model: Contract, release: ReleaseSpec) -> Contract:
     }
     how = {
         "parallax_fallback": release.has_fallback and model.inputs.parallax,
+        "spelt_ids": release.inputs.spelt_ids,
         "several_rows": release.inputs.several_rows,
         "photometry": photometry,
     }

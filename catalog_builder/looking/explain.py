@@ -15,6 +15,7 @@ import numpy as np
 import zarr
 from pydantic import ValidationError
 
+from catalog_builder.archive.identifiers import key_of
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.open import schema_of
@@ -46,15 +47,15 @@ _UNREADABLE = (CatalogBuilderError, *DAMAGE)
 _RANGE = re.compile(r"(\d{1,9})-(\d{1,9})")
 
 
-def explain(root: Path, source_id: int) -> str:
+def explain(root: Path, source_id: int | str) -> str:
     """Return what became of a source, in words.
 
     Parameters
     ----------
     root : Path
         A workdir.
-    source_id : int
-        Gaia source id.
+    source_id : int or str
+        Source id; the archive's word, where the release's identifiers are words.
 
     Raises
     ------
@@ -66,12 +67,13 @@ def explain(root: Path, source_id: int) -> str:
     workdir = Workdir(root)
     workdir.require()
     config = recorded_config(workdir)
-    release = load_release(config.release)
+    release = load_release(config.release, config.several_spectra)
     rule = release.partition
+    word, source_id = source_id, _number(source_id, release)
     level, pixel = rule.healpix_level, source_id >> rule.source_id_shift
     if not 0 < source_id <= _LARGEST_ID or (rule.ids_tell and pixel >= rule.n_pixels):
         raise InputError(
-            f"{source_id} is no source id of {release.title}: it lies in no pixel of the sky.",
+            f"{word} is no source id of {release.title}: it lies in no pixel of the sky.",
             "Give it as the archive does, all its digits: a float or a spreadsheet rounds it.",
         )
     if rule.ids_tell:
@@ -79,7 +81,8 @@ def explain(root: Path, source_id: int) -> str:
         lines = [f"source_id {source_id}, HEALPix level-{level} pixel {pixel}"]
     else:
         partition = _partition_with(workdir, source_id)
-        lines = [f"source_id {source_id}, whose place on the sky its id does not tell"]
+        said = f" ({word})" if str(word) != str(source_id) else ""
+        lines = [f"source_id {source_id}{said}, whose place on the sky its id does not tell"]
     if partition is None:
         where = f" (pixel {pixel})" if rule.ids_tell else ""
         raise InputError(
@@ -96,6 +99,14 @@ def explain(root: Path, source_id: int) -> str:
         lines += [*told, *_prediction(workdir, partition, place, source_id, schema)]
     lines += _catalogues(workdir, source_id, lines)
     return "\n".join(lines)
+
+
+def _number(source_id: int | str, release: ReleaseSpec) -> int:
+    """Return an identifier's number: itself, or the key of a word; 0 for what is neither."""
+    try:
+        return int(source_id)
+    except ValueError:
+        return key_of(str(source_id).encode()) if "source_id" in release.spelt else 0
 
 
 def _ingested(

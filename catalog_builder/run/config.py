@@ -36,6 +36,11 @@ class RunConfig(Section):
         "dr3",
         description="A name in `schemas/releases` or a YAML file; NAME-demo simulates its archive.",
     )
+    several_spectra: Literal["one_row_each", "combined"] | None = Field(
+        None,
+        description="What becomes of several spectra of one star, where the release describes some"
+        " and this is not what it says.",
+    )
     archive: str | None = Field(None, description="Path or URL of the archive.")
     labels: str | None = Field(
         None,

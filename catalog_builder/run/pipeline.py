@@ -69,7 +69,7 @@ class Pipeline:
     def __init__(self, config: RunConfig, driver: Driver, wanted: Sequence[str] = STEPS) -> None:
         self.config, self.driver, self.wanted = config, driver, frozenset(wanted)
         self.workdir = driver.workdir
-        self.release: ReleaseSpec = load_release(config.release)
+        self.release: ReleaseSpec = load_release(config.release, config.several_spectra)
         self.seconds: dict[str, float] = {}
         #: What the gate before the ingest saw, where anything was to be ingested.
         self.gate: GateReport | None = None

@@ -56,7 +56,7 @@ WRONG = [
     (("--until", "training_set"), 3, "no such step", "Did you mean training-set?"),
     (("--until", "labels", "--model", "m"), 3, "nothing is learnt", "ingest, predict, publish"),
     # releases, surveys, clusters
-    (("--release", "dr9"), 3, "no description 'dr9'", "Give one of dr3"),
+    (("--release", "dr9"), 3, "no description 'dr9'", "Give one of 4most-lrs, dr3"),
     (("--release", "DR3"), 3, "no description 'DR3'", "Did you mean dr3?"),
     (
         ("--release", "dr9-demo", "--archive", "{sky}"),

@@ -29,6 +29,8 @@ from catalog_builder.model.stage import plan_assemble, plan_members
 from catalog_builder.model.taught import NO_FOLD, TaughtStars, folds_of, without_fold
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.training.design import Split, Stars
+from catalog_builder.training.settings import TrainingSettings
+from catalog_builder.training.split import split_of
 
 SCHEMA, CONTRACT = default_schema(), default_contract()
 FOLDS, BATCH = 2, 128
@@ -115,6 +117,23 @@ def test_stars_are_known_by_ids_of_their_release_alone(sky):
         assert not found.split.any()
         assert (found.fold == NO_FOLD).all()
     assert not TaughtStars.nobody().find(ids, "").split.any()
+
+
+def test_spectra_of_a_star_are_of_one_split_and_one_fold(sky):
+    stars = sky.block["source_id"] // 3
+    split = split_of(stars, 4, TrainingSettings())
+    several = replace(sky, block={**sky.block, "star_id": stars}, split=split)
+    fold = folds_of(several, FOLDS)
+    for star in np.unique(stars)[:40]:
+        assert len(np.unique(fold[stars == star])) == 1
+    taught = TaughtStars.of(several, FOLDS, "survey")
+    assert len(taught.ids) == len(np.unique(stars))
+    assert not taught._problem(FOLDS)
+    known = taught.find(stars, "survey")
+    np.testing.assert_array_equal(known.split, split + 1)
+    np.testing.assert_array_equal(known.fold, fold)
+    with_more = taught.with_calibrators(np.repeat(10**9 + stars[:9], 2), stars[:0], FOLDS)
+    assert not with_more._problem(FOLDS)
 
 
 def test_who_taught_is_answered_by_networks_that_did_not_see_it(block, sky, estimator, tmp_path):

@@ -23,6 +23,22 @@ def write_features(path, ids):
     return path
 
 
+def test_a_label_is_of_every_row_of_its_star(tmp_path):
+    ids, stars = np.arange(10, 20), np.array([7, 9, 7, 8, 7, 9, 6, 6, 5, 8])
+    rows = np.full(10, -1, np.int32)
+    sources = {"source_id": ids, "star_id": stars, "rvs_row": rows, "xp_row": rows}
+    FeatureWriter(tmp_path / "features", 8, default_contract().inputs).finish(
+        sources, {"source_id": np.empty(0, np.int64)}
+    )
+    labels = write_labels(tmp_path / "labels", [1, 7, 9, 10])
+    match = match_partition(tmp_path / "features", labels, 0, 100, tmp_path / "out")
+    # Stars 1 and 10 have no row, 7 has three and 9 two: 10 is no spectrum's number here.
+    assert (match.rows_in, match.rows_out, match.stars) == (7, 5, 2)
+    group = zarr.open_group(tmp_path / "out", mode="r")
+    np.testing.assert_array_equal(group["row"][:], [0, 1, 2, 4, 5])
+    np.testing.assert_array_equal(group["labels"][:, 0], [7, 9, 7, 7, 9])
+
+
 def write_labels(path, ids):
     ids = np.array(ids, np.int64)
     labels = np.repeat(ids[:, None], 5, axis=1).astype(np.float32)

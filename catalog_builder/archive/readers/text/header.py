@@ -80,6 +80,14 @@ def check_header(
     check_unit(url, native, spec, None if unit is None else str(unit))
     kind, subtype = str(entry.get("datatype", "")), str(entry.get("subtype", ""))
     is_list = "[" in subtype or subtype == "json"
+    if spec.is_text:
+        if kind != "string" or subtype:
+            raise InputError(
+                f"{url}: column {native} is described as {kind} {subtype}".rstrip()
+                + ", but the release description says text.",
+                "Correct whichever is wrong.",
+            )
+        return
     if is_key and kind.startswith("float"):
         raise inexact_key(url, native)
     is_number = kind.startswith(_INTEGERS if is_key else _NUMBERS)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.archive.identifiers import keys_of
 from catalog_builder.archive.readers.block import (
     Block,
     inexact_key,
@@ -20,7 +21,7 @@ from catalog_builder.archive.readers.text.buffer import TextBuffer
 from catalog_builder.archive.readers.text.header import TextHeader, check_header
 from catalog_builder.archive.readers.text.numbers import pack_tokens
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
-from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule
+from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule, spelt
 
 #: By the code of the compiled parser.
 _REASON_NUMBERS = np.zeros(1 + max(rows.REJECT_CODES), np.uint8)
@@ -90,7 +91,7 @@ class TextReader:
         self.places = match_columns(self.url, header.names, self.table, self.wanted)
         self.fields = np.zeros((len(header.names), 6), np.int64)
         self.slots: dict[str, int] = {}
-        counts = {"integers": 0, "floats": 0, "flat32": 0, "flat64": 0}
+        counts = {"integers": 0, "floats": 0, "flat32": 0, "flat64": 0, "letters": 0}
         for canonical, place in self.places.items():
             spec = self.wanted[canonical]
             kind, store = _kind(canonical, spec)
@@ -100,14 +101,16 @@ class TextReader:
             low, high = integer_limits(spec, is_key=is_key)
             # A bad scalar is only a lost cell, even in a required column; without its id, a row
             # is lost.
-            row_depends = spec.required and (spec.length is not None or is_key)
+            row_depends = spec.required and (spec.length is not None or canonical == "source_id")
+            if spec.is_text:
+                width = (spec.characters or 0) * self.block_rows
             self.slots[canonical] = counts[store] if store else 0
             if store:
                 counts[store] += width
             self.fields[place] = (
                 kind,
                 self.slots[canonical],
-                spec.length or 0,
+                spec.length or spec.characters or 0,
                 row_depends,
                 low,
                 high,
@@ -130,6 +133,7 @@ class _FillingBlock:
         self.floats = np.empty((counts["floats"], size), np.float64)
         self.flat32 = np.empty(counts["flat32"], np.float32)
         self.flat64 = np.empty(counts["flat64"], np.float64)
+        self.letters = np.empty(counts["letters"], np.uint8)
         self.cell_nulls = np.zeros(len(reader.fields), np.int64)
         self.first_row = reader.next_row
         self.n_rows = 0
@@ -160,12 +164,17 @@ class _FillingBlock:
             text.address, text.start, text.parsable, reader.fields,
             nulls, trues, falses,
             self.keys, self.row_numbers, self.integers, self.floats, self.flat32, self.flat64,
-            self.cell_nulls, self.rejects, self.n_rows, reader.next_row, self.n_rejects,
+            self.letters.ctypes.data, self.cell_nulls, self.rejects,
+            self.n_rows, reader.next_row, self.n_rejects,
         )  # fmt: skip
 
     def finish(self) -> Block:
         """Return the rows so far as a block of their dtypes."""
         columns = {name: self._column(name, spec) for name, spec in self.reader.wanted.items()}
+        for name, spec in self.reader.wanted.items():
+            if spec.is_text:
+                columns[spelt(name)] = columns[name]
+                columns[name] = keys_of(columns[name].tolist())
         nulls = {
             name: int(self.cell_nulls[place])
             for name, place in self.reader.places.items()
@@ -182,9 +191,11 @@ class _FillingBlock:
 
     def _column(self, name: str, spec: ColumnSpec) -> NDArray[Any]:
         if name not in self.reader.places:
-            return null_column(spec, self.n_rows)
+            return self._words(0, 0, spec) if spec.is_text else null_column(spec, self.n_rows)
         kind, store = _kind(name, spec)
         slot = self.reader.slots[name]
+        if kind == rows.TEXT:
+            return self._words(slot, self.n_rows, spec)
         if kind == rows.KEY:
             return self.keys[: self.n_rows].copy()
         if spec.length is not None:
@@ -193,6 +204,13 @@ class _FillingBlock:
             return flat[slot:stop].reshape(self.n_rows, spec.length)
         scalars: NDArray[Any] = getattr(self, store)[slot, : self.n_rows]
         return scalars.astype(spec.numpy_dtype)
+
+    def _words(self, slot: int, stored: int, spec: ColumnSpec) -> NDArray[np.bytes_]:
+        """Return words, (n,), of which so many are stored; the others are empty."""
+        length = spec.characters or 1
+        words = np.zeros(self.n_rows, f"S{length}")
+        words.view(np.uint8)[: stored * length] = self.letters[slot : slot + stored * length]
+        return words
 
     def _rejects(self) -> RowRejects:
         entries = self.rejects[: self.n_rejects]
@@ -213,6 +231,9 @@ class _FillingBlock:
             detail = f"{column}: an opening quote without a closing one"
         elif code == rows.BAD_KEY and seen == rows.FLOAT_KEY:
             detail = f"{column}: a floating-point number, which loses an identifier's digits"
+        elif code == rows.BAD_KEY and self.reader.fields[field, 0] == rows.TEXT:
+            most = self.reader.fields[field, 2]
+            detail = f"{column}: no identifier of at most {most} characters"
         elif code == rows.BAD_KEY:
             detail = f"{column}: not a positive 64-bit integer"
         elif code == rows.WRONG_LENGTH:
@@ -225,6 +246,8 @@ class _FillingBlock:
 
 def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:
     """Return what the parser makes of a column, and the buffer that holds it."""
+    if spec.is_text:
+        return rows.TEXT, "letters"
     if name == "source_id":
         return rows.KEY, ""
     single = spec.dtype == "float32"

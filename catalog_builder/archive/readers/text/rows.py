@@ -10,6 +10,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from catalog_builder.archive.readers.text.fields import (
+    NO_WORD,
+    closing_quote,
+    separator,
+    store_text,
+)
 from catalog_builder.archive.readers.text.lists import (
     BAD_ELEMENT,
     BAD_KEY,
@@ -39,11 +45,9 @@ from catalog_builder.archive.readers.text.numbers import (
 )
 from catalog_builder.archive.readers.text.words import (
     compiled,
-    find_bytes,
     load_byte,
     store_float,
     store_integer,
-    trailing_zeros,
 )
 
 __all__ = ["BAD_ELEMENT", "BAD_KEY", "GOOD", "MALFORMED", "WRONG_LENGTH", "parse_rows"]
@@ -57,7 +61,7 @@ FLOAT64: Final = 4
 BOOLEAN: Final = 5
 ARRAY32: Final = 6
 ARRAY64: Final = 7
-
+TEXT: Final = 8
 #: Why a row is left out, in the reject table.
 REJECT_CODES: Final = (MALFORMED, BAD_KEY, WRONG_LENGTH, BAD_ELEMENT)
 
@@ -85,6 +89,7 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
     floats: Any,
     flat32: Any,
     flat64: Any,
+    letters: int,
     cell_nulls: Any,
     rejects: Any,
     n_rows: int,
@@ -103,7 +108,8 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
         Where the text to parse lies; its last byte is a newline.
     fields : int64 (n_fields, 6)
         Per field of the file: kind, slot, length, required, minimum, maximum. The slot is the
-        row of `integers` or `floats`, or the offset of an array column in its flat buffer.
+        row of `integers` or `floats`, or the offset of an array column in its flat buffer, or that
+        of a column of identifiers that are words in `letters`.
     nulls, trues, falses : int
         Addresses of the tables of null, true and false tokens.
     keys, row_numbers : int64 (block_rows,)
@@ -112,6 +118,8 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
         Out: scalars by slot. Null integers are 0, null floats NaN.
     flat32 : float32, flat64 : float64
         Out: array columns, each of block_rows * length elements from its slot on.
+    letters : int
+        Address of the words, each of as many bytes as its column's length, NULs behind.
     cell_nulls : int64 (n_fields,)
         Raised for every bad cell of an accepted row that became null.
     rejects : int64 (r, 6)
@@ -155,6 +163,12 @@ def parse_rows(  # noqa: PLR0912, PLR0915 (a call for each row would cost more t
                 cause, at, number = _parse_array(
                     text, at, kind, slot + n_rows * length, length, flat32, flat64, nulls, marks
                 )
+            elif kind == TEXT:
+                stop = closing_quote(text, at) if quoted else separator(text, at)
+                cause = store_text(text, at, stop, letters + slot + n_rows * length, length, nulls)
+                if cause == NO_WORD:
+                    cause = BAD_KEY if fields[field, 3] else GOOD
+                at = stop
             elif kind != SKIP:
                 cells = floats_at if kind in (FLOAT32, FLOAT64) else integers_at
                 place = cells + 8 * (slot * keys.size + n_rows)
@@ -288,12 +302,12 @@ def _close_field(
     """Go to the separator after a field; text left over in the field makes it bad, and null."""
     tidy = True
     if quoted:
-        close = _closing_quote(text, at)
+        close = closing_quote(text, at)
         tidy = skip_blanks(text, at) == close
         if load_byte(text, close) != QUOTE:
             return MALFORMED, close
         at = close + 1
-    stop = _separator(text, at)
+    stop = separator(text, at)
     tidy = tidy and skip_blanks(text, at) == stop
     if tidy or kind == SKIP or cause != GOOD:
         return cause, stop
@@ -302,30 +316,3 @@ def _close_field(
     elif kind in (INTEGER, BOOLEAN):
         store_integer(place, 0)
     return (BAD_KEY if kind == KEY else BAD_ELEMENT), stop
-
-
-@compiled
-def _closing_quote(text: int, at: int) -> int:
-    """Position of the quote that ends a quoted field, or of the newline that cuts it off."""
-    while True:
-        found = find_bytes(text, at, np.uint8(QUOTE), np.uint8(NEWLINE))
-        if found == np.uint64(0):
-            at += 64
-            continue
-        at += trailing_zeros(found)
-        if load_byte(text, at) == NEWLINE or load_byte(text, at + 1) != QUOTE:
-            return at
-        at += 2
-
-
-@compiled
-def _separator(text: int, at: int) -> int:
-    """Position of the comma, newline, or return before a newline that ends a field."""
-    start = at
-    found = find_bytes(text, at, np.uint8(COMMA), np.uint8(NEWLINE))
-    while found == np.uint64(0):
-        at += 64
-        found = find_bytes(text, at, np.uint8(COMMA), np.uint8(NEWLINE))
-    at += trailing_zeros(found)
-    ends_line = load_byte(text, at) == NEWLINE and at > start
-    return at - 1 if ends_line and load_byte(text, at - 1) == RETURN else at

@@ -34,7 +34,8 @@ _SIXTEEN_BYTES, _SIXTY_FOUR_BYTES = ir.VectorType(_BYTE, 16), ir.VectorType(_BYT
 def _digest_sources() -> str:
     folder = Path(__file__).parent
     sources = [
-        (folder / f"{name}.py").read_bytes() for name in ("words", "numbers", "lists", "rows")
+        (folder / f"{name}.py").read_bytes()
+        for name in ("words", "numbers", "lists", "fields", "rows")
     ]
     return hashlib.sha256(b"".join(sources)).hexdigest()[:12]
 
@@ -81,6 +82,12 @@ def store_float(_: Any, place: Any, value: Any) -> tuple[Any, Any]:
 def store_integer(_: Any, place: Any, value: Any) -> tuple[Any, Any]:
     """Store an int64 at an address."""
     return types.uint8(types.int64, types.int64), _store(_WORD)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def store_byte(_: Any, place: Any, value: Any) -> tuple[Any, Any]:
+    """Store a byte at an address."""
+    return types.uint8(types.int64, types.uint8), _store(_BYTE)
 
 
 def _store(kind: Any) -> Callable[..., Any]:
