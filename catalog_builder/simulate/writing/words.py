@@ -83,7 +83,7 @@ def observed_again(rng: np.random.Generator, star: Stars, share: float) -> Stars
 
 def same_again(columns: Block) -> Block:
     """Return columns of a block's stars that are those of the first row of each star."""
-    ids = columns["source_id"]
+    ids = np.asarray(columns["source_id"], np.int64)
     first = np.arange(len(ids))
     # The first of two is the row before, unless it is in another block.
     second = np.flatnonzero((ids[1:] & AGAIN == AGAIN) & (ids[1:] ^ AGAIN == ids[:-1])) + 1
