@@ -100,6 +100,27 @@ def test_alphas_may_be_apart_from_metallicities(tmp_path):
     assert abs(correlation[1]) < 0.3
 
 
+def test_arms_of_flux_are_normalised_at_ingest_and_may_be_absent(tmp_path):
+    simulate("4most-lrs", 90, 2, tmp_path / "sky")
+    release = load_release("4most-lrs")
+    (partition,) = list_partitions(str(tmp_path / "sky"), release)
+    ingest_partition(partition, release, IngestSettings(), tmp_path / "features")
+    block = FeatureStore(tmp_path / "features").read(slice(None))
+    arms = np.column_stack([block[f"has_{arm}"] for arm in ("blue", "green", "red")])
+    assert arms.any(axis=1).all()
+    assert 0.85 < arms.mean() < 1.0
+    for arm in ("green", "red"):
+        seen = block[f"{arm}_mask"]
+        assert 0.9 < np.median(block[f"{arm}_flux"][seen]) < 1.02
+        assert not seen[~block[f"has_{arm}"]].any()
+    # The triplet's deepest line, in vacuum.
+    grid = release.spectra["red"].model_grid.nanometres()
+    depth = np.median(block["red_flux"][block["has_red"]], axis=0)
+    lines = (grid > 840) & (grid < 880)
+    deepest = grid[lines][depth[lines].argmin()]
+    assert min(abs(deepest - 854.44), abs(deepest - 866.45)) < 0.1
+
+
 def test_both_grids_show_the_same_stars():
     labels = np.array([[4800.0, 2.5, -0.3, 0.1], [5800.0, 4.4, 0.1, 0.0]])
     model = wide.load()
