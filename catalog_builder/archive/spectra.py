@@ -27,7 +27,7 @@ from catalog_builder.contract.grids import (
     to_vacuum,
 )
 from catalog_builder.contract.inputs import ColumnName, SpectrumInput, Words
-from catalog_builder.contract.steps import Step, resolution_after
+from catalog_builder.contract.steps import Continuum, Step, resolution_after
 from catalog_builder.contract.units import UnitText
 
 __all__ = [
@@ -153,6 +153,11 @@ class LineSpectrum(_Published):
     def model_resolution(self) -> float | None:
         """Resolving power of what the model sees."""
         return resolution_after(self.steps, self.resolution)
+
+    @property
+    def is_normalised_here(self) -> bool:
+        """Whether a step divides by a continuum, so that flux may be in any unit."""
+        return any(isinstance(step, Continuum) for step in self.steps)
 
     @model_validator(mode="after")
     def _steps_can_be_taken(self) -> Self:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -39,6 +39,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 1,
     clean: Annotated[
         bool, typer.Option("--clean", help="Nothing wrong with the files: for other readers.")
+    ] = False,
+    alpha_untied: Annotated[
+        bool, typer.Option("--alpha-untied", help="[alpha/M] has nothing to do with [M/H].")
     ] = False,
     sources_without_spectra: Annotated[
         int,
@@ -85,8 +88,13 @@ def simulate(
             "--sources-without-spectra is of one release, and --twin-of of two.",
             "Leave one of them out.",
         )
+    if twin_of is not None and alpha_untied:
+        raise ConfigError(
+            "--alpha-untied is of one release, and --twin-of of two.", "Leave one of them out."
+        )
+    sky = {"clean": clean, "without_spectra": sources_without_spectra, "untied": alpha_untied}
     work = (
-        _one(release, stars, seed, out, sources_without_spectra, clean=clean, given=given)
+        _one(release, stars, seed, out, sky, given=given)
         if twin_of is None
         else _two(release, twin_of, stars, seed, out, clean=clean, given=given)
     )
@@ -98,9 +106,8 @@ def _one(
     stars: int,
     seed: int,
     out: Path,
-    bare: int,
+    sky: Mapping[str, Any],
     *,
-    clean: bool,
     given: Mapping[str, object],
 ) -> _Work:
     """Return what writes one archive, and refuse what can be refused without a cluster."""
@@ -113,15 +120,10 @@ def _one(
                 f"--{option} says how a release differs from an older one.",
                 "Name that with --twin-of, such as --release dr4 --twin-of dr3.",
             )
-    plan_sky(release, stars, seed, out, clean=clean)
+    plan_sky(release, stars, seed, out, **sky)
 
     def work(client: Client, on_partition: Callable[[int, int], None]) -> str:
-        made = simulate_sky(
-            *(release, stars, seed, out, client),
-            clean=clean,
-            without_spectra=bare,
-            on_partition=on_partition,
-        )
+        made = simulate_sky(*(release, stars, seed, out, client), **sky, on_partition=on_partition)
         return (
             f"{made.stars} stars in {made.partitions} partitions, {made.label_rows} label rows:\n"
             f"{_rows(made.rows)}\n"

@@ -196,7 +196,9 @@ def _gaussian(wavelength: tuple[float, ...], share: float) -> sparse.csr_array:
     at = np.array(wavelength)
     middle = (at[1:] + at[:-1]) / 2
     edges = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
-    sigma = at * share
+    # The interval of a sample is a box, and broadens as well: by its width over the root of 12.
+    box = np.diff(edges) ** 2 / 12
+    sigma = np.sqrt(np.maximum((at * share) ** 2 - box, (1e-3 * at * share) ** 2))
     first = np.searchsorted(edges, at - _REACH * sigma).clip(1) - 1
     last = np.searchsorted(edges, at + _REACH * sigma).clip(max=at.size)
     width = int((last - first).max())

@@ -1,7 +1,7 @@
 """Draw the nine real optical spectra, read and normalised as HR10 has them.
 
-``python docs/figures/optical_figure.py FOLDER OUT``; FOLDER has the FITS images of Gaia FGK benchmark
-stars at R = 47 000.
+``python docs/figures/optical_figure.py FOLDER OUT``; FOLDER has the FITS images of Gaia FGK
+benchmark stars at R = 47 000.
 """
 
 from __future__ import annotations

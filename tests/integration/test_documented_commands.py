@@ -33,6 +33,8 @@ REHEARSAL = "it needs an archive of a later release (make rehearsal runs such)"
 DEMO = "it simulates an archive of its own, and trains (test_data_only.py runs a small one)"
 NOT_RUN = {
     "run --release dr3-demo --workdir demo-workdir": DEMO,
+    "inspect ARCHIVE --release rave-dr6 --draft mine.yaml": REHEARSAL,
+    "simulate --release rave-dr6 --stars 6000 --out SKY": TWIN,
     "inspect ARCHIVE --release dr4 --draft dr4-found.yaml": REHEARSAL,
     "doctor ARCHIVE --release dr4-found.yaml": REHEARSAL,
     "run --release dr4-found.yaml --archive ARCHIVE --labels allStar-dr17-synspec_rev1.fits"

@@ -77,11 +77,15 @@ class Windows:
         (n, w) normalised.
     resolution : float
         Resolving power.
+    sed_wavelength, sed : numpy.ndarray, optional
+        (s,) nm and (n, s): flux density, where a spectrum shows it beyond the window.
     """
 
     wavelength: Float
     flux: Float
     resolution: float
+    sed_wavelength: Float | None = None
+    sed: Float | None = None
 
 
 def observe(
@@ -125,10 +129,15 @@ def observe(
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
     flux = _sampled(rng, star, rows, windows, sig_to_noise, samples, spectrum, faults=faults)
     kinds, codes = normalisations(spectrum.normalisation, columns, rows, sig_to_noise)
+    if spectrum.is_normalised_here:
+        # Nobody has normalised it before: it has the star's own continuum, and the bands beyond.
+        shown = flux * _energy(windows, rows, samples)
+        flux = shown / np.median(shown, axis=1, keepdims=True)
     # The continua of `rvs` are written for RVS's own window: here they get as far along as it.
     middle, half = 0.5 * (samples[0] + samples[-1]), 0.5 * (samples[-1] - samples[0])
     along = 858.0 + 12.0 * (samples - middle) / half
-    flux = rvs.normalised(rng, flux, along, kinds, _slope(at_xp[rows], samples))
+    if not spectrum.is_normalised_here:
+        flux = rvs.normalised(rng, flux, along, kinds, _slope(at_xp[rows], samples))
     if faults:
         tilted = np.flatnonzero(star.anomaly[rows] == "wrong_normalisation")
         flux[tilted] *= rvs.continuum(rvs.bad_continua(rng, len(tilted)), along)
@@ -170,7 +179,23 @@ def _sampled(
     active = star.anomaly[rows] == "calcium_emission"
     strength = rng.uniform(0.15, 0.7, len(rows))
     flux[active] = rvs.emission(flux[active], wavelength, strength[active])
-    return rvs.resampled(flux, wavelength, samples)
+    made = rvs.resampled(flux, wavelength, samples)
+    # Beyond the window no single line is known.
+    made[:, (samples < wavelength[0]) | (samples > wavelength[-1])] = 1.0
+    return made
+
+
+def _energy(windows: Windows, rows: NDArray[np.int64], samples: Float) -> Float:
+    """Return the flux density (r, samples) on which the window's lines lie.
+
+    Within the window it is a straight line: its lines would be there twice.
+    """
+    known = windows.sed_wavelength
+    if known is None or windows.sed is None:
+        return np.ones((len(rows), len(samples)))
+    outside = (known < windows.wavelength[0]) | (known > windows.wavelength[-1])
+    sed = windows.sed[rows]
+    return np.array([np.interp(samples, known[outside], one[outside]) for one in sed])
 
 
 def normalisations(

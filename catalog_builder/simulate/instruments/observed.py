@@ -301,6 +301,12 @@ def _add_companions(
     return window, flux, companions
 
 
+def received_flux(star: Stars) -> Float:
+    """Return the flux density (n, s) of stars behind their dust, 1 nm apart, without companions."""
+    ln_flux, _ = surface_spectra(star)
+    return photometry.received(ln_flux, stars.radius(star.mass, star.logg), star.distance, star.a_0)
+
+
 def wide_window(star: Stars, companions: Companions | None) -> Float:
     """Return normalised spectra (n, w) of all of the grid's window, unbroadened, with companions.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import infrared, lines
 from catalog_builder.simulate.instruments import photometers as instrument
 from catalog_builder.simulate.instruments.gaia import RESOLUTION, gaia_rvs
-from catalog_builder.simulate.instruments.observed import Observed, wide_window
+from catalog_builder.simulate.instruments.observed import Observed, received_flux, wide_window
 from catalog_builder.simulate.population.streams import Draws
 from catalog_builder.simulate.population.truth import Stars
 from catalog_builder.simulate.simulation import simulation_of
 from catalog_builder.simulate.writing import layout, tables
 from catalog_builder.simulate.writing.published import infrared_bands, needs_wide, others
+from catalog_builder.simulate.writing.words import has_words, same_again
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ def observe_beside(
         bands = {
             column: np.where(has_bands, all_bands[band], np.nan) for column, band in wanted.items()
         }
+        if has_words(release):
+            told = same_again({"source_id": star.source_id, "": has_bands, **bands})
+            has_bands = np.asarray(told.pop(""), dtype=bool)
+            bands = {column: np.asarray(told[column], np.float64) for column in bands}
     columns = {**gaia, **bands}
     made = simulation_of(release.name)
     at_once = _windows(release, star, seen)
@@ -82,7 +87,11 @@ def _windows(release: ReleaseSpec, star: Stars, seen: Observed) -> dict[bool, li
         return {False: gaia}
     model = wide.load()
     flux = wide_window(star, seen.companions)
-    return {False: gaia, True: lines.Windows(model.wavelength, flux, model.resolution)}
+    wide_one = lines.Windows(model.wavelength, flux, model.resolution)
+    if any(spectrum.is_normalised_here for spectrum in others(release).values()):
+        sed = received_flux(star)
+        wide_one = replace(wide_one, sed_wavelength=emulator.load().sed_wavelength, sed=sed)
+    return {False: gaia, True: wide_one}
 
 
 def table_contents(

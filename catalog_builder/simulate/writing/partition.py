@@ -36,7 +36,13 @@ from catalog_builder.simulate.writing.bare import Among, BareSources, truth_of_b
 from catalog_builder.simulate.writing.beside import observe_beside, table_contents
 from catalog_builder.simulate.writing.label_file import id_column, pairs_path
 from catalog_builder.simulate.writing.truth_file import truth_table
-from catalog_builder.simulate.writing.words import Words, has_words, observed_again
+from catalog_builder.simulate.writing.words import (
+    AGAIN,
+    Words,
+    has_words,
+    observed_again,
+    same_again,
+)
 from catalog_builder.simulate.writing.writers import PartitionReceipt, Writers
 
 #: Stars held in memory at a time; results depend on it, so it is no setting.
@@ -228,12 +234,16 @@ def _block(
     seen = observe(rng, star, release, spare)
     seen.motion = measure(draws, star, seen.astrometry, seen.exact_grvs)
     gaia = tables.gaia_source(star, seen, release)
+    if has_words(release):
+        gaia = same_again(gaia)
     gaia["random_index"] = tables.random_index(draws("random index"), len(star))
     beside = observe_beside(release, star, seen, gaia, draws)
     rows, star.wart = apogee.observe(
         rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
     )
-    labelled = np.isin(star.source_id, rows[id_column(survey)].astype(np.int64))
+    # Whoever has labels has them for each spectrum.
+    known = rows[id_column(survey)].astype(np.int64) | AGAIN
+    labelled = np.isin(star.source_id | AGAIN, known)
     if follower is not None:
         follower.look(Looked(number, star, seen, labelled, made))
     contents = table_contents(release, star, seen, gaia, beside)

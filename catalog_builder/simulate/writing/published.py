@@ -39,7 +39,7 @@ def needs_wide(spectrum: LineSpectrum) -> bool:
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
     window = emulator.load().rvs_wavelength
     outside = samples[0] < window[0] or samples[-1] > window[-1]
-    return bool(outside or (spectrum.resolution or 0.0) > RESOLUTION)
+    return bool(outside or spectrum.is_normalised_here or (spectrum.resolution or 0.0) > RESOLUTION)
 
 
 def infrared_bands(release: ReleaseSpec) -> dict[str, str]:
@@ -87,7 +87,9 @@ def _check_xp(release: ReleaseSpec) -> None:
 
 def _check_lines(name: str, spectrum: LineSpectrum, release: ReleaseSpec) -> None:
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    window = wide.load().wavelength
+    # Flux that nobody has normalised has the star's energy, and lines where they are known.
+    of_all = emulator.load().sed_wavelength
+    window = of_all if spectrum.is_normalised_here else wide.load().wavelength
     if samples[0] < window[0] or samples[-1] > window[-1]:
         raise ConfigError(
             f"spectra.{name} cannot be simulated: it has {samples[0]:.2f}-{samples[-1]:.2f} nm in"

@@ -81,6 +81,18 @@ def observed_again(rng: np.random.Generator, star: Stars, share: float) -> Stars
     return found
 
 
+def same_again(columns: Block) -> Block:
+    """Return columns of a block's stars that are those of the first row of each star."""
+    ids = np.asarray(columns["source_id"], np.int64)
+    first = np.arange(len(ids))
+    # The first of two is the row before, unless it is in another block.
+    second = np.flatnonzero((ids[1:] & AGAIN == AGAIN) & (ids[1:] ^ AGAIN == ids[:-1])) + 1
+    first[second] -= 1
+    return {
+        name: values if name == "source_id" else values[first] for name, values in columns.items()
+    }
+
+
 def _place(ra: float, dec: float) -> str:
     """Return a name by place: ``J123456.7-123456``."""
     tenths = int(ra / 15 * 36_000) % 864_000

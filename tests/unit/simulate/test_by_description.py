@@ -239,7 +239,7 @@ def test_the_relation_says_what_it_rests_on():
     ("change", "message"),
     [
         ({"grid": {**GRID, "start": 8600.0, "count": 801}}, "spectra.hr cannot .*: it has"),
-        ({"resolution": 16200}, "spectra.hr cannot be simulated: its resolving power 16200"),
+        ({"resolution": 26200}, "spectra.hr cannot be simulated: its resolving power 26200"),
         (
             {"normalisation": {"column": "arm", "threshold": 1, "below": "constant",
                                "otherwise": "constant"}},
