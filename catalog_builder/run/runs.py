@@ -10,6 +10,7 @@ from typing import Any
 
 from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog import check_record
+from catalog_builder.catalog.incident_record import LabelBooks
 from catalog_builder.catalog.origins import (
     Model,
     heading,
@@ -209,8 +210,23 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
         *(f"Not in these numbers: {gap}" for gap in gaps),
+        *_walked(incidents.labels if incidents else None),
         *([] if record.checks is None else check_record.closing_lines(record.checks)),
         f"Catalogue: {pipeline.workdir.root / sealed.output}",
+    ]
+
+
+def _walked(labels: LabelBooks | None) -> list[str]:
+    """Say what became of labels whose identifiers are of an older release."""
+    if labels is None or not labels.crosswalk:
+        return []
+    found = labels.crosswalk["one"]
+    lost = {reason: stars for reason, stars in labels.crosswalk.items() if reason != "one"}
+    reasons = ", ".join(f"{stars} {reason}" for reason, stars in lost.items())
+    stars = found + sum(lost.values())
+    return [
+        f"Labels of an older release: {stars} stars = {found} found in this one"
+        f" + {stars - found} left out{f' ({reasons})' if reasons else ''}."
     ]
 
 

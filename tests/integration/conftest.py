@@ -38,13 +38,15 @@ class Site:
     archive: Path
     address: str
 
-    def run(self, workdir: Path, *assignments: str, steps=None, **options) -> dict[str, int]:
-        """Run steps; return how many tasks of each stage were carried out."""
+    def run(
+        self, workdir: Path, *assignments: str, steps=None, said=None, **options
+    ) -> dict[str, int]:
+        """Run steps; return how many tasks of each stage were carried out. It is told to `said`."""
         settings = {"archive": str(self.archive), "workdir": str(workdir)}
         settings |= {"cluster.kind": self.address} | options
         config = load_config(None, [*QUICK, *assignments], settings)
-        said: list[str] = []
-        run_steps(config, steps or steps_of(config), verbosity=-1, echo=said.append)
+        echo = (said if said is not None else []).append
+        run_steps(config, steps or steps_of(config), verbosity=-1, echo=echo)
         log = max((workdir / "logs").glob("run-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
         events = [json.loads(line) for line in log.read_text().splitlines()]
         return [event for event in events if event["event"] == "end"][-1]["executed"]
