@@ -13,7 +13,7 @@ INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constrai
 .PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
 
 demo: $(VENV)/.installed
-	$(BIN)/catalog-builder run --release $(RELEASE)-demo --workdir $(DEMO)
+	$(BIN)/catalog-builder run --release $(RELEASE)-demo --workdir $(DEMO) $(OPTIONS)
 
 test: lint unit
 

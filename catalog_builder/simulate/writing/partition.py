@@ -252,7 +252,7 @@ def _block(
     among(contents)
     words = Words.of(star, plan.index, number) if has_words(release) else None
     if words is not None:
-        contents = {table: words.spelt(block) for table, block in contents.items()}
+        contents = {table: words.spelt(block, release) for table, block in contents.items()}
         sky.go_to(words)
         sky.pair(words, labelled)
     for table, block in contents.items():

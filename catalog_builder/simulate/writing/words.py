@@ -55,15 +55,18 @@ class Words:
             np.array([_place(*at) for at in zip(star.ra, star.dec, strict=True)], dtype="S32"),
         )
 
-    def spelt(self, block: Block) -> Block:
+    def spelt(self, block: Block, release: ReleaseSpec) -> Block:
         """Return columns of a table with words in place of numbers."""
         at = np.searchsorted(self.numbers, block["source_id"])
-        return {**block, "source_id": self.spectra[at], STAR_ID: self.stars[at]}
+        return {**block, "source_id": self._keyed(release)[at], STAR_ID: self.stars[at]}
 
     def told(self, star: Stars, release: ReleaseSpec) -> Stars:
         """Return the stars with the keys by which the program knows their rows."""
-        words = self.stars if release.several_spectra == "combined" else self.spectra
-        return replace(star, source_id=keys_of(words.tolist()))
+        return replace(star, source_id=keys_of(self._keyed(release).tolist()))
+
+    def _keyed(self, release: ReleaseSpec) -> NDArray[np.bytes_]:
+        """Return the words by which rows are joined: of stars, where their spectra are combined."""
+        return self.stars if release.several_spectra == "combined" else self.spectra
 
 
 def has_words(release: ReleaseSpec, table: TableName | None = None) -> bool:

@@ -106,6 +106,8 @@ def test_arms_of_flux_are_normalised_at_ingest_and_may_be_absent(tmp_path):
     (partition,) = list_partitions(str(tmp_path / "sky"), release)
     ingest_partition(partition, release, IngestSettings(), tmp_path / "features")
     block = FeatureStore(tmp_path / "features").read(slice(None))
+    pairs = fits.getdata(tmp_path / "sky/apogee/4most_x_apogee.fits")
+    assert np.isin(keys_of(pairs["object_id"]), block["source_id"]).mean() > 0.9
     arms = np.column_stack([block[f"has_{arm}"] for arm in ("blue", "green", "red")])
     assert arms.any(axis=1).all()
     assert 0.85 < arms.mean() < 1.0
