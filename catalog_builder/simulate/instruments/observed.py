@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from catalog_builder.contract.grids import to_vacuum
 from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.instruments import lines, photometry, rvs, xp
 from catalog_builder.simulate.instruments import photometers as instrument
+from catalog_builder.simulate.instruments.companions import Companions, add_companions
 from catalog_builder.simulate.instruments.gaia import gaia_rvs
 from catalog_builder.simulate.instruments.motion import Motion
 from catalog_builder.simulate.population import stars
@@ -86,39 +86,6 @@ class Observed:
     rp: xp.BandCoefficients
     motion: Motion | None = None
     companions: Companions | None = None
-
-
-@dataclass(frozen=True)
-class Companions:
-    """Second stars of some rows, (k,).
-
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        Whose they are.
-    labels : numpy.ndarray
-        (k, 4) Teff, log g, [M/H], [alpha/M].
-    light, apart : numpy.ndarray
-        Light over that of the first star, and velocity between the two, km/s.
-    """
-
-    rows: NDArray[np.int64]
-    labels: Float
-    light: Float
-    apart: Float
-
-    def added(self, window: Float, wavelength: Float, spectra: Callable[[Float], Float32]) -> Float:
-        """Return spectra (n, w) with theirs, made by `spectra` of labels."""
-        still = np.full(len(self.rows), 0.1)
-        primary = rvs.observe(
-            window[self.rows], wavelength, rvs.Broadening(still, still, -0.5 * self.apart)
-        )
-        secondary = rvs.observe(
-            spectra(self.labels), wavelength, rvs.Broadening(still, still, 0.5 * self.apart)
-        )
-        light = self.light[:, None]
-        window[self.rows] = (primary + light * secondary) / (1.0 + light)
-        return window
 
 
 @dataclass
@@ -199,7 +166,7 @@ def observe(
     # Without Gaia's, it is in the spectra of others that they are seen.
     keep_visible_anomalies(star, published | (gaia_rvs(release) is None))
     # A companion adds light: whose spectrum is published without it has one with it, too.
-    window, flux, companions = _add_companions(rng, star, window, flux)
+    window, flux, companions = add_companions(rng, star, window, flux)
     at_xp = photometry.sampled_flux(flux, wavelength)
     magnitudes = instrument.load().magnitudes(at_xp)
     grvs = instrument.grvs_magnitude(wavelength, flux)
@@ -279,26 +246,6 @@ def _window_slope(wavelength: Float, flux: Float) -> Float:
     blue = flux[:, (wavelength >= 846) & (wavelength <= 849)].mean(axis=1)
     red = flux[:, (wavelength >= 867) & (wavelength <= 870)].mean(axis=1)
     return np.asarray((red - blue) / (red + blue) * 12.0 / 10.5)
-
-
-def _add_companions(
-    rng: np.random.Generator, star: Stars, window: Float, flux: Float
-) -> tuple[Float, Float, Companions | None]:
-    """Give stars marked ``double_lined`` a second set of lines; widths are added later."""
-    double = np.flatnonzero(star.anomaly == "double_lined")
-    if len(double) == 0:
-        return window, flux, None
-    model = emulator.load()
-    labels = star.grid_labels()[double]
-    other = labels.copy()
-    other[:, 0] -= rng.uniform(0.0, 400.0, len(double))
-    other = np.where(model.trusted(other)[:, None], other, labels)
-    light = rng.uniform(0.45, 1.0, len(double))
-    apart = rng.uniform(35.0, 160.0, len(double)) * rng.choice([-1.0, 1.0], len(double))
-    companions = Companions(double, other, light, apart)
-    window = companions.added(window, model.rvs_wavelength, model.rvs)
-    flux[double] *= 1.0 + light[:, None]
-    return window, flux, companions
 
 
 def received_flux(star: Stars) -> Float:
