@@ -62,10 +62,10 @@ def sealed(folder: Path, change: Callable[[Document], object] = lambda _: None) 
 
 
 def refused(folder: Path, match: str, load: Callable[[Path], object] = Estimator.load) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(ModelError, match=match) as caught:
         load(folder)
-    assert time.monotonic() - start < SOON
+    assert time.process_time() - start < SOON
     assert str(folder) in caught.value.problem
     assert caught.value.way_out
 

@@ -59,6 +59,6 @@ def test_a_cluster_that_will_have_no_worker_again_is_given_up(flag, tmp_path, mo
     with (
         closing(Events(None, -1)) as events,
         Driver(config, workdir, events) as driver,
-        pytest.raises(ClusterError, match="no worker for 3 s"),
+        pytest.raises(ClusterError, match=r"no worker for \d s"),
     ):
         driver.complete(stage, None, [Task("work", "a", "k"), Task("work", "b", "k")])
