@@ -20,7 +20,7 @@ NAME: Final = "name"
 
 def as_codes(names: NDArray[np.bytes_]) -> NDArray[np.uint8]:
     """Return texts of n bytes as codes, (n, characters): zarr has no type for them."""
-    return names.view(np.uint8).reshape(names.size, -1)
+    return names.view(np.uint8).reshape(names.size, names.itemsize)
 
 
 def as_names(codes: NDArray[np.uint8]) -> NDArray[np.bytes_]:
