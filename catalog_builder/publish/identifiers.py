@@ -23,6 +23,7 @@ RULE: Final = (
     "1 + BLAKE2b-64 of the word's bytes (UTF-8, without blanks at the ends; digest of 8 bytes,"
     " little-endian) modulo 12 * 2**59 - 1"
 )
+_ASCII: Final = 128
 _UCDS: Final = {"source_id": "meta.id;meta.main"}
 
 
@@ -128,5 +129,7 @@ def words_for(
 
 def _readable(words: NDArray[np.bytes_]) -> NDArray[np.bytes_]:
     """Return words with ``?`` for what is not UTF-8, in place of which there can be no text."""
+    if words.size == 0 or np.ascontiguousarray(words).view(np.uint8).max() < _ASCII:
+        return words
     plain = [one.decode(errors="replace").replace("\ufffd", "?") for one in words.tolist()]
-    return np.array([one.encode() for one in plain] or [b""], words.dtype)[: len(words)]
+    return np.array([one.encode() for one in plain], words.dtype)
