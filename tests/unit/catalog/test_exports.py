@@ -148,7 +148,7 @@ def test_a_format_that_fails_is_named(words, publish, line, said):
 
 
 def test_leaves_are_planned_of_ids_of_all_partitions(publish, monkeypatch):
-    monkeypatch.setattr("catalog_builder.publish.stage.ID_STEP", 5)
+    monkeypatch.setattr("catalog_builder.publish.leaves.ID_STEP", 5)
     seen = []
     plan = _hats_parts.plan_leaves
     monkeypatch.setattr(_hats_parts, "plan_leaves", lambda ids: seen.append(ids) or plan(ids))
