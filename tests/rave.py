@@ -5,9 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
+from scipy.ndimage import gaussian_filter1d
 
-#: Lines of the calcium triplet in air, nm.
-TRIPLET = (849.802, 854.209, 866.214)
+from catalog_builder.inspecting.sharpness import TEMPLATES_FILE
+
+#: Of air near 860 nm, refractive index.
+IN_AIR = 1.000274
+RESOLUTION = 7500
 WAVELENGTH = 842.03 + 0.04 * np.arange(912)
 
 
@@ -21,7 +25,11 @@ class Sky(NamedTuple):
 
 
 def spectra_of(teff, depth, noise, rng):
-    lines = sum(np.exp(-0.5 * ((WAVELENGTH - at) / 0.15) ** 2) for at in TRIPLET)
+    # As sharp as those of the release, or the look at its archive would refuse them.
+    with np.load(TEMPLATES_FILE) as file:
+        known, sharp, finer = file["wavelength"], file["depth"][3].astype(float), file["resolution"]
+    sigma = 860 / 2.355 * np.sqrt(RESOLUTION**-2.0 - finer**-2.0) / (known[1] - known[0])
+    lines = 1.6 * np.interp(WAVELENGTH * IN_AIR, known, gaussian_filter1d(sharp, sigma))
     curve = np.sin(WAVELENGTH / 3)
     flux = 0.97 - depth[:, None] * lines + 0.02 * (teff[:, None] / 5000 - 1) * curve
     return (flux + noise[:, None] * rng.standard_normal(flux.shape)).astype(np.float32)

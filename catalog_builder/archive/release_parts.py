@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, HttpUrl
+from pydantic import Field, HttpUrl, field_validator
 
 from catalog_builder.archive.crosswalks import CrosswalkRule
 from catalog_builder.archive.matrices import BasisFile
@@ -29,7 +29,7 @@ from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
 from catalog_builder.contract.references import Reference
-from catalog_builder.contract.side_table import SideName
+from catalog_builder.contract.side_table import IDENTIFIERS, TRAINING_LABELS, SideName
 
 
 class DownloadRule(Description):
@@ -114,6 +114,16 @@ class ReleaseParts(Grown):
         default_factory=dict
     )
     several_spectra: SeveralSpectra | None = None
+
+    @field_validator("beside")
+    @classmethod
+    def _has_names_of_its_own(cls, value: dict[str, RepeatedTable]) -> dict[str, RepeatedTable]:
+        for name in (IDENTIFIERS, TRAINING_LABELS):
+            if name in value:
+                raise ValueError(
+                    f"a catalogue has a table {name} of its own; call {name} otherwise"
+                )
+        return value
 
     @property
     def spelt(self) -> dict[ColumnName, int]:

@@ -23,14 +23,11 @@ DRIFT_PAGE: Final = "drift.html"
 DRIFT_JSON: Final = "drift.json"
 #: The folder of counts behind the selection function.
 SELECTION_NAME: Final = "selection"
-#: Which words the keys of a catalogue stand for, where the archive's identifiers are words.
-IDENTIFIERS_NAME: Final = "identifiers.parquet"
 #: What lies in a catalogue's folder beside its exports.
 OWN_NAMES: Final = frozenset(
     {
         *(RELEASE_FILE, MANIFEST_FILE, PARTS_FILE, SCHEMA_FILE, STORE_NAME),
         *(REPORT_NAME, DRIFT_PAGE, DRIFT_JSON, SELECTION_NAME),
-        IDENTIFIERS_NAME,
     }
 )
 

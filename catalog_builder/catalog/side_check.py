@@ -22,6 +22,7 @@ from catalog_builder.catalog.exports.fits import (
 )
 from catalog_builder.catalog.finding import FindingLog, unequal
 from catalog_builder.catalog.layout import STORE_NAME
+from catalog_builder.catalog.side_files import in_plain_letters
 from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.contract.columns import differences
 from catalog_builder.contract.side_table import SideTable
@@ -113,7 +114,10 @@ def _compare(
                 log.add_rows(first, problem, "source_id", start, wrong)
             for file, block in blocks.items():
                 for column in facts.declared.columns if file != first else ():
-                    wrong = unequal(block[column.name], blocks[first][column.name])
+                    both = block[column.name], blocks[first][column.name]
+                    if facts.files.get("fits") in (file, first):
+                        both = in_plain_letters(both[0]), in_plain_letters(both[1])
+                    wrong = unequal(*both)
                     log.add_rows(file, f"differs from {first}", column.name, start, wrong)
     except _damage() as error:
         log.add(first, f"its rows cannot be compared: {error}")

@@ -2,7 +2,8 @@
 
 The table has a row for each row of the catalogue, in the same order, cut into the same chunks. In
 zarr and FITS it is one store and one file, as the catalogue itself; in Parquet a folder with a file
-for each chunk, in the order of their names.
+for each chunk, in the order of their names. A table with text has no store: the specification of
+zarr has no text of a fixed length, and other readers may not open it. It is always in Parquet.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.chunk_files import chunk_file, read_chunk, write_chunk
@@ -34,13 +36,16 @@ MEDIA: Final = {
     "parquet": "application/vnd.apache.parquet",
 }
 _DIGITS: Final = 12
+_ASCII: Final = 128
 
 Rows = Mapping[str, NDArray[Any]]
 
 
-def kinds_of(formats: Iterable[str]) -> tuple[str, ...]:
+def kinds_of(table: SideTable, formats: Iterable[str]) -> tuple[str, ...]:
     """Return in which ways a table is written beside a catalogue with such exports."""
-    return ("zarr", *dict.fromkeys(OF_FORMAT[name] for name in formats if name in OF_FORMAT))
+    always = "parquet" if table.has_text else "zarr"
+    wanted = (OF_FORMAT[name] for name in formats if name in OF_FORMAT)
+    return tuple(dict.fromkeys((always, *wanted)))
 
 
 def side_file(table: SideTable, kind: str) -> str:
@@ -59,7 +64,7 @@ def writer_of(kind: str, chunk_rows: int) -> ByChunks:
         Rows of a chunk of the catalogue.
     """
     if kind == "fits":
-        return ByChunks(fits_file.begin, fits_file.write, fits_file.end)
+        return ByChunks(fits_file.begin, _write_fits, fits_file.end)
     if kind == "parquet":
         return ByChunks(_begin_folder, _write_part, lambda _target, _written: ())
     return ByChunks(
@@ -111,6 +116,21 @@ def _end_store(target: Target, chunk_rows: int) -> tuple[Part, ...]:
         _part(target, target.path / name, content)
         for name, content in _metadata(target, chunk_rows)
     )
+
+
+def _write_fits(target: Target, start: int, rows: Rows) -> Written:
+    plain = {name: in_plain_letters(values) for name, values in rows.items()}
+    return fits_file.write(target, start, plain)
+
+
+def in_plain_letters(values: NDArray[Any]) -> NDArray[Any]:
+    """Return text as FITS can hold it, with ``?`` for bytes beyond ASCII; numbers as given."""
+    if values.dtype.kind != "S" or not values.size:
+        return values
+    letters = np.ascontiguousarray(values).view(np.uint8)
+    if letters.max() < _ASCII:
+        return values
+    return np.where(letters < _ASCII, letters, np.uint8(ord("?"))).view(values.dtype)
 
 
 def _begin_folder(target: Target) -> bool:

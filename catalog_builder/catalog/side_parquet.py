@@ -67,5 +67,8 @@ class ParquetRows:
 
 
 def _values(table: pa.Table, column: Column) -> NDArray[Any]:
+    if column.dtype.startswith("str"):
+        texts: NDArray[Any] = table[column.name].cast(pa.binary()).to_numpy()
+        return texts.astype(column.numpy_dtype)
     values: NDArray[Any] = table[column.name].to_numpy()
-    return values.astype(column.numpy_dtype) if column.dtype.startswith("str") else values
+    return values

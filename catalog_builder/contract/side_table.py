@@ -19,6 +19,10 @@ from catalog_builder.contract.labels import refuse_twice
 SideName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 _VERSION: Final = "1.0"
 
+#: The table of words that 64-bit keys stand for, and that of the stars which taught.
+IDENTIFIERS: Final = "identifiers"
+TRAINING_LABELS: Final = "training_labels"
+
 SOURCE_ID: Final = Column(
     name="source_id",
     dtype="int64",
@@ -64,6 +68,11 @@ class SideTable(Description):
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
         return tuple(column.name for column in self.all_columns)
+
+    @property
+    def has_text(self) -> bool:
+        """Whether a column is text, for which the specification of zarr has no type."""
+        return any(column.dtype.startswith("str") for column in self.all_columns)
 
     @property
     def digest(self) -> str:

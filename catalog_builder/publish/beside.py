@@ -8,8 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from catalog_builder.contract.side_table import SideTable
+from catalog_builder.contract.side_table import IDENTIFIERS, SideTable
 from catalog_builder.features.repeated import values_for
+from catalog_builder.publish.identifiers import words_for
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt
 
@@ -54,11 +55,12 @@ def rows_beside(
     ids : ndarray of int64, shape (n,)
         ``source_id`` of the chunk's rows; they increase.
     """
-    return {
-        table.name: values_for(
-            [root / store for store in stores.get(table.name, ())],
-            ids,
-            {column.name: column.dtype for column in table.columns[1:]},
-        )
-        for table in tables
-    }
+    found: dict[str, Mapping[str, NDArray[Any]]] = {}
+    for table in tables:
+        paths = [root / store for store in stores.get(table.name, ())]
+        if table.name == IDENTIFIERS:
+            found[table.name] = words_for(paths, table, ids)
+        else:
+            dtypes = {column.name: column.dtype for column in table.columns[1:]}
+            found[table.name] = values_for(paths, ids, dtypes)
+    return found

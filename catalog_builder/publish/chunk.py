@@ -105,7 +105,7 @@ class Building:
     def beside(self) -> Iterator[tuple[str, SideTable, ByChunks, Target]]:
         """Yield the files of the tables beside it: name, table, how it is written, and where."""
         for table in self.tables:
-            for kind in kinds_of(self.formats):
+            for kind in kinds_of(table, self.formats):
                 name = side_file(table, kind)
                 target = Target(self.folder / name, table, self.record, self.rows)
                 yield name, table, writer_of(kind, self.chunk_rows), target

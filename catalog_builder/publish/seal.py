@@ -189,7 +189,7 @@ def _tables(building: Building, told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what RELEASE.json says of the tables beside the catalogue."""
     found: dict[str, Any] = dict(told.get("tables") or {})
     for table in building.tables:
-        files = {kind: side_file(table, kind) for kind in kinds_of(building.formats)}
+        files = {kind: side_file(table, kind) for kind in kinds_of(table, building.formats)}
         facts = SideFacts(declared=table, rows=building.rows, files=files)
         found[table.name] = facts.model_dump(by_alias=True)
     return {"tables": found} if found else {}

@@ -28,7 +28,6 @@ from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.facts import ChunkFacts, facts_file, read_facts, write_facts
 from catalog_builder.publish.gather import SAMPLED, ChunkDamageError
-from catalog_builder.publish.identifiers import IdentifierPlan, write_identifiers
 from catalog_builder.publish.labelled import LabelStores, labelled_rows
 from catalog_builder.publish.leaves import some_ids
 from catalog_builder.publish.pages import add_pages
@@ -152,9 +151,6 @@ def _seal(context: PublishContext, task: Task) -> Outcome:
             facts_of, taught = summed.heard(facts_of), functools.partial(summed.finish, known)
         pages = functools.partial(add_pages, context.settings, context.verdict, counts, taught)
         try:
-            identifiers: IdentifierPlan | None = task.payload.get("identifiers")
-            if identifiers is not None:
-                write_identifiers(identifiers, root, context.building.folder)
             seal(context.building, folder, facts_of, pages)
         except ChunkDamageError as error:
             file = facts_file(context.facts, error.index).relative_to(context.workdir.root)
@@ -296,16 +292,13 @@ def plan_seal(
     edition: Edition,
     chunks: Sequence[Task],
     selection: SelectionPlan | None = None,
-    identifiers: IdentifierPlan | None = None,
 ) -> list[Task]:
     """Return the one task that exports and seals what the tasks of chunks wrote."""
     # Whatever is wrong with a chunk is seen when the chunks are put together.
     needs = [Need(chunk.stage, chunk.name, checked="nothing") for chunk in chunks]
     if selection is not None:
         needs += [Need(piece.stage, piece.task) for piece in selection.pieces]
-    if identifiers is not None:
-        needs += identifiers.needs
-    payload = {"selection": selection, "identifiers": identifiers}
+    payload = {"selection": selection}
     return [Task(SEAL.name, edition.name, edition.digest, payload, tuple(needs))]
 
 

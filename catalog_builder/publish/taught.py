@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from catalog_builder.contract.columns import Column
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.contract.side_table import SOURCE_ID, SideTable
+from catalog_builder.contract.side_table import SOURCE_ID, TRAINING_LABELS, SideTable
 from catalog_builder.labels.read import NAME_LENGTH
 from catalog_builder.labels.survey import LabelSurvey
 
-TRAINING_LABELS: Final = "training_labels"
 _NAME: Final = "survey_id"
 _SPLIT: Final = "training_split"
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog_builder.catalog import origins
-from catalog_builder.contract.side_table import SideTable
+from catalog_builder.contract.side_table import IDENTIFIERS, SideTable
 from catalog_builder.features import repeated
+from catalog_builder.publish.identifiers import identifiers_table
 from catalog_builder.run.protocol import Run
 from catalog_builder.runtime.receipts import Receipt
 
@@ -22,7 +23,8 @@ class Beside:
     tables : tuple of SideTable
         The declarations.
     values : dict of str to dict of str to Receipt
-        By the name of a table and of a partition: the task that looked its values up.
+        By the name of a table and of a partition: the task that looked its values up. Words of
+        identifiers are in the features.
     """
 
     tables: tuple[SideTable, ...] = ()
@@ -30,8 +32,9 @@ class Beside:
 
     @property
     def receipts(self) -> list[Receipt]:
-        """Return those of all tables."""
-        return [receipt for by_part in self.values.values() for receipt in by_part.values()]
+        """Return those of the tasks that looked values up."""
+        looked_up = (by_part for name, by_part in self.values.items() if name != IDENTIFIERS)
+        return [receipt for by_part in looked_up for receipt in by_part.values()]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -43,12 +46,18 @@ class Beside:
 
 
 def tables_beside(run: Run) -> Beside:
-    """Look up the values of the archive that a catalogue repeats, where they are wanted."""
-    if not run.config.publish.beside:
-        return Beside()
+    """Look up the values of the archive that a catalogue repeats, where they are wanted.
+
+    Words for identifiers lie beside every catalogue that has keys in their place.
+    """
     context = repeated.RepeatContext(run.workdir, run.release, run.config.ingest)
-    tables, values = [], {}
-    for name, rule in run.release.beside.items():
+    tables: list[SideTable] = []
+    values: dict[str, dict[str, Receipt]] = {}
+    if (words := identifiers_table(run.release)) is not None:
+        tables.append(words)
+        values[words.name] = {receipt.task: receipt for receipt in run.features}
+    wanted = run.release.beside if run.config.publish.beside else {}
+    for name, rule in wanted.items():
         partitions = repeated.partitions_with(run.archive, run.release, rule, run.partitions)
         if not partitions:
             continue

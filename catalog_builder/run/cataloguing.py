@@ -10,7 +10,6 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.inference.limits import refuse_lost_predictions
 from catalog_builder.publish import stage as publishing
 from catalog_builder.publish.edition import accounting, compared_by
-from catalog_builder.publish.identifiers import plan_identifiers
 from catalog_builder.publish.selection import SelectionPlan, plan_selection
 from catalog_builder.publish.taught import taught_table
 from catalog_builder.run.alarms import alarms_of
@@ -90,8 +89,7 @@ def make_catalogue(
     )
     step = functools.partial(run.step, "publish")
     chunks = publishing.plan_chunk_tasks(edition, predictions, settings, labels, beside.values)
-    identifiers = plan_identifiers(run.release, run.features, predictions)
-    seal = publishing.plan_seal(edition, chunks, selection, identifiers)
+    seal = publishing.plan_seal(edition, chunks, selection)
     plan = origins.of_any_stars(seal, predictions)
     if run.driver.unfinished(plan) and not edition.folder(run.workdir).exists():
         context = publishing.prepare_store(context, predictions)

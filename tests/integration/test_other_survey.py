@@ -7,9 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 import zarr
+from astropy.table import Table
 
 from catalog_builder import open_catalog
 from catalog_builder.archive.identifiers import keys_of
+from catalog_builder.catalog.fits_table import EXTENSION
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.looking.explain import explain
 from tests.integration.conftest import sealed
@@ -69,12 +71,16 @@ def test_each_spectrum_is_a_row_and_its_words_lie_beside_it(sky, published):
     order = np.argsort(keys_of(known.obsid))
     np.testing.assert_array_equal(catalogue["source_id"].values, keys_of(known.obsid)[order])
     np.testing.assert_array_equal(catalogue["star_id"].values, keys_of(known.raveid)[order])
-    beside = pq.read_table(folder / "identifiers.parquet")
+    beside = pq.read_table(folder / "identifiers")
     assert beside.column_names == ["source_id", "obsid", "star_id", "raveid"]
     np.testing.assert_array_equal(beside["source_id"], catalogue["source_id"].values)
     assert beside["obsid"].to_pylist() == [name.decode() for name in known.obsid[order].tolist()]
     assert beside["raveid"].to_pylist() == [name.decode() for name in known.raveid[order].tolist()]
-    assert b"BLAKE2b" in beside.schema.metadata[b"key"]
+    (part, *_) = sorted((folder / "identifiers").glob("*.parquet"))
+    assert "BLAKE2b" in Table.read(part, format="parquet.votable")["source_id"].description
+    table = Table.read(folder / "identifiers.fits", hdu=EXTENSION)
+    assert table["raveid"].tolist() == beside["raveid"].to_pylist()
+    assert not (folder / "identifiers.zarr").exists()
     word = beside["obsid"][7].as_py()
     assert f"({word})" in explain(workdir, word)
 

@@ -56,6 +56,7 @@ def duckdb(folder: Path) -> str:
     for files, table in (
         ("hats/catalogue/dataset/**/*.parquet", "catalog.fits"),
         ("parameters/*.parquet", "parameters.fits"),
+        ("identifiers/*.parquet", "identifiers.fits"),
         ("training_labels.parquet", "training_labels.fits"),
     ):
         if not (folder / table).exists():
@@ -95,7 +96,7 @@ def astropy_leaves(folder: Path) -> str:
 
     files = sorted(folder.rglob("*.parquet"))
     headers = {}
-    for name in ("catalog.fits", "parameters.fits", "training_labels.fits"):
+    for name in ("catalog.fits", "parameters.fits", "identifiers.fits", "training_labels.fits"):
         if (folder / name).exists():
             header = fits.getheader(folder / name, 1)
             for number in range(1, header["TFIELDS"] + 1):

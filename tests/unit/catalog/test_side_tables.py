@@ -34,16 +34,25 @@ TEFF = Column(
 )
 NAME = Column(name="survey_id", dtype="str32", ucd="meta.id", description="Name in the survey.")
 BESIDE = SideTable(name="parameters", title="Of the archive", columns=(SOURCE_ID, TEFF))
+WORDS = SideTable(
+    name="identifiers",
+    title="Words",
+    columns=(SOURCE_ID, Column(name="obsid", dtype="str12", ucd="meta.id", description="Word.")),
+)
 TAUGHT = SideTable(name="training_labels", title="Who taught", columns=(SOURCE_ID, NAME, TEFF))
 
 
+def words_of(ids):
+    return np.array([f"Bär {one % 10_000:04d}".encode() for one in ids], "S12")
+
+
 def build(target, schema, record, columns, values, taught=None):
-    """Write the chunks of a catalogue with both tables; every third star taught."""
+    """Write the chunks of a catalogue with its tables; every third star taught."""
     folder = building_dir(target)
     formats = formats_of(("fits", "hats"), schema)
     ids = tuple(columns["source_id"][:1].tolist())
     building = Building(
-        folder, schema, record, ROWS, CHUNK_ROWS, formats, False, ids, tables=(BESIDE,)
+        folder, schema, record, ROWS, CHUNK_ROWS, formats, False, ids, tables=(BESIDE, WORDS)
     )
     prepare(building, folder.with_name("facts"), {"title": "Small"})
     facts = []
@@ -51,7 +60,10 @@ def build(target, schema, record, columns, values, taught=None):
         part = slice(start, min(start + CHUNK_ROWS, ROWS))
         chunk = {name: column[part] for name, column in columns.items()}
         beyond = {n: v[part.stop :] for n, v in columns.items()} if start == 0 else {}
-        beside = {"parameters": {"teff_gspspec": values[part]}}
+        beside = {
+            "parameters": {"teff_gspspec": values[part]},
+            "identifiers": {"obsid": words_of(chunk["source_id"])},
+        }
         made = make_chunk(building, index, chunk, beyond, None, beside)
         own = chunk["source_id"][::3]
         rows = {
@@ -116,6 +128,22 @@ def test_every_file_has_the_rows_units_and_nulls(whole, values):
     assert str(leaf["teff_gspspec"].unit) == "K"
     assert leaf["teff_gspspec"].meta["ucd"] == TEFF.ucd
     assert pq.read_table(parts[0])["teff_gspspec"].null_count == 3
+
+
+def test_text_is_whole_in_parquet_and_ascii_in_fits(whole):
+    ids = xr.open_zarr(whole / "catalog.zarr").source_id.values
+    words = [word.decode() for word in words_of(ids).tolist()]
+    assert pq.read_table(whole / "identifiers")["obsid"].to_pylist() == words
+    table = Table.read(whole / "identifiers.fits", hdu=EXTENSION)
+    assert table["obsid"].tolist() == [word.replace("ä", "??") for word in words]
+    assert not (whole / "identifiers.zarr").exists()
+    assert set(read_release(whole).tables["identifiers"].files) == {"fits", "parquet"}
+
+
+def test_one_other_letter_is_found(copy):
+    content = (copy / "identifiers.fits").read_bytes()
+    (copy / "identifiers.fits").write_bytes(content.replace(b"B??r", b"B??s", 1))
+    assert any("identifiers" in one and "obsid" in one for one in findings(copy))
 
 
 def test_those_who_taught_have_their_names(whole):
