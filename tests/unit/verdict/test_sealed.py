@@ -58,7 +58,11 @@ def sealed(tmp_path_factory, honest, schema, request):
         ingested=InputCounts(),
         not_compared="the model has no reference",
     )
-    context = PublishContext(Workdir(root), schema, settings, edition, record, verdict=known)
+    context = PublishContext(
+        *(Workdir(root), schema, settings, edition, record),
+        verdict=known,
+        survey_labels=known.survey_labels,
+    )
     predictions = [receipt_of("predictions.zarr", STARS)]
     context = prepare_store(context, predictions)
     need = Need("x", "y", checked="nothing")
