@@ -16,6 +16,8 @@ from catalog_builder.ground.errors import InputError
 MOST: Final = 12 * 2**59 - 1
 #: Bytes of a hash.
 _BYTES: Final = 8
+#: Identifiers that wait at least until they are put in order.
+_WAITING: Final = 1 << 16
 
 
 def key_of(text: bytes) -> int:
@@ -65,14 +67,16 @@ class NamesOfKeys:
         self._what = what
         self._keys: list[NDArray[np.int64]] = []
         self._texts: list[NDArray[np.bytes_]] = []
+        self._known = self._waiting = 0
 
     def add(self, keys: NDArray[np.int64], texts: NDArray[np.bytes_]) -> None:
         """Take in identifiers; a key of 0 is none."""
         named = keys != 0
-        first = np.unique(keys[named], return_index=True)[1]
         self._keys.append(keys[named])
         self._texts.append(texts[named])
-        if len(first) < int(named.sum()):
+        self._waiting += int(named.sum())
+        # As many as are known: each is sorted a few times, and not with every block.
+        if self._waiting > max(self._known, _WAITING):
             self._join()
 
     def texts_of(self, keys: NDArray[np.int64]) -> NDArray[np.bytes_]:
@@ -98,18 +102,20 @@ class NamesOfKeys:
     def _join(self) -> tuple[NDArray[np.int64], NDArray[np.bytes_]]:
         keys = np.concatenate([np.empty(0, np.int64), *self._keys])
         texts = np.concatenate([np.empty(0, "S1"), *self._texts])
-        order = np.lexsort((texts, keys))
+        order = np.argsort(keys, kind="stable")
         keys, texts = keys[order], texts[order]
         new = np.ones(len(keys), bool)
         new[1:] = (keys[1:] != keys[:-1]) | (texts[1:] != texts[:-1])
         keys, texts = keys[new], texts[new]
         twice = np.flatnonzero(keys[1:] == keys[:-1])
         if twice.size:
-            one, other = (text.decode(errors="replace") for text in texts[twice[0] : twice[0] + 2])
+            pair = sorted(texts[twice[0] : twice[0] + 2].tolist())
+            one, other = (text.decode(errors="replace") for text in pair)
             raise InputError(
                 f"{self._what} {one} and {other} have the same 64-bit key, {keys[twice[0]]}: they"
                 " could not be told apart.",
                 "That is rare: check that neither is damaged, and leave the rows of one out.",
             )
         self._keys, self._texts = [keys], [texts]
+        self._known, self._waiting = len(keys), 0
         return keys, texts

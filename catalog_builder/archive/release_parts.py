@@ -29,7 +29,7 @@ from catalog_builder.archive.zero_point import ParallaxZeroPoint
 from catalog_builder.contract.description import Description, Grown
 from catalog_builder.contract.inputs import BandsInput, ColumnName, InputName, Inputs
 from catalog_builder.contract.references import Reference
-from catalog_builder.contract.side_table import IDENTIFIERS, TRAINING_LABELS, SideName
+from catalog_builder.contract.side_table import TAKEN, SideName
 
 
 class DownloadRule(Description):
@@ -118,7 +118,7 @@ class ReleaseParts(Grown):
     @field_validator("beside")
     @classmethod
     def _has_names_of_its_own(cls, value: dict[str, RepeatedTable]) -> dict[str, RepeatedTable]:
-        for name in (IDENTIFIERS, TRAINING_LABELS):
+        for name in sorted(TAKEN):
             if name in value:
                 raise ValueError(
                     f"a catalogue has a table {name} of its own; call {name} otherwise"

@@ -64,8 +64,8 @@ class RepeatedTable(Description):
         return SideTable(name=name, title=self.title, columns=(SOURCE_ID, *columns))
 
     def read_as(self) -> dict[str, ColumnSpec]:
-        """Return the columns as they are read of the archive's files."""
-        specs = {
+        """Return the columns, without the identifier, as they are read of the archive's files."""
+        return {
             name: ColumnSpec(
                 dtype=one.dtype,
                 names=one.names,
@@ -74,7 +74,6 @@ class RepeatedTable(Description):
             )
             for name, one in self.columns.items()
         }
-        return {"source_id": ColumnSpec(dtype="int64", required=True), **specs}
 
 
 def _published(column: RepeatedColumn) -> dict[str, Any]:

@@ -22,6 +22,8 @@ _VERSION: Final = "1.0"
 #: The table of words that 64-bit keys stand for, and that of the stars which taught.
 IDENTIFIERS: Final = "identifiers"
 TRAINING_LABELS: Final = "training_labels"
+#: Names that these and other files and folders of a catalogue have.
+TAKEN: Final = frozenset({"catalog", "hats", "selection", IDENTIFIERS, TRAINING_LABELS})
 
 SOURCE_ID: Final = Column(
     name="source_id",

@@ -153,7 +153,7 @@ class _PartitionIngest:
                 new &= ~faint
                 kept[reading.name].append(self._convert(reading, block, new))
         for name, parts in kept.items():
-            parts.append(self._write_combined(name))
+            parts.append(self._write_combined(table, name))
             self.spectra[name].ids = np.concatenate(parts)
 
     def _convert(self, reading: Reading, block: Block, keep: NDArray[np.bool_]) -> Ids:
@@ -167,16 +167,21 @@ class _PartitionIngest:
             self.ledger.reject(reading.product.table, reason, ids[wrong], rows[wrong])
         usable: Ids = ids[made.usable]
         spectra, scalars = (_select(each, made.usable) for each in (made.rows, made.scalars))
-        single = self.repeated.hold(reading.name, usable, spectra, scalars)
+        samples = None
+        if self.release.several_spectra == "combined":
+            samples = columns[reading.product.flux][made.usable]
+        single = self.repeated.hold(reading.name, usable, spectra, scalars, samples)
         if not single.all():
             usable = usable[single]
             spectra, scalars = (_select(each, single) for each in (spectra, scalars))
         self._write(reading.name, spectra, scalars)
         return usable
 
-    def _write_combined(self, name: str) -> Ids:
+    def _write_combined(self, table: TableName, name: str) -> Ids:
         """Write the means of the spectra of stars with several; return whose they are."""
-        ids, spectra, scalars = self.repeated.take(name)
+        ids, spectra, scalars, copies = self.repeated.take(name)
+        reason = RejectReason.DUPLICATE_SOURCE_ID
+        self.ledger.reject(table, reason, copies, np.full(copies.size, -1))
         if ids.size:
             self._write(name, spectra, scalars)
         return ids

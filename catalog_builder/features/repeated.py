@@ -87,7 +87,9 @@ def read_repeated(
     ledger : Ledger
         What was wrong.
     """
-    spec = release.tables[rule.table].model_copy(update={"columns": rule.read_as()})
+    spec = release.tables[rule.table]
+    key = {"source_id": spec.columns["source_id"]}
+    spec = spec.model_copy(update={"columns": {**key, **rule.read_as()}})
     described = release.model_copy(update={"tables": {**release.tables, rule.table: spec}})
     ledger = Ledger([rule.table], ())
     reader = PartitionReader(partition, described, settings, ledger)
@@ -145,6 +147,7 @@ def plan(
         [
             STAGE.version,
             rule.model_dump(mode="json"),
+            release.tables[rule.table].columns["source_id"].model_dump(mode="json"),
             release.text.model_dump(mode="json"),
             settings.verify_checksums,
         ]
@@ -152,7 +155,7 @@ def plan(
     return [
         Task(
             STAGE.name,
-            f"{name}-{receipt.task}",
+            task_of(name, receipt),
             digest_json([shared, receipt.output_digest, file_facts(by_name[receipt.task])]),
             {"partition": by_name[receipt.task], "features": receipt.output, "name": name},
             (Need(receipt.stage, receipt.task),),
@@ -161,6 +164,11 @@ def plan(
         for receipt in features
         if receipt.task in by_name
     ]
+
+
+def task_of(name: str, feature: Receipt) -> str:
+    """Return the name of the task that looks up a table's values for a partition."""
+    return f"{name}-{feature.task}"
 
 
 def _write(out: Path, columns: Columns) -> str:

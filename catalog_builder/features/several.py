@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ class Repeated:
     def __init__(self, release: ReleaseSpec) -> None:
         self._combines = release.several_spectra == "combined"
         self._ids = _NOBODY
-        self._held: dict[str, list[tuple[Ids, Columns, Columns]]] = {}
+        self._held: dict[str, list[tuple[Ids, Ids, Columns, Columns]]] = {}
 
     def find(self, table: TableName, reader: PartitionReader) -> None:
         """Look through a table for who has several rows, before it is read."""
@@ -45,27 +46,45 @@ class Repeated:
         """Say which ids are of stars with several rows in the table."""
         return is_among(ids, self._ids)
 
-    def hold(self, name: str, ids: Ids, rows: Columns, scalars: Columns) -> NDArray[np.bool_]:
-        """Hold those of some spectra that are of such stars; return which are not."""
+    def hold(
+        self, name: str, ids: Ids, rows: Columns, scalars: Columns, samples: NDArray[Any] | None
+    ) -> NDArray[np.bool_]:
+        """Hold those of some spectra that are of such stars; return which are not.
+
+        `samples` are their fluxes as they were read, by which a copy of a spectrum is known.
+        """
         some = self.among(ids)
-        if some.any():
+        if samples is not None and some.any():
             held = [{key: v[some] for key, v in each.items()} for each in (rows, scalars)]
-            self._held.setdefault(name, []).append((ids[some], held[0], held[1]))
+            prints = _prints(samples[some])
+            self._held.setdefault(name, []).append((ids[some], prints, held[0], held[1]))
         return ~some
 
-    def take(self, name: str) -> tuple[Ids, Columns, Columns]:
-        """Return the stars that were held, sorted, with their combined spectra; and let go."""
+    def take(self, name: str) -> tuple[Ids, Columns, Columns, Ids]:
+        """Return the stars that were held, sorted, with their combined spectra; and let go.
+
+        Last come the stars of spectra that are copies of others, which do not count again.
+        """
         held = self._held.pop(name, [])
         if not held:
-            return _NOBODY, {}, {}
-        ids = np.concatenate([each[0] for each in held])
-        order = np.argsort(ids, kind="stable")
-        ids = ids[order]
-        rows = _together([each[1] for each in held], order)
-        scalars = _together([each[2] for each in held], order)
+            return _NOBODY, {}, {}, _NOBODY
+        ids, prints = (np.concatenate([each[place] for each in held]) for place in (0, 1))
+        order = np.lexsort((prints, ids))
+        ids, prints = ids[order], prints[order]
+        again = np.zeros(ids.size, bool)
+        again[1:] = (ids[1:] == ids[:-1]) & (prints[1:] == prints[:-1])
+        copies, ids, order = ids[again], ids[~again], order[~again]
+        rows = _together([each[2] for each in held], order)
+        scalars = _together([each[3] for each in held], order)
         first = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
         combined = combine(name, rows, first)
-        return ids[first], combined, {key: _one(key, v, first) for key, v in scalars.items()}
+        return ids[first], combined, {k: _one(k, v, first) for k, v in scalars.items()}, copies
+
+
+def _prints(samples: NDArray[Any]) -> Ids:
+    """Return 64 bits of each row, (n,), the same only of the same samples."""
+    digests = [hashlib.blake2b(one.tobytes(), digest_size=8).digest() for one in samples]
+    return np.frombuffer(b"".join(digests), "<i8").astype(np.int64)
 
 
 def _together(parts: Sequence[Columns], order: NDArray[np.intp]) -> Columns:

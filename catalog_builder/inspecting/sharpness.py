@@ -23,6 +23,8 @@ Float = NDArray[np.float64]
 TEMPLATES_FILE: Final = Path(__file__).with_name("templates.npz")
 #: Resolving powers that are tried; below, hardly any line is left.
 _TRIED: Final = np.geomspace(2500.0, 19_000.0, 36)
+#: Natural logarithms of the second and the last but one: beyond, none is better than another.
+_ENDS: Final = tuple(np.log(_TRIED[[1, -2]]))
 #: What is left out to both sides of the triplet's lines, nm, and how much at both ends.
 _CORE, _END = 0.4, 0.3
 _MIDDLE: Final = float(TRIPLET.mean())
@@ -71,6 +73,8 @@ def measure_sharpness(flux: Float, wavelengths: Float) -> Sharpness | None:
         return None
     at_rest = _at_rest(flux[rows], wavelengths, shifts)[:, samples]
     whole = _best(at_rest.mean(axis=0), tuple(wavelengths[samples].tolist()))
+    if not _ENDS[0] < whole < _ENDS[1]:
+        return None  # sharper than all that is tried, or without lines beside the triplet
     parts = [
         _best(at_rest[part::_PARTS].mean(axis=0), tuple(wavelengths[samples].tolist()))
         for part in range(_PARTS)

@@ -44,6 +44,8 @@ def label_covariance(scaled: Array) -> Array:
     pairs = known.T.astype(np.float64) @ known
     # Fewer stars than make a covariance say of a pair that the two are independent.
     found = np.where(pairs > 2, about.T @ about / np.maximum(pairs - 1, 1), 0.0)
+    # A label that is the same of all stars, or that two have, is still an answer that can be wrong.
+    np.fill_diagonal(found, np.maximum(np.diagonal(found), LEAST_VARIANCE))
     return np.asarray((found + found.T) / 2)
 
 

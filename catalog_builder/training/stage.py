@@ -148,7 +148,8 @@ def plan_match(
 def _id_range(partition: Partition, release: ReleaseSpec) -> dict[str, int | bool]:
     """Return the first and the last id that a partition can have, if ids say where they lie."""
     rule = release.partition
-    if not rule.ids_tell:
+    # Where a star may have several rows, labels go by its own id, which may be of another kind.
+    if not rule.ids_tell or release.inputs.several_rows:
         return {"first_id": 1, "last_id": 2**63 - 1, "elsewhere": True}
     shift = rule.source_id_shift
     return {

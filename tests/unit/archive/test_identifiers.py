@@ -45,3 +45,22 @@ def test_one_key_of_two_words_is_refused():
     known.add(np.array([5]), np.array([b"five"]))
     with pytest.raises(InputError, match=r"identifiers e and five have the same 64-bit key, 5"):
         known.refuse_one_key_for_two()
+
+
+def test_words_that_come_again_and_again_are_sorted_a_few_times(monkeypatch):
+    known, sorted_rows = NamesOfKeys("The stars"), []
+    join = NamesOfKeys._join
+
+    def counted(self):
+        sorted_rows.append(sum(map(len, self._keys)))
+        return join(self)
+
+    monkeypatch.setattr(NamesOfKeys, "_join", counted)
+    stars = np.arange(1, 200_001)
+    words = np.char.add(b"J", stars.astype("S8"))
+    for start in range(0, stars.size, 500):
+        some = np.repeat(np.arange(start, start + 500), 2)  # each star has two rows
+        known.add(stars[some], words[some])
+    np.testing.assert_array_equal(known.texts_of(stars[::1000]), words[::1000])
+    # With every block in turn it would be forty million.
+    assert sum(sorted_rows) < 10 * stars.size

@@ -8,19 +8,26 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import xarray as xr
+import yaml
 from astropy.table import Table
 from pydantic import ValidationError
 
-from catalog_builder.catalog.exports import formats_of
+from catalog_builder.archive.release import load_release
+from catalog_builder.catalog.exports import format_of, formats_of, known_formats
 from catalog_builder.catalog.fits_table import EXTENSION
-from catalog_builder.catalog.layout import building_dir
+from catalog_builder.catalog.layout import OWN_NAMES, building_dir
 from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.side_files import ENDINGS
+from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.columns import Column
-from catalog_builder.contract.side_table import SOURCE_ID, SideTable
+from catalog_builder.contract.side_table import SOURCE_ID, TAKEN, SideTable
+from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.publish.building import prepare
 from catalog_builder.publish.chunk import Building, make_chunk
 from catalog_builder.publish.seal import seal
+from catalog_builder.publish.taught import TRAINING_LABELS
 from catalog_builder.publish.taught_files import TaughtSum
 from tests.unit.catalog.conftest import CHUNK_ROWS, ROWS
 
@@ -212,3 +219,34 @@ def test_an_edited_declaration_breaks_the_seal(copy):
 def test_a_table_needs_its_key():
     with pytest.raises(ValidationError, match="source_id must be the first column"):
         SideTable(name="x", title="x", columns=(TEFF,))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"parquet": "../../elsewhere"},
+        {"zarr": "/etc"},
+        {"fits": "catalog.fits"},
+        {"zarr": "parameters"},
+        {"csv": "parameters.csv"},
+    ],
+)
+def test_a_record_names_no_files_but_those_of_its_table(files):
+    with pytest.raises(ValidationError, match="files"):
+        SideFacts(declared=BESIDE, rows=1, files=files)
+
+
+def test_no_table_of_a_release_is_called_as_another_file(tmp_path):
+    others = {*OWN_NAMES, *(format_of(name).file_name for name in known_formats())}
+    clashing = {
+        stem
+        for stem in {name.partition(".")[0] for name in others} | {TRAINING_LABELS}
+        if {f"{stem}{ending}" for ending in ENDINGS.values()} & (others | {TRAINING_LABELS})
+    }
+    assert {stem for stem in clashing if stem.islower()} <= TAKEN
+    content = yaml.safe_load((schemas_dir() / "releases/dr3.yaml").read_text())
+    content["beside"]["catalog"] = content["beside"].pop("parameters")
+    file = tmp_path / "other.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match="a catalogue has a table catalog of its own"):
+        load_release(file)

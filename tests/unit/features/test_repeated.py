@@ -83,3 +83,30 @@ def test_a_table_that_is_not_described_is_refused(tmp_path):
     file.write_text(text.replace("table: astrophysical_parameters", "table: unknown_table"))
     with pytest.raises(ConfigError, match=r"beside\.parameters\.table names unknown_table"):
         load_release(file)
+
+
+def test_the_identifier_is_read_as_the_release_describes_it(tmp_path):
+    from catalog_builder.archive.identifiers import keys_of
+
+    table = RELEASE.tables[RULE.table]
+    key = table.columns["source_id"].model_copy(
+        update={"dtype": "text", "characters": 8, "names": ("obsid",)}
+    )
+    columns = {**table.columns, "source_id": key}
+    tables = {**RELEASE.tables, RULE.table: table.model_copy(update={"columns": columns})}
+    release = RELEASE.model_copy(update={"tables": tables})
+    rule = RELEASE.partition.model_copy(update={"layout": "anywhere"})
+    release = release.model_copy(update={"partition": rule})
+    file = (
+        tmp_path
+        / "gdr3/Astrophysical_parameters/astrophysical_parameters/AstrophysicalParameters_any.csv"
+    )
+    file.parent.mkdir(parents=True)
+    file.write_text("obsid,teff_gspspec\nn1_01,5000\nn1_02,6000\n")
+    keys = np.sort(keys_of(["n1_01", "n1_02", "n1_03"]))
+    (partition,) = repeated.partitions_with(
+        str(tmp_path), release, RULE, [Partition("0-786431", 0, 786_431, {})]
+    )
+    found, ledger = repeated.read_repeated(partition, release, RULE, IngestSettings(), keys)
+    assert ledger.notes()["file_rejects"] == {}
+    np.testing.assert_array_equal(found["source_id"], np.sort(keys_of(["n1_01", "n1_02"])))

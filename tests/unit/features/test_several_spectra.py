@@ -1,5 +1,7 @@
 """Words for identifiers and several spectra of a star, from description to features."""
 
+import shutil
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -83,6 +85,21 @@ def test_the_spectra_of_a_star_are_combined_by_inverse_variance(sky, tmp_path):
         np.testing.assert_allclose(all_of_it["rave_flux_error"][row], error, rtol=1e-5)
         noise = np.sqrt((one["rave_sig_to_noise"][rows].astype(float) ** 2).sum())
         np.testing.assert_allclose(all_of_it["rave_sig_to_noise"][row], noise, rtol=1e-5)
+
+
+def test_a_spectrum_that_is_there_twice_counts_once(sky, tmp_path):
+    release = described(tmp_path, combined)
+    ((before, one),) = ingested(tmp_path / "sky", release, tmp_path / "before")
+    files = sorted((tmp_path / "sky" / "rave_dr6" / "spectra").rglob("*.fits"))
+    shutil.copy(files[0], files[0].with_name("Spectra_again.fits"))
+    with fits.open(files[0]) as hdus:
+        copies = len(hdus[1].data)
+    ((after, two),) = ingested(tmp_path / "sky", release, tmp_path / "after", block_rows=5)
+    assert after.rows_out == before.rows_out
+    assert after.notes["row_rejects"] == {"spectra": {"duplicate_source_id": copies}}
+    old, new = one.read(slice(None)), two.read(slice(None))
+    for name in ("rave_flux", "rave_flux_error", "rave_sig_to_noise"):
+        np.testing.assert_allclose(new[name], old[name], rtol=1e-5)
 
 
 @pytest.mark.parametrize("change", [lambda content: None, combined])

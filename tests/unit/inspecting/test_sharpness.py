@@ -9,7 +9,8 @@ from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.contract.grids import to_vacuum
 from catalog_builder.inspecting.gate import examine_archive
-from catalog_builder.inspecting.sharpness import measure_sharpness
+from catalog_builder.inspecting.sharpness import TEMPLATES_FILE, measure_sharpness
+from catalog_builder.inspecting.triplet import TRIPLET
 from catalog_builder.simulate.sky import simulate
 
 
@@ -51,3 +52,13 @@ def test_spectra_without_the_triplet_tell_nothing():
     grid = to_vacuum(np.arange(842.03, 878.5, 0.04), "air")
     noise = 1 + 0.02 * np.random.default_rng(1).standard_normal((300, grid.size))
     assert measure_sharpness(noise, grid) is None
+
+
+def test_a_triplet_alone_or_lines_sharper_than_all_that_are_tried_tell_nothing():
+    grid = to_vacuum(np.arange(842.03, 878.5, 0.025), "air")
+    depth = sum(0.5 * np.exp(-0.5 * ((grid - at) / 0.15) ** 2) for at in TRIPLET)
+    noise = 0.02 * np.random.default_rng(1).standard_normal((300, grid.size))
+    assert measure_sharpness(1 - depth + noise, grid) is None
+    with np.load(TEMPLATES_FILE) as file:
+        lines = np.interp(grid, file["wavelength"], file["depth"].mean(axis=0))
+    assert measure_sharpness(1 - lines + noise / 10, grid) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from catalog_builder.model.document import _covariance_problems
 from catalog_builder.model.prior import LEAST_VARIANCE, Prior, label_covariance
 
 GOES_TOGETHER = np.array([[1.0, 0.8], [0.8, 1.0]])
@@ -53,3 +54,13 @@ def test_the_covariance_is_that_of_all_stars_that_have_both_labels():
     np.testing.assert_allclose(label_covariance(some), GOES_TOGETHER, atol=0.08)
     apart = np.array([[np.nan, 1.0], [np.nan, 2.0], [1.0, np.nan], [3.0, np.nan]])
     assert label_covariance(apart)[0, 1] == 0.0
+
+
+def test_a_label_that_does_not_vary_or_that_two_stars_have_makes_no_model_unreadable():
+    nan = np.nan
+    labels = np.array([[0.0, 0.1, nan], [0.0, 1.2, 0.3], [0.0, 2.0, 0.5], [0.0, 4.0, nan]])
+    found = label_covariance(labels)
+    assert list(_covariance_problems(tuple(map(tuple, found.tolist())), 3)) == []
+    np.testing.assert_array_equal(np.diagonal(found)[[0, 2]], LEAST_VARIANCE)
+    assert found[1, 1] == pytest.approx(np.var(labels[:, 1], ddof=1))
+    assert np.isfinite(Prior(found).share(np.eye(3)[None])).all()
