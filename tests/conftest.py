@@ -1,4 +1,4 @@
-"""How tests are dealt out to processes (``pytest --numprocesses 2``), and their patience."""
+"""How tests are dealt out to processes (``pytest --numprocesses 3``), and their patience."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Two processes share two cores: with two threads each, networks as small as those of the tests wait
+# Three processes share two cores, and mostly wait: with two threads each, networks as small as those of the tests wait
 # for each other and take twice the time. Set before torch and NumPy are imported, and inherited by
 # what tests start.
 for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMBA_NUM", "POLARS_MAX"):

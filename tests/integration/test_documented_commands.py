@@ -31,6 +31,7 @@ TWIN = "the same with other numbers is run: a sky takes some seconds"
 LATER = "it needs an archive of a later release (test_crossing.py runs such)"
 REHEARSAL = "it needs an archive of a later release (make rehearsal runs such)"
 DEMO = "it simulates an archive of its own, and trains (test_data_only.py runs a small one)"
+NOTEBOOK = "the notebook writes this file, and does the same in Python (test_tutorials.py)"
 NOT_RUN = {
     "run --release dr3-demo --workdir demo-workdir": DEMO,
     "inspect ARCHIVE --release rave-dr6 --draft mine.yaml": REHEARSAL,
@@ -65,6 +66,8 @@ NOT_RUN = {
     "doctor --workdir /workdir": CONTAINER,
     "doctor --cluster kubernetes --set cluster.kubernetes.manifests=my-run": "it needs kubectl",
     "drift OLD NEW --crosswalk crosswalk.parquet": "it needs catalogues of two releases",
+    "label mine.fits --model MODEL --medium air --normalisation continuum"
+    " --radial-velocity 40": NOTEBOOK,
     "status --workdir /workdir": "it is given inside a pod (make test-kubernetes runs such)",
 }
 #: Commands that may end otherwise here: the network of these tests is hardly trained.
