@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# Three processes share two cores, and mostly wait: with two threads each, networks as small as those
-# of the tests wait for each other and take twice the time. Set before torch and NumPy are imported,
-# and inherited by what tests start.
+# Three processes share two cores, and mostly wait: with two threads each, networks as small as
+# those of the tests wait for each other and take twice the time. Set before torch and NumPy are
+# imported, and inherited by what tests start.
 for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMBA_NUM", "POLARS_MAX"):
     os.environ.setdefault(f"{_threads}_THREADS", "1")
 
