@@ -18,6 +18,7 @@ RUN: Final = (
     "numba",
     "openTSNE",
     "safetensors",
+    "sklearn",
     "threadpoolctl",
     "torch",
     "zero_point",
