@@ -9,7 +9,6 @@ zarr has no text of a fixed length, and other readers may not open it. It is alw
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +22,7 @@ from catalog_builder.catalog.exports import _fits_by_chunks as fits_file
 from catalog_builder.catalog.exports._place import write_at
 from catalog_builder.catalog.zarr_store import as_declared, create_store
 from catalog_builder.contract.side_table import SideTable
+from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.runtime.workdir import remove_tree
 
@@ -102,7 +102,7 @@ def _write_store(target: Target, start: int, rows: Rows, chunk_rows: int) -> Wri
         file = chunk_file(target.path, column.name, start // chunk_rows)
         values = as_declared(target.path, column, rows[column.name])
         write_chunk(file, column, values, chunk_rows)
-        _sync(file)
+        sync(file)
         content, found = read_chunk(file, column, len(values))
         if found.tobytes() != values.tobytes():
             raise StoreError(f"{file} does not have the rows that were written.")
@@ -158,11 +158,3 @@ def _write_part(target: Target, start: int, rows: Rows) -> Written:
 def _part(target: Target, file: Path, content: bytes) -> Part:
     name = file.relative_to(target.path.parent).as_posix()
     return Part(name, 0, len(content), hashlib.sha256(content).hexdigest())
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from catalog_builder.catalog.table import described
 from catalog_builder.contract.schema import CatalogSchema, label_columns
 from catalog_builder.flags.bits import flag_words
 from catalog_builder.ground.about import __version__
+from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import ConfigError
 
 #: How astropy calls the formats of files, by their endings.
@@ -125,18 +125,10 @@ def write_table(table: QTable, path: Path) -> None:
         warnings.simplefilter("ignore")
         try:
             plain.write(partial, format=kind, overwrite=True)
-            _sync(partial)
+            sync(partial)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def in_words(table: QTable, schema: CatalogSchema) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from catalog_builder.contract.flags import Tier
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid, summed
+from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import CatalogueError, StoreError
 from catalog_builder.publish.archive_labels import archive_labels
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
@@ -182,7 +182,7 @@ def _store(
         write_chunk(file, column, values, building.chunk_rows)
     stored, sizes, digests = {}, [], []
     for file, column in zip(files, schema.columns, strict=True):
-        _sync(file)
+        sync(file)
         values = columns[column.name]
         content, found = read_chunk(file, column, len(values))
         if as_declared(store, column, values).tobytes() != found.tobytes():
@@ -191,14 +191,6 @@ def _store(
         sizes.append(len(content))
         digests.append(np.frombuffer(hashlib.sha256(content).digest(), dtype=np.uint8))
     return stored, np.array(sizes, dtype=np.int64), np.stack(digests)
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _refuse_wrong_rows(building: Building, start: int, rows: Rows) -> None:

@@ -34,6 +34,7 @@ from catalog_builder.catalog.side_files import kinds_of, side_file
 from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.catalog.validate import check_declarations
 from catalog_builder.catalog.validate_rows import OpenCatalogue, spans
+from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import CatalogueError
 from catalog_builder.publish.chunk import Building
 from catalog_builder.publish.facts import ChunkFacts
@@ -112,7 +113,7 @@ def seal(
     _check(building)
     _refuse_existing(target_dir)
     building.folder.rename(target_dir)
-    _sync(target_dir.parent)
+    sync(target_dir.parent)
     point_latest(target_dir)
     return record
 
@@ -168,7 +169,7 @@ def _describe(made: Gathered, sums: TextIO, told: Mapping[str, Any]) -> ReleaseR
     _partial(folder / MANIFEST_FILE).replace(folder / MANIFEST_FILE)
     manifest = _digest(folder / MANIFEST_FILE)
     for directory in (*_folders(building), folder):
-        _sync(directory)
+        sync(directory)
     sealed = {
         "schema_version": schema.version,
         "schema_digest": schema.digest,
@@ -255,7 +256,7 @@ def _refuse_existing(target_dir: Path) -> None:
 
 def _digest(path: Path) -> str:
     """Return the digest of a file that is on disk when this returns."""
-    _sync(path)
+    sync(path)
     return digest_of(path)
 
 
@@ -270,12 +271,4 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)

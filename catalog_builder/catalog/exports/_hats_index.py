@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +39,7 @@ from catalog_builder.catalog.exports._place import write_at
 from catalog_builder.catalog.voparquet import in_bytes
 from catalog_builder.contract.columns import Declared
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import StoreError
 
 COLLECTION: Final = "collection.properties"
@@ -84,7 +84,7 @@ def end(target: Target, written: Iterable[Written]) -> tuple[Part, ...]:
         place = f"{target.path.name}/{file}"
         parts.append(Part(place, 0, len(data), hashlib.sha256(data).hexdigest()))
     for folder in (target.path, *(path for path in target.path.rglob("*") if path.is_dir())):
-        _sync(folder)
+        sync(folder)
     return tuple(parts)
 
 
@@ -275,11 +275,3 @@ def _refuse_others(target: Target, found: _Collected, files: Iterable[str]) -> N
                 f"{path} is not part of the catalogue that is being built.",
                 "Remove it, and give the same command again.",
             )
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
