@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.ground.errors import InputError
 from catalog_builder.simulate.grid.microturbulence import microturbulence
-from catalog_builder.simulate.grid.rbf import Float, Interpolant, Metric
+from catalog_builder.simulate.grid.rbf import Float, Interpolant
 
 EMULATOR_FILE = Path(__file__).with_name("emulator.npz")
 
@@ -126,12 +126,7 @@ def save(path: Path, emulator: Emulator) -> None:
     metrics = {}
     for name, model in (("rvs", emulator.rvs_model), ("sed", emulator.sed_model)):
         metrics[name] = vars(model.metric)
-        arrays |= {
-            f"{name}_centres": model.centres,
-            f"{name}_weights": model.weights,
-            f"{name}_mean": model.mean,
-            f"{name}_components": model.components,
-        }
+        arrays |= model.arrays(f"{name}_")
     about = json.dumps({"metrics": metrics, "about": emulator.about}, sort_keys=True)
     arrays["about"] = np.frombuffer(about.encode(), dtype=np.uint8)
     np.savez_compressed(path, allow_pickle=False, **arrays)
@@ -154,16 +149,9 @@ def load(path: Path = EMULATOR_FILE) -> Emulator:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     text = json.loads(arrays["about"].tobytes().decode())
-    models = {}
-    for name in ("rvs", "sed"):
-        metric = text["metrics"][name]
-        models[name] = Interpolant(
-            metric=Metric(**{**metric, "matrix": tuple(metric["matrix"])}),
-            centres=arrays[f"{name}_centres"],
-            weights=arrays[f"{name}_weights"],
-            mean=arrays[f"{name}_mean"],
-            components=arrays[f"{name}_components"],
-        )
+    models = {
+        name: Interpolant.of(text["metrics"][name], arrays, f"{name}_") for name in ("rvs", "sed")
+    }
     return Emulator(
         rvs_wavelength=arrays["rvs_wavelength"],
         sed_wavelength=arrays["sed_wavelength"],

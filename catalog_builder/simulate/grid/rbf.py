@@ -8,8 +8,9 @@ linear solve.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,9 @@ class Metric:
         return np.asarray(-(squared**2) * distance)
 
 
+_ARRAYS: Final = ("centres", "weights", "mean", "components")
+
+
 @dataclass(frozen=True)
 class Interpolant:
     """A fitted map from labels to spectra.
@@ -114,6 +118,21 @@ class Interpolant:
         # Kernel sums cancel to many digits and need float64; components do not.
         scores = (design @ self.weights).astype(np.float32)
         return np.asarray(self.mean + scores @ self.components)
+
+    def arrays(self, prefix: str = "") -> dict[str, NDArray[np.generic]]:
+        """Return it, but for its metric, as arrays by name, to be written."""
+        return {f"{prefix}{name}": getattr(self, name) for name in _ARRAYS}
+
+    @classmethod
+    def of(
+        cls,
+        metric: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        prefix: str = "",
+    ) -> Interpolant:
+        """Return what `arrays` was made of, with the metric's fields as JSON has them."""
+        known = Metric(**{**metric, "matrix": tuple(metric["matrix"])})
+        return cls(known, *(arrays[f"{prefix}{name}"] for name in _ARRAYS))
 
 
 def _system(metric: Metric, centres: Float) -> Float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from catalog_builder.ground.errors import InputError
 from catalog_builder.simulate.grid import emulator
-from catalog_builder.simulate.grid.rbf import Float, Interpolant, Metric
+from catalog_builder.simulate.grid.rbf import Float, Interpolant
 
 WIDE_FILE = Path(__file__).with_name("wide.npz")
 
@@ -64,10 +64,7 @@ def save(path: Path, wide: Wide) -> None:
         path,
         allow_pickle=False,
         wavelength=wide.wavelength,
-        centres=model.centres,
-        weights=model.weights,
-        mean=model.mean,
-        components=model.components,
+        **model.arrays(),
         about=np.frombuffer(text.encode(), dtype=np.uint8),
     )
 
@@ -89,12 +86,5 @@ def load(path: Path = WIDE_FILE) -> Wide:
     with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     text = json.loads(arrays["about"].tobytes().decode())
-    metric = text["metric"]
-    model = Interpolant(
-        metric=Metric(**{**metric, "matrix": tuple(metric["matrix"])}),
-        centres=arrays["centres"],
-        weights=arrays["weights"],
-        mean=arrays["mean"],
-        components=arrays["components"],
-    )
+    model = Interpolant.of(text["metric"], arrays)
     return Wide(arrays["wavelength"], model, text["resolution"], text["about"])
