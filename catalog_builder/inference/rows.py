@@ -127,31 +127,34 @@ def read_rows(path: Path, start: int, stop: int) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def read_ids(path: Path, places: Sequence[int]) -> list[int]:
-    """Return ``source_id`` of some of a partition's catalogue rows.
+def read_some(path: Path, names: Sequence[str], places: Sequence[int]) -> dict[str, NDArray[Any]]:
+    """Return some columns of some of a partition's catalogue rows, by column.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    names : sequence of str
+        The columns.
+    places : sequence of int
+        The rows.
 
     Raises
     ------
     StoreError
         If the store is absent or damaged.
     """
+    columns: dict[str, NDArray[Any]] = {}
     with named(path, "store of predictions"):
-        table = zarr.open_array(WholeStore(path), path="int64", mode="r")
-        which = _names(table).index("source_id")
-        return [int(np.asarray(table[which, place])) for place in places]
-
-
-def read_source_ids(path: Path) -> NDArray[np.int64]:
-    """Return ``source_id`` of all of a partition's catalogue rows.
-
-    Raises
-    ------
-    StoreError
-        If the store is absent or damaged.
-    """
-    with named(path, "store of predictions"):
-        table = zarr.open_array(WholeStore(path), path="int64", mode="r")
-        return np.asarray(table[_names(table).index("source_id"), :], dtype=np.int64)
+        group = zarr.open_group(WholeStore(path), mode="r")
+        for kind, array in group.arrays():
+            if kind == _FAILED:
+                continue
+            for which, name in enumerate(_names(array)):
+                if name in names:
+                    values = [array[which, place] for place in places]
+                    columns[name] = np.array(values, dtype=array.dtype)
+    return columns
 
 
 def read_failed(path: Path) -> NDArray[np.int64]:

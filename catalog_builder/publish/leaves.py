@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from catalog_builder.catalog.exports import ID_STEP
 from catalog_builder.catalog.exports._hats_leaves import ids_of_places
 from catalog_builder.contract.schema import CatalogSchema
-from catalog_builder.inference.rows import read_ids, read_rows
+from catalog_builder.inference.rows import read_some
 from catalog_builder.runtime.chunks import Rows
 from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.workdir import Workdir
@@ -36,14 +35,9 @@ def some_ids(
         (piece,) = rows.between(row, row + 1)
         wanted.setdefault(piece.partition, []).append(piece.start)
     places = {workdir.root / predictions[n].output: starts for n, starts in wanted.items()}
-    if not schema.contract.inputs.spelt_ids:
-        return tuple(one for path, starts in places.items() for one in read_ids(path, starts))
-    read = [
-        read_rows(path, start, start + 1) for path, starts in places.items() for start in starts
+    names = ("ra", "dec") if schema.contract.inputs.spelt_ids else ("source_id",)
+    read = [read_some(path, names, starts) for path, starts in places.items()]
+    columns = [
+        np.concatenate([np.empty(0, np.int64), *(one[name] for one in read)]) for name in names
     ]
-    ra, dec = (_joined([row[name] for row in read]) for name in ("ra", "dec"))
-    return ids_of_places(ra, dec)
-
-
-def _joined(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.concatenate([np.empty(0), *parts])
+    return ids_of_places(*columns) if len(columns) == 2 else tuple(columns[0].tolist())
