@@ -301,7 +301,7 @@ class SourceCells:
             return
         ids, codes, told = (np.concatenate(parts) for parts in zip(*self._waiting, strict=True))
         self._waiting = []
-        # Sorted once, for whoever asks in order has what is near at hand.
+        # Sorted once: a search in rising order finds the next entries in the cache.
         order = np.argsort(ids, kind="stable")
         ids = ids[order]
         new = np.concatenate([[True], ids[1:] != ids[:-1]])

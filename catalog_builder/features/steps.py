@@ -97,8 +97,8 @@ def normalise(samples: Samples, step: Continuum) -> Samples:
     """Divide spectra and errors by their continua.
 
     The error of the continuum itself is small beside that of a sample and left out. A spectrum
-    whose continuum is not positive everywhere, or that has fewer samples than the polynomial has
-    terms, has no measurement afterwards.
+    whose continuum is not positive everywhere, or that has fewer than two samples for each term of
+    the polynomial, has no measurement afterwards.
     """
     fitted = continuum(samples, step)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
