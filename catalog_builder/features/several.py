@@ -124,11 +124,14 @@ def combine(name: str, rows: Columns, first: NDArray[np.intp]) -> Columns:
 
 
 def _one(key: str, values: NDArray[Any], first: NDArray[np.intp]) -> NDArray[Any]:
-    """Return what is known of the mean: S/N add in squares; classes are known where all agree."""
+    """Return what is known of the mean: S/N add in squares; classes are known where all agree.
+
+    A S/N below zero says that nothing was seen: it adds nothing.
+    """
     if key.endswith("_normalisation"):
         least, most = (ufunc.reduceat(values, first) for ufunc in (np.minimum, np.maximum))
         return np.where(least == most, least, lines.UNKNOWN).astype(values.dtype)
     known = np.isfinite(values)
-    power = np.add.reduceat(np.where(known, values.astype(np.float64), 0.0) ** 2, first)
+    power = np.add.reduceat(np.where(known, values.astype(np.float64).clip(0.0), 0.0) ** 2, first)
     some = np.logical_or.reduceat(known, first)
     return np.where(some, np.sqrt(power), np.nan).astype(values.dtype)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.ground.errors import InputError
 from catalog_builder.labels.crossmatch import read_crossmatch
 from catalog_builder.labels.read import read_labels, resolve_duplicates
 from catalog_builder.labels.survey import LabelSurvey
@@ -92,9 +93,21 @@ def collect_labels(
         pairs = read_crossmatch(crossmatch, survey.crossmatch)
         columns["source_id"] = pairs.translate(columns["source_id"])
         known = columns["source_id"] > 0
+        _refuse_strangers(file, crossmatch, known)
         rejected[NO_CROSSMATCH] += int((~known).sum())
         columns = {name: values[known] for name, values in columns.items()}
     kept = resolve_duplicates(columns["source_id"], columns["snr"])
     rejected["duplicate_observation"] += columns["source_id"].size - kept.size
     columns = {name: values[kept] for name, values in columns.items()}
     return SurveyLabels(columns, rows_in, dict(+rejected), dict(+nulls))
+
+
+def _refuse_strangers(file: FileRef, crossmatch: FileRef, known: NDArray[np.bool_]) -> None:
+    """Refuse a table of pairs that knows none of the survey's stars: it is that of another one."""
+    if known.size and not known.any():
+        raise InputError(
+            f"{crossmatch.url} has none of the {known.size} stars of {file.url}.",
+            "Are both of one survey? If so, both must write its identifiers in one way: as numbers"
+            " or as words. `crossmatch.own` of the survey's description says which column holds"
+            " them.",
+        )

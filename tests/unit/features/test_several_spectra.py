@@ -13,6 +13,7 @@ from catalog_builder.archive import pieces
 from catalog_builder.archive.identifiers import keys_of
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
+from catalog_builder.features import several
 from catalog_builder.features.ingest import ingest_partition
 from catalog_builder.features.names import unpacked
 from catalog_builder.features.settings import IngestSettings
@@ -287,3 +288,9 @@ def test_an_arm_may_be_absent(tmp_path):
     np.testing.assert_allclose(noise[ids.index(place["s0"])], 30 * 2**0.5, rtol=1e-6)
     assert np.isnan(noise[ids.index(place["s2"])])
     assert result.notes["row_rejects"] == {"red_arm": {"all_nan_spectrum": 1}}
+
+
+def test_a_sig_to_noise_below_zero_adds_nothing():
+    values = np.array([30.0, -40.0, np.nan, -5.0], np.float32)
+    one = several._one("rave_sig_to_noise", values, np.array([0, 3]))
+    np.testing.assert_array_equal(one, [30.0, 0.0])

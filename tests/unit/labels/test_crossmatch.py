@@ -88,6 +88,15 @@ def test_numbers_are_identifiers_as_they_are(archive):
     np.testing.assert_array_equal(labels.columns["source_id"], [11, 33])
 
 
+def test_pairs_that_know_none_of_the_stars_are_refused(archive):
+    table(
+        archive / "tables" / "pairs.fits",
+        apogee_id=np.arange(1, 4), raveid=np.arange(1, 4), distance=np.zeros(3, np.float32),
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"pairs.fits has none of the 5 stars of .*labels.fits"):
+        collected(archive, survey())
+
+
 def test_without_a_crossmatch_words_are_those_of_the_archive(archive):
     labels = collected(archive, survey(crossmatch=None))
     np.testing.assert_array_equal(
