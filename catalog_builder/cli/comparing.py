@@ -12,6 +12,15 @@ from catalog_builder.cli.options import AsJson, given_path
 
 Old = Annotated[Path, typer.Argument(help="The older catalogue: folder of a version or release.")]
 New = Annotated[Path, typer.Argument(help="The newer one.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        *("--out", "-o"),
+        parser=given_path,
+        metavar="FOLDER",
+        help="Folder for page and JSON; by default it has the command's name.",
+    ),
+]
 Crosswalk = Annotated[
     Path | None,
     typer.Option(
@@ -33,15 +42,7 @@ SameIds = Annotated[
 def drift(
     old: Old,
     new: New,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            *("--out", "-o"),
-            parser=given_path,
-            metavar="FOLDER",
-            help="Folder for page and JSON [drift].",
-        ),
-    ] = None,
+    out: Out = None,
     crosswalk: Crosswalk = None,
     old_column: OldColumn = None,
     same_ids: SameIds = False,
@@ -113,15 +114,7 @@ def compare(
     calibration: Annotated[
         str | None, typer.Option(metavar="NAME", help="A published calibration of the profile.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            *("--out", "-o"),
-            parser=given_path,
-            metavar="FOLDER",
-            help="Folder for page and JSON [compare].",
-        ),
-    ] = None,
+    out: Out = None,
     crosswalk: Crosswalk = None,
     old_column: OldColumn = None,
     same_ids: SameIds = False,
@@ -167,15 +160,7 @@ def clusters(
     probability_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the members' probabilities.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            *("--out", "-o"),
-            parser=given_path,
-            metavar="FOLDER",
-            help="Folder for page and JSON [clusters].",
-        ),
-    ] = None,
+    out: Out = None,
     crosswalk: Crosswalk = None,
     old_column: OldColumn = None,
     with_training_stars: WithTraining = False,
