@@ -45,7 +45,7 @@ def simulate(
     ] = False,
     sources_without_spectra: Annotated[
         int,
-        typer.Option(min=0, help="Other sources up to G = 20 in gaia_source, about so many."),
+        typer.Option(min=0, help="About how many other sources, up to G = 20, gaia_source has."),
     ] = 0,
     twin_of: Annotated[
         str | None,

@@ -17,7 +17,7 @@ from catalog_builder.inspecting.raw import RawTable, read_raw
 
 #: Rows that are read of a table with arrays, and of one without.
 ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
-#: Rows from which a file is worth looking at alone; else so many more are.
+#: Rows from which a file is worth looking at alone; else this many more files are read.
 _FEW_ROWS, _MORE_FILES = 60, 20
 #: A group less like a described table is not taken for it.
 _LEAST_TABLE: Final = 0.4

@@ -88,7 +88,7 @@ class ClusterSettings(BaseModel):
 
     @property
     def offers_gpu(self) -> bool:
-        """Whether the settings of this kind name where a GPU is to be had for training."""
+        """Whether the settings of this kind name where training gets a GPU."""
         return any(
             self.kind == kind and section.gpu_queue is not None
             for kind, section in (("slurm", self.slurm), ("pbs", self.pbs))
