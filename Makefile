@@ -37,7 +37,7 @@ test-minimum:
 	    --python $(MINIMUM)/bin/python --output-file $(MINIMUM)/versions.txt pyproject.toml
 	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --requirement $(MINIMUM)/versions.txt
 	$(MINIMUM)/bin/uv pip install --quiet --python $(MINIMUM)/bin/python --no-deps --editable .
-	$(MINIMUM)/bin/pytest tests/unit --override-ini filterwarnings=default
+	$(MINIMUM)/bin/pytest tests/unit --override-ini filterwarnings=default --numprocesses 3 --no-loadscope-reorder
 
 # Twenty kills at random times, each followed by the same command: about 15 minutes.
 faults: $(VENV)/.installed

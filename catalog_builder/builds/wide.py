@@ -25,7 +25,7 @@ from catalog_builder.simulate.grid.wide import Wide, save
 #: The grid's own window, less what broadening loses at its ends.
 WAVELENGTH = np.round(840.0 + 0.01 * np.arange(4051), 2)
 RESOLVING_POWER, COMPONENTS = 20_000.0, 70
-#: Held-out errors are measured in so many folds: each takes some seconds.
+#: Folds in which held-out errors are measured: each takes a few seconds.
 FOLDS = 5
 
 

@@ -33,8 +33,8 @@ class LabelBooks(BaseModel):
     nulls : dict of str to int
         Labels of the other rows that are null: by cut, or ``<label>_missing`` in the file.
     without_spectrum : int
-        Stars with labels for whom the archive has no usable spectrum; at least so many, where a
-        star's spectra may lie in several pieces of the archive.
+        Stars with labels and no usable spectrum in the archive; a lower limit where a star's
+        spectra may lie in several pieces of the archive.
     crosswalk : dict of str to int, optional
         Stars whose identifiers were translated: those with ``one`` match, and the others by the
         reason for which they are left out.

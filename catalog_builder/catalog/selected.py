@@ -24,7 +24,7 @@ def schema_stored(folder: Path) -> CatalogSchema:
     """Return the schema of a sealed catalogue, less what its store does not have.
 
     The first catalogues do not say all that is asked of a schema: they get today's, which has
-    columns that they have not.
+    columns that they lack.
 
     Parameters
     ----------

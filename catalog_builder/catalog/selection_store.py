@@ -277,7 +277,7 @@ def _check(folder: Path, store: SelectionStore, facts: SelectionFacts, log: Find
             for name in about.kinds:
                 totals[name] += int(block[name].astype(np.int64).sum())
             if next(groups, None) != table_of(about, block):
-                log.add(f"{SELECTION_NAME}/{PARQUET}", f"has not the rows of {ZARR}")
+                log.add(f"{SELECTION_NAME}/{PARQUET}", f"its rows are not those of {ZARR}")
         if next(groups, None) is not None:
             log.add(f"{SELECTION_NAME}/{PARQUET}", f"has more rows than {ZARR}")
     except (OSError, pa.ArrowException) as error:

@@ -64,7 +64,7 @@ def validate_catalog(
     workers : int
         Processes that read side by side.
     sample : int, optional
-        Read so many blocks of rows, taken at random all over the catalogue, and their files and
+        Read this many blocks of rows, taken at random all over the catalogue, and their files and
         parts of files; not compared are then the digests of columns and the sums in FITS headers.
         By default everything is read.
 

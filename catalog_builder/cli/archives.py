@@ -102,7 +102,7 @@ def inspect(
         str, typer.Argument(metavar="PATH|URL", help="The archive: its folder, or its address.")
     ],
     release: Annotated[
-        str, typer.Option(help="Release with which it is compared: a name or a YAML file.")
+        str, typer.Option(help="Release to compare it with: a name or a YAML file.")
     ] = "dr3",
     draft: Annotated[
         Path | None,

@@ -87,7 +87,7 @@ class _Line:
         self._open = False
 
     def tell(self, seen: int, rows: int) -> None:
-        """Say that so many rows of all were looked at."""
+        """Say how many of all rows were looked at."""
         pause = _ON_TERMINAL if self._terminal else _ELSEWHERE
         if time.monotonic() - self._told < pause:
             return

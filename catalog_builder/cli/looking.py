@@ -81,7 +81,7 @@ def explain(
     ],
     workdir: WorkdirPath = None,
 ) -> None:
-    """Say everything that is known of one source: files, rejects, features, labels, flags."""
+    """Say everything that is known about one source: files, rejects, features, labels, flags."""
     from catalog_builder.looking.explain import explain as explain_source
 
     typer.echo(explain_source(workdir or Path("catalog-workdir"), source_id))
@@ -137,8 +137,8 @@ def describe(
         Path | None,
         typer.Argument(help="A catalogue, as `validate` takes it; today's schema if not given."),
     ] = None,
-    release: Annotated[str, typer.Option(help="Release whose inputs are meant.")] = "",
-    survey: Annotated[str, typer.Option(help="Label survey whose labels are meant.")] = "",
+    release: Annotated[str, typer.Option(help="Release whose inputs are described.")] = "",
+    survey: Annotated[str, typer.Option(help="Label survey whose labels are described.")] = "",
 ) -> None:
     """Print a catalogue's schema in words: columns, units, nulls, flags."""
     from catalog_builder.archive.release import load_release
@@ -166,7 +166,7 @@ def doctor(
         str | None,
         typer.Argument(metavar="[PATH|URL]", help="An archive to look at as the gate does."),
     ] = None,
-    release: Annotated[str, typer.Option(help="Release that it should be.")] = "dr3",
+    release: Annotated[str, typer.Option(help="Release that it should match.")] = "dr3",
     workdir: WorkdirPath = None,
     config: ConfigFile = None,
     assignments: Assignments = None,

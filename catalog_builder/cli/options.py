@@ -34,7 +34,7 @@ WorkdirPath = Annotated[
     typer.Option(
         parser=given_path,
         metavar="FOLDER",
-        help="Folder that holds all that is made [catalog-workdir].",
+        help="Folder for everything that is made [catalog-workdir].",
     ),
 ]
 ConfigFile = Annotated[

@@ -44,7 +44,7 @@ def run() -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:  # what was to be said was said when the signal came
         return INTERRUPTED
-    except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
+    except Exception as error:  # noqa: BLE001 - the last resort: nothing above could say it better
         console.print(
             f"This is a defect of catalog-builder: {type(error).__name__}: {error}",
             style="red",

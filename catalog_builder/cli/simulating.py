@@ -38,14 +38,14 @@ def simulate(
     stars: Annotated[int, typer.Option(min=100, help="Stars of the sky.")] = 6000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all that is drawn.")] = 1,
     clean: Annotated[
-        bool, typer.Option("--clean", help="Nothing wrong with the files: for other readers.")
+        bool, typer.Option("--clean", help="Leave out what is wrong on purpose: for other readers.")
     ] = False,
     alpha_untied: Annotated[
-        bool, typer.Option("--alpha-untied", help="[alpha/M] has nothing to do with [M/H].")
+        bool, typer.Option("--alpha-untied", help="Draw [alpha/M] independently of [M/H].")
     ] = False,
     sources_without_spectra: Annotated[
         int,
-        typer.Option(min=0, help="Other sources up to G = 20 in gaia_source, about so many."),
+        typer.Option(min=0, help="About how many other sources, up to G = 20, gaia_source has."),
     ] = 0,
     twin_of: Annotated[
         str | None,
@@ -68,7 +68,9 @@ def simulate(
     ] = 0.01,
     trap: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="With --twin-of: what the archive gets wrong; several."),
+        typer.Option(
+            metavar="NAME", help="With --twin-of: what the archive gets wrong; repeatable."
+        ),
     ] = None,
     workers: Workers = None,
 ) -> None:

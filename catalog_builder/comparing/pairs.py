@@ -35,7 +35,7 @@ class Pairs:
     old, new : dict of str to ndarray, shape (n,)
         Those that both tables have, row by row.
     lost : dict of str to ndarray, shape (m,)
-        Those that the new one has not.
+        Those that the new one lacks.
     why : ndarray of int8, shape (m,)
         Of the lost: a :class:`Match` other than ONE, or `ABSENT`.
     """
@@ -48,7 +48,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Gained:
-    """The stars of one chunk of the new table that the old one has not; and why, as of `Pairs`."""
+    """The stars of one chunk of the new table that the old one lacks; and why, as of `Pairs`."""
 
     new: Block
     why: NDArray[np.int8]

@@ -160,7 +160,7 @@ class CatalogSchema(Description):
         Raises
         ------
         ConfigError
-            If it does not say, and nobody did in its stead (`or_else`).
+            If neither it nor `or_else` says so.
         """
         found = self.said_contract or self._fallback
         if found is None:

@@ -60,7 +60,7 @@ def how_counted(*, whole: bool, announced: Ids, announcers_whole: bool) -> How:
     """
     if whole:
         return "rows"
-    # A table that has a file is announced for somebody; if for nobody, nothing says who has a row.
+    # A table that has a file is announced for some source; else nothing says who has a row.
     return "announced" if announcers_whole and announced.size else "unknown"
 
 

@@ -204,7 +204,7 @@ class _PartitionIngest:
         blocks = {table: self._note_announced(table) for table in release.looked_up}
         columns, found = look_up(source, wanted, blocks[source], release, ledger)
         if self.cells is not None:
-            deque(blocks[source], maxlen=0)  # where nobody was wanted, nobody was looked up
+            deque(blocks[source], maxlen=0)  # no source was wanted, so none was looked up
         if self.reader.has(source):
             # Who is not found in a file that gave not all its rows is lost through that file.
             reason = self.reader.why_incomplete(source) or reason

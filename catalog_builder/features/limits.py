@@ -54,7 +54,7 @@ def refuse_bad_input(
     rejected = sum(n for each in receipts for why, n in each.rejected.items() if why not in _MEANT)
     example = _example(features, given_up)
     if requested == 0:
-        raise InputError(f"The archive's files gave not one source.{example}", _LOOK)
+        raise InputError(f"The archive's files had no source at all.{example}", _LOOK)
     if rejected > settings.max_rejected * requested:
         raise InputError(
             f"{rejected} of {requested} requested sources were rejected, more than the share of"
@@ -72,7 +72,7 @@ def refuse_bad_input(
     )
     for table, count in sorted(bad.items()):
         if count == files[table] > 1:
-            raise InputError(f"Not one of the {count} files of {table} is whole.{example}", _LOOK)
+            raise InputError(f"None of the {count} files of {table} is whole.{example}", _LOOK)
 
 
 def bad_files_in_words(features: Sequence[Receipt]) -> list[str]:

@@ -299,7 +299,7 @@ def _refuse_misfits(matrices: Matrices) -> None:
 
 def _missing(basis: BasisFile, why: str) -> ConfigError:
     return ConfigError(
-        f"The matrices {basis.path} of the release description are not to be had: {why}.",
+        f"The matrices {basis.path} of the release description cannot be read: {why}.",
         "Put the file beside the description or into the archive, or give its path or an https"
         " address as `basis`; docs/releases.md says how one is made. Or leave the spectra out: take"
         " their table from `driving_tables`, and their entry from `spectra`.",

@@ -81,7 +81,7 @@ class InputCounts(BaseModel):
         How many.
     shares : dict of str to dict of str to (int, int)
         By what is asked (``has_rvs``, ``parallax_corrected_known``) and by magnitude: stars that it
-        is asked of, and those of whom it is true.
+        is asked of, and those of which it is true.
     values : dict of str to dict of str to int
         Stars by quantity and bin of its axis (`axis_of`).
     """

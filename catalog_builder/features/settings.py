@@ -27,7 +27,7 @@ class IngestSettings(Section):
     )
     accept_lost: bool = Field(
         False,
-        description="Seal a catalogue although of some partition nothing could be read, not even"
+        description="Seal a catalogue although nothing could be read of some partition, not even"
         " how many sources are lost with it.",
     )
     gate: bool = Field(

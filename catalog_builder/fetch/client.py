@@ -288,7 +288,7 @@ def _check_status(url: str, response: urllib3.BaseHTTPResponse, statuses: Collec
             pause = None
         raise TransientError(f"the server answered {status} {response.reason or ''}".strip(), pause)
     raise InputError(
-        f"{url} is not to be had: the server answered {status} {response.reason or ''}".strip()
+        f"{url} cannot be fetched: the server answered {status} {response.reason or ''}".strip()
         + ".",
         "Check the address in the release or survey description, or use a mirror with --root.",
     )

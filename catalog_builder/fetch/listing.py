@@ -20,7 +20,7 @@ from catalog_builder.ground.errors import InputError
 
 #: A page of 1000 keys is about 400 kB.
 _MAX_PAGE_BYTES = 16 << 20
-#: A table has about 3400 files; a listing that goes on for so long is none.
+#: A table has about 3400 files; one that goes on beyond these pages is no listing.
 _MAX_PAGES = 1000
 _WAY_OUT = "Check `download.listing` of the release description, or use a mirror."
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")

@@ -24,7 +24,7 @@ class FetchSettings(BaseModel):
         300.0, ge=0, description="Longest pause, also where the server asks for a longer one."
     )
     timeout_seconds: float = Field(
-        60.0, gt=0, description="A connection that is silent for so long is broken off."
+        60.0, gt=0, description="Seconds of silence after which a connection is broken off."
     )
     chunk_bytes: int = Field(
         1 << 20, ge=1024, description="Bytes read before they are written: what a kill may lose."

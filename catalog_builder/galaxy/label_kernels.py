@@ -14,7 +14,7 @@ import numpy as np
 from catalog_builder.galaxy.kernels import log_density, support
 from catalog_builder.ground.compiled import compiled
 
-#: The peak is followed to where it has fallen by exp(-8), found by so many looks, each closer.
+#: The peak is followed to where it has fallen by exp(-8), found in this many looks, each closer.
 _PEAK, _LOOKS = 8.0, 6
 #: Points within it, and on either side.
 _POINTS, _SIDE = 192, 64

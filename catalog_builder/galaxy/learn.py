@@ -25,7 +25,7 @@ LEAST_STARS: Final = 300
 GOOD: Final = 5.0
 #: 5 / ln 10: a magnitude's relative change of the distance.
 _PER_MAGNITUDE: Final = 5.0 / np.log(10.0)
-# Points of integrals over the absolute magnitude: as far as so many deviations to both sides.
+# Points of integrals over the absolute magnitude: six deviations to both sides.
 _STEPS: Final = np.linspace(-6.0, 6.0, 33)
 _GAUSS = np.polynomial.hermite_e.hermegauss(16)
 # Above such a parallax over error what it says of a magnitude is nearly a Gaussian.

@@ -36,7 +36,7 @@ class Comparison(BaseModel):
     stars : int
         Of the run, as far as they were counted.
     reference : int
-        Of the model's archive, of whom it holds counts.
+        Of the model's archive, as far as it holds counts.
     tests : int
         Comparisons.
     alarms : tuple of Alarm

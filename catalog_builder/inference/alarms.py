@@ -44,7 +44,7 @@ Bins = Mapping[str, int]
 #: Why nothing was compared.
 NO_REFERENCE: Final = "the model has no reference: it was trained by an earlier version"
 NO_COUNTS: Final = "the stars were not counted: they were ingested by an earlier version"
-#: Of the model's archive, so many lie beyond the range that counts as its own, on each side.
+#: Share of the model's archive beyond the range that counts as its own, on each side.
 _OUTERMOST: Final = 0.005
 
 
@@ -76,7 +76,7 @@ def compare(
     tests = all_tests(population, inputs, seen, answers, schema, settings)
     if isinstance(tests, str):
         return Comparison(stars=seen.stars, not_compared=tests)
-    # So many that one of all of them is beyond by chance in one of so many runs.
+    # One of all tests is beyond this by chance in `false_alarm_rate` of the runs.
     sigmas = float(-ndtri(settings.false_alarm_rate / (2 * max(1, len(tests)))))
     remarks = [remark for test in tests for remark in test.remarks]
     return Comparison(
@@ -138,7 +138,7 @@ class Tested:
         return Tested(self.alarm, remarks=told)
 
     def is_beyond(self, sigmas: float) -> bool:
-        """Tell whether it is an alarm, if so many errors are chance."""
+        """Tell whether it is an alarm, if this many errors may be chance."""
         return self.excess > sigmas * self.error
 
 

@@ -42,7 +42,7 @@ def difference(here: Shares, there: Shares) -> Difference:
     Parameters
     ----------
     here, there : mapping of str to (int, int)
-        Stars, and those of whom something is true, by regime.
+        Stars, and those of which something is true, by regime.
     """
     both = [
         (*here[name], *there[name])

@@ -53,7 +53,7 @@ def check_bias(view: View, release: ReleaseSpec, looked: Looked) -> None:
             "parallax_zero_point.sign",
             home,
             f"{words}{published}, and it would be subtracted. Parallaxes of Gaia are too small by"
-            " some 0.03 mas: what is subtracted is negative.",
+            " about 0.03 mas: what is subtracted is negative.",
             "Write `sign: add` there, or `sign: subtract` if the release's documentation says that"
             " it is subtracted all the same: a stated sign is believed.",
         )

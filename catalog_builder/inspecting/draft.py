@@ -165,7 +165,7 @@ def _draft_joined(
     others: Sequence[LookedTable],
     release: ReleaseSpec,
 ) -> None:
-    """Look for columns that the source table lost in tables that the description has not."""
+    """Look for columns that the source table lost in tables that the description lacks."""
     source = release.tables[release.source_table]
     kept = draft.content["tables"][release.source_table]["columns"]
     missing = {name: spec for name, spec in source.columns.items() if name not in kept}
@@ -230,7 +230,7 @@ def _draft_checksums(draft: Draft, matches: Sequence[Match]) -> None:
 
 
 def _draft_text(draft: Draft, matches: Sequence[Match]) -> None:
-    """Add spellings of nulls and booleans that the older release has not."""
+    """Add spellings of nulls and booleans that the older release lacks."""
     found: dict[str, list[str]] = {"null_tokens": [], "true_tokens": [], "false_tokens": []}
     for match in matches:
         for name, likeness in match.columns.items():

@@ -63,7 +63,7 @@ def draft_spectra(
 def basis_for(
     name: str, counts: Mapping[str, int], matrices: Sequence[FoundMatrices]
 ) -> tuple[dict[str, str], str]:
-    """Return the file of matrices for so many coefficients, and where the line is from."""
+    """Return the file of matrices for these numbers of coefficients, and where the line is from."""
     for one in matrices:
         if counts == {band: one.counts.get(band) for band in counts}:
             mark = f"{CHECK}: basis; {one.path} lies in the archive and has as many coefficients"

@@ -17,12 +17,16 @@ from catalog_builder.inspecting.raw import RawTable, read_raw
 
 #: Rows that are read of a table with arrays, and of one without.
 ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
-#: Rows from which a file is worth looking at alone; else so many more are.
+#: Rows from which a file is worth looking at alone; else this many more files are read.
 _FEW_ROWS, _MORE_FILES = 60, 20
 #: A group less like a described table is not taken for it.
 _LEAST_TABLE: Final = 0.4
 #: What a table of spectra must have to be one, of the score.
 _NAME_SHARE: Final = 0.3
+#: What is left of the likeness of an array that has another length.
+_OTHER_LENGTH: Final = 0.6
+#: Columns, the identifier among them, by which a lean table is known for that of the sources.
+_FEW_COLUMNS: Final = 3
 _LARGEST_SHIFTED_ID: Final = 1e9
 
 
@@ -125,7 +129,32 @@ def match_tables(looked: Sequence[LookedTable], release: ReleaseSpec) -> list[Ma
         if match.share >= _LEAST_TABLE and match.table not in found and name not in taken:
             found[match.table] = match
             taken.add(name)
+    lean = None if release.source_table in found else _lean_source_table(pairs, release, taken)
+    if lean is not None:
+        found[lean.table] = lean
     return [found[table] for table in release.tables if table in found]
+
+
+def _lean_source_table(
+    pairs: Sequence[Match], release: ReleaseSpec, taken: set[str]
+) -> Match | None:
+    """Return the group most like the source table of those that are no other table.
+
+    An archive may have a few of the described columns, in files of any name: that makes little of
+    a likeness. Whatever has identifiers, numbers for each and no arrays is taken for it, if it is
+    the nearest; the draft says that this is to be checked.
+    """
+    for match in pairs:
+        profiles = match.looked.profiles.values()
+        if (
+            match.table == release.source_table
+            and match.looked.group.name not in taken
+            and "source_id" in match.columns
+            and len(match.columns) >= _FEW_COLUMNS
+            and not any(profile.kind == "array" for profile in profiles)
+        ):
+            return match
+    return None
 
 
 def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match:
@@ -146,9 +175,11 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
         if key is not None:
             columns["source_id"] = Likeness(key, 0.5)
     weights = {name: 3.0 if column.required else 1.0 for name, column in spec.columns.items()}
-    share = sum(weights[name] * each.share for name, each in columns.items()) / sum(
-        weights.values()
-    )
+    shares = {
+        name: each.share * (_OTHER_LENGTH if _of_another_length(name, each, spec, looked) else 1.0)
+        for name, each in columns.items()
+    }
+    share = sum(weights[name] * each for name, each in shares.items()) / sum(weights.values())
     if any(column.required and name not in columns for name, column in spec.columns.items()):
         share *= 0.5
     group = looked.group
@@ -157,6 +188,11 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
         likeness(spec.stem or str(table), group.stem or group.last_folder),
     )
     return Match(table, looked, columns, (1 - _NAME_SHARE) * share + _NAME_SHARE * named)
+
+
+def _of_another_length(name: str, found: Likeness, spec: TableSpec, looked: LookedTable) -> bool:
+    described = spec.columns[name].length
+    return described is not None and looked.profiles[found.name].length != described
 
 
 def _possible(

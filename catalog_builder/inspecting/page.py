@@ -62,7 +62,7 @@ _LAYOUTS: Final = {
 
 
 def table_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
-    """Say what a table has, and what of its description it has not."""
+    """Say what a table has, and what of its description it lacks."""
     looked, spec = match.looked, release.tables[match.table]
     group = looked.group
     yield f"TABLE {match.table} (likeness {match.share:.2f})"

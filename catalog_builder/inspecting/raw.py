@@ -71,7 +71,7 @@ def read_raw(url: str, rows: int) -> RawTable:
     url : str
         Path or URL.
     rows : int
-        At most so many; 0 for the header alone.
+        At most this many; 0 for the header alone.
 
     Raises
     ------

@@ -23,8 +23,8 @@ from catalog_builder.labelling.images import is_spectrum, table_of_image
 
 #: Bytes of a file, unpacked: the spectra of a hundred thousand stars.
 _MOST_BYTES: Final = 4 << 30
-#: What is packed may give so many times its own bytes, and so many at least: spectra and ids as
-#: text give 20 times, and what is made to fill a memory a thousand.
+#: What is packed may unpack to this many times its bytes, and to at least this many bytes: spectra
+#: and ids as text give 20 times, and what is made to fill a memory a thousand.
 _UNPACKED_TIMES: Final = 100
 _UNPACKED_AT_LEAST: Final = 64 << 20
 #: Files within files: a ZIP of gzipped ones is two.

@@ -10,7 +10,7 @@ from catalog_builder.contract.contract import Contract
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.labels.survey import LabelSurvey, load_survey
 
-#: What is meant where nobody says: documentation, and products that do not tell.
+#: What is meant where no release or survey is named: documentation, and products that do not tell.
 DEFAULT_RELEASE: Final = "dr3"
 DEFAULT_SURVEY: Final = "apogee-dr17"
 

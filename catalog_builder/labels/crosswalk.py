@@ -240,7 +240,8 @@ def read_pairs(
     for file in files:
         if not checksum_matches(file):
             raise InputError(
-                f"{file.url} has not the checksum of the archive's list.", "Fetch the file again."
+                f"{file.url} differs from its checksum in the archive's list.",
+                "Fetch the file again.",
             )
         for block in read_blocks(file, rule.table, release, block_rows=BLOCK_ROWS, columns=names):
             # A cell that cannot be read says of its pair no more than a row would.

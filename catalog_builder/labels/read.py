@@ -47,7 +47,7 @@ class LabelBlock:
     rejected : dict of str to int
         Rows left out, by the first cut that rejects them.
     label_nulls : dict of str to int
-        Labels of the n stars that became null, by cut; and those that the file has not,
+        Labels of the n stars that became null, by cut; and those that the file lacks,
         as ``<label>_missing``. Of those learnt as logarithms what is not above 0 becomes null:
         ``<label>_not_above_zero``.
     """

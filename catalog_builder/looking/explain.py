@@ -60,7 +60,7 @@ def explain(root: Path, source_id: int | str) -> str:
     Raises
     ------
     StoreError
-        If `root` is no workdir, or no run in it has come as far as a plan.
+        If `root` is no workdir, or no run in it got as far as a plan.
     InputError
         If the number is no source id, or no partition of the run could hold the source.
     """

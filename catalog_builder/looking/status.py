@@ -59,7 +59,7 @@ class StageStatus:
     Attributes
     ----------
     state : str
-        ``complete``, ``running``, ``failed`` or ``waiting`` (begun, and nobody is at it).
+        ``complete``, ``running``, ``failed`` or ``waiting`` (begun, and not being worked on).
     planned : int or None
         Tasks of the last plan; None if none is known.
     done : int
@@ -261,7 +261,7 @@ def _judge(status: StageStatus, last: LastRun, *, alive: bool) -> None:
 def _stalled(workdir: Workdir, last: LastRun, seen: Progress | None) -> float | None:
     if last.stall_seconds is None or last.moment is None:
         return None
-    # The driver measures silence by a clock that nobody sets.
+    # The driver measures silence by a clock that cannot be set.
     clock = time.time() - max(last.moment, last_epoch(workdir))
     silent = clock if seen is None else seen.silent
     return round(silent) if silent > last.stall_seconds else None

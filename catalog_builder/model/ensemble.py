@@ -74,7 +74,7 @@ def assemble(
         Told now and then which share of the work is done.
     folds : sequence of sequences of Path
         The members of each fold, which `fit_member` trained with what `without_fold` returns. They
-        become models of their own, that answer for the fold's stars; without them nobody does.
+        become models of their own, that answer for the fold's stars; without them none do.
     population : callable, optional
         Has the finished model answer a sample of its training archive, for its document.
 

@@ -1,4 +1,4 @@
-"""Files of a model directory: read whole, once, and only if they are what they ought to be."""
+"""Files of a model directory: read whole, once, and only if they are what they should be."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COPY_AGAIN: Final = "Copy the model directory again from where it was made, or t
 
 
 def read_whole(path: Path, limit: int) -> bytes:
-    """Return the content of a file that ought to be no larger than `limit` bytes.
+    """Return the content of a file that should be no larger than `limit` bytes.
 
     Neither a symbolic link, which leads out of the directory, nor anything that is no file, such
     as a FIFO, which would be waited for, is opened to its end.
@@ -25,7 +25,7 @@ def read_whole(path: Path, limit: int) -> bytes:
         If it cannot be read, is no file of its own, or is larger.
     """
     try:
-        # Without waiting: a FIFO that nobody writes to would be waited for here.
+        # Without waiting: a FIFO without a writer would be waited for here.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL in it
         raise ModelError(_why(path, error), _way_out(path)) from error

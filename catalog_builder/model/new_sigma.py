@@ -35,7 +35,7 @@ from catalog_builder.training.arrays import Split, TrainingArrays, completed
 from catalog_builder.training.match import OLD_ID
 from catalog_builder.training.split import uniform_hash
 
-#: With so many stars that no gradient saw, they alone calibrate the ensemble: sigma to 3 %.
+#: With this many stars that no gradient saw, they alone calibrate the ensemble: sigma to 3 %.
 ENOUGH_HELD_BACK: Final = 500
 #: Stars to measure with, below which nothing can be said of coverage.
 LEAST_MEASURED: Final = 30
@@ -105,7 +105,7 @@ def _refuse_unfit(model: Path, estimator: Estimator) -> None:
         )
     if "parent" in estimator.document.provenance:
         raise ModelError(
-            f"Sigma of the model {model} was fitted anew already.",
+            f"Sigma of the model {model} has been fitted anew before.",
             "Give the model that it was made from, whose digest is its provenance.parent.",
         )
 

@@ -111,8 +111,8 @@ class ModelSettings(BaseModel):
         80,
         ge=1,
         le=4096,
-        description="Principal components of each kind of low-resolution spectra, whitened; of one "
-        "with fewer samples as many as these.",
+        description="Principal components of each kind of low-resolution spectra, whitened; as "
+        "many as samples where those are fewer.",
     )
     flux_filters: Filters = Field(
         16,
@@ -122,8 +122,8 @@ class ModelSettings(BaseModel):
         60,
         ge=1,
         le=4096,
-        description="Principal components of each kind of spectra of lines, whitened; of one with "
-        "fewer samples as many as these.",
+        description="Principal components of each kind of spectra of lines, whitened; as many as "
+        "samples where those are fewer.",
     )
     line_channels: tuple[Filters, Filters, Filters, Filters] = Field(
         (16, 32, 32, 32),

@@ -12,7 +12,7 @@ class Share:
         self._tell, self._pieces, self._done = tell, pieces, 0
 
     def of(self, pieces: int) -> Tell:
-        """Return what is told of the next so many pieces."""
+        """Return what is told of the next `pieces`."""
         before = self._done
         self._done += pieces
 

@@ -67,7 +67,7 @@ class TaughtStars:
 
     @classmethod
     def of(cls, data: TrainingArrays, folds: int, source_id_release: str) -> Self:
-        """Return the stars of a training sample, cut in so many folds."""
+        """Return the stars of a training sample, cut into `folds` parts."""
         # Rows of one star have one split and one fold, which follow from its id.
         ids, order = np.unique(_mixed(stars_of(data.block), source_id_release), return_index=True)
         fold = folds_of(data, folds)
@@ -166,7 +166,7 @@ class TaughtStars:
 
 
 def taught_by(path: Path) -> TaughtStars:
-    """Return the stars that taught the model of a directory; nobody where it does not say.
+    """Return the stars that taught the model of a directory; none where it does not say.
 
     Raises
     ------

@@ -212,7 +212,7 @@ class SelectionSum:
         codes, counts = codes[kept], counts[kept]
         if problem := impossible(self.about, counts):
             raise CatalogueError(
-                f"The selection function of {self._folder} cannot be: {problem}.",
+                f"The selection function of {self._folder} cannot be made: {problem}.",
                 "Publish without it (publish.selection=false); this is a defect.",
             )
         _, magnitude, colour = self._grid.parts(codes)

@@ -43,7 +43,7 @@ from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.verdict.facts import VerdictFacts
 
-#: The tasks of so many last chunks start what the seal needs, on the workers of which one seals.
+#: Last chunks whose tasks start what the seal needs, on the workers of which one seals.
 _WARM: Final = 2
 
 
@@ -202,7 +202,7 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
 
 
 CHUNKS = Stage("publish-chunks", version=6, work=_write_chunk)
-SEAL = Stage("publish", version=7, work=_seal, sealed=True)
+SEAL = Stage("publish", version=8, work=_seal, sealed=True)
 
 
 def edition_of(

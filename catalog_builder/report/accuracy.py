@@ -178,7 +178,7 @@ def _along(
 
 
 def calibration(labelled: Labelled) -> Picture | None:
-    """Draw which share of stars is within what should be so many, for each label."""
+    """Draw the share of stars within intervals against the share that they should hold."""
     shown = given(labelled)
     if not shown:
         return None

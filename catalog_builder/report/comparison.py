@@ -65,9 +65,9 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
     parts.append(
         figure(
             figures.calibration(labelled),
-            "Which share of stars is within the interval that should hold so many, minus that"
-            " share. Above 0 σ is too large, below too small; shaded is what chance makes of honest"
-            " ones, for the label with the fewest stars.",
+            "The share of stars within an interval, minus the share that it should hold. Above 0 σ"
+            " is too large, below it too small; shaded is what chance does, for the label with"
+            " the fewest stars.",
             absent,
             _calibration_table(labelled),
         )

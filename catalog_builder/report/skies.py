@@ -44,7 +44,7 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
     words = (
         "Median of each label on the sky, of stars inside its training range: galactic coordinates"
         " as in the map above, cells of 13 square degrees. Of a cell with fewer than"
-        f" {_LEAST} stars it is that of the smallest larger cell around it which has so many."
+        f" {_LEAST} stars it is that of the smallest larger cell around it that has as many."
     )
     absent = f"No region of the sky has {_LEAST} stars with a label: there is no map of medians."
     counted = {name: summary.places.labels[name].counts for name in values}

@@ -30,9 +30,9 @@ BASE_MEMORY = 300 << 20
 TORCH_MEMORY = 500 << 20
 #: A block of rows exists at most this many times over while it is converted (float64 copies).
 BLOCK_COPIES = 8
-#: Bytes for each row of a partition: the books of who was lost; and its columns, so many times.
+#: Bytes for each row of a partition: the books of what was lost; and copies of its columns.
 PARTITION_ROW_BYTES, COLUMN_COPIES = 600, 6
-#: Bytes of a worker that trains or calibrates; and so many times the spectra of each labelled star:
+#: Bytes of a worker that trains or calibrates; and copies of the spectra of each labelled star:
 #: its arrays, the network's inputs, predictions. Measured on 10 000, 21 000 and 42 000 of DR3.
 TRAINING_MEMORY, LABELLED_STAR_COPIES = 800 << 20, 3
 #: Stars whose features and intermediate results a worker predicts at once, and how many times the

@@ -38,8 +38,7 @@ class RunConfig(Section):
     )
     several_spectra: Literal["one_row_each", "combined"] | None = Field(
         None,
-        description="What becomes of several spectra of one star, where the release describes some"
-        " and this is not what it says.",
+        description="What becomes of several spectra of one star; null: what the release says.",
     )
     archive: str | None = Field(None, description="Path or URL of the archive.")
     labels: str | None = Field(
@@ -47,7 +46,7 @@ class RunConfig(Section):
         description="Path or URL of the label survey's file; by default looked for in the archive.",
     )
     workdir: Path = Field(
-        Path("catalog-workdir"), description="Folder that holds all that is made."
+        Path("catalog-workdir"), description="Folder for everything that is made."
     )
     version: str = Field(
         "1.0",

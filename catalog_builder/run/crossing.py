@@ -99,7 +99,7 @@ class Crossing:
         return older
 
     def check(self) -> None:
-        """Find out before the run begins whether it can do without what it has not.
+        """Find out before the run begins whether it can do without what is missing.
 
         Raises
         ------
@@ -137,7 +137,7 @@ class Crossing:
             raise ConfigError(
                 f"Stars that taught the model are known by identifiers of"
                 f" {run.given.taught_release or 'no release'}, the survey has those of"
-                f" {run.survey.source_id_release}: who must not calibrate it cannot be told.",
+                f" {run.survey.source_id_release}: they cannot be kept out of its calibration.",
                 "Give a survey of the model's release, or train a model on this one.",
             )
 

@@ -10,7 +10,7 @@ from catalog_builder.runtime.workdir import Workdir
 
 
 def recorded_config(workdir: Workdir) -> RunConfig:
-    """Return the settings of the last run that came as far as a plan.
+    """Return the settings of the last run that got as far as a plan.
 
     Raises
     ------
@@ -22,7 +22,7 @@ def recorded_config(workdir: Workdir) -> RunConfig:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise StoreError(
-            f"No run in {workdir.root} has come as far as a plan: nothing is known of any source.",
+            f"No run in {workdir.root} got as far as a plan, so nothing is known of any source.",
             "`catalog-builder status` says why the last one ended.",
         ) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -139,7 +139,7 @@ def _is_of_a_full_disk(error: BaseException | None) -> bool:
 def _damage_within(
     workdir: Workdir, receipts: Iterable[tuple[Need, Receipt]], most: int
 ) -> Iterator[Damage]:
-    """Yield damage in outputs, of which so many bytes are read, and behind them metadata alone."""
+    """Yield damage in outputs: of the first `most` bytes by content, then by metadata alone."""
     for need, receipt in receipts:
         most -= sum(size for size, _ in read_inventory(receipt.inventory).values())
         yield from _damage(workdir, need, everything=most >= 0)

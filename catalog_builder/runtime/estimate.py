@@ -13,10 +13,10 @@ from dataclasses import dataclass
 STARTUP_SECONDS = 120.0
 #: A task that takes longer than others did will take some more: this share of what it has taken.
 OVERDUE = 0.1
-#: The pace of a task is taken from so many steps at least, before that from those of others too:
+#: Steps from which the pace of a task is its own; before that, others' steps count too:
 #: epochs of one second, looked at once a second, seem to take none or two.
 LEAST_STEPS = 5
-#: So many of the tasks that wait are handed out one by one, the others in equal shares.
+#: Waiting tasks that are handed out one by one; the others are, in equal shares.
 _HANDED_OUT = 1000
 
 
@@ -125,7 +125,7 @@ def seconds_left(
     at_work : sequence of AtWork
         Tasks that workers are at.
     waiting : int
-        Tasks that nobody is at.
+        Tasks that no worker is at.
     waiting_work : float
         Work of all of these.
     places : int
@@ -164,7 +164,7 @@ def steps_left(
     ended, at_work : sequence of Steps
         Tasks that were finished, and those that workers are at.
     waiting : sequence of Steps or None
-        Tasks that nobody is at, in their order; with steps where some were done in an earlier run.
+        Tasks that no worker is at, in their order; with steps where an earlier run did some.
     now : float
         The moment of asking.
     places : int

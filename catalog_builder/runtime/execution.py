@@ -19,7 +19,7 @@ from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Failure, Stage, Task, run_task
 from catalog_builder.runtime.workdir import Workdir
 
-#: Bundles of tasks for each worker thread, at least: so much work is there to be shared evenly.
+#: Bundles of tasks for each worker thread, at least, so that work can be shared evenly.
 BUNDLES_PER_THREAD = 64
 #: Tasks in a bundle, at most.
 BUNDLE_TASKS = 16

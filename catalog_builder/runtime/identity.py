@@ -27,7 +27,7 @@ def describe_self() -> dict[str, Any]:
         "pid": os.getpid(),
         **_kernel(),
         "ticks": _ticks(os.getpid()),
-        # Where there are no ticks to be had; and version 0.1.0 knows nothing else.
+        # Where the kernel gives no ticks; and version 0.1.0 knows nothing else.
         "started": psutil.Process().create_time(),
     }
 

@@ -21,9 +21,9 @@ from catalog_builder.runtime.signals import at_the_end
 
 #: A holder refreshes its lock this often.
 HEARTBEAT_SECONDS = 30.0
-#: One elsewhere lives while its last heartbeat is no older than so many, by the clock of the disk.
+#: A holder elsewhere lives until it missed this many heartbeats, by the clock of the disk.
 FRESH_HEARTBEATS = 10
-#: One of which nothing else is known is dead when it was watched for so many and none came.
+#: A holder of which nothing else is known is dead if none came while it was watched for this many.
 WATCHED_HEARTBEATS = 3
 
 
@@ -66,7 +66,7 @@ def driver_lock(path: Path, tell: Callable[[str], None] = _tell) -> Iterator[str
 
 
 def holder(path: Path) -> dict[str, Any] | None:
-    """Return who holds the lock (host, pid, since), or None when nobody alive does.
+    """Return who holds the lock (host, pid, since), or None when no living process does.
 
     Of a holder that cannot be seen from here it is believed, without waiting, what its last
     heartbeat says: for people, and never for taking a lock over.
@@ -79,7 +79,7 @@ def holder(path: Path) -> dict[str, Any] | None:
 
 
 def token_of(path: Path) -> str | None:
-    """Return what tells this holding of the lock from every other; None if nobody holds it."""
+    """Return what tells this holding of the lock from every other; None if it is free."""
     content = _read(path)
     return None if content is None else str(content.get("token"))
 

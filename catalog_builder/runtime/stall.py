@@ -25,7 +25,7 @@ class StallWatch:
     last_sign : callable, optional
         Returns something that is another one after each sign of life beside :meth:`beat`.
 
-    Silence is measured by a clock that nobody sets.
+    Silence is measured by a clock that cannot be set.
     """
 
     def __init__(

@@ -282,7 +282,7 @@ def _refuse_if_superseded(workdir: Workdir, task: Task, token: str | None) -> No
 
 
 def grouped(reasons: Mapping[str, str], most: int = 5) -> list[str]:
-    """Return tasks with their reasons in words, tasks of one reason together, at most so many."""
+    """Return tasks with their reasons in words, tasks of one reason together, `most` of them."""
     tasks_of: dict[str, list[str]] = {}
     for task, reason in sorted(reasons.items()):
         tasks_of.setdefault(reason, []).append(task)

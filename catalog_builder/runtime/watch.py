@@ -2,7 +2,7 @@
 
 What a worker is at is read from the marks in the workdir, and how far it is with it, where the
 stage can tell, from what the task leaves there (the log of a member in training). All times are the
-driver's own, by a clock that nobody sets.
+driver's own, by a clock that cannot be set.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from catalog_builder.runtime.running import running
 from catalog_builder.runtime.tasks import Part, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, write_json
 
-#: The workdir is looked at so often, or so much less often as looking takes longer.
+#: Seconds between looks at the workdir; more where a look takes longer than this share of them.
 LOOK_SECONDS = 1.0
 _LOOK_SHARE = 0.05
 #: The log has a line of a stage at work so often.

@@ -64,7 +64,7 @@ class SkySummary:
 
 
 def partitions_of(stars: int) -> int:
-    """Return how many partitions a sky of so many stars has."""
+    """Return how many partitions a sky has."""
     return max(_MIN_PARTITIONS, round(stars / _STARS_PER_PARTITION))
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from scipy.special import gammainc, gammaincc, ndtri, pdtrik
 
-#: Chance alone warns in one of so many catalogues, check by check.
+#: Share of catalogues in which chance alone warns, check by check.
 _WARN_RATE: Final = 0.1
 
 
@@ -110,7 +110,7 @@ class Few(Number):
 
 @dataclass(frozen=True)
 class Many(Number):
-    """A count of stars that may be no more than so many times what is expected."""
+    """A count of stars that may be no more than some times what is expected."""
 
     decimals: int = field(default=0)
 
@@ -137,7 +137,7 @@ class Many(Number):
 
 
 def errors_of(rate: float, tests: int) -> float:
-    """Return by how many errors one of so many numbers is off in this share of cases."""
+    """Return by how many errors one of `tests` numbers is off in this share of cases."""
     return float(-ndtri(rate / (2 * max(1, tests))))
 
 

@@ -59,7 +59,7 @@ class CheckSettings(Section):
         0.002,
         gt=0,
         lt=1,
-        description="Share of stars whose magnitude, colour or S/N may be another one than when"
+        description="Share of stars whose magnitude, colour or S/N may be another than when"
         " they were read: rounding moves some across a border.",
     )
     hole: float = Field(

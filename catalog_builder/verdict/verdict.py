@@ -1,7 +1,7 @@
 """The verdict on a catalogue: a dozen checks, judged together.
 
-A check fails where one of its numbers is beyond its tolerance by more than chance brings in so many
-catalogues (`CheckSettings.false_fail_rate`) in which nothing is wrong: the rate is shared out
+A check fails where one of its numbers is beyond its tolerance by more than chance brings in a share
+(`CheckSettings.false_fail_rate`) of catalogues in which nothing is wrong: the rate is shared out
 evenly among the checks that can be made, and within each among its numbers (Bonferroni), so that it
 holds for all of them together whatever depends on what. It warns where a number is beyond its
 tolerance, and off by more than chance brings to one check in ten, but not by as much.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The certificates of one run, as the Secret catalog-tls: an authority, and one certificate that it
-# signed. The authority's key is thrown away: nobody can sign a second one, and a leaked certificate
-# is worth one run. Whoever holds it is taken for driver, scheduler and worker alike.
+# signed. The authority's key is thrown away: no second one can be signed, and a leaked certificate
+# is worth one run. Its holder is taken for driver, scheduler and worker.
 #
 #   deploy/kubernetes/make-secret.sh | kubectl apply -f -
 #

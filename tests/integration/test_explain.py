@@ -185,7 +185,7 @@ def test_what_is_no_run(tmp_path, finished):
         with pytest.raises(StoreError, match=f"is not a workdir of catalog-builder: {why}"):
             explain(tmp_path / path, 5)
     (tmp_path / "failed" / "logs").mkdir(parents=True)
-    with pytest.raises(StoreError, match=r"No run in .* has come as far as a plan"):
+    with pytest.raises(StoreError, match=r"No run in .* got as far as a plan"):
         explain(tmp_path / "failed", 5)
     (tmp_path / "failed" / "config.json").write_text("{}}")
     with pytest.raises(StoreError, match="damaged or of another version"):

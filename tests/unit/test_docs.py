@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import tomllib
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -41,6 +42,27 @@ def test_files_and_tests_that_the_documentation_names_are_there(page):
     ):
         assert (ROOT / name).exists(), f"{name_of(page)} names {name}"
         assert not test or f"def {test}(" in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_addresses_targets_of_make_and_yaml_of_the_documentation_are_well_formed():
+    """Addresses are not asked, since tests have no network."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
+    addresses, made, blocks = set(), set(), []
+    for page in PAGES:
+        text = text_of(page)
+        addresses |= set(re.findall(r"\]\((\w+:[^)]*)\)", text))
+        made |= set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)", text, re.MULTILINE))
+        blocks += re.findall(r"^ *```ya?ml\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    assert addresses
+    for address in addresses:
+        assert urlsplit(address).scheme == "https", address
+        assert re.fullmatch(r"[\w-]+(\.[\w-]+)+", urlsplit(address).netloc), address
+        assert not re.search(r"\s", address), address
+    assert {"demo", "test", "docs"} <= made <= targets
+    assert len(blocks) > 5
+    for block in blocks:
+        assert yaml.safe_load(block), block
 
 
 def test_links_out_of_the_docs_lead_to_the_repository():

@@ -68,7 +68,7 @@ def look_at(url: str, size: int = _HEAD_BYTES) -> Content:
         if packed:
             raise DamagedFileError(
                 f"{url} is Parquet within gzip, which cannot be read in pieces.",
-                "Decompress it: Parquet is compressed within.",
+                "Decompress it: Parquet has compression of its own.",
             )
         return Content("parquet", packed, head)
     if not _may_be_a_table(head, url, packed):

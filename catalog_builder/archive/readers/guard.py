@@ -1,4 +1,4 @@
-"""Keeps to one file what nobody foresaw of it: no content of a file may end a run.
+"""Keeps the unforeseen of one file to that file: no content of a file may end a run.
 
 Readers refuse what they know to be wrong. What else a parser raises on a stranger's bytes is an
 error of that file too: it is named, counted and passed over like every other damage.
@@ -20,7 +20,7 @@ _PACKAGE = Path(__file__).parents[2]
 
 
 class UnforeseenDamageError(DamagedFileError):
-    """A file made its reader raise an error that is meant for nobody; that one is the cause.
+    """A file made its reader raise an error without words for a user; that one is the cause.
 
     The message says which and where: it may be a defect of the program, and tests take it for one.
     """

@@ -43,6 +43,10 @@ class RawColumn:
 
 #: Of NumPy's kinds.
 _TEXT: Final = "US"
+_WORDS: Final = (
+    "If these are numbers, write the column as 64-bit integers; if they are words, give"
+    " `dtype: text, characters: 32` to it in every table."
+)
 
 
 def check_kind(
@@ -81,11 +85,11 @@ def check_kind(
     if spec.dtype == "bool" and kind in _TEXT and not is_list:
         return
     expected = spec.dtype if spec.length is None else f"arrays of {spec.length} {spec.dtype}"
-    seen = {"U": "text", "S": "text", "O": "objects"}.get(kind, f"of kind {kind!r}")
+    seen = {"U": "text", "S": "text", "O": "objects"}.get(kind, f"numbers of kind {kind!r}")
     raise InputError(
         f"{url}: column {name} holds {'arrays, ' if is_list else ''}{seen}, but the release "
         f"description says {expected}.",
-        "Correct whichever is wrong.",
+        _WORDS if is_key and kind in _TEXT and not is_list else "Correct whichever is wrong.",
     )
 
 

@@ -82,7 +82,7 @@ def plan_leaves(ids: Iterable[int], leaf_rows: int = LEAF_ROWS, step: int = ID_S
         order, pixel = waiting.pop()
         shift = 2 * (_ID_ORDER - order)
         found = np.searchsorted(pixels, [pixel << shift, (pixel + 1) << shift])
-        # So many of the rows looked at, and fewer than `step` before the first and behind the last.
+        # Of the rows looked at; there may be up to `step` more before the first and after the last.
         if (int(found[1] - found[0]) + 1) * step <= leaf_rows or order == _HIGHEST:
             first.append(pixel << 2 * (FINEST - order))
             orders.append(order)

@@ -61,7 +61,7 @@ class Members:
 
 
 def read_members(path: Path, least: float, wanted: Wanted | None = None) -> Members:
-    """Read a table of members: in memory, some 100 bytes each.
+    """Read a table of members: in memory, about 100 bytes each.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 The other table is read once and parted, by ids, into one file for each stretch of the catalogue;
 then stretch by stretch is put beside the catalogue's chunks. Memory holds one of these and a map of
-fixed size of the catalogue's ids, by which most rows of stars that it has not are passed over.
+fixed size of the catalogue's ids, by which most rows of other stars are passed over.
 """
 
 from __future__ import annotations

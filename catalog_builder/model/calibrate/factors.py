@@ -35,7 +35,7 @@ Bools = NDArray[np.bool_]
 COORDINATES = ("brightness", "temperature", "metallicity", "sigma", "gravity")
 TEMPERATURE: Final = COORDINATES.index("temperature")
 GRAVITY: Final = COORDINATES.index("gravity")
-#: Along the first so many the mixture has a curve each.
+#: Coordinates along which the mixture has a curve each: the first ones.
 CURVES: Final = 4
 #: Key of the correction for subsets of the inputs that no calibration star has.
 ANY_INPUTS = "any"

@@ -163,7 +163,7 @@ class _Likelihood:
         found = minimize(self, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000})
         if not np.isfinite(found.x).all():
             raise ModelError(
-                "The calibration of sigma has no solution: residuals or label errors are absurd.",
+                "The calibration of sigma has no solution: some label errors are impossible.",
                 "Look for labels or errors in the label survey that are far out of range.",
             )
         return self._shape(np.asarray(found.x))

@@ -15,7 +15,7 @@ from catalog_builder.training.arrays import Block, signal_to_noise
 
 Array = NDArray[np.float64]
 
-# 95 % of a Gaussian lie within so many standard deviations.
+# Standard deviations within which 95 % of a Gaussian lie.
 GAUSSIAN_95 = 1.959963984540054
 # 1.4826 x the median absolute deviation is the standard deviation of a Gaussian.
 MAD_TO_SIGMA = 1.482602218505602

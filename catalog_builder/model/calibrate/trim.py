@@ -51,7 +51,7 @@ _CAUTION: Final = 2.0
 
 
 class _Aim(NamedTuple):
-    """A share that so many sigmas ought to hold.
+    """A share of the stars that a number of sigmas should hold.
 
     Attributes
     ----------

@@ -127,7 +127,7 @@ def trainable(
     known: NDArray[np.bool_] = label_stars(data) >= settings.min_label_stars
     if not known.any():
         raise ModelError(
-            f"No label is known of enough fit stars: of {max(label_stars(data))} at most, and"
+            f"No label is known for enough stars: at most {max(label_stars(data))} have one, and"
             f" model.min_label_stars asks for {settings.min_label_stars}.",
             "Use a larger training sample, or lower model.min_label_stars for a trial.",
         )

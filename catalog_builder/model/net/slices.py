@@ -17,7 +17,7 @@ SLICE = 128
 
 
 def sliced(layers: Callable[..., Tensor], size: int | None, *columns: Tensor) -> Tensor:
-    """Return what layers make of columns of b stars, so many stars at a time; None is all."""
+    """Return what layers make of columns of b stars, `size` stars at a time; None is all."""
     if size is None or len(columns[0]) <= size:
         return layers(*columns)
     parts = zip(*(torch.split(column, size) for column in columns), strict=True)

@@ -17,7 +17,7 @@ from catalog_builder.model.select.gauge import BINS
 from catalog_builder.model.select.residual import DIRECTIONS, PLAIN, filters_on
 
 #: Leading components in which near training stars are looked for: the faint ones hold details in
-#: which nobody is near anybody.
+#: which no star is near another.
 LEADING: Final = 8
 # The nearest of three groups of landmarks are looked for.
 _LEAST_LANDMARKS = 3

@@ -27,7 +27,7 @@ _ROUNDS = 2
 _LEAST_SIGNAL = 1e-3
 # A component is real if its variance in other spectra is at least this share of that in its own.
 _SHARED = 0.75
-# So many always are, temperature, gravity and metals among them, even where few spectra tell.
+# At least this many always are, temperature, gravity and metals among them, of however few spectra.
 _LEAST_COMPONENTS = 4
 # A masked sample is filled with its reconstruction, which needs the components, which need it.
 _FILLS = 2

@@ -96,7 +96,7 @@ class BatchCluster(OverTls):
         return client
 
     def scale(self, workers: int) -> None:
-        """Have so many CPU jobs; what is missing is submitted, what is too many ended."""
+        """Set the number of CPU jobs: missing ones are submitted, surplus ones ended."""
         with self._lock:
             self._fleet.scale(self._fleet.groups[CPU], workers)
 

@@ -35,7 +35,7 @@ class CutWork(SchedulerPlugin):  # type: ignore[misc]
             self._since[key] = time.monotonic()
             return
         began = self._since.pop(key, None) if start == "processing" else None
-        # The error of a task has a text; that of a task whose worker died once too often has not.
+        # The error of a task has a text; that of a task whose worker died once too often has none.
         died = finish == "erred" and "exception_text" not in kwargs
         if began is not None and (died or finish in _TAKEN_AWAY):
             self.tasks += 1

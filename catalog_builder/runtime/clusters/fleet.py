@@ -25,11 +25,11 @@ from catalog_builder.runtime.clusters.queues import (
     SilentError,
 )
 
-#: A new job may take so long to appear in the queue's list, seconds.
+#: Seconds that a new job may take to appear in the queue's list.
 APPEARS_SECONDS = 15.0
 #: Pause before the second attempt at a refused submission; it doubles, up to the longest.
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 300.0
-#: A warning that is still true is given again after so long.
+#: Seconds after which a warning that is still true is given again.
 AGAIN_SECONDS = 3600.0
 
 

@@ -152,7 +152,7 @@ class LocalMachine(Cluster):
             raise
 
     def scale(self, workers: int) -> None:
-        """Start or end workers until there are so many."""
+        """Start or end workers until there are `workers`."""
         if self._cluster is not None:
             self._cluster.scale(workers)
 

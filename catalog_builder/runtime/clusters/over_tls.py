@@ -118,7 +118,7 @@ class OverTls(Cluster):
 
     def worker_arguments(self) -> list[str]:
         """Return arguments of ``dask worker`` that every worker gets."""
-        # The page of a worker is not encrypted: nobody but its own node sees it.
+        # The page of a worker is not encrypted: only its own node sees it.
         return ["--dashboard-address", "127.0.0.1:0", "--no-dashboard"]
 
     def worker_security(self) -> Security:

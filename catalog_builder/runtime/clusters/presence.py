@@ -17,8 +17,8 @@ from distributed import Client, Scheduler, SchedulerPlugin
 from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime.clusters.protocol import Cluster
 
-#: Without a worker for so long, a cluster is given up. A process starts within seconds, on a
-#: crowded machine within some ten.
+#: Seconds without a worker after which a cluster is given up. A process starts within seconds, on a
+#: crowded machine within about ten.
 PATIENCE_SECONDS = 120.0
 POLL_SECONDS = 1.0
 

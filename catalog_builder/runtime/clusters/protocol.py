@@ -71,7 +71,7 @@ class Cluster(ABC):
         ConfigError
             If settings contradict each other.
         ClusterError
-            If there is no cluster to be had.
+            If no cluster can be opened.
         """
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class Cluster(ABC):
         self.stack.close()
 
     def scale(self, workers: int) -> None:
-        """Have so many workers from now on.
+        """Set the number of workers.
 
         Raises
         ------
@@ -117,7 +117,7 @@ class Cluster(ABC):
             return [Finding(f"{self.settings.kind}", error)]
 
     def give_up(self, client: Client, why: ClusterError) -> None:
-        """Set :attr:`failure`, and let nobody wait for what will never be done.
+        """Set :attr:`failure`, and end all waiting for what will never be done.
 
         Called again and again: a stage may begin just when the cluster is given up.
         """

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from catalog_builder.ground.errors import ClusterError
 
-#: A batch system that does not answer for so long is taken for absent, this time.
+#: Seconds after which a batch system that does not answer is taken for absent, this time.
 COMMAND_SECONDS = 60
 #: The word of a job that ended by itself, and well.
 COMPLETED = "COMPLETED"

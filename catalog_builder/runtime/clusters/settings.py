@@ -65,7 +65,7 @@ class ClusterSettings(BaseModel):
         description="Where a GPU is asked for and none comes or works, train on a CPU and warn.",
     )
     stall_seconds: float = Field(
-        1800.0, gt=0.0, description="A warning is given when nothing is finished for so long."
+        1800.0, gt=0.0, description="Seconds without a finished task before a warning."
     )
     performance_report: bool = Field(
         True, description="Save the Dask performance report of each run beside its log."
@@ -88,7 +88,7 @@ class ClusterSettings(BaseModel):
 
     @property
     def offers_gpu(self) -> bool:
-        """Whether the settings of this kind name where a GPU is to be had for training."""
+        """Whether the settings of this kind name where training gets a GPU."""
         return any(
             self.kind == kind and section.gpu_queue is not None
             for kind, section in (("slurm", self.slurm), ("pbs", self.pbs))

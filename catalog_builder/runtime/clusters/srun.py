@@ -22,7 +22,7 @@ from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir
 
-#: After being told to end, the job step may take so long.
+#: Seconds that the job step may take after it was told to end.
 END_SECONDS = 30
 
 

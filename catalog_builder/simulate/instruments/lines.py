@@ -130,7 +130,7 @@ def observe(
     flux = _sampled(rng, star, rows, windows, sig_to_noise, samples, spectrum, faults=faults)
     kinds, codes = normalisations(spectrum.normalisation, columns, rows, sig_to_noise)
     if spectrum.is_normalised_here:
-        # Nobody has normalised it before: it has the star's own continuum, and the bands beyond.
+        # It was not normalised before: it has the star's own continuum, and the bands beyond.
         shown = flux * _energy(windows, rows, samples)
         flux = shown / np.median(shown, axis=1, keepdims=True)
     # The continua of `rvs` are written for RVS's own window: here they get as far along as it.

@@ -23,7 +23,7 @@ _BANDS: Final = tuple(f"phot_{band}_mean_mag" for band in ("g", "bp", "rp"))
 _NOISE: Final = ("rvs_spec_sig_to_noise", "grvs_mag")
 #: S/N of the spectra of a faint release.
 _FAINT: Final = 4.0
-#: Of so many partitions in a row one lacks its RVS files.
+#: One partition in this many lacks its RVS files.
 _ONE_IN: Final = 3
 
 

@@ -241,7 +241,7 @@ def _block(
     rows, star.wart = apogee.observe(
         rng, star, seen, survey, plan.apogee_share, clean=plan.clean, made=made, draws=draws
     )
-    # Whoever has labels has them for each spectrum.
+    # A star with labels has them for each spectrum.
     known = rows[id_column(survey)].astype(np.int64) | AGAIN
     labelled = np.isin(star.source_id | AGAIN, known)
     if follower is not None:

@@ -87,7 +87,7 @@ def _check_xp(release: ReleaseSpec) -> None:
 
 def _check_lines(name: str, spectrum: LineSpectrum, release: ReleaseSpec) -> None:
     samples = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
-    # Flux that nobody has normalised has the star's energy, and lines where they are known.
+    # Flux that was not normalised has the star's energy, and lines where they are known.
     of_all = emulator.load().sed_wavelength
     window = of_all if spectrum.is_normalised_here else wide.load().wavelength
     if samples[0] < window[0] or samples[-1] > window[-1]:

@@ -50,7 +50,7 @@ def truth_table(
 
 
 def _measured_warts(columns: dict[str, NDArray[np.generic]]) -> NDArray[np.str_]:
-    """Add the defects that nobody put in: they came out of the measurement."""
+    """Add the defects that were not put in: they came with the measurement."""
     wart = np.asarray(columns["wart"], dtype=np.str_)
     parallax = np.asarray(columns["parallax"], dtype=np.float64)
     wart = add_wart(wart, np.isnan(parallax), "no_parallax")

@@ -108,7 +108,7 @@ class Writers:
             writer.write(by_file_name, texts)
 
     def finish(self, index: int, without: Sequence[TableName]) -> PartitionReceipt:
-        """Return what was written; files of tables that the range has not are gone."""
+        """Return what was written; files of tables that the range lacks are gone."""
         checksums: dict[str, dict[str, str]] = {}
         rows: dict[str, int] = {}
         for table, writer in self.files.items():

@@ -106,7 +106,7 @@ def test_an_archive_of_empty_files(bench):
     for table in (RVS, XP, SAMPLED):
         for partition in (bench.archive.first, bench.archive.second):
             bench.archive.write(table, b"", partition=partition)
-    bench.refuse(4, "Not one of the 2 files", "is empty")
+    bench.refuse(4, "None of the 2 files", "is empty")
 
 
 def test_an_archive_of_tables_without_rows(bench):
@@ -115,7 +115,7 @@ def test_an_archive_of_tables_without_rows(bench):
             text = bench.archive.text(table, partition)
             text.rows = []
             bench.archive.write(table, text, partition=partition)
-    bench.refuse(4, "not one source")
+    bench.refuse(4, "had no source at all")
 
 
 def test_a_whole_table_that_differs_from_its_checksums(bench):
@@ -123,7 +123,7 @@ def test_a_whole_table_that_differs_from_its_checksums(bench):
     listing = bench.archive.path(RVS).parent / "_MD5SUM.txt"
     lines = listing.read_text().splitlines()
     listing.write_text("".join(f"{'0' * 32}{line[32:]}\n" for line in lines))
-    bench.refuse(4, "Not one of the 2 files of rvs_mean_spectrum", "md5")
+    bench.refuse(4, "None of the 2 files of rvs_mean_spectrum", "md5")
 
 
 # --- an archive that changes while it is read -----------------------------------------------------
@@ -238,7 +238,7 @@ def test_a_unit_that_no_file_has(bench, tmp_path):
     file = description(tmp_path, in_table(GAIA, "ecl_lat", unit="rad"))
     bench.refuse(4, "tables.gaia_source: ", "'deg'", arguments=["--release", file])
     blind = ["--release", file, "--set", "ingest.gate=false"]
-    bench.refuse(4, "Not one of the 2 files of gaia_source", "'deg'", arguments=blind)
+    bench.refuse(4, "None of the 2 files of gaia_source", "'deg'", arguments=blind)
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_pipes_in_the_place_of_a_whole_table(bench):
     for partition in (bench.archive.first, bench.archive.second):
         bench.archive.remove(RVS, partition)
         os.mkfifo(bench.archive.path(RVS, partition))
-    bench.refuse(4, "Not one of the 2 files of rvs_mean_spectrum", "named pipe")
+    bench.refuse(4, "None of the 2 files of rvs_mean_spectrum", "named pipe")
 
 
 @pytest.mark.timeout(120)

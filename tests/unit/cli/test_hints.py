@@ -141,7 +141,7 @@ LOOKING = [
     (("status", "--workdir", "{root}/nowhere"), 5, "not a workdir", "it is not there"),
     (("status", "--workdir", "{root}/file"), 5, "not a workdir", "it is a file"),
     (("explain", "5", "--workdir", "{root}/empty"), 5, "not a workdir", "no run was begun in it"),
-    (("explain", "5", "--workdir", "{root}/run"), 5, "has come as far as a plan", "status"),
+    (("explain", "5", "--workdir", "{root}/run"), 5, "got as far as a plan", "status"),
     (("clean", "--workdir", "{root}/empty"), 5, "not a workdir", "Give the folder of a run"),
     (("validate", "{root}/nowhere"), 8, "is not a sealed catalogue: it is not there", "Give"),
     (("validate", "{root}/run"), 8, "is not a sealed catalogue", "run/catalogs/dr3.\n"),

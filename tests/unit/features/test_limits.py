@@ -59,7 +59,7 @@ def test_a_partition_that_nobody_could_count_is_not_borne():
 
 
 def test_no_source_at_all():
-    with pytest.raises(InputError, match="not one source"):
+    with pytest.raises(InputError, match="had no source at all"):
         check(receipt(rows_in=0), limit=1)
 
 
@@ -68,7 +68,7 @@ def test_one_bad_file_of_a_table_is_borne():
 
 
 def test_a_table_without_one_whole_file_is_not():
-    with pytest.raises(InputError, match="Not one of the 2 files of rvs_mean_spectrum"):
+    with pytest.raises(InputError, match="None of the 2 files of rvs_mean_spectrum"):
         check(*[receipt(bad_files=["rvs_mean_spectrum"])] * 2)
 
 

@@ -90,7 +90,7 @@ def test_a_file_may_lie_in_the_archive_and_is_kept_for_the_workers(tmp_path):
     archive.mkdir()
     yamls.mkdir()
     release, digest = described(yamls, place=archive)
-    with pytest.raises(ConfigError, match="not to be had"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         matrices_of(basis_of(release))
     found = place_matrices(release, str(archive), work)
     assert basis_of(found).place == work / f"{digest}.npz"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from catalog_builder import cli
@@ -89,6 +90,33 @@ def test_an_unforeseen_archive_gives_a_draft_that_reads_it(unforeseen, elsewhere
     assert np.isfinite(block.columns["phot_g_mean_mag"]).all()
     assert np.isnan(block.columns["pseudocolour"]).any()
     assert block.rejects.rows.size == 0
+
+
+def test_a_lean_archive_with_names_of_its_own_gives_a_draft(tmp_path):
+    """A few columns in files of any name are not like a table of 34, and no other is nearer."""
+    archive, ids = tmp_path / "archive", np.arange(1, 81) << 52
+    rng = np.random.default_rng(1)
+    tables = {
+        "objects": {
+            "OBJECT": ids,
+            **{
+                name: rng.uniform(5, 10, ids.size) for name in ("RAJ2000", "DEJ2000", "PLX", "GMAG")
+            },
+        },
+        "spec1d": {
+            "OBJECT": ids,
+            "FLUX": rng.normal(1, 0.01, (ids.size, 2401)).tolist(),
+            "SIGMA": np.full((ids.size, 2401), 0.01).tolist(),
+        },
+    }
+    for name, columns in tables.items():
+        (archive / name).mkdir(parents=True)
+        pl.DataFrame(columns).write_parquet(archive / name / f"{name}_0.parquet")
+    own = drafted(inspect_archive(str(archive), load_release("dr3")), tmp_path)
+    assert own.tables[own.source_table].folders == ("objects",)
+    assert own.tables[own.source_table].columns["parallax"].names == ("PLX",)
+    assert own.driving_tables == ("rvs_mean_spectrum",)  # by its length; XP has 343 samples
+    assert own.partition.layout == "anywhere"
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_where_few_are_strangers_those_that_taught_tell_the_shape(model, later, 
 
 
 def test_a_model_is_recalibrated_once(made, later, tmp_path):
-    with pytest.raises(ModelError, match="was fitted anew already"):
+    with pytest.raises(ModelError, match="has been fitted anew before"):
         recalibrate(made, later, FACTS, tmp_path / "again")
 
 

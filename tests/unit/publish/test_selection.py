@@ -322,7 +322,7 @@ def test_damage_is_found(publish):
     assert "are not those of RELEASE.json" in findings(folder, more)
     table = folder / SELECTION_NAME / PARQUET
     whole = pl.read_parquet(table)
-    for other, words in ((whole[1:], "has not the rows"), (whole[::-1], "has not the rows")):
+    for other, words in ((whole[1:], "are not those"), (whole[::-1], "are not those")):
         other.write_parquet(table)
         assert words in findings(folder, facts)
     table.write_bytes(b"PAR1")

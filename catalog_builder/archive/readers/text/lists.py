@@ -2,7 +2,7 @@
 
 A list is first searched for its commas, 64 bytes at a time; then each element's place is known
 before the one ahead of it is read, and the processor works on several at once. What is not a list
-of so many plain numbers is read again, element by element, by the general rules.
+of the expected number of plain numbers is read again, element by element, by the general rules.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def _mark_separators(text: int, at: int, closing: int, marks: Any, length: int) 
         found = count_ones(commas)
         if count + found > length:
             return False
-        # Eight at once, whether there are as many or not: how many nobody could guess. What is too
-        # much is written over.
+        # Eight at once, whether there are as many or not, because a branch on the number would be
+        # guessed wrongly. Surplus places are written over.
         for first in range(0, max(found, 1), 8):
             for place in range(8):
                 marks[count + first + place] = at + trailing_zeros(commas)

@@ -206,7 +206,7 @@ class _FillingBlock:
         return scalars.astype(spec.numpy_dtype)
 
     def _words(self, slot: int, stored: int, spec: ColumnSpec) -> NDArray[np.bytes_]:
-        """Return words, (n,), of which so many are stored; the others are empty."""
+        """Return words, (n,), of which the first `stored` are filled; the others are empty."""
         length = spec.characters or 1
         words = np.zeros(self.n_rows, f"S{length}")
         words.view(np.uint8)[: stored * length] = self.letters[slot : slot + stored * length]
