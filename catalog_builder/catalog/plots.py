@@ -29,7 +29,7 @@ HEIGHTS: Final = (0.0, 0.5, 1.0, 2.0)
 #: Fewer stars than this are drawn as points, more as a density.
 _MANY: Final = 2_000
 _MARGIN: Final = 0.002
-#: On shares below this, letters are white.
+#: Below this part of the colours, letters are white.
 _LIGHT: Final = 0.6
 
 
@@ -124,7 +124,9 @@ def plot_abundances_by_place(
     return figure
 
 
-def plot_shares(shares: xr.Dataset, ax: Axes | None = None) -> Axes:
+def plot_shares(
+    shares: xr.Dataset, ax: Axes | None = None, limits: tuple[float, float] = (0.0, 1.0)
+) -> Axes:
     """Draw shares over Galactocentric radius and height, with their errors in figures.
 
     Parameters
@@ -133,16 +135,18 @@ def plot_shares(shares: xr.Dataset, ax: Axes | None = None) -> Axes:
         Of `HighAlpha.shares`.
     ax : matplotlib.axes.Axes, optional
         Where; a new figure by default.
+    limits : (float, float)
+        Shares that the first and the last colour stand for.
     """
     ax = _axes(ax)
     edges = shares.attrs["radii"], shares.attrs["heights"]
-    shown = ax.pcolormesh(*edges, shares.share, vmin=0.0, vmax=1.0, rasterized=True)
+    shown = ax.pcolormesh(*edges, shares.share, vmin=limits[0], vmax=limits[1], rasterized=True)
     half = (shares.upper - shares.lower) / 2
     for (line, column), share in np.ndenumerate(shares.share):
         if np.isfinite(share):
             middle = shares.radius[column], shares.height[line]
             text = f"{share:.2f}$\\pm${half.values[line, column]:.2f}"
-            dark = share < _LIGHT
+            dark = share < limits[0] + _LIGHT * (limits[1] - limits[0])
             ax.text(*middle, text, ha="center", va="center", size=7, color="w" if dark else "k")
     ax.set(xlabel="$R$ [kpc]", ylabel="|$z$| [kpc]")
     ax.figure.colorbar(shown, ax=ax, label="share of high [$\\alpha$/M]")
