@@ -16,9 +16,15 @@ if TYPE_CHECKING:
         flags_table,
         has_flag,
     )
+    from catalog_builder.catalog.high_alpha import high_alpha
     from catalog_builder.catalog.lazy import open_lazy
     from catalog_builder.catalog.open import open_catalog
-    from catalog_builder.catalog.plots import plot_abundances, plot_abundances_by_place, plot_kiel
+    from catalog_builder.catalog.plots import (
+        plot_abundances,
+        plot_abundances_by_place,
+        plot_kiel,
+        plot_shares,
+    )
     from catalog_builder.catalog.selection import selection
     from catalog_builder.catalog.table import open_table
     from catalog_builder.comparing.clusters.front import clusters
@@ -41,12 +47,14 @@ __all__ = [
     "flag_names",
     "flags_table",
     "has_flag",
+    "high_alpha",
     "open_catalog",
     "open_lazy",
     "open_table",
     "plot_abundances",
     "plot_abundances_by_place",
     "plot_kiel",
+    "plot_shares",
     "predict",
     "selection",
 ]
@@ -63,12 +71,14 @@ _HOMES = {
     "flag_names": "catalog.flag_view",
     "flags_table": "catalog.flag_view",
     "has_flag": "catalog.flag_view",
+    "high_alpha": "catalog.high_alpha",
     "open_catalog": "catalog.open",
     "open_lazy": "catalog.lazy",
     "open_table": "catalog.table",
     "plot_abundances": "catalog.plots",
     "plot_abundances_by_place": "catalog.plots",
     "plot_kiel": "catalog.plots",
+    "plot_shares": "catalog.plots",
     "predict": "labelling.predict",
     "selection": "catalog.selection",
 }

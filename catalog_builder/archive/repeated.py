@@ -5,7 +5,7 @@ They are no inputs: nothing is learnt or predicted from them, and an archive wit
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -20,20 +20,26 @@ class RepeatedColumn(Description):
 
     Parameters
     ----------
-    dtype : {"float32", "float64"}
-        Type in both; a null is NaN.
+    dtype : {"float32", "float64"} or str
+        Type in both; a null is NaN. ``strN`` is text of at most N ASCII characters, such as a
+        chain of flags; a null is empty.
     unit, ucd, description, null_meaning : str
         As of a column of the catalogue (`Column`).
     names : tuple of str
         Names that it may have in a file; its own where empty.
     """
 
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Annotated[str, Field(pattern=r"^(float32|float64|str[1-9][0-9]{0,2})$")] = "float32"
     unit: str = ""
     ucd: str
     description: str
     null_meaning: str = "no value in the archive"
     names: tuple[str, ...] = ()
+
+    @property
+    def characters(self) -> int | None:
+        """Of text, the most characters that it has."""
+        return int(self.dtype[3:]) if self.dtype.startswith("str") else None
 
 
 class RepeatedTable(Description):
@@ -67,7 +73,8 @@ class RepeatedTable(Description):
         """Return the columns, without the identifier, as they are read of the archive's files."""
         return {
             name: ColumnSpec(
-                dtype=one.dtype,
+                dtype="text" if one.characters else one.dtype,
+                characters=one.characters,
                 names=one.names,
                 # Abundances have no unit in FITS and VOUnit; archives call it dex.
                 unit="dex" if is_in_dex(one.unit, one.ucd) and not one.unit else one.unit,
@@ -77,4 +84,5 @@ class RepeatedTable(Description):
 
 
 def _published(column: RepeatedColumn) -> dict[str, Any]:
-    return column.model_dump(exclude={"names"})
+    # Of text the schema has no null: it is empty, which its description says.
+    return column.model_dump(exclude={"names"} | ({"null_meaning"} if column.characters else set()))

@@ -46,12 +46,13 @@ def write_chunk(file: Path, column: Column, values: NDArray[Any], chunk_rows: in
     stored = column.numpy_dtype.newbyteorder("<")
     whole = np.ascontiguousarray(values, dtype=stored)
     if len(whole) < chunk_rows:
-        fill = np.nan if column.nullable else 0
-        rest = np.full(chunk_rows - len(whole), fill, dtype=stored)
+        rest = np.zeros(chunk_rows - len(whole), dtype=stored)
+        if column.nullable:
+            rest.fill(np.nan)
         whole = np.concatenate([whole, rest])
-    body = bytes(_ENCODER.encode(whole))
+    body = bytes(_ENCODER.encode(whole.view(np.uint8) if column.is_text else whole))
     content = body + google_crc32c.value(body).to_bytes(_CHECKSUM_BYTES, "little")
-    file.parent.mkdir(exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
 
 

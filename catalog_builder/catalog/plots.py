@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from catalog_builder.catalog.given import given_columns
 from catalog_builder.ground.errors import CatalogueError
 
 if TYPE_CHECKING:
+    import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -27,6 +29,8 @@ HEIGHTS: Final = (0.0, 0.5, 1.0, 2.0)
 #: Fewer stars than this are drawn as points, more as a density.
 _MANY: Final = 2_000
 _MARGIN: Final = 0.002
+#: Below this part of the colours, letters are white.
+_LIGHT: Final = 0.6
 
 
 def plot_kiel(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = TRUSTED) -> Axes:
@@ -120,16 +124,39 @@ def plot_abundances_by_place(
     return figure
 
 
+def plot_shares(
+    shares: xr.Dataset, ax: Axes | None = None, limits: tuple[float, float] = (0.0, 1.0)
+) -> Axes:
+    """Draw shares over Galactocentric radius and height, with their errors in figures.
+
+    Parameters
+    ----------
+    shares : xarray.Dataset
+        Of `HighAlpha.shares`.
+    ax : matplotlib.axes.Axes, optional
+        Where; a new figure by default.
+    limits : (float, float)
+        Shares that the first and the last colour stand for.
+    """
+    ax = _axes(ax)
+    edges = shares.attrs["radii"], shares.attrs["heights"]
+    shown = ax.pcolormesh(*edges, shares.share, vmin=limits[0], vmax=limits[1], rasterized=True)
+    half = (shares.upper - shares.lower) / 2
+    for (line, column), share in np.ndenumerate(shares.share):
+        if np.isfinite(share):
+            middle = shares.radius[column], shares.height[line]
+            text = f"{share:.2f}$\\pm${half.values[line, column]:.2f}"
+            dark = share < limits[0] + _LIGHT * (limits[1] - limits[0])
+            ax.text(*middle, text, ha="center", va="center", size=7, color="w" if dark else "k")
+    ax.set(xlabel="$R$ [kpc]", ylabel="|$z$| [kpc]")
+    ax.figure.colorbar(shown, ax=ax, label="share of high [$\\alpha$/M]")
+    return ax
+
+
 def _rows(stars: Any, names: Sequence[str], tiers: Sequence[int]) -> Mapping[str, NDArray[Any]]:
     """Return the columns of the stars of some tiers that have all of them."""
     needed = (*names, "quality_tier") if tiers else tuple(names)
-    there = set(getattr(stars, "colnames", None) or stars.variables)
-    if missing := [name for name in needed if name not in there]:
-        raise CatalogueError(
-            f"What is to be drawn has no column {' or '.join(missing)}.",
-            "Open these columns too; catalogues before 0.2 have no distances.",
-        )
-    values = {name: _plain(stars[name]) for name in needed}
+    values = given_columns(stars, needed, "What is to be drawn")
     kept = np.isin(values["quality_tier"], tiers) if tiers else np.ones(len(values[names[0]]), bool)
     for name in names:
         kept &= np.isfinite(values[name])
@@ -140,12 +167,6 @@ def _rows(stars: Any, names: Sequence[str], tiers: Sequence[int]) -> Mapping[str
             "Give tiers=() to draw stars of every tier.",
         )
     return {name: values[name][kept] for name in names}
-
-
-def _plain(column: Any) -> NDArray[Any]:
-    """Return the numbers of a column of either kind of table, masked ones as NaN."""
-    values = getattr(column, "unmasked", column)
-    return np.asarray(getattr(values, "value", values))
 
 
 def _draw(

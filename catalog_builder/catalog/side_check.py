@@ -24,6 +24,7 @@ from catalog_builder.catalog.finding import FindingLog, unequal
 from catalog_builder.catalog.layout import STORE_NAME
 from catalog_builder.catalog.side_files import in_plain_letters
 from catalog_builder.catalog.side_record import SideFacts
+from catalog_builder.catalog.zarr_store import in_words
 from catalog_builder.contract.columns import differences
 from catalog_builder.contract.side_table import SideTable
 from catalog_builder.ground.errors import CatalogBuilderError
@@ -58,7 +59,7 @@ def check_tables(
                 continue
             try:
                 opened[file] = _open(kind, folder / file, facts.declared, log, rows=rows)
-            except _damage() as error:
+            except side_damage() as error:
                 log.add(file, f"cannot be read: {error}")
         _compare(folder, facts, opened, log, rows=rows)
 
@@ -87,7 +88,8 @@ def _parquet(path: Path, table: SideTable, log: FindingLog) -> ExportedRows:
     return found
 
 
-def _damage() -> tuple[type[Exception], ...]:
+def side_damage() -> tuple[type[Exception], ...]:
+    """Return what reading a damaged file of a table raises."""
     import pyarrow as pa
 
     return (*FITS_DAMAGE, *DAMAGE, pa.ArrowException, CatalogBuilderError)
@@ -119,7 +121,7 @@ def _compare(
                         both = in_plain_letters(both[0]), in_plain_letters(both[1])
                     wrong = unequal(*both)
                     log.add_rows(file, f"differs from {first}", column.name, start, wrong)
-    except _damage() as error:
+    except side_damage() as error:
         log.add(first, f"its rows cannot be compared: {error}")
 
 
@@ -145,9 +147,11 @@ class ZarrRows:
             for column in table.columns
         }
         self.rows = min(int(array.shape[0]) for array in self.arrays.values())
+        self._texts = {column.name for column in table.columns if column.is_text}
 
     def block(self, start: int, rows: int) -> Rows:
         """Return every column of some rows."""
-        return {
+        found = {
             name: np.asarray(array[start : start + rows]) for name, array in self.arrays.items()
         }
+        return {name: in_words(v) if name in self._texts else v for name, v in found.items()}

@@ -2,8 +2,8 @@
 
 The table has a row for each row of the catalogue, in the same order, cut into the same chunks. In
 zarr and FITS it is one store and one file, as the catalogue itself; in Parquet a folder with a file
-for each chunk, in the order of their names. A table with text has no store: the specification of
-zarr has no text of a fixed length, and other readers may not open it. It is always in Parquet.
+for each chunk, in the order of their names. A table of words alone has no store, and is always in
+Parquet.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Rows = Mapping[str, NDArray[Any]]
 
 def kinds_of(table: SideTable, formats: Iterable[str]) -> tuple[str, ...]:
     """Return in which ways a table is written beside a catalogue with such exports."""
-    always = "parquet" if table.has_text else "zarr"
+    always = "parquet" if table.of_words else "zarr"
     wanted = (OF_FORMAT[name] for name in formats if name in OF_FORMAT)
     return tuple(dict.fromkeys((always, *wanted)))
 
@@ -100,6 +100,7 @@ def _write_store(target: Target, start: int, rows: Rows, chunk_rows: int) -> Wri
     parts = []
     for column in target.schema.columns:
         file = chunk_file(target.path, column.name, start // chunk_rows)
+        file = file / "0" if column.is_text else file  # an array of two dimensions
         values = as_declared(target.path, column, rows[column.name])
         write_chunk(file, column, values, chunk_rows)
         sync(file)

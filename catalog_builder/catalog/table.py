@@ -13,17 +13,19 @@ from astropy.table import Column, MaskedColumn, QTable
 from astropy.utils.masked import Masked
 from numpy.typing import NDArray
 
+from catalog_builder.catalog.beside import Beside
 from catalog_builder.catalog.cf import MASKS, MEANINGS, VALUES, with_codes
 from catalog_builder.catalog.clean import without_doubtful
 from catalog_builder.catalog.dex import DexQuantity
 from catalog_builder.catalog.exports.fits import DAMAGE, quiet
 from catalog_builder.catalog.fits_table import EXTENSION
+from catalog_builder.catalog.layout import find_catalogue
 from catalog_builder.catalog.open import open_catalog, schema_in, schema_of
 from catalog_builder.catalog.selected import complete, no_column, refuse_text, row_range
 from catalog_builder.catalog.where import parse_where
 from catalog_builder.catalog.zarr_store import DIMENSION
 from catalog_builder.contract.schema import CatalogSchema, is_in_dex
-from catalog_builder.ground.errors import CatalogueError
+from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.labels.agreed import default_schema
 
 if TYPE_CHECKING:
@@ -48,8 +50,9 @@ def open_table(
     rows: slice | tuple[int, int] | None = None,
     clean: bool = False,
     masked: bool = False,
+    table: str | None = None,
 ) -> QTable:
-    """Read a catalogue as an astropy QTable.
+    """Read a catalogue, or a table beside it, as an astropy QTable.
 
     Parameters
     ----------
@@ -68,6 +71,10 @@ def open_table(
         sees these nulls.
     masked : bool
         Mask nulls, in columns that have any. Otherwise a null is NaN.
+    table : str, optional
+        A table beside the catalogue in place of its own: ``parameters``, ``identifiers`` or
+        ``training_labels``, as far as there are any. `where` is still a condition on the
+        catalogue, so that the two tables of the same condition go together row by row.
 
     Returns
     -------
@@ -82,17 +89,25 @@ def open_table(
     Raises
     ------
     CatalogueError
-        If there is no catalogue, a column is not one of its, or what is read is damaged.
+        If there is no catalogue or table, a column is not one of its, or what is read is damaged.
     ConfigError
-        If the condition cannot be used, or `columns` is a text and not a list.
+        If the condition cannot be used, `columns` is a text and not a list, or what is asked of
+        the catalogue's own table is asked of another one.
 
     Examples
     --------
     >>> table = open_table("workdir/catalogs/dr3", ["logg", "e_logg"])  # doctest: +SKIP
     >>> giants = table[table["logg"] < 3.5]  # doctest: +SKIP
     >>> gold = open_table("workdir/catalogs/dr3", ["teff"], where="gold")  # doctest: +SKIP
+    >>> theirs = open_table("workdir/catalogs/dr3", table="parameters")  # doctest: +SKIP
     """
     path = Path(path)
+    if table is not None:
+        if clean:
+            raise ConfigError(
+                "clean goes with the labels of the catalogue itself.", "Leave it out."
+            )
+        return _beside(Beside(find_catalogue(path), table), path, columns, where, rows, masked)
     if path.is_file() and path.suffix == ".fits":
         dataset, schema = _from_fits(path), schema_in(path.parent) or default_schema()
         dataset = with_codes(dataset, schema)
@@ -118,9 +133,31 @@ def open_table(
     if made := set(wanted) & set(derived):
         values |= _derived(dataset, schema, made, kept)
         facts |= {name: schema[name].attributes for name in made}
-    table = described({name: values[name] for name in wanted}, facts, masked=masked)
-    table.meta.update({n: v for n, v in dataset.attrs.items() if n not in _OF_THE_STORE})
-    return table
+    made_of = described({name: values[name] for name in wanted}, facts, masked=masked)
+    made_of.meta.update({n: v for n, v in dataset.attrs.items() if n not in _OF_THE_STORE})
+    return made_of
+
+
+def _beside(
+    beside: Beside,
+    path: Path,
+    columns: Sequence[str] | None,
+    where: str | None,
+    rows: slice | tuple[int, int] | None,
+    masked: bool,
+) -> QTable:
+    start, stop = row_range(rows, beside.rows)
+    kept: slice | NDArray[np.bool_] = slice(None)
+    if where is not None:
+        beside.refuse_unless_by_rows()
+        dataset = open_catalog(path).isel({DIMENSION: slice(start, stop)})
+        kept = _meeting(dataset, schema_of(path), where)
+    wanted = beside.columns(columns)
+    values = beside.read(wanted, start, stop)
+    facts = {column.name: column.attributes for column in wanted}
+    found = described({name: v[kept] for name, v in values.items()}, facts, masked=masked)
+    found.meta["title"] = beside.facts.declared.title
+    return found
 
 
 def described(

@@ -78,14 +78,17 @@ def create_store(
         },
     )
     for column in schema.columns:
+        # The specification of zarr has no text of a fixed length: its bytes are a second dimension.
+        length = (column.numpy_dtype.itemsize,) if column.is_text else ()
+        dtype = np.dtype(np.uint8) if column.is_text else column.numpy_dtype
         group.create_array(
             column.name,
-            shape=(rows,),
-            chunks=(chunk_rows,),
-            dtype=column.numpy_dtype,
-            fill_value=np.nan if column.nullable else column.numpy_dtype.type(0),
+            shape=(rows, *length),
+            chunks=(chunk_rows, *length),
+            dtype=dtype,
+            fill_value=np.nan if column.nullable else dtype.type(0),
             compressors=_CODECS,
-            dimension_names=[DIMENSION],
+            dimension_names=[DIMENSION, f"{column.name}_character"][: 1 + len(length)],
             attributes={**column.attributes, **code_attributes(schema, column.name)},
         )
     with warnings.catch_warnings():
@@ -183,6 +186,12 @@ def _open(path: Path, name: str, *, writable: bool = False) -> zarr.Array[Any]:
     except FileNotFoundError as error:
         raise StoreError(f"{path} has no column {name}.", "Publish the catalogue again.") from error
     return array.with_config(EVERY_CHUNK)
+
+
+def in_words(letters: NDArray[Any]) -> NDArray[np.bytes_]:
+    """Return text, (n,), of which a store has the bytes, (n, characters)."""
+    whole = np.ascontiguousarray(letters, np.uint8)
+    return whole.view(f"S{whole.shape[1]}").reshape(-1)
 
 
 def check_names(path: Path, schema: CatalogSchema, columns: Mapping[str, object]) -> None:

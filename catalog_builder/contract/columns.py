@@ -82,7 +82,7 @@ class Column(Description):
     def _null_only_in_floats(self) -> Self:
         if self.null_meaning and not self.nullable:
             raise ValueError(f"{self.name}: a column of dtype {self.dtype} has no null")
-        if self.derived and not self.dtype.startswith("str"):
+        if self.derived and not self.is_text:
             raise ValueError(f"{self.name}: only string columns are derived on export")
         return self
 
@@ -90,6 +90,11 @@ class Column(Description):
     def nullable(self) -> bool:
         """Whether the dtype has a null (NaN)."""
         return self.dtype.startswith("float")
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is text, whose null is empty."""
+        return self.dtype.startswith("str")
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
@@ -166,7 +171,9 @@ class Mismatch(NamedTuple):
 def differences(column: Column, array: Any) -> list[Mismatch]:
     """Return in what an array (with ``dtype`` and ``attrs``) differs from its declaration."""
     found = []
-    if np.dtype(array.dtype) != column.numpy_dtype:
+    # Of text a store has the bytes, in a second dimension.
+    stored = f"S{array.shape[-1]}" if column.is_text and array.ndim > 1 else array.dtype
+    if np.dtype(stored) != column.numpy_dtype:
         found.append(Mismatch(column.name, f"dtype {array.dtype}, declared {column.dtype}"))
     for key, declared in column.attributes.items():
         if array.attrs.get(key) != declared:

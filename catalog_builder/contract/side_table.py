@@ -72,9 +72,9 @@ class SideTable(Description):
         return tuple(column.name for column in self.all_columns)
 
     @property
-    def has_text(self) -> bool:
-        """Whether a column is text, for which the specification of zarr has no type."""
-        return any(column.dtype.startswith("str") for column in self.all_columns)
+    def of_words(self) -> bool:
+        """Whether it has nothing but keys and text: no array of a store would help with it."""
+        return not any(column.nullable for column in self.all_columns)
 
     @property
     def digest(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from catalog_builder.archive.folders import find_table
 from catalog_builder.archive.layout import Partition, sized
@@ -23,6 +23,7 @@ from catalog_builder.archive.pieces import reach_into
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.repeated import RepeatedTable
 from catalog_builder.features.ledger import Ids, Ledger
+from catalog_builder.features.names import packed, unpacked
 from catalog_builder.features.reading import PartitionReader
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.sources import look_up
@@ -94,9 +95,14 @@ def read_repeated(
     ledger = Ledger([rule.table], ())
     reader = PartitionReader(partition, described, settings, ledger)
     blocks = reader.blocks(rule.table) if reader.has(rule.table) else iter(())
-    columns, _ = look_up(rule.table, ids, blocks, described, ledger)
-    known = np.any([np.isfinite(values) for values in columns.values()], axis=0)
+    columns, _ = look_up(rule.table, ids, blocks, described, ledger, in_words=True)
+    known = np.any([_is_there(values) for values in columns.values()], axis=0)
     return {_IDS: ids[known], **{name: v[known] for name, v in columns.items()}}, ledger
+
+
+def _is_there(values: NDArray[Any]) -> NDArray[np.bool_]:
+    there = values != b"" if values.dtype.kind == "S" else np.isfinite(values)
+    return np.asarray(there)
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,7 @@ def _work(context: RepeatContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("repeated", version=1, work=_work, expendable=True)
+STAGE = Stage("repeated", version=2, work=_work, expendable=True)
 
 
 def plan(
@@ -172,8 +178,9 @@ def task_of(name: str, feature: Receipt) -> str:
 
 
 def _write(out: Path, columns: Columns) -> str:
-    """Write a store: an array of the columns of each dtype; return its digest."""
+    """Write a store: an array of the columns of each dtype, text as letters; return its digest."""
     out.mkdir(parents=True)
+    columns = _in_numbers(columns)
     names: dict[str, list[str]] = {}
     whole = ArrayDigest("repeated", "uint8")
     for name, values in columns.items():
@@ -188,8 +195,16 @@ def _write(out: Path, columns: Columns) -> str:
     return whole.hexdigest()
 
 
-def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, str]) -> Columns:
-    """Return repeated values for some sources; NaN where there is none.
+def _in_numbers(columns: Columns) -> Columns:
+    made: dict[str, NDArray[Any]] = {}
+    for name, values in columns.items():
+        text = values.dtype.kind == "S"
+        made |= packed(name, values, values.dtype.itemsize) if text else {name: values}
+    return made
+
+
+def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, DTypeLike]) -> Columns:
+    """Return repeated values for some sources; NaN or empty where there is none.
 
     Parameters
     ----------
@@ -197,8 +212,8 @@ def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, str]) -> 
         Those of the partitions that they are in.
     ids : ndarray of int64, shape (n,)
         Sources; they increase.
-    columns : mapping of str to str
-        Names and dtypes.
+    columns : mapping of str to dtype
+        By name; ``S41`` is text.
 
     Returns
     -------
@@ -210,14 +225,16 @@ def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, str]) -> 
         If a store is absent or damaged.
     """
     found: dict[str, NDArray[Any]] = {
-        name: np.full(len(ids), np.nan, dtype) for name, dtype in columns.items()
+        name: np.full(len(ids), b"" if np.dtype(dtype).kind == "S" else np.nan, dtype)
+        for name, dtype in columns.items()
     }
     for path in stores:
         there = _read(path)
         place = np.searchsorted(ids, there[_IDS]).clip(max=max(len(ids) - 1, 0))
         hit = ids[place] == there[_IDS] if len(ids) else np.zeros(place.size, bool)
         for name, values in found.items():
-            values[place[hit]] = there[name][hit]
+            text = values.dtype.kind == "S"
+            values[place[hit]] = (unpacked(name, there) if text else there[name])[hit]
     return found
 
 

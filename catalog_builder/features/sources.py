@@ -13,7 +13,7 @@ from catalog_builder.archive.readers import Block
 from catalog_builder.archive.rejects import RejectReason
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import FixedRule, LineSpectrum, ThresholdRule
-from catalog_builder.archive.tables import TableName
+from catalog_builder.archive.tables import TableName, spelt
 from catalog_builder.features import lines, parallax
 from catalog_builder.features.ledger import Ids, Ledger
 from catalog_builder.features.seen import first_of_each
@@ -43,7 +43,13 @@ class SpectraOfSources:
 
 
 def look_up(
-    table: TableName, wanted: Ids, blocks: Iterable[Block], release: ReleaseSpec, ledger: Ledger
+    table: TableName,
+    wanted: Ids,
+    blocks: Iterable[Block],
+    release: ReleaseSpec,
+    ledger: Ledger,
+    *,
+    in_words: bool = False,
 ) -> tuple[Columns, NDArray[np.bool_]]:
     """Find the wanted sources in a table with one row for each source.
 
@@ -59,6 +65,8 @@ def look_up(
         Describes its columns.
     ledger : Ledger
         Takes later rows of a source that has one, and cells that cannot be.
+    in_words : bool
+        Whether columns of text are given as they are, and not as the keys of identifiers.
 
     Returns
     -------
@@ -66,9 +74,14 @@ def look_up(
         Without the source_id. Null where a source was not found.
     found : ndarray of bool, shape (n,)
     """
+    described = release.tables[table].columns
+    words = {name for name, column in described.items() if in_words and column.is_text}
     columns = {
-        name: _nulls(wanted.size, column.numpy_dtype)
-        for name, column in release.tables[table].columns.items()
+        name: _nulls(
+            wanted.size,
+            np.dtype(f"S{column.characters}") if name in words else column.numpy_dtype,
+        )
+        for name, column in described.items()
         if name != "source_id"
     }
     found = np.zeros(wanted.size, bool)
@@ -84,7 +97,9 @@ def look_up(
             ledger.reject(table, RejectReason.DUPLICATE_SOURCE_ID, ids[again], rows)
         hit &= ~again
         for name, target in columns.items():
-            values, impossible = _possible(name, block.columns[name][hit])
+            values, impossible = _possible(
+                name, block.columns[spelt(name) if name in words else name][hit]
+            )
             target[place[hit]] = values
             if impossible:
                 ledger.cell_nulls[f"{table}.{name}"] += impossible

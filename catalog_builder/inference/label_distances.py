@@ -19,6 +19,8 @@ from catalog_builder.model.prediction import Prediction
 Columns = dict[str, NDArray[Any]]
 
 _PARSECS: Final = 1000.0
+#: No answer is taken to be more than this of the training population.
+_MOST_SHARE: Final = 0.8
 
 
 def label_distance_columns(
@@ -49,6 +51,7 @@ def label_distance_columns(
     places = [schema.labels.place(name) for name in relation.labels]
     labels = prediction.spectral_mean[:, places]
     covariance = prediction.spectral_covariance[:, places][:, :, places]
+    covariance = covariance * _own(prediction.prior_share)[:, None, None]
     magnitude, noise = apparent(made, relation.index)
     absolute = relation.absolute(labels, covariance)
     parallax = _column(made, "parallax_corrected", stars)
@@ -66,6 +69,15 @@ def label_distance_columns(
         name: np.where(doubtful, np.nan, values * _PARSECS)
         for name, values in zip(SPECTROPHOTOMETRIC, ordered, strict=True)
     }
+
+
+def _own(share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return by what a variance grows for it to be of the star's own data, (n,).
+
+    An answer of which a share is the training population's shows so much less of what sets the
+    star apart: of a faint dwarf most of all, where giants taught. Older models do not know it.
+    """
+    return (1.0 - np.nan_to_num(share).clip(0.0, _MOST_SHARE)) ** -2
 
 
 def _doubts(relation: Relation, schema: CatalogSchema) -> list[FlagBit]:

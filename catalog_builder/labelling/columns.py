@@ -30,6 +30,8 @@ NOISES: Final = ("snr", "s_n", "sn", "sig_to_noise", "signal_to_noise")
 _DESIGNATION: Final = re.compile(r"(?:.*\s)?(\d{1,19})")
 _IN_A_NAME: Final = re.compile(r"gaia[ _-]?e?dr\d[ _-]+(\d{4,19})(?!\d)", re.IGNORECASE)
 _RELEASE: Final = re.compile(r"dr(\d)", re.IGNORECASE)
+#: Letters of a cell that an error repeats.
+_LONG: Final = 40
 _LARGEST_ID: Final = 2**63 - 1
 #: Numbers without a unit: wavelengths of light that telescopes on Earth see are micrometres,
 #: nanometres or Angstroms below these limits.
@@ -146,13 +148,30 @@ def names_of(table: Table) -> list[str] | None:
 
 
 def cells(table: Table, name: str) -> NDArray[Any] | list[Float]:
-    """Return a column of numbers, or a list of arrays where each cell holds several."""
+    """Return a column of numbers, or a list of arrays where each cell holds several.
+
+    Raises
+    ------
+    ValueError
+        If a cell is something else; it says which.
+    """
     values = plain(table, name)
     if values.dtype.kind in "fiu":
         return values.astype(np.float64) if values.ndim == 1 else list(values.astype(np.float64))
     if values.dtype.kind in "SU":
         values = values.astype(object)
-    return [_numbers(cell) for cell in values]
+    found = []
+    for row, cell in enumerate(values, 1):
+        try:
+            found.append(_numbers(cell))
+        except ValueError as error:
+            raise ValueError(f"column {name}, row {row} has {_said(cell)}: no number") from error
+    return found
+
+
+def _said(cell: Any) -> str:
+    text = cell.decode(errors="replace") if isinstance(cell, bytes) else str(cell)
+    return repr(text if len(text) < _LONG else f"{text[:_LONG]}...")
 
 
 def _numbers(cell: Any) -> Float:

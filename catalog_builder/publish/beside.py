@@ -61,6 +61,6 @@ def rows_beside(
         if table.name == IDENTIFIERS:
             found[table.name] = words_for(paths, table, ids)
         else:
-            dtypes = {column.name: column.dtype for column in table.columns[1:]}
+            dtypes = {column.name: column.numpy_dtype for column in table.columns[1:]}
             found[table.name] = values_for(paths, ids, dtypes)
     return found

@@ -201,7 +201,7 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
     return read
 
 
-CHUNKS = Stage("publish-chunks", version=6, work=_write_chunk)
+CHUNKS = Stage("publish-chunks", version=7, work=_write_chunk)
 SEAL = Stage("publish", version=8, work=_seal, sealed=True)
 
 

@@ -1,36 +1,38 @@
 """Measure the selection function of a simulated catalogue, and draw the figures of its page.
 
-    python docs/figures/selection_figures.py CATALOGUE SKY OUT
+    python docs/figures/selection_figures.py CATALOGUE SKY TAUGHT OUT
 
-SKY is the archive of the catalogue, made by `simulate --sources-without-spectra`. Prints the tables
-that docs/selection.md quotes.
+SKY is the archive of the catalogue, made by `simulate --sources-without-spectra`; TAUGHT is the
+catalogue of the run that trained the model. Prints the tables that docs/selection.md quotes.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import polars as pl
+import xarray as xr
 
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 
+from catalog_builder.catalog.high_alpha import HEIGHTS, RADII, HighAlpha, high_alpha
 from catalog_builder.catalog.open import open_catalog
+from catalog_builder.catalog.plots import plot_shares
 from catalog_builder.catalog.selection import SelectionFunction, selection
 from catalog_builder.catalog.selection_cells import Coarseness
 
 CHANCE = "chance_of_spectra"
+RADIUS, Z = "galactocentric_radius", "galactocentric_height"
 COLUMNS = (
     *("source_id", "ra", "dec", "phot_g_mean_mag", "bp_rp", "alpha_m", "m_h"),
     *("galactocentric_radius", "height", CHANCE),
 )
-RADII = np.arange(4.0, 12.1, 2.0)
-HEIGHTS = np.array([0.0, 0.3, 0.6, 1.0, 1.5, 2.5, 4.0])
-FAINTEST = 15.0
 FEWEST = 30
 
 
@@ -112,89 +114,87 @@ def curve_figure(chosen: SelectionFunction, truth: dict[str, np.ndarray], out: P
     figure.savefig(out / "selection.png", dpi=110)
 
 
-def is_high(alpha_m: np.ndarray, m_h: np.ndarray) -> np.ndarray:
-    """Say which stars lie above the line between the simulation's two sequences."""
-    return alpha_m > 0.17 - 0.10 * np.clip(m_h, -0.9, 0.3)
+@dataclass(frozen=True)
+class Bins:
+    """What stars in bins of R and |z| are, (heights, radii); NaN where there are few."""
+
+    share: np.ndarray
+    error: np.ndarray
+    count: np.ndarray
+
+    @property
+    def drawable(self) -> xr.Dataset:
+        """As `HighAlpha.shares` returns them."""
+        names, edges = ("height", "radius"), (HEIGHTS, RADII)
+        middles = {n: np.add(e[1:], e[:-1]) / 2 for n, e in zip(names, edges, strict=True)}
+        ends = {"lower": self.share - self.error, "upper": self.share + self.error}
+        values = {name: (names, each) for name, each in {"share": self.share, **ends}.items()}
+        return xr.Dataset(values, middles, {"radii": RADII, "heights": HEIGHTS})
 
 
-def maps_figure(catalogue: Path, chosen: SelectionFunction, sky: Path, out: Path) -> None:
-    """Draw share of high-alpha stars and number of sources over R and |z|; print how far off."""
-    dataset = open_catalog(catalogue)
-    wanted = ("source_id", "ra", "dec", "phot_g_mean_mag", "bp_rp", "alpha_m", "m_h")
-    rows = {name: dataset[name].values for name in wanted}
-    rows["R"] = dataset["galactocentric_radius"].values
-    rows["z"] = np.abs(dataset["galactocentric_height"].values)
+def counted(table: dict[str, np.ndarray], learnt: HighAlpha, limit: float) -> Bins:
+    """Count stars above the line, brighter than a limit."""
+    use = (table["phot_g_mean_mag"] <= limit) & (table["m_h"] > learnt.lowest_m_h)
+    high = table["alpha_m"] > np.interp(table["m_h"], *learnt.line)
+    radius, height = table["galactocentric_radius"], np.abs(table["height"])
+    found = np.full((3, len(HEIGHTS) - 1, len(RADII) - 1), np.nan)
+    for i, j in np.ndindex(*found.shape[1:]):
+        mine = use & (radius >= RADII[j]) & (radius < RADII[j + 1])
+        mine &= (height >= HEIGHTS[i]) & (height < HEIGHTS[i + 1])
+        if mine.sum() >= FEWEST:
+            w = table["weight"][mine]
+            share = np.average(high[mine], weights=w)
+            error = np.sqrt(share * (1 - share) * (w**2).sum()) / w.sum()
+            found[:, i, j] = share, error, w.sum()
+    return Bins(*found)
+
+
+def maps_figure(
+    catalogue: Path, chosen: SelectionFunction, sky: Path, learnt: HighAlpha, out: Path
+) -> None:
+    """Draw the share of high-alpha stars over R and |z|, beside the truth; print how far off."""
+    stars = open_catalog(catalogue)
+    wanted = ("source_id", "ra", "dec", "phot_g_mean_mag", "bp_rp", "alpha_m", "m_h", RADIUS, Z)
+    rows = {name: stars[name].values for name in wanted}
+    rows["height"] = rows.pop(Z)
+    every = truth_of(sky, ("truth", "without_spectra"))
+    every["weight"] = np.ones(len(every["m_h"]))
     spectra = truth_of(sky, ("truth",))
     place = np.searchsorted(spectra["source_id"], rows["source_id"])
-    mine = {name: values[place] for name, values in spectra.items()}
-    every = truth_of(sky, ("truth", "without_spectra"))
-    ask = (rows["ra"], rows["dec"], rows["phot_g_mean_mag"], rows["bp_rp"])
-    weight = 1.0 / chosen.probability(*ask).mean
-    use = (rows["phot_g_mean_mag"] < FAINTEST) & np.isfinite(mine["alpha_m"])
-    among = (every["phot_g_mean_mag"] < FAINTEST) & np.isfinite(every["alpha_m"])
-    cells = _cells(every["galactocentric_radius"], np.abs(every["height"]))
-    true = _shares(cells, among, is_high(every["alpha_m"], every["m_h"]), np.ones(among.size))
-    shapes = {}
-    labels = {
-        "true labels": is_high(mine["alpha_m"], mine["m_h"]),
-        "the catalogue's labels": is_high(rows["alpha_m"], rows["m_h"]),
-    }
-    here = _cells(rows["R"], rows["z"])
-    print(f"stars with G < {FAINTEST} | bins | rms of share | in errors | in one | in two | counts")
-    for words, high in labels.items():
-        for kind, weights in (("as they are", np.ones(use.size)), ("weighted", weight)):
-            found = _shares(here, use, high, weights)
-            shapes[words, kind] = found
-            _say(f"{words}, {kind}", found, true)
-    panels = {
-        "Share of high-alpha sources, truth": (true[0], "share"),
-        "Catalogue, weighted": (shapes["true labels", "weighted"][0], "share"),
-        "Sources: rows of the catalogue / truth": (
-            shapes["true labels", "as they are"][2] / true[2],
-            "ratio",
-        ),
-        "Sources: weighted rows / truth": (shapes["true labels", "weighted"][2] / true[2], "ratio"),
-    }
-    figure, axes = plt.subplots(1, 4, figsize=(17, 4.2), constrained_layout=True, sharey=True)
-    for ax, (title, (values, kind)) in zip(axes, panels.items(), strict=True):
-        limits, tint = ((0, 0.6), "viridis") if kind == "share" else ((0.4, 1.6), "RdBu_r")
-        shown = ax.pcolormesh(RADII, HEIGHTS, values.T, vmin=limits[0], vmax=limits[1], cmap=tint)
-        for i, j in np.ndindex(*values.shape):
-            middle = (RADII[i] + RADII[i + 1]) / 2, (HEIGHTS[j] + HEIGHTS[j + 1]) / 2
-            if np.isfinite(values[i, j]):
-                ax.text(*middle, f"{values[i, j]:.2f}", ha="center", va="center", fontsize=8)
-        ax.set(title=title, xlabel="R / kpc")
-        figure.colorbar(shown, ax=ax)
-    axes[0].set_ylabel("|z| / kpc")
+    right = {name: spectra[name][place] for name in ("alpha_m", "m_h")}
+    weight = 1.0 / chosen.probability(*(rows[name] for name in wanted[1:5])).mean
+    drawn = {}
+    print("G below | labels | rows | bins | rms of share | in errors | in one | in two | counts")
+    for limit in (learnt.faintest, 15.0):
+        true = counted(every, learnt, limit)
+        for kind, each in (("as they are", np.ones(len(weight))), ("weighted", weight)):
+            rows["weight"] = each
+            by_right = counted({**rows, **right}, learnt, limit)
+            by_answer = counted(rows, learnt, limit)
+            found = learnt.shares(stars, weights=each, faintest=limit)
+            error = ((found.upper - found.lower) / 2).values
+            by_learnt = Bins(found.share.values, error, by_answer.count)
+            for words, bins in (
+                ("the true ones, counted", by_right),
+                ("the model's, counted", by_answer),
+                ("the model's, as learnt", by_learnt),
+            ):
+                _say(f"{limit:.1f} | {words} | {kind}", bins, true)
+            if kind == "weighted":
+                drawn[limit] = true, by_right, by_answer, by_learnt
+    figure, axes = plt.subplots(2, 2, figsize=(11, 7.6), constrained_layout=True)
+    titles = ("truth", "true labels", "answers above the line", "as learnt")
+    for ax, title, bins in zip(axes.flat, titles, drawn[learnt.faintest], strict=True):
+        plot_shares(bins.drawable, ax, limits=(0, 0.9))
+        ax.set_title(title)
     figure.savefig(out / "selection-map.png", dpi=110)
 
 
-def _cells(radius: np.ndarray, height: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.digitize(radius, RADII) - 1, np.digitize(height, HEIGHTS) - 1
-
-
-def _shares(
-    cells: tuple[np.ndarray, np.ndarray], use: np.ndarray, high: np.ndarray, weight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return share, its error, sum of weights, and its error; NaN where there are few stars."""
-    shape = len(RADII) - 1, len(HEIGHTS) - 1
-    share, error, total, spread = np.full((4, *shape), np.nan)
-    for i, j in np.ndindex(*shape):
-        mine = use & (cells[0] == i) & (cells[1] == j)
-        if mine.sum() < FEWEST:
-            continue
-        w, h = weight[mine], high[mine].astype(float)
-        total[i, j], share[i, j] = w.sum(), np.average(h, weights=w)
-        spread[i, j] = np.sqrt((w**2).sum())
-        error[i, j] = np.sqrt((w**2 * (h - share[i, j]) ** 2).sum()) / w.sum()
-    return share, error, total, spread
-
-
-def _say(words: str, found: tuple[np.ndarray, ...], true: tuple[np.ndarray, ...]) -> None:
-    off, error = found[0] - true[0], np.hypot(found[1], true[1])
+def _say(words: str, found: Bins, true: Bins) -> None:
+    off, error = found.share - true.share, np.hypot(found.error, true.error)
     known = np.isfinite(off)
     pull = (off / error)[known]
-    ratio = (found[2] / true[2])[known]
+    ratio = (found.count / true.count)[known]
     one, two = (int((np.abs(pull) < limit).sum()) for limit in (1, 2))
     print(
         f"{words} | {known.sum()} | {np.sqrt((off[known] ** 2).mean()):.3f} | "
@@ -205,12 +205,12 @@ def _say(words: str, found: tuple[np.ndarray, ...], true: tuple[np.ndarray, ...]
 
 def main() -> None:
     """Measure and draw."""
-    catalogue, sky, out = map(Path, sys.argv[1:4])
+    catalogue, sky, taught, out = map(Path, sys.argv[1:5])
     chosen = selection(catalogue)
     every = truth_of(sky, ("truth", "without_spectra"))
     coverage(chosen, every)
     curve_figure(chosen, every, out)
-    maps_figure(catalogue, chosen, sky, out)
+    maps_figure(catalogue, chosen, sky, high_alpha(taught), out)
 
 
 if __name__ == "__main__":

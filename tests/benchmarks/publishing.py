@@ -4,10 +4,11 @@
     python tests/benchmarks/publishing.py publish --stores STORES --workers 2
 
 `make` repeats the predictions of a complete run under new source ids until there are so many rows.
-Floats are jittered, or they would compress ten times too well. `publish` makes a catalogue of them
-with the publish stages of whatever version of the program is imported (to compare two, give
-PYTHONPATH), each chunk a task in one of so many processes, then the seal in a process of its own.
-They have the environment of workers, for how memory is given back depends on it.
+Floats are jittered, or they would compress ten times too well. With `--beside RELEASE` every second
+star has values for the tables that this release repeats beside a catalogue. `publish` makes a
+catalogue of them with the publish stages of whatever version of the program is imported (to compare
+two, give PYTHONPATH), each chunk a task in one of so many processes, then the seal in a process of
+its own. They have the environment of workers, for how memory is given back depends on it.
 It prints one line of JSON: processor time of chunks and of the seal, wall times, peak memory.
 """
 
@@ -25,8 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from catalog_builder.archive.release import load_release
 from catalog_builder.catalog.release_json import SEALED_FIELDS
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.contract.side_table import SideTable
+from catalog_builder.features import repeated
 from catalog_builder.inference.rows import RowWriter, read_rows
 from catalog_builder.publish.edition import Edition
 from catalog_builder.publish.settings import PublishSettings
@@ -45,10 +49,13 @@ from catalog_builder.runtime.workdir import Workdir
 
 #: Rows of a partition that is made: as many XP stars as one of DR3 has on average.
 PARTITION_ROWS = 65_000
+#: The folder of values for tables beside the catalogue.
+BESIDE = "beside"
 
 
-def make(source: Path, rows: int, out: Path) -> None:
+def make(source: Path, rows: int, out: Path, beside: str | None = None) -> None:
     """Write stores of so many rows, and the facts of the catalogue that they make."""
+    tables = _tables(beside)
     (sealed,) = source.glob("catalogs/*/[!.]*/RELEASE.json")
     schema = CatalogSchema.model_validate_json((sealed.parent / "schema.json").read_text())
     out.mkdir(parents=True)
@@ -61,9 +68,35 @@ def make(source: Path, rows: int, out: Path) -> None:
     while done < rows:
         count = min(PARTITION_ROWS, rows - done)
         writer = RowWriter(out / f"{done:010d}.zarr", schema, count)
-        writer.write(0, _repeated(schema, whole, done, count, rng))
+        columns = _repeated(schema, whole, done, count, rng)
+        writer.write(0, columns)
         writer.finish()
+        for table in tables:
+            folder = out / BESIDE / table.name
+            folder.mkdir(parents=True, exist_ok=True)
+            values = _values_beside(table, columns["source_id"][::2], rng)
+            repeated._write(folder / f"{done:010d}", values)
         done += count
+    (out / BESIDE).mkdir(exist_ok=True)
+    (out / BESIDE / "release").write_text(beside or "")
+
+
+def _tables(release: str | None) -> tuple[SideTable, ...]:
+    """Return the tables that a release repeats beside a catalogue."""
+    rules = load_release(release).beside if release else {}
+    return tuple(rule.declared(name) for name, rule in rules.items())
+
+
+def _values_beside(table: SideTable, ids: Any, rng: np.random.Generator) -> dict[str, Any]:
+    made = {"source_id": ids}
+    for column in table.columns[1:]:
+        if column.is_text:
+            length = column.numpy_dtype.itemsize
+            digits = rng.integers(0, 10, (len(ids), length)) + ord("0")
+            made[column.name] = digits.astype(np.uint8).view(f"S{length}")[:, 0]
+        else:
+            made[column.name] = (5000 * rng.random(len(ids))).astype(column.numpy_dtype)
+    return made
 
 
 def _repeated(
@@ -97,20 +130,37 @@ def publish(
     rows = sum(receipt.rows_out for receipt in predictions)
     record = json.loads((stores / "RELEASE.json").read_text())
     record = {
-        n: fact for n, fact in record.items() if n not in SEALED_FIELDS | {"exports", "selection"}
+        n: fact
+        for n, fact in record.items()
+        if n not in SEALED_FIELDS | {"exports", "selection", "tables", "checks"}
     }
     record["accounting"] = {"requested": rows, "published": rows, "rejected": {}}
     settings = PublishSettings(chunk_rows=chunk_rows, report=report, formats=formats)
     edition = Edition("dr3", "v1", "0123456789abcdef")
     for left in ("catalogs", "receipts", "running"):
         shutil.rmtree(stores / left, ignore_errors=True)
+    tables = _tables((stores / BESIDE / "release").read_text())
+    values = {
+        table.name: {
+            receipt.task: receipt.model_copy(
+                update={"output": f"{BESIDE}/{table.name}/{receipt.task}"}
+            )
+            for receipt in predictions
+        }
+        for table in tables
+    }
     context = PublishContext(
-        Workdir(stores), schema, settings, edition, {**record, "version": edition.name}
+        Workdir(stores),
+        schema,
+        settings,
+        edition,
+        {**record, "version": edition.name},
+        tables=tables,
     )
     begin, used = time.monotonic(), _used()
     context = prepare_store(context, predictions)
     prepared = _used() - used
-    chunks = plan_chunk_tasks(edition, predictions, settings)
+    chunks = plan_chunk_tasks(edition, predictions, settings, beside=values)
     used = _used()
     memory = _side_by_side(CHUNKS, context, chunks, workers)
     middle, of_chunks = time.monotonic(), _used() - used
@@ -202,6 +252,7 @@ def main() -> None:
     making.add_argument("--from", dest="source", type=Path, required=True)
     making.add_argument("--rows", type=int, required=True)
     making.add_argument("--out", type=Path, required=True)
+    making.add_argument("--beside", metavar="RELEASE")
     publishing = commands.add_parser("publish")
     publishing.add_argument("--stores", type=Path, required=True)
     publishing.add_argument("--workers", type=int, default=1)
@@ -210,7 +261,7 @@ def main() -> None:
     publishing.add_argument("--no-report", action="store_true")
     chosen = parser.parse_args()
     if chosen.command == "make":
-        make(chosen.source, chosen.rows, chosen.out)
+        make(chosen.source, chosen.rows, chosen.out, chosen.beside)
         return
     report = not chosen.no_report
     how = (chosen.workers, chosen.chunk_rows, tuple(chosen.formats))

@@ -14,7 +14,7 @@ import pytest
 
 from catalog_builder import cli
 from tests.integration.conftest import QUICK
-from tests.integration.documented import NOTEBOOKS, cells_of, name_of
+from tests.integration.documented import NEEDS, NOTEBOOKS, cells_of, name_of
 
 
 @pytest.fixture
@@ -34,13 +34,16 @@ def reader(finished, archive, tmp_path, monkeypatch):
 
 
 def test_there_are_notebooks():
-    assert {"map", "cuts", "release", "selection", "spectra"} <= {
+    assert {"map", "cuts", "crossmatch", "release", "selection", "spectra"} <= {
         notebook.stem for notebook in NOTEBOOKS
     }
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=name_of)
 def test_a_notebook_runs_from_top_to_bottom(notebook, reader, site, monkeypatch):
+    if notebook.stem in NEEDS:
+        pytest.importorskip(NEEDS[notebook.stem])
+
     def shell(line, names):
         """Give a command as a notebook does: `{model}` is a variable, `>` leads to a file."""
         line = re.sub(r"\{(\w+)\}", lambda match: str(names[match[1]]), line)

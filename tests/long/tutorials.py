@@ -9,6 +9,7 @@ the notebooks, for the site and the repository to show: look at it before you co
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from traitlets.config import Config
+
+from tests.integration.documented import NEEDS
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "docs" / "tutorials").glob("*.ipynb"))
@@ -73,6 +76,9 @@ def main() -> int:
         if asked.workdir is None:
             make_demo(demo)
         for notebook in chosen:
+            if importlib.util.find_spec(NEEDS.get(notebook.stem, "os")) is None:
+                print(f"{notebook.stem}: passed over, {NEEDS[notebook.stem]} is not installed")
+                continue
             cells = run(notebook, demo.resolve(), write=asked.write)
             print(f"{notebook.stem}: {cells} cells of code ran", flush=True)
     print(f"{len(chosen)} notebooks ran from top to bottom")

@@ -12,6 +12,7 @@ import yaml
 from astropy.table import Table
 from pydantic import ValidationError
 
+from catalog_builder import open_table
 from catalog_builder.archive.release import load_release
 from catalog_builder.catalog.exports import format_of, formats_of, known_formats
 from catalog_builder.catalog.fits_table import EXTENSION
@@ -22,7 +23,7 @@ from catalog_builder.catalog.side_record import SideFacts
 from catalog_builder.catalog.validate import validate_catalog
 from catalog_builder.contract.columns import Column
 from catalog_builder.contract.side_table import SOURCE_ID, TAKEN, SideTable
-from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.publish.building import prepare
 from catalog_builder.publish.chunk import Building, make_chunk
@@ -40,7 +41,8 @@ TEFF = Column(
     null_meaning="none in the archive",
 )
 NAME = Column(name="survey_id", dtype="str32", ucd="meta.id", description="Name in the survey.")
-BESIDE = SideTable(name="parameters", title="Of the archive", columns=(SOURCE_ID, TEFF))
+FLAGS = Column(name="flags_gspspec", dtype="str5", ucd="meta.code.qual", description="Flags.")
+BESIDE = SideTable(name="parameters", title="Of the archive", columns=(SOURCE_ID, TEFF, FLAGS))
 WORDS = SideTable(
     name="identifiers",
     title="Words",
@@ -51,6 +53,11 @@ TAUGHT = SideTable(name="training_labels", title="Who taught", columns=(SOURCE_I
 
 def words_of(ids):
     return np.array([f"Bär {one % 10_000:04d}".encode() for one in ids], "S12")
+
+
+def chains_of(ids):
+    """Return flags; every third star has none."""
+    return np.array([b"" if one % 3 == 0 else b"%05d" % (one % 9999) for one in ids], "S5")
 
 
 def build(target, schema, record, columns, values, taught=None):
@@ -68,7 +75,10 @@ def build(target, schema, record, columns, values, taught=None):
         chunk = {name: column[part] for name, column in columns.items()}
         beyond = {n: v[part.stop :] for n, v in columns.items()} if start == 0 else {}
         beside = {
-            "parameters": {"teff_gspspec": values[part]},
+            "parameters": {
+                "teff_gspspec": values[part],
+                "flags_gspspec": chains_of(chunk["source_id"]),
+            },
             "identifiers": {"obsid": words_of(chunk["source_id"])},
         }
         made = make_chunk(building, index, chunk, beyond, None, beside)
@@ -145,6 +155,58 @@ def test_text_is_whole_in_parquet_and_ascii_in_fits(whole):
     assert table["obsid"].tolist() == [word.replace("ä", "??") for word in words]
     assert not (whole / "identifiers.zarr").exists()
     assert set(read_release(whole).tables["identifiers"].files) == {"fits", "parquet"}
+
+
+def test_flags_are_the_same_text_everywhere(whole):
+    stored = xr.open_zarr(whole / "parameters.zarr")
+    assert stored.flags_gspspec.dims == ("source", "flags_gspspec_character")
+    words = stored.flags_gspspec.values.view("S5")[:, 0]
+    chains = chains_of(stored.source_id.values)
+    np.testing.assert_array_equal(words, chains)
+    texts = [word.decode() for word in chains.tolist()]
+    assert pq.read_table(whole / "parameters")["flags_gspspec"].to_pylist() == texts
+    table = Table.read(whole / "parameters.fits", hdu=EXTENSION)
+    assert np.ma.filled(table["flags_gspspec"], "").tolist() == texts
+    assert "" in texts
+
+
+@pytest.mark.parametrize("kind", ["zarr", "parquet", "fits"])
+def test_a_table_is_opened_from_any_of_its_files(copy, values, kind):
+    for other, ending in (("zarr", ".zarr"), ("parquet", ""), ("fits", ".fits")):
+        if other != kind:
+            path = copy / f"parameters{ending}"
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    found = open_table(copy, table="parameters")
+    np.testing.assert_array_equal(found["teff_gspspec"].value, values)
+    assert found["teff_gspspec"].unit == "K"
+    chains = [one.decode() for one in chains_of(np.asarray(found["source_id"])).tolist()]
+    assert found["flags_gspspec"].tolist() == chains
+    own = open_table(copy, ["source_id"], where="teff > 0", rows=(3, ROWS))
+    few = open_table(copy, ["source_id"], where="teff > 0", rows=(3, ROWS), table="parameters")
+    assert few["source_id"].tolist() == own["source_id"].tolist() != []
+
+
+def test_tables_that_are_not_there_are_refused(whole):
+    with pytest.raises(CatalogueError, match="identifiers, parameters, training_labels"):
+        open_table(whole, table="parameter")
+    with pytest.raises(CatalogueError, match="Did you mean teff_gspspec"):
+        open_table(whole, ["teff_gsp"], table="parameters")
+    with pytest.raises(ConfigError, match="join by source_id"):
+        open_table(whole, table="training_labels", where="teff > 0")
+    with pytest.raises(ConfigError, match="clean"):
+        open_table(whole, table="parameters", clean=True)
+    taught = open_table(whole, ["survey_id", "teff_gspspec"], table="training_labels")
+    assert taught["survey_id"][0].startswith("2M")
+    assert "ä" in open_table(whole, table="identifiers")["obsid"][0]
+
+
+def test_one_other_flag_is_found(copy):
+    for file in (copy / "parameters.zarr" / "flags_gspspec" / "c").rglob("0"):
+        if file.is_file():
+            other = file.parents[1] / "1" / "0"
+            shutil.copy(other, file)
+            break
+    assert any("flags_gspspec" in one for one in findings(copy))
 
 
 def test_one_other_letter_is_found(copy):

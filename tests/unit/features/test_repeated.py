@@ -13,6 +13,7 @@ RELEASE = load_release("dr3")
 RULE = RELEASE.beside["parameters"]
 IDS = np.array([3, 5, 8, 13], np.int64)
 HEADER = "source_id,teff_gspspec,teff_gspphot,mh_gspspec"
+FLAGS = "0" * 7 + "9" * 34
 
 
 def write(root, *rows):
@@ -44,6 +45,20 @@ def test_values_are_looked_up_and_bad_cells_are_null(tmp_path):
         [_stored(tmp_path, columns)], np.array([3, 4, 8]), {"mh_gspspec": "float32"}
     )
     np.testing.assert_array_equal(whole["mh_gspspec"], np.float32([np.nan, np.nan, -0.5]))
+
+
+def test_chains_of_flags_are_text(tmp_path):
+    head, file = f"{HEADER},flags_gspspec", "AstrophysicalParameters_000000-000009.csv"
+    write(tmp_path)
+    (file,) = tmp_path.rglob(file)
+    rows = (f'3,5000,,,"{FLAGS}"', "5,,,,null", f"8,,,,{FLAGS}", f"13,1,,,{FLAGS}0")
+    file.write_text("\n".join([head, *rows]) + "\n")
+    columns, ledger = look_up(tmp_path)
+    assert columns["source_id"].tolist() == [3, 8, 13]
+    assert columns["flags_gspspec"].tolist() == [FLAGS.encode()] * 2 + [b""]  # the last: too long
+    assert ledger.cell_nulls == {"astrophysical_parameters.flags_gspspec": 1}
+    found = repeated.values_for([_stored(tmp_path, columns)], IDS, {"flags_gspspec": "S41"})
+    assert found["flags_gspspec"].tolist() == [FLAGS.encode(), b"", FLAGS.encode(), b""]
 
 
 def _stored(root, columns):

@@ -133,7 +133,9 @@ def test_columns_of_the_archive_are_taken_in_their_units(release):
         (b"PAR1 nonsense", "cannot be read"),
         (b"<?xml version='1.0'?><VOTABLE><nonsense>", "cannot be read"),
         (b"\xff\xfe\x00binary", "cannot be read"),
-        (b'source_id,flux\n1,"[1, b]"\n', "could not convert"),
+        (b'source_id,flux\n1,"[1, b]"\n', r"column flux, row 1 has '\[1, b\]': no number"),
+        (b"wavelength,flux\n850,high\n851,low\n", "column flux, row 1 has 'high': no number"),
+        (b"wavelength,flux\n850,1.0\n851,low\n", "column flux, row 2 has 'low': no number"),
     ],
 )
 def test_what_cannot_be_read_is_named(release, tmp_path, content, match):
