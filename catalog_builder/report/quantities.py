@@ -14,6 +14,7 @@ from catalog_builder.report.histogram import Axis
 
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _POWER: Final = re.compile(r"(?:\*\*|(?<=[A-Za-z]))(-?\d+)")
+_TAG: Final = re.compile("<[^>]*>")
 #: Bins of an axis divide by this, so that `histogram.merge_factor` may merge 2 or 5 of them.
 _MERGED: Final = 10
 #: Bins of an uncertainty are 2 per cent wide.
@@ -52,6 +53,11 @@ class Quantity:
     def html(self) -> str:
         """Its symbol on the page."""
         return self.label.html
+
+    @property
+    def printed(self) -> str:
+        """Its symbol in plain text."""
+        return _TAG.sub("", self.label.html)
 
     @property
     def decimals(self) -> int:

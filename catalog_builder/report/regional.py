@@ -40,8 +40,8 @@ def tiers(summary: Summary, schema: CatalogSchema, labelled: Labelled | None) ->
         )
         numbers = _by_first(planes, titles, axes[0], teff)
         parts.append(figure(picture, words, "No star has both labels.", numbers))
-        if len(planes) > len(names):
-            parts.append(_extrapolated(sum(planes[:-1]), planes[-1], axes[0], teff))
+        if (found := alone(summary, labelled)) is not None:
+            parts.append(_extrapolated(*found, axes[0], teff))
     if regions.plane is not None:
         x, y = (shown[name] for name in regions.names["plane"])
         axes = regions.plane.axes[1], regions.plane.axes[2]
@@ -152,14 +152,26 @@ def _by_first(
     return table("Stars", (Html(quantity.html), *titles), rows)
 
 
-def _extrapolated(every: Counts, taught: Counts, axis: Axis, quantity: Quantity) -> str:
-    """Return which share of stars has no star with labels in its cell nor in those around it."""
-    padded = np.pad(taught, 1)
-    rows, columns = taught.shape
+def alone(summary: Summary, labelled: Labelled | None) -> tuple[Counts, Counts] | None:
+    """Return stars in the Kiel diagram, and those of them without any star with labels near.
+
+    Near is the same cell of the diagram and those around it. None where there is no diagram, or no
+    star with labels.
+    """
+    kiel = summary.regions.kiel
+    if kiel is None or labelled is None or labelled.kiel is None or not labelled.kiel.any():
+        return None
+    padded = np.pad(labelled.kiel, 1)
+    rows, columns = labelled.kiel.shape
     around = sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3))
-    alone = np.where(np.asarray(around) == 0, every, 0)
+    every = kiel.counts.sum(axis=0)
+    return every, np.where(np.asarray(around) == 0, every, 0)
+
+
+def _extrapolated(every: Counts, lone: Counts, axis: Axis, quantity: Quantity) -> str:
+    """Return which share of stars has no star with labels near them, by temperature."""
     factor = next(by for by in (4, 2, 1) if axis.bins % by == 0)
-    stars, lonely = (merge(np.asarray(one).sum(axis=1), factor) for one in (every, alone))
+    stars, lonely = (merge(np.asarray(one).sum(axis=1), factor) for one in (every, lone))
     edges = axis.merged(factor).edges()
     shown = [
         (

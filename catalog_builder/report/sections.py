@@ -15,6 +15,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.report import (
+    brief,
     chosen_figures,
     comparison,
     curves,
@@ -23,6 +24,7 @@ from catalog_builder.report import (
     model_card,
     other_figures,
     prior_figures,
+    reasons,
     regional,
     skies,
     tables,
@@ -49,6 +51,7 @@ def write(
     known = known or Known()
     labelled, card = known.labelled, known.card
     with report_style():
+        yield "brief", "In brief", brief.section(summary, record, schema, known)
         if record.get("checks"):
             yield "checks", "Checks", verdict.section(record)
         yield "labels", "Labels", _labels(summary, schema)
@@ -233,6 +236,7 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
         " sums up flags and uncertainties."
     )
     parts = [words, tables.training_range(summary), strange, tables.tiers(summary, schema)]
+    parts.append(reasons.kept_out(summary, schema))
     return "\n".join([*parts, tables.flags(summary, schema)])
 
 

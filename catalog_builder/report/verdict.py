@@ -63,9 +63,9 @@ def section(record: Mapping[str, Any]) -> str:
         Html("<b>Warn</b>"),
         ": beyond its tolerance, and off by more than chance brings to one check in ten. ",
         Html("<b>Pass</b>"),
-        ": neither. Each line has the number that is furthest off, and says for it which numbers"
-        " pass and which fail; those between warn. Tolerances are settings (checks.*), their"
-        " reasons are in docs/checks.md.",
+        ": neither. Each line has the number that is furthest off, and says beyond which numbers it"
+        " would warn and fail. Tolerances are settings (checks.*), their reasons are in"
+        " docs/checks.md.",
     )
     head = ("State", "Check, and what was found")
     return words + "\n" + table("Checks of this catalogue", head, rows, words=2)

@@ -154,9 +154,7 @@ class _Asked:
                     about = _between(sums, label, name, first, stop)
                     error = _MEDIAN * found.scatter / math.sqrt(found.stars)
                     tolerance = self._settings.bias_along * found.scatter
-                    numbers.append(
-                        _of(found, f"{label}, {about}", found.bias, 0.0, tolerance, error)
-                    )
+                    numbers.append(_of(found, about, found.bias, 0.0, tolerance, error))
         return numbers
 
     def taught(self) -> list[Number]:
@@ -189,11 +187,11 @@ class _Asked:
 
 
 def _between(sums: Labelled, label: str, division: str, first: int, stop: int) -> str:
-    axis, title = sums.divisions[division].axis, sums.divisions[division].title
-    if axis is None:
-        axis, title = along(sums.shown[label]), label
+    axis, title = sums.divisions[division].axis, f", {sums.divisions[division].title}"
+    if axis is None:  # along the label itself
+        axis, title = along(sums.shown[label]), ""
     edges = axis.edges()
-    return f"{title} {edges[first]:.4g} to {edges[stop]:.4g}"
+    return f"{label}{title} {edges[first]:.4g} to {edges[stop]:.4g}"
 
 
 def _about(label: str, regime: str) -> str:
