@@ -259,7 +259,7 @@ def _how_far(page: _Page) -> Iterator[str]:
         titles = [
             Html(f"{one.html} [{text(difference_unit(page.schema, one.name))}]") for one in labels
         ]
-        head = ("Stars", "Number", "Least to be trusted", *titles)
+        head: tuple[Cell, ...] = ("Stars", "Number", "Least to be trusted", *titles)
         yield table("How far off labels are, and how much of their spread that is", head, rows)
 
 
