@@ -145,21 +145,13 @@ def _quantity(label: Label) -> Quantity:
     return Quantity(label, Axis(low, high, bins), Axis(least, most, steps, log=True, clip=True))
 
 
-def unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a label in print, "1" where it is a plain number."""
-    declared = schema[name].unit
-    if not declared:
-        return difference_unit(schema, name)
-    return _printed(declared)
-
-
 def difference_unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a difference of two values of a label, in print."""
+    """Return the unit of a label in print, "1" of a plain number; logarithms are in dex."""
     label = schema.labels[schema.labels.place(name)]
-    return "dex" if label.in_dex else _printed(schema[name].unit) or "1"
+    return "dex" if label.in_dex else printed(schema[name].unit) or "1"
 
 
-def _printed(unit: str) -> str:
+def printed(unit: str) -> str:
     """Return a unit with its powers raised, however they are spelt: ``s**-1``, ``s-1``."""
     power = _POWER.sub(lambda match: match[1].translate(_SUPERSCRIPT), unit)
     return power.replace(".", " ")
@@ -167,7 +159,7 @@ def _printed(unit: str) -> str:
 
 def axis_title(schema: CatalogSchema, quantity: Quantity) -> str:
     """Return the title of a figure's axis: symbol and unit."""
-    return f"{quantity.symbol} [{unit(schema, quantity.name)}]"
+    return f"{quantity.symbol} [{difference_unit(schema, quantity.name)}]"
 
 
 def sigma_title(schema: CatalogSchema, quantity: Quantity) -> str:

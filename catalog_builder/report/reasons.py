@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from catalog_builder.report.histogram import Histogram
 from catalog_builder.report.html import Cell, Html, number, percent, table, text
 from catalog_builder.report.quantities import difference_unit
 from catalog_builder.report.summary import Summary
-
-#: Reasons that a table has room for.
-_MOST: Final = 8
 
 
 def reasons(summary: Summary, schema: CatalogSchema, tier: Tier) -> list[tuple[Html, int]]:
@@ -31,7 +27,7 @@ def kept_out(summary: Summary, schema: CatalogSchema) -> str:
     """Return tables of the reasons, for every tier but the last."""
     parts = []
     for tier in schema.flags.tiers[:-1]:
-        found = reasons(summary, schema, tier)[:_MOST]
+        found = reasons(summary, schema, tier)
         rows: list[tuple[Cell, ...]] = [
             (words, number(stars), percent(stars, summary.rows)) for words, stars in found
         ]

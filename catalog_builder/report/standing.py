@@ -7,12 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
 from catalog_builder.report.histogram import quantiles
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.words import regime
 
+#: Stars cooler than this and as hot as that are told by themselves, K; to the nearest bin.
+COOL, HOT = 4500.0, 6500.0
 #: What one number of stars that all have labels is called.
 ALL: Final = "all stars"
 
@@ -32,7 +36,7 @@ class Group:
     Attributes
     ----------
     division, title : str
-        ``all``, ``regime``, ``tier`` or ``near``, and what stars they are.
+        ``all``, ``regime``, ``temperature``, ``tier`` or ``near``, and what stars they are.
     off : dict of str to Off
     """
 
@@ -80,15 +84,34 @@ def groups(summary: Summary, labelled: Labelled | None, metrics: Mapping[str, An
 
 
 def _of_labelled(labelled: Labelled) -> Iterator[Group]:
-    for division in ("all", "regime", "tier", "near"):
+    for division, title, cells in _cells(labelled):
+        off = {}
+        for name in labelled.shown:
+            found = labelled.measured(name, [labelled.cell(division, at) for at in cells])
+            if found.stars >= LEAST:
+                off[name] = Off(found.stars, found.scatter, found.within_68 / found.stars)
+        if off:
+            yield Group(division, title, off)
+
+
+def _cells(labelled: Labelled) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield divisions, what stars are in some of their cells, and which cells."""
+    for division in ("all", "regime", "temperature", "tier", "near"):
         if division not in labelled.divisions:
             continue
+        if division == "temperature":
+            yield from _cold_and_hot(labelled)
+            continue
         for place, title in enumerate(labelled.divisions[division].cells):
-            off = {}
-            for name in labelled.shown:
-                found = labelled.measured(name, labelled.cell(division, place))
-                if found.stars >= LEAST:
-                    off[name] = Off(found.stars, found.scatter, found.within_68 / found.stars)
-            if off:
-                words = regime(title, labelled.schema.inputs) if title else ALL
-                yield Group(division, words, off)
+            yield division, regime(title, labelled.schema.inputs) if title else ALL, [place]
+
+
+def _cold_and_hot(labelled: Labelled) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield the coolest and the hottest stars, whose labels are worst."""
+    teff, axis = labelled.shown.first("temperature"), labelled.divisions["temperature"].axis
+    if teff is None or axis is None:
+        return
+    edges = axis.edges()
+    cool, hot = (int(np.abs(edges - limit).argmin()) for limit in (COOL, HOT))
+    yield "temperature", f"{teff.printed} < {edges[cool]:.0f} K", list(range(cool))
+    yield "temperature", f"{teff.printed} ≥ {edges[hot]:.0f} K", list(range(hot, axis.bins))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from catalog_builder.catalog.check_record import Check, State
 from catalog_builder.verdict.numbers import Many, Number, errors_of, warn_errors
 
+#: Numbers that are named beside the one that is furthest off.
+_NAMED = 5
 #: Least and greatest number; infinite where there is no limit.
 Limits = tuple[float, float]
 
@@ -58,8 +60,7 @@ def judge(question: Question, rate: float) -> Check:
     state: State = "fail" if off else "warn" if odd else "pass"
     worst = max(numbers, key=lambda one: (one.beyond > errors, one.beyond, one.odd))
     low, high = worst.limits(errors)
-    count = len(off or odd)
-    more = f" {count} of {tests} numbers are so." if count > 1 else ""
+    more = _others([one for one in (off or odd) if one is not worst], tests, bool(off))
     lead = "" if state != "pass" else f"{tests} numbers; furthest off: "
     lead = "" if tests == 1 else lead
     passes = worst.passes(warn_errors(tests))
@@ -78,6 +79,20 @@ def judge(question: Question, rate: float) -> Check:
         stars=worst.stars,
         tests=tests,
     )
+
+
+def _others(others: Sequence[Number], tests: int, failing: bool) -> str:
+    """Name the other numbers that are beyond a limit, those that are furthest off first."""
+    if not others:
+        return ""
+    ordered = sorted(others, key=lambda one: (-one.beyond, -one.odd))
+    named = "; ".join(
+        f"{one.said or one.about} {shown(one, one.number)}".strip() for one in ordered[:_NAMED]
+    )
+    more = len(ordered) - _NAMED
+    rest = f"; and {more} more" if more > 0 else ""
+    kind = "failing" if failing else "warning"
+    return f" {len(others) + 1} of {tests} numbers are beyond the {kind} limit: also {named}{rest}."
 
 
 def _finite(limit: float) -> float | None:
@@ -119,5 +134,7 @@ def shown(one: Number, value: float) -> str:
     """Return a number in print."""
     if one.decimals < 0:
         return f"{100 * value:.1f} %"
-    text = f"{round(value, one.decimals) + 0.0:.{one.decimals}f}"
+    rounded = round(value, one.decimals) + 0.0
+    sign = "+" if one.signed and rounded else ""
+    text = f"{rounded:{sign}.{one.decimals}f}"
     return f"{text}{f' {one.unit}' if one.unit else ''}".replace("-", "−")

@@ -76,7 +76,7 @@ def _said(about: str, summary: Summary) -> str:
     label = about.partition(",")[0].partition(" ")[0]
     if label in summary.shown:
         about = summary.shown[label].printed + about.removeprefix(label)
-    return regime(about, summary.schema.inputs)
+    return regime(about, summary.schema.inputs).replace(" -", " −")
 
 
 def _accounting(summary: Summary, record: Mapping[str, Any]) -> Check:
@@ -122,7 +122,7 @@ def _drift(record: Mapping[str, Any]) -> Check:
     known = {"name": "drift", "title": "Drift from the version before"}
     found = record.get("drift")
     if not found:
-        words = "no older catalogue was named (publish.drift_from)."
+        words = "no older catalogue to compare with was named (setting publish.drift_from)."
         return Check.model_validate({**known, "state": "not tested", "words": words})
     drifts = str(found["verdict"]).startswith("Drift")
     return Check.model_validate(

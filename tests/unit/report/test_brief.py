@@ -1,12 +1,17 @@
 """What readers ask first, answered on top of the page."""
 
+import re
+
 import numpy as np
 import pytest
 
-from catalog_builder.report import brief, reasons
+from catalog_builder.model.card import Card
+from catalog_builder.report import brief, comparison, model_card, reasons, sections
 from catalog_builder.report.known import Known
 from catalog_builder.report.labelled import Edges, Labelled
+from catalog_builder.report.measured import along
 from catalog_builder.report.summary import Summary
+from catalog_builder.report.too_small import bins_of
 from tests.unit.report.test_page import Page
 
 STARS = 3000
@@ -54,7 +59,7 @@ def test_the_label_that_says_least_and_the_tiers_near_the_sun_are_told(
     gold = told["May I use gold stars, and those near the Sun?"]
     assert "Gold: σ is too small for [Fe/H]; the worst is [Fe/H]" in gold
     assert "Gold, within 1 kpc of the Sun:" in gold
-    assert "σ is too small for" in told["Do the uncertainties hold?"]
+    assert "It is clearly too small for" in told["Do the uncertainties hold?"]
     left_out = told["Which stars are to be left out?"]
     assert "Keep quality_tier 1 and 2: that leaves out 1\u202f000 stars" in left_out
     assert "prior_share > 0.5, too: 750 stars" in left_out
@@ -72,7 +77,7 @@ def test_without_stars_with_labels_the_model_s_test_stars_say_it(schema, rows, m
     assert "of the model's test stars" in told["Do the uncertainties hold?"].lower()
     unmeasured = {**make_record(STARS), "metrics": {}}
     told = answers(summed(schema, rows), unmeasured, schema, Known())
-    assert "How much is extrapolated?" in told
+    assert "How much is extrapolated: faint, hot, rare stars?" in told
     assert "Which label is least to be trusted?" not in told
 
 
@@ -85,3 +90,75 @@ def test_where_no_star_is_gold_it_says_why(schema, rows, make_record):
     assert "σ([M/H]) above 0.1 dex: 90.0\u202f% of stars" in told
     page = Page(reasons.kept_out(summary, schema))
     assert ["σ([M/H]) above 0.1 dex", "2\u202f700", "90.0\u202f%"] in page.rows
+
+
+@pytest.fixture(scope="module")
+def spoilt_in_part(schema, rows):
+    """Return sums in which sigma is right but for gravities of 2.5 to 3.2."""
+    rng, sums = np.random.default_rng(4), Labelled(schema, EDGES)
+    names = schema.contract.labels.names
+    mean, sigma = (np.stack([rows[p + n] for n in names], axis=1) for p in ("", "e_"))
+    noise = sigma * rng.standard_normal(mean.shape)
+    noise[:, 1] *= np.where((mean[:, 1] > 2.5) & (mean[:, 1] < 3.2), 3.0, 0.7)
+    sums.add(rows, mean - noise, np.zeros(mean.shape))
+    return sums
+
+
+def test_outside_are_stars_with_a_one_and_not_those_with_nothing_to_test(schema, rows, make_record):
+    """A share of 12.7 % stood over a table in which at most 11.2 % were outside."""
+    flags = rows["flags"].copy()
+    flags[:240] |= schema.flags["teff_outside_range"].mask
+    flags[200:300] |= schema.flags["g_outside_range"].mask
+    summary = summed(schema, dict(rows, flags=flags))
+    told = answers(summary, make_record(STARS), schema, Known())
+    words = told["How much is extrapolated: faint, hot, rare stars?"]
+    assert words.startswith("300 stars, 10.0\u202f%, lie outside a limit")
+    assert "Teff (240); G (100)." in words
+    untested = STARS - 300 - summary.wholly_inside
+    assert untested
+    assert f"{100 * untested / STARS:.1f}\u202f% more have nothing to test" in words
+    assert 'Outside a training limit</dt><dd><data value="300">' in sections.headline(
+        summary, make_record(STARS)
+    )
+
+
+def test_a_stretch_of_bins_has_the_share_of_its_stars_and_that_of_its_worst_bin(spoilt_in_part):
+    """The share of the worst bin stood for all of 0.08 to 0.2."""
+    (one,) = bins_of(spoilt_in_part).stretches
+    edges = along(one.quantity).edges()
+    cells = np.flatnonzero((edges[:-1] >= one.low - 1e-9) & (edges[1:] <= one.high + 1e-9))
+    found = spoilt_in_part.measured("logg", [spoilt_in_part.cell("own", n) for n in cells])
+    assert one.quantity.name == "logg"
+    assert 2.3 < one.low < one.high < 3.4
+    assert (one.stars, one.within) == (found.stars, found.within_68 / found.stars)
+    assert one.worst < one.within < 0.5
+    assert one.low <= one.worst_low < one.worst_high <= one.high
+
+
+def test_where_sigma_is_too_small_every_answer_says_so(schema, rows, spoilt_in_part, make_record):
+    """It held for every label of gold stars, a line below the parts in which it does not."""
+    summary = summed(schema, rows)
+    told = answers(summary, make_record(STARS), schema, Known(spoilt_in_part))
+    (one,) = bins_of(spoilt_in_part).stretches
+    assert (
+        f"clearly too small for log g {one.where} ({one.shares})"
+        in told["Do the uncertainties hold?"]
+    )
+    gold = told["May I use gold stars, and those near the Sun?"]
+    assert "σ holds for every label" not in gold
+    card = Card("d" * 64, (("stars of", "A survey"),), (), (), ("It fails.",))
+    page = model_card.section(card, schema.inputs, spoilt_in_part, simulated=True)
+    assert f"is too small from {one.where}: {one.shares}" in page
+    assert "simulated, in the layout of A survey" in page
+
+
+def test_a_fold_names_its_tables_and_none_is_there_twice(schema, spoilt_in_part):
+    """Under the pulls was the table of regimes again, and the first figure had the second's."""
+    page = comparison.accuracy(spoilt_in_part, schema)
+    captions = re.findall("<caption>(.*?)</caption>", page)
+    assert len(captions) == len(set(captions)) > 8
+    folds = re.findall("<summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
+    for title, inside in folds:
+        assert title.split(": ", 1)[1].startswith(re.findall("<caption>(.*?)<", inside)[0])
+    assert folds[1][0].startswith("Tables: Along the label itself")
+    assert "The same as a table" not in page
