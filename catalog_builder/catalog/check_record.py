@@ -30,6 +30,8 @@ class Check(BaseModel):
         Of that.
     low, high : float, optional
         Between which the number does not fail: the tolerance, and what chance adds to it.
+    warn_low, warn_high : float, optional
+        Between which it passes; what lies between these limits and those warns.
     stars : int
         On which the number rests.
     tests : int
@@ -49,6 +51,8 @@ class Check(BaseModel):
     expected: float | None = None
     low: float | None = None
     high: float | None = None
+    warn_low: float | None = None
+    warn_high: float | None = None
     stars: Annotated[int, Field(ge=0)] = 0
     tests: Annotated[int, Field(ge=0)] = 0
     figure: str = ""

@@ -10,13 +10,13 @@ import numpy as np
 
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report.histogram import Array, Axis, Counts, span, window
-from catalog_builder.report.html import Html, covered, measure, number, table, text
+from catalog_builder.report.html import Cell, Html, covered, measure, number, table, text
 from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled
 from catalog_builder.report.measured import PULL, Measured, along, sigmas
 from catalog_builder.report.multiples import Multiples, Scale, coloured
 from catalog_builder.report.pictures import BLUE, COLOURS, DENSITY_MAP, GREY, INK, ORANGE, Picture
 from catalog_builder.report.pooling import LEAST, pooled, regime_cells
-from catalog_builder.report.quantities import Quantity, difference_unit, unit
+from catalog_builder.report.quantities import Quantity, difference_unit
 from catalog_builder.report.words import regime
 
 _NOMINAL: Final = np.linspace(0.02, 0.98, 49)
@@ -42,7 +42,9 @@ def planes(labelled: Labelled, schema: CatalogSchema) -> Picture | None:
         place = list(labelled.shown).index(quantity.name)
         axis, counts = labelled.plane_axis(quantity), labelled.planes[place]
         low, high = _reach(axis, counts.sum(axis=0) + counts.sum(axis=1))
-        scale = Scale(low, high, f"{quantity.html} [{text(unit(schema, quantity.name))}]")
+        scale = Scale(
+            low, high, f"{quantity.html} [{text(difference_unit(schema, quantity.name))}]"
+        )
         parts.append((scale, axis, counts, quantity))
     return _beside(parts, side)
 
@@ -280,32 +282,37 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
                 )
             )
     head = ("Label", "Regime", "Within 1 σ (68.3 %)", "In 95 %", "Stars", "Scatter", "Bias")
-    caption = "Stars with labels, answered by networks that never saw them, by regime"
+    caption = "Stars with survey labels, answered by networks that never saw them, by regime"
     return table(caption, head, rows, words=2)
 
 
-def along_table(labelled: Labelled, schema: CatalogSchema, name: str) -> str:
-    """Return differences along something as a table: bias, scatter and coverage per bin."""
-    shown = given(labelled)
+def along_table(
+    labelled: Labelled, schema: CatalogSchema, name: str, *, pulls: bool = False
+) -> str:
+    """Return differences along something as a table, or these over their expected deviation."""
     rows = []
-    for quantity in shown:
+    for quantity in given(labelled):
         own = sigmas(quantity) if name == "sigma" else along(quantity)
-        axis = labelled.divisions[name].axis or own
-        edges = axis.edges()
+        edges = (labelled.divisions[name].axis or own).edges()
         for first, stop, found in pooled(labelled, quantity.name, name):
-            rows.append(
-                (
-                    Html(f"{quantity.html} [{text(difference_unit(schema, quantity.name))}]"),
-                    span(edges[first], edges[stop]),
-                    number(found.stars),
-                    measure(found.bias, quantity.decimals, signed=True),
-                    measure(found.scatter, quantity.decimals),
-                    covered(found.within_68 / found.stars, found.stars, 0.6827),
-                )
-            )
+            cells = _pulls(found) if pulls else _differences(found)
+            unit = "" if pulls else f" [{text(difference_unit(schema, quantity.name))}]"
+            where = span(edges[first], edges[stop])
+            rows.append((Html(f"{quantity.html}{unit}"), where, number(found.stars), *cells))
     title = labelled.divisions[name].title
-    head = ("Label", title, "Stars", "Bias", "Scatter", "Within 1 σ")
-    return table(f"Along {title}", head, rows, words=2)
+    what = "Δ/σ along" if pulls else "Along"
+    last = ("16 %", "Median", "84 %") if pulls else ("Bias", "Scatter", "Within 1 σ")
+    return table(f"{what} {title}", ("Label", title, "Stars", *last), rows, words=2)
+
+
+def _differences(found: Measured) -> tuple[Cell, ...]:
+    digits = found.quantity.decimals
+    within = covered(found.within_68 / found.stars, found.stars, 0.6827)
+    return measure(found.bias, digits, signed=True), measure(found.scatter, digits), within
+
+
+def _pulls(found: Measured) -> tuple[Cell, ...]:
+    return tuple(measure(one, 2, signed=True) for one in found.pull(0.16, 0.5, 0.84).tolist())
 
 
 def _reach(axis: Axis, counts: Counts) -> tuple[float, float]:

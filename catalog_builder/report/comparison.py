@@ -8,8 +8,9 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.report import accuracy as figures
 from catalog_builder.report.diagrams import figure
 from catalog_builder.report.html import Cell, Html, number, paragraph, table
-from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Labelled
 from catalog_builder.report.pooling import LEAST
+from catalog_builder.report.words import spelled
 
 _NOMINAL: Final = (0.5, 0.6827, 0.8, 0.9, 0.95)
 
@@ -17,9 +18,8 @@ _NOMINAL: Final = (0.5, 0.6827, 0.8, 0.9, 0.95)
 def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
     """Return how far the answers of stars with labels are off, and whether sigma says so."""
     words = paragraph(
-        "Every published star with a label of the survey. Those that taught the model were answered"
-        " by models that were trained without them. Differences are answer minus label and hold the"
-        " errors of both; ",
+        "Stars that taught the model were answered by models trained without them. Differences are"
+        " answer minus label and hold the errors of both; ",
         Html("<em>scatter</em>"),
         " is 0.741 times the distance of the quartiles, ",
         Html("<em>bias</em>"),
@@ -29,20 +29,15 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
         f" cases: ▾ σ is too small, ▴ too large. Regimes and bins have {LEAST} stars at least.",
     )
     absent = "No label has enough stars to draw."
-    parts = [words, figures.regimes_table(labelled, schema)]
+    parts = [paragraph(_counted(labelled)), words]
     parts.append(
         figure(
             figures.planes(labelled, schema),
             "Answer against label, stars per cell on a logarithmic scale from dark to bright; the"
             " line is where both are equal.",
             absent,
-            figures.along_table(labelled, schema, "own"),
+            figures.regimes_table(labelled, schema),
         )
-    )
-    tables = "\n".join(
-        figures.along_table(labelled, schema, name)
-        for name in ("temperature", "snr", "magnitude")
-        if name in labelled.divisions
     )
     parts.append(
         figure(
@@ -50,7 +45,8 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
             "Answer minus label along the label itself, temperature, S/N and magnitude, all as"
             " answered or observed: median, and 16 to 84 per cent. Rows share their axis.",
             absent,
-            tables,
+            _along_tables(labelled, schema, pulls=False),
+            "accuracy-along",
         )
     )
     parts.append(
@@ -59,7 +55,7 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
             "The same, over √(σ² + σ² of the label): where σ is honest, the band reaches from −1 to"
             " 1 (dashed).",
             absent,
-            figures.regimes_table(labelled, schema),
+            _along_tables(labelled, schema, pulls=True),
         )
     )
     parts.append(
@@ -82,6 +78,27 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
         )
     )
     return "\n".join(parts)
+
+
+def _counted(labelled: Labelled) -> str:
+    """Say how many stars have survey labels, and what they were to the model."""
+    stars = [
+        max(labelled.measured(one, labelled.cell("all"), group).stars for one in labelled.shown)
+        for group in (KEPT_BACK, TAUGHT)
+    ]
+    return (
+        f"{spelled(labelled.stars)} published stars have labels of the survey:"
+        f" {spelled(stars[TAUGHT])} that taught the model, and {spelled(stars[KEPT_BACK])} that did"
+        " not. (Of one label a few have none.)"
+    )
+
+
+def _along_tables(labelled: Labelled, schema: CatalogSchema, *, pulls: bool) -> str:
+    return "\n".join(
+        figures.along_table(labelled, schema, name, pulls=pulls)
+        for name in ("own", "temperature", "snr", "magnitude")
+        if name in labelled.divisions
+    )
 
 
 def _calibration_table(labelled: Labelled) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,6 +13,10 @@ from catalog_builder.report.html import Cell, Html, number, paragraph, text
 from catalog_builder.report.pictures import Picture
 from catalog_builder.report.summary import NO_SPECTRUM, Summary
 from catalog_builder.report.words import a_spectrum, beyond, spelled, stars
+
+# A fold says which tables are in it: so many by name.
+_CAPTION: Final = re.compile(r"<caption>(.*?)</caption>", re.DOTALL)
+_TITLES: Final = 3
 
 # Width in inches of a figure that fills the page, so that letters have one size in all of them.
 _PAGE_WIDTH: Final = 10.2
@@ -183,7 +188,9 @@ def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
     return figure(maps.spectra(summary, schema, name), words, absent, numbers)
 
 
-def figure(picture: Picture | None, caption: Cell, absent: Cell, numbers: str = "") -> str:
+def figure(
+    picture: Picture | None, caption: Cell, absent: Cell, numbers: str = "", anchor: str = ""
+) -> str:
     """Return a picture with its caption, or the paragraph that stands in its place.
 
     Parameters
@@ -194,12 +201,15 @@ def figure(picture: Picture | None, caption: Cell, absent: Cell, numbers: str = 
         What is told of it, and where there is none.
     numbers : str, optional
         The same as tables, for who cannot see it.
+    anchor : str
+        By which links find it.
     """
     if picture is None:
         return paragraph(absent)
     share = min(picture.width / _PAGE_WIDTH, 1.0)
+    mark = f' id="{anchor}"' if anchor else ""
     return (
-        f'<figure><div class="wide"><img style="width:{share:.0%}" src="{picture.uri}"'
+        f'<figure{mark}><div class="wide"><img style="width:{share:.0%}" src="{picture.uri}"'
         f' alt="{text(picture.alt)}"></div><figcaption>{text(caption)}</figcaption>'
         f"{folded(numbers)}</figure>"
     )
@@ -209,4 +219,8 @@ def folded(numbers: str) -> str:
     """Return tables that a reader opens."""
     if not numbers:
         return ""
-    return f"<details><summary>The same as a table</summary>\n{numbers}\n</details>"
+    found = list(dict.fromkeys(_CAPTION.findall(numbers)))
+    more = f"; and {len(found) - _TITLES} more" if len(found) > _TITLES else ""
+    kind = "Table" if len(found) == 1 else "Tables"
+    title = f"{kind}: {'; '.join(found[:_TITLES])}{more}"
+    return f"<details><summary>{title}</summary>\n{numbers}\n</details>"

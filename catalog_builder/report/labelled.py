@@ -43,6 +43,9 @@ GROUPS: Final = 2
 #: Along the signal-to-noise ratio: four bins a decade; along the magnitude: whole ones.
 SNR: Final = Axis(10.0, 1000.0, 8, log=True, clip=True)
 MAGNITUDE: Final = Axis(4.0, 20.0, 16, clip=True)
+#: Stars near the Sun, pc; and the column that says how far they are.
+NEAR: Final = 1000.0
+_DISTANCE: Final = "distance"
 #: Cells of the plane of label and answer, along either.
 PLANE_BINS: Final = 100
 
@@ -62,7 +65,8 @@ class Division:
     Attributes
     ----------
     name, title : str
-        ``all``, ``regime``, ``temperature``, ``own``, ``snr``, ``magnitude`` or ``sigma``.
+        ``all``, ``regime``, ``tier``, ``near`` (tiers within `NEAR` of the Sun), ``temperature``,
+        ``own``, ``snr``, ``magnitude`` or ``sigma``.
     cells : tuple of str
         Names of its cells.
     axis : Axis, optional
@@ -124,6 +128,11 @@ class Labelled:
         inputs, teff = self.schema.inputs, self.shown.first("temperature")
         names = tuple(regime_names(self.edges, inputs))
         found = [Division("all", "all stars", ("",)), Division("regime", "regime", names)]
+        tiers = tuple(tier.name.replace("_", " ") for tier in self.schema.flags.tiers)
+        found.append(Division("tier", "tier", tiers))
+        if _DISTANCE in self.schema.names:
+            near = tuple(f"{name}, within {NEAR / 1000:g} kpc of the Sun" for name in tiers)
+            found.append(Division("near", "tier near the Sun", near))
         if teff is not None:
             found.append(_division("temperature", teff.label.short, along(teff)))
         found.append(Division("own", "the label itself", tuple(map(str, range(ALONG)))))
@@ -208,7 +217,11 @@ class Labelled:
         cells: dict[str, Any] = {
             "all": np.zeros(stars, dtype=np.int64),
             "regime": self.regime(columns),
+            "tier": self._tier(columns),
         }
+        if "near" in self.divisions:
+            near = np.asarray(columns[_DISTANCE]) < NEAR
+            cells["near"] = np.where(near, cells["tier"], -1)
         if (teff := self.shown.first("temperature")) is not None:
             cells["temperature"] = along(teff).cells(columns[teff.name])
         if self._ratio is not None:
@@ -216,6 +229,13 @@ class Labelled:
         if inputs.magnitude:
             cells["magnitude"] = MAGNITUDE.cells(columns[inputs.magnitude])
         return cells
+
+    def _tier(self, columns: Columns) -> NDArray[np.int64]:
+        """Return the place of each star's tier, -1 of stars that have none."""
+        found = np.full(len(columns["source_id"]), -1, dtype=np.int64)
+        for place, tier in enumerate(self.schema.flags.tiers):
+            found[np.asarray(columns["quality_tier"]) == tier.tier] = place
+        return found
 
     def plane_axis(self, quantity: Quantity) -> Axis:
         """Return the bins of the plane of label and answer."""

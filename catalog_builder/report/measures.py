@@ -34,7 +34,7 @@ def metrics(record: Mapping[str, Any], schema: CatalogSchema, shown: Quantities)
     views = []
     for words, measured in _measured(record["metrics"], shown):
         parts = [_overall(words, measured.get("all") or {}, schema, shown)]
-        for some in _abreast(list(shown.values())) if measured.get("by_regime") else ():
+        for some in abreast(list(shown.values())) if measured.get("by_regime") else ():
             parts.append(_by_regime(words, measured["by_regime"], schema, some))
         views.append("\n".join(parts))
     if not views:
@@ -100,7 +100,7 @@ def _overall(
     return table(f"Test stars{f', {words}' if words else ''}", head, rows, words=2)
 
 
-def _abreast(labels: list[Quantity]) -> Iterator[list[Quantity]]:
+def abreast(labels: list[Quantity]) -> Iterator[list[Quantity]]:
     """Cut the labels into groups, of nearly equal numbers, that a table has room for."""
     groups = -(-len(labels) // _LABELS_ABREAST)
     size = -(-len(labels) // groups)

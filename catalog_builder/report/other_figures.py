@@ -58,7 +58,8 @@ class OtherTable:
 def section(others: tuple[OtherTable, ...], schema: CatalogSchema) -> str:
     """Return a table and figures for each."""
     words = paragraph(
-        "What the archive itself says of the same stars, without those that taught the model. ",
+        "What the archive itself says of the same stars. Those that taught the model"
+        " (in_training_sample) are left out here: all others are counted. ",
         Html("<em>Difference</em>"),
         " is ours less theirs, the median; ",
         Html("<em>scatter</em>"),

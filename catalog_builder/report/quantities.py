@@ -14,6 +14,7 @@ from catalog_builder.report.histogram import Axis
 
 _SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _POWER: Final = re.compile(r"(?:\*\*|(?<=[A-Za-z]))(-?\d+)")
+_TAG: Final = re.compile("<[^>]*>")
 #: Bins of an axis divide by this, so that `histogram.merge_factor` may merge 2 or 5 of them.
 _MERGED: Final = 10
 #: Bins of an uncertainty are 2 per cent wide.
@@ -52,6 +53,11 @@ class Quantity:
     def html(self) -> str:
         """Its symbol on the page."""
         return self.label.html
+
+    @property
+    def printed(self) -> str:
+        """Its symbol in plain text."""
+        return _TAG.sub("", self.label.html)
 
     @property
     def decimals(self) -> int:
@@ -139,21 +145,13 @@ def _quantity(label: Label) -> Quantity:
     return Quantity(label, Axis(low, high, bins), Axis(least, most, steps, log=True, clip=True))
 
 
-def unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a label in print, "1" where it is a plain number."""
-    declared = schema[name].unit
-    if not declared:
-        return difference_unit(schema, name)
-    return _printed(declared)
-
-
 def difference_unit(schema: CatalogSchema, name: str) -> str:
-    """Return the unit of a difference of two values of a label, in print."""
+    """Return the unit of a label in print, "1" of a plain number; logarithms are in dex."""
     label = schema.labels[schema.labels.place(name)]
-    return "dex" if label.in_dex else _printed(schema[name].unit) or "1"
+    return "dex" if label.in_dex else printed(schema[name].unit) or "1"
 
 
-def _printed(unit: str) -> str:
+def printed(unit: str) -> str:
     """Return a unit with its powers raised, however they are spelt: ``s**-1``, ``s-1``."""
     power = _POWER.sub(lambda match: match[1].translate(_SUPERSCRIPT), unit)
     return power.replace(".", " ")
@@ -161,7 +159,7 @@ def _printed(unit: str) -> str:
 
 def axis_title(schema: CatalogSchema, quantity: Quantity) -> str:
     """Return the title of a figure's axis: symbol and unit."""
-    return f"{quantity.symbol} [{unit(schema, quantity.name)}]"
+    return f"{quantity.symbol} [{difference_unit(schema, quantity.name)}]"
 
 
 def sigma_title(schema: CatalogSchema, quantity: Quantity) -> str:

@@ -8,13 +8,14 @@ from typing import Final
 import numpy as np
 
 from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.report import reasons, tables
 from catalog_builder.report.diagrams import figure
 from catalog_builder.report.histogram import Axis, Counts, merge, quantiles, window
 from catalog_builder.report.html import NOTHING, Cell, Html, number, percent, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.multiples import Multiples, Scale, coloured
 from catalog_builder.report.pictures import DENSITY_MAP, Picture
-from catalog_builder.report.quantities import Quantity, unit
+from catalog_builder.report.quantities import Quantity, difference_unit
 from catalog_builder.report.regions import HEIGHT_EDGES, RADIUS
 from catalog_builder.report.summary import Summary
 
@@ -24,24 +25,26 @@ _LEAST: Final = 20
 
 def tiers(summary: Summary, schema: CatalogSchema, labelled: Labelled | None) -> str:
     """Return the section on where stars of each tier are, beside those with labels."""
-    regions, shown, parts = summary.regions, summary.shown, []
+    regions, shown = summary.regions, summary.shown
+    parts = [tables.tiers(summary, schema), reasons.kept_out(summary, schema)]
     names = [f"{tier.tier} {tier.name.replace('_', ' ')}" for tier in schema.flags.tiers]
     if regions.kiel is not None and shown.kiel is not None:
         planes, titles = list(regions.kiel.counts), list(names)
         if labelled is not None and labelled.kiel is not None and labelled.kiel.sum():
             planes.append(labelled.kiel)
-            titles.append("stars with labels")
+            titles.append("with survey labels")
         axes = regions.kiel.axes[1], regions.kiel.axes[2]
         teff, logg = shown.kiel
         picture = _beside(planes, titles, axes, (teff, logg), schema, inverted=True)
         words = (
-            "Stars of each tier in the Kiel diagram, and those with labels: where these are not,"
-            " answers are extrapolated. From dark to bright: stars per cell, logarithmic."
+            "Stars of each tier in the Kiel diagram, and those with survey labels: where these are"
+            " not, answers are extrapolated. From dark to bright: stars per cell, logarithmic."
         )
         numbers = _by_first(planes, titles, axes[0], teff)
         parts.append(figure(picture, words, "No star has both labels.", numbers))
-        if len(planes) > len(names):
-            parts.append(_extrapolated(sum(planes[:-1]), planes[-1], axes[0], teff))
+        if (found := alone(summary, labelled)) is not None:
+            told = difference_unit(schema, teff.name)
+            parts.append(_extrapolated(*found, axes[0], teff, told))
     if regions.plane is not None:
         x, y = (shown[name] for name in regions.names["plane"])
         axes = regions.plane.axes[1], regions.plane.axes[2]
@@ -109,7 +112,7 @@ def _beside(
     across, down = _scale(axes[0], everything.sum(axis=1)), _scale(axes[1], everything.sum(axis=0))
     if inverted:
         across, down = across[::-1], down[::-1]
-    names = [f"{one.html} [{text(unit(schema, one.name))}]" for one in quantities]
+    names = [f"{one.html} [{text(difference_unit(schema, one.name))}]" for one in quantities]
     size = (_WIDTH - 90) / len(planes) - 10, 210.0
     drawn = Multiples(
         [Scale(*across, names[0]) for _ in planes], [Scale(*down, names[1])], size, titles
@@ -152,14 +155,26 @@ def _by_first(
     return table("Stars", (Html(quantity.html), *titles), rows)
 
 
-def _extrapolated(every: Counts, taught: Counts, axis: Axis, quantity: Quantity) -> str:
-    """Return which share of stars has no star with labels in its cell nor in those around it."""
-    padded = np.pad(taught, 1)
-    rows, columns = taught.shape
+def alone(summary: Summary, labelled: Labelled | None) -> tuple[Counts, Counts] | None:
+    """Return stars in the Kiel diagram, and those of them without any star with labels near.
+
+    Near is the same cell of the diagram and those around it. None where there is no diagram, or no
+    star with labels.
+    """
+    kiel = summary.regions.kiel
+    if kiel is None or labelled is None or labelled.kiel is None or not labelled.kiel.any():
+        return None
+    padded = np.pad(labelled.kiel, 1)
+    rows, columns = labelled.kiel.shape
     around = sum(padded[i : i + rows, j : j + columns] for i in range(3) for j in range(3))
-    alone = np.where(np.asarray(around) == 0, every, 0)
+    every = kiel.counts.sum(axis=0)
+    return every, np.where(np.asarray(around) == 0, every, 0)
+
+
+def _extrapolated(every: Counts, lone: Counts, axis: Axis, quantity: Quantity, told: str) -> str:
+    """Return which share of stars has no star with labels near them, by temperature."""
     factor = next(by for by in (4, 2, 1) if axis.bins % by == 0)
-    stars, lonely = (merge(np.asarray(one).sum(axis=1), factor) for one in (every, alone))
+    stars, lonely = (merge(np.asarray(one).sum(axis=1), factor) for one in (every, lone))
     edges = axis.merged(factor).edges()
     shown = [
         (
@@ -170,8 +185,9 @@ def _extrapolated(every: Counts, taught: Counts, axis: Axis, quantity: Quantity)
         for at in np.flatnonzero(stars >= _LEAST).tolist()
     ]
     total = ("all", number(int(stars.sum())), percent(float(lonely.sum()), float(stars.sum())))
-    caption = "Extrapolated: stars without any star with labels near them in the Kiel diagram"
-    return table(caption, (Html(quantity.html), "Stars", "Without teachers"), shown, total=total)
+    caption = "Extrapolated: stars without any labelled star near them in the Kiel diagram"
+    head = (Html(f"{quantity.html} [{text(told)}]"), "Stars", "No labelled star nearby")
+    return table(caption, head, shown, total=total)
 
 
 def _median_of(plane: Counts, axis: Axis, stars: int) -> Cell:

@@ -15,10 +15,12 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import in_words, listed
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.report import (
+    brief,
     chosen_figures,
     comparison,
     curves,
     diagrams,
+    distances,
     measures,
     model_card,
     other_figures,
@@ -49,13 +51,14 @@ def write(
     known = known or Known()
     labelled, card = known.labelled, known.card
     with report_style():
+        yield "brief", "In brief", brief.section(summary, record, schema, known)
         if record.get("checks"):
             yield "checks", "Checks", verdict.section(record)
         yield "labels", "Labels", _labels(summary, schema)
         yield "accounting", "Accounting", tables.accounting(record)
         yield "test", "Test stars of the model", _test(record, schema, summary)
         if labelled is not None and labelled.stars >= LEAST:
-            yield "accuracy", "Stars with labels", comparison.accuracy(labelled, schema)
+            yield "accuracy", "Stars with survey labels", comparison.accuracy(labelled, schema)
         if known.others:
             yield (
                 "others",
@@ -77,7 +80,10 @@ def write(
             anchor, title = f"map-{name}" if place else "map", f"Map of the {spec.title} spectra"
             yield anchor, title, diagrams.spectra(summary, schema, name)
         if card is not None:
-            yield "model", "The model", model_card.section(card)
+            enough = labelled if labelled is not None and labelled.stars >= LEAST else None
+            simulated = bool((record.get("model") or {}).get("simulated"))
+            told = model_card.section(card, schema.inputs, enough, simulated=simulated)
+            yield "model", "The model", told
         yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
         yield "made-from", "What it was made from", _made_from(record, schema)
@@ -125,8 +131,13 @@ def headline(summary: Summary, record: Record) -> str:
     requested = int(record["accounting"]["requested"])
     facts = (
         ("Sources published", summary.rows, "of requested", requested),
-        (f"With {_all_labels(summary)}", summary.with_all_labels, "of published", summary.rows),
-        ("Inside all training limits", summary.wholly_inside, "of published", summary.rows),
+        (
+            f"{_all_labels(summary).capitalize()} given",
+            summary.with_all_labels,
+            "of published",
+            summary.rows,
+        ),
+        ("Outside a training limit", summary.outside, "of published", summary.rows),
         *_with_spectra(summary),
         *_of_tiers(summary),
     )
@@ -220,7 +231,9 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
         Html("<code>training_range</code>"),
         f" says where each star lies, with a digit for each of {digits} quantities, after Guiglion"
         " et al. 2024 (A&A 682, A9): 0 inside the limits of the training stars, 1 outside,"
-        " 9 nothing to test. The zarr store carries the same in the bits of ",
+        " 9 nothing to test: the star lacks this label, or its labels do not rest on the magnitude"
+        " or the parallax, though the column may have a value. The zarr store carries the same in"
+        " the bits of ",
         Html("<code>flags</code>"),
         ". A limit is no guarantee: a star can lie inside every one of them and still be unlike"
         " any training star.",
@@ -229,10 +242,9 @@ def _flags(summary: Summary, schema: CatalogSchema) -> str:
     strange = paragraph(
         f"Bits {numbers(compared)} look at the spectra themselves. Each compares a distance to the"
         " training stars, a column of its own, with a limit beyond which lie 1 % of ordinary stars"
-        " of the same noise; the column is in units of that limit, to draw it elsewhere. The tier"
-        " sums up flags and uncertainties."
+        " of the same noise; the column is in units of that limit, to draw it elsewhere."
     )
-    parts = [words, tables.training_range(summary), strange, tables.tiers(summary, schema)]
+    parts = [words, tables.training_range(summary), strange]
     return "\n".join([*parts, tables.flags(summary, schema)])
 
 
@@ -254,6 +266,7 @@ def _reading(summary: Summary, schema: CatalogSchema) -> str:
         f" with digits {'0' * len(summary.shown)} at the start of training_range lie inside the"
         f" limits of {_all_labels(summary)}; cut further on flags and e_ columns as the question at"
         " hand needs.",
+        *distances.rules(summary, schema),
         "source_id is valid within this release of Gaia only.",
     )
     items = "".join(f"<li>{text(rule)}</li>" for rule in rules)

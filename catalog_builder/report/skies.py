@@ -19,7 +19,7 @@ from catalog_builder.report.measured import residual_axis, scale
 from catalog_builder.report.multiples import coloured, png_of, symbol
 from catalog_builder.report.pictures import GREY, MEAN_MAP, Picture
 from catalog_builder.report.places import label_axis, medians
-from catalog_builder.report.quantities import Quantity, difference_unit, unit
+from catalog_builder.report.quantities import Quantity, difference_unit
 from catalog_builder.report.summary import Summary
 
 #: Of a map with its title and scale, in CSS pixels.
@@ -40,7 +40,7 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
     }
     values = {name: value for name, (value, _) in found.items() if np.isfinite(value).any()}
     shown = [summary.shown[name] for name in values]
-    titles = [f"{one.html} [{text(unit(schema, one.name))}]" for one in shown]
+    titles = [f"{one.html} [{text(difference_unit(schema, one.name))}]" for one in shown]
     words = (
         "Median of each label on the sky, of stars inside its training range: galactic coordinates"
         " as in the map above, cells of 13 square degrees. Of a cell with fewer than"
@@ -66,13 +66,15 @@ def residuals(labelled: Labelled, schema: CatalogSchema) -> str:
     shown = [labelled.shown[name] for name in found]
     titles = [f"Δ {q.html} [{text(difference_unit(schema, q.name))}]" for q in shown]
     words = (
-        "Median of answer minus label on the sky, of stars with labels, in cells of 54 square"
-        f" degrees or larger ones with {_LEAST} stars. The median of {_LEAST} stars is off by a"
-        " quarter of their scatter by chance: single cells say little, and neighbours of one colour"
-        " do. A region that stands out has answers or labels that are off there,"
+        "Median of answer minus label on the sky, of stars with survey labels, in cells of 54"
+        f" square degrees or larger ones with {_LEAST} stars. The median of {_LEAST} stars is off"
+        " by a quarter of their scatter by chance: single cells say little, and neighbours of one"
+        " colour do. A region that stands out has answers or labels that are off there,"
         " by extinction or by another telescope of the label survey, say."
     )
-    absent = f"No region of the sky has {_LEAST} stars with labels: there is no map of residuals."
+    absent = (
+        f"No region of the sky has {_LEAST} stars with survey labels: there is no map of residuals."
+    )
     scales = {name: scale(labelled.shown[name]) for name in found}
     numbers = _bands(shown, {n: (counted[n], residual_axis()) for n in found}, scales)
     alt = f"Maps of the sky of the median of answer minus label of {', '.join(found)}."

@@ -70,8 +70,9 @@ class Summary:
         Training range: stars inside, outside, with nothing to test, per digit.
     with_all_labels : int
         Stars for which every label is given.
-    wholly_inside : int
-        Stars whose digits all say inside.
+    wholly_inside, outside : int
+        Stars whose digits all say inside, and those of which one says outside; of the others
+        something could not be tested.
     in_range : Counter
         Label -> stars that have it and lie inside its training range.
     magnitude : dict of str to Histogram
@@ -120,7 +121,7 @@ class Summary:
         )
         self.rows = 0
         self.with_all_labels = 0
-        self.wholly_inside = 0
+        self.wholly_inside = self.outside = 0
         self.undeclared = 0
         self.filled: Counter[str] = Counter()
         self.bits: Counter[int] = Counter()
@@ -216,6 +217,7 @@ class Summary:
         self.undeclared += int(np.count_nonzero(undeclared(block, self.schema)))
         digits = range_digits(block, self.schema)
         self.wholly_inside += int(np.count_nonzero((digits == ord("0")).all(axis=1)))
+        self.outside += int(np.count_nonzero((digits == ord("1")).any(axis=1)))
         for column, digit in enumerate(b"019"):
             self.digits[:, column] += np.count_nonzero(digits == digit, axis=0)
 

@@ -19,7 +19,7 @@ from catalog_builder.report.html import (
     percent,
     table,
 )
-from catalog_builder.report.quantities import unit
+from catalog_builder.report.quantities import difference_unit, printed
 from catalog_builder.report.summary import Summary
 
 #: Rows that a page shows at once.
@@ -37,7 +37,7 @@ def labels(summary: Summary, schema: CatalogSchema) -> str:
         rows.append(
             (
                 Html(f"{quantity.html} <code>{name}</code>"),
-                unit(schema, name),
+                difference_unit(schema, name),
                 number(given),
                 percent(given, summary.rows),
                 number(summary.in_range[name]),
@@ -148,7 +148,7 @@ def training_range(summary: Summary) -> str:
         "Share",
         "1: outside",
         "Share",
-        "9: nothing to test",
+        "9: not tested",
         "Share",
     )
     caption = "Digits of the training-range string, training_range in the exported tables"
@@ -188,7 +188,7 @@ def columns(summary: Summary, schema: CatalogSchema) -> str:
         filled = summary.filled[column.name]
         name = Html(f"<code>{column.name}</code>")
         kind = "true" if column.dtype == "bool" else "not null"
-        rows.append((name, column.title, column.unit, *_counted(filled, summary), kind))
+        rows.append((name, column.title, printed(column.unit), *_counted(filled, summary), kind))
     head = ("Column", "Title", "Unit", "Values", "Share", "Counted")
     whole = table("Columns of the zarr store", head, rows, words=3)
     if len(rows) <= _ROWS_SHOWN:

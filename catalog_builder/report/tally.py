@@ -95,7 +95,8 @@ class Tally:
         """Return the sum as a summary of the whole."""
         summary, numbers = self._summary, _Numbers(self._counts)
         summary.rows, summary.with_all_labels = numbers.next(), numbers.next()
-        summary.wholly_inside, summary.undeclared = numbers.next(), numbers.next()
+        summary.wholly_inside, summary.outside = numbers.next(), numbers.next()
+        summary.undeclared = numbers.next()
         for column in self._schema.columns:
             summary.filled[column.name] = numbers.next()
         for bit in self._schema.flags.bits:
@@ -132,7 +133,8 @@ class _Numbers:
 
 def _counts(summary: Summary) -> NDArray[np.int64]:
     numbers = [
-        *(summary.rows, summary.with_all_labels, summary.wholly_inside, summary.undeclared),
+        *(summary.rows, summary.with_all_labels),
+        *(summary.wholly_inside, summary.outside, summary.undeclared),
         *(summary.filled[column.name] for column in summary.schema.columns),
         *(summary.bits[bit.bit] for bit in summary.schema.flags.bits),
         *(summary.tiers[tier] for tier in _TIERS),

@@ -15,6 +15,27 @@ _HEADS: Final = {
     "warn": "To be looked at",
     "pass": "As it should be",
 }
+#: What users of the catalogue do about a check that warns or fails.
+_ADVICE: Final = {
+    "accounting": "treat the sources that are missing as lost; do not take shares of all sources.",
+    "coverage": "enlarge σ of these stars until 68 % of those with survey labels are within it.",
+    "coverage_95": "enlarge the interval of these stars, or do not build on its ends.",
+    "bias": "in work on these stars add the difference to σ, in quadrature.",
+    "bias_along": "leave stars with these values out, or add the difference to their σ, in"
+    " quadrature.",
+    "scatter": "trust the scatter that is told here, not that of the model's test stars.",
+    "fit_stars": "leave in_training_sample out wherever σ matters.",
+    "columns": "do not use these columns before the run's log was read.",
+    "sky": "take no counts of stars there.",
+    "pile_up": "many answers of one value are the training stars' mean, not these stars' own: cut"
+    " on prior_share, or do not use the label.",
+    "inputs": "these stars are unlike the training archive's: look at their flags first.",
+    "null_labels": "mind who has no label: a sample with labels is no fair sample of all.",
+    "flags": "cut on this flag, or say which share of stars has it.",
+    "tiers": "look which flags keep stars from their tier (section Tiers).",
+    "members": "cut on member_disagreement: the networks were not made for such stars.",
+    "drift": "do not mix this version with the one before.",
+}
 
 
 def checks_of(record: Mapping[str, Any]) -> list[Check]:
@@ -33,14 +54,15 @@ def head(record: Mapping[str, Any]) -> str:
         f"<b>{states.count(state)}</b> {_counted(state)}" for state in STATES if state in states
     )
     items = "".join(
-        f"<li>{badge(one.state).markup} <strong>{_link(one)}</strong>: {text(one.words)}</li>"
+        f"<li>{badge(one.state).markup} <strong>{_link(one)}</strong>: {text(one.words)}"
+        f"{_advice(one)}</li>"
         for one in checks
         if one.state in {"fail", "warn"}
     )
     untested = [one for one in checks if one.state == "not tested"]
     rest = ""
     if untested:
-        names = "; ".join(f"{one.title.lower()} ({one.words.rstrip('.')})" for one in untested)
+        names = "; ".join(f"{one.title}: {one.words.rstrip('.')}" for one in untested)
         rest = f"<p>Not tested: {text(names)}.</p>"
     return (
         f'<div class="verdict {worst}" role="note"><p class="lead">{badge(worst).markup}'
@@ -52,7 +74,7 @@ def head(record: Mapping[str, Any]) -> str:
 def section(record: Mapping[str, Any]) -> str:
     """Return every check with what was found."""
     rows = [
-        (badge(one.state), Html(f"<strong>{_link(one)}</strong>: {text(one.words)}"))
+        (badge(one.state), Html(f"<strong>{_link(one)}</strong>: {text(one.words)}{_advice(one)}"))
         for one in checks_of(record)
     ]
     words = paragraph(
@@ -63,12 +85,19 @@ def section(record: Mapping[str, Any]) -> str:
         Html("<b>Warn</b>"),
         ": beyond its tolerance, and off by more than chance brings to one check in ten. ",
         Html("<b>Pass</b>"),
-        ": neither. Each line has the number that is furthest off, and says for it which numbers"
-        " pass and which fail; those between warn. Tolerances are settings (checks.*), their"
-        " reasons are in docs/checks.md.",
+        ": neither. Each line has the number that is furthest off, and says beyond which numbers it"
+        " would warn and fail. Tolerances are settings (checks.*); the program's documentation has"
+        " their reasons.",
     )
     head = ("State", "Check, and what was found")
     return words + "\n" + table("Checks of this catalogue", head, rows, words=2)
+
+
+def _advice(one: Check) -> str:
+    """Return what users do about a check that warns or fails."""
+    if one.state not in {"warn", "fail"} or one.name not in _ADVICE:
+        return ""
+    return f" <em>What to do: {_ADVICE[one.name]}</em>"
 
 
 def badge(state: str) -> Html:

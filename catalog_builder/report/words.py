@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
+from catalog_builder.contract.flags import Tier
 from catalog_builder.contract.inputs import Inputs
 from catalog_builder.contract.words import listed, with_article
 from catalog_builder.report.html import number, text
@@ -33,6 +34,11 @@ def regime(name: str, inputs: Inputs) -> str:
     if inputs.magnitude:
         name = name.replace(inputs.magnitude, next(iter(inputs.bands)).title)
     return name.replace("<=", "≤").replace(">=", "≥")
+
+
+def tier_name(tier: Tier) -> str:
+    """Return the name of a tier as people write it."""
+    return tier.name.replace("_", " ")
 
 
 def a_spectrum(title: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
@@ -27,6 +27,9 @@ from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.simulate.settings import DemoSettings
 from catalog_builder.training.settings import TrainingSettings
 from catalog_builder.verdict.settings import CheckSettings
+
+#: A release of this name means: simulate the release before the suffix, then run on that.
+DEMO_SUFFIX: Final = "-demo"
 
 
 class RunConfig(Section):
@@ -120,7 +123,8 @@ def load_config(
 ) -> RunConfig:
     """Build the configuration from a YAML file, ``--set`` assignments and options.
 
-    Later ones win: defaults < file < assignments < options. Options that are None are not set.
+    Later ones win: defaults < what a demonstration needs < file < assignments < options. Options
+    that are None are not set.
 
     Raises
     ------
@@ -144,6 +148,7 @@ def load_config(
             )
         if value is not None:
             _assign(settings, key, value)
+    _add_needs_of_demo(settings)
     try:
         return RunConfig.model_validate(settings)
     except ValidationError as error:
@@ -151,6 +156,22 @@ def load_config(
             _explain(error, str(file) if file else "the command line"),
             "`catalog-builder run --print-config` shows every setting.",
         ) from None
+
+
+def _add_needs_of_demo(settings: dict[str, Any]) -> None:
+    """Set what the demonstration of a release needs, and nobody has set."""
+    release = settings.get("release")
+    if not isinstance(release, str) or not release.endswith(DEMO_SUFFIX):
+        return
+    from catalog_builder.simulate.simulation import simulation_of  # needed by demonstrations alone
+
+    for dotted, value in simulation_of(release.removesuffix(DEMO_SUFFIX)).demo.items():
+        *parents, last = dotted.split(".")
+        place: Any = settings
+        for name in parents:
+            place = place.setdefault(name, {}) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place.setdefault(last, value)
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

@@ -17,18 +17,15 @@ from catalog_builder.contract.description import Description
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 from catalog_builder.labels.agreed import DEFAULT_SURVEY
 from catalog_builder.labels.survey import load_survey
-from catalog_builder.run.config import RunConfig
+from catalog_builder.run.config import DEMO_SUFFIX, RunConfig
 from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.simulate.simulation import survey_of
 
-#: A release of this name means: simulate the release before the suffix, then run on that.
-SUFFIX = "-demo"
-
 
 def is_demo(config: RunConfig) -> bool:
     """Say whether the run makes its own archive."""
-    return config.release.endswith(SUFFIX)
+    return config.release.endswith(DEMO_SUFFIX)
 
 
 def simulated(
@@ -97,7 +94,7 @@ def simulated_already(config: RunConfig, workdir: Path) -> RunConfig | None:
 
 
 def _on_its_own_archive(config: RunConfig, workdir: Path) -> RunConfig:
-    name = config.release.removesuffix(SUFFIX)
+    name = config.release.removesuffix(DEMO_SUFFIX)
     if config.archive is not None:
         raise ConfigError(
             f"{config.release} simulates an archive of its own: --archive {config.archive} would"

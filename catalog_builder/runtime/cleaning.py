@@ -82,6 +82,8 @@ def tidy_after_interruption(workdir: Workdir) -> None:
         for path in _attempts(workdir, mark.stem):
             if path not in kept:
                 remove_tree(path)
+    for path in workdir.catalogs.glob("*/.building-*/.*.partial"):
+        remove_tree(path)  # of a seal that was cut short
     clear(workdir)
     remove_unfinished(workdir.receipts)
     remove_tree(workdir.unfinished_archive)

@@ -109,6 +109,8 @@ class Simulation(Description):
         The label survey whose file is written, a name in ``schemas/labels``.
     repeated : float
         Share of the stars that are observed again.
+    demo : dict of str to value
+        Settings of a run that the demonstration of this release needs, by their dotted names.
     """
 
     population: Sample | None = None
@@ -116,6 +118,7 @@ class Simulation(Description):
     labelled: Annotated[float, Field(ge=0, le=0.7)] | None = None
     survey: str | None = None
     repeated: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    demo: dict[str, str | int | float | bool] = Field(default_factory=dict)
 
     def seen(self, name: str) -> Seen:
         """Return how a spectrum is seen."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from catalog_builder.catalog.check_record import Check, State
 from catalog_builder.verdict.numbers import Many, Number, errors_of, warn_errors
 
+#: Numbers that are named beside the one that is furthest off.
+_NAMED = 5
 #: Least and greatest number; infinite where there is no limit.
 Limits = tuple[float, float]
 
@@ -58,11 +60,11 @@ def judge(question: Question, rate: float) -> Check:
     state: State = "fail" if off else "warn" if odd else "pass"
     worst = max(numbers, key=lambda one: (one.beyond > errors, one.beyond, one.odd))
     low, high = worst.limits(errors)
-    count = len(off or odd)
-    more = f" {count} of {tests} numbers are so." if count > 1 else ""
+    more = _others([one for one in (off or odd) if one is not worst], tests, bool(off))
     lead = "" if state != "pass" else f"{tests} numbers; furthest off: "
     lead = "" if tests == 1 else lead
-    words = f"{lead}{_said(question, worst, (low, high), worst.passes(warn_errors(tests)))}.{more}"
+    passes = worst.passes(warn_errors(tests))
+    words = f"{lead}{_said(question, worst, (low, high), passes)}.{more}"
     return Check(
         **known,
         state=state,
@@ -70,38 +72,69 @@ def judge(question: Question, rate: float) -> Check:
         about=worst.about,
         number=worst.number,
         expected=worst.expected,
-        low=low if math.isfinite(low) else None,
-        high=high if math.isfinite(high) else None,
+        low=_finite(low),
+        high=_finite(high),
+        warn_low=_finite(passes[0]),
+        warn_high=_finite(passes[1]),
         stars=worst.stars,
         tests=tests,
     )
 
 
+def _others(others: Sequence[Number], tests: int, failing: bool) -> str:
+    """Name the other numbers that are beyond a limit, those that are furthest off first."""
+    if not others:
+        return ""
+    ordered = sorted(others, key=lambda one: (-one.beyond, -one.odd))
+    named = "; ".join(
+        f"{one.said or one.about} {shown(one, one.number)}".strip() for one in ordered[:_NAMED]
+    )
+    more = len(ordered) - _NAMED
+    rest = f"; and {more} more" if more > 0 else ""
+    kind = "failing" if failing else "warning"
+    return f" {len(others) + 1} of {tests} numbers are beyond the {kind} limit: also {named}{rest}."
+
+
+def _finite(limit: float) -> float | None:
+    return limit if math.isfinite(limit) else None
+
+
 def _said(question: Question, one: Number, fails: Limits, passes: Limits) -> str:
-    """Say what was found and expected, which numbers pass, and which fail; others warn."""
+    """Say what was found and expected, and beyond which numbers it warns and fails."""
     name = one.said or one.about
     about = f"{name}: " if name else ""
     of = f" ({one.stars} stars)" if one.stars else ""
-    low, high = (shown(one, limit) if math.isfinite(limit) else "" for limit in passes)
-    least = isinstance(one, Many)  # of which no number is too small
-    passing = f"from {low} to {high}" if high else f"from {low} on"
-    passing = f"up to {high}" if least else passing
-    below, above = (shown(one, limit) if math.isfinite(limit) else "" for limit in fails)
-    # What lies at the end of all that a share can be does not fail.
-    below = "" if least or (fails[0] <= 0 and (one.decimals < 0 or not above)) else below
-    above = "" if fails[1] >= 1 and one.decimals < 0 else above
-    failing = " or ".join(
-        filter(None, [f"below {below}" if below else "", f"above {above}" if above else ""])
-    )
+    warning, failing = _beyond(one, passes), _beyond(one, fails)
+    if not failing:
+        limits = f"warns {warning}, fails nowhere" if warning else "fails nowhere"
+    else:
+        limits = f"fails {failing}" if failing == warning else f"warns {warning}, fails {failing}"
     return (
         f"{about}{question.what} {shown(one, one.number)}{of}, expected"
-        f" {shown(one, one.expected)}; passes {passing}, fails {failing or 'nowhere'}"
+        f" {shown(one, one.expected)}; {limits}"
     )
+
+
+def _beyond(one: Number, limits: Limits) -> str:
+    """Return what lies beyond limits: "below 3 K or above 7 K"; no limit is at the end of all."""
+    low, high = limits
+    share = one.decimals < 0
+    below = math.isfinite(low) and not isinstance(one, Many) and not (share and low <= 0)
+    above = math.isfinite(high) and not (share and high >= 1)
+    # Of a count that is never too small no number is.
+    below = below and not (low <= 0 and not above)
+    ends = (
+        f"below {shown(one, low)}" if below else "",
+        f"above {shown(one, high)}" if above else "",
+    )
+    return " or ".join(filter(None, ends))
 
 
 def shown(one: Number, value: float) -> str:
     """Return a number in print."""
     if one.decimals < 0:
         return f"{100 * value:.1f} %"
-    text = f"{round(value, one.decimals) + 0.0:.{one.decimals}f}"
+    rounded = round(value, one.decimals) + 0.0
+    sign = "+" if one.signed and rounded else ""
+    text = f"{rounded:{sign}.{one.decimals}f}"
     return f"{text}{f' {one.unit}' if one.unit else ''}".replace("-", "−")

@@ -44,7 +44,9 @@ def questions(
         Models of folds; without any, stars that taught say nothing.
     """
     if labelled is not None and labelled.stars < settings.min_stars:
-        why_not = f"{labelled.stars} stars with labels, of {settings.min_stars} that are needed"
+        why_not = (
+            f"{labelled.stars} stars with survey labels, of {settings.min_stars} that are needed"
+        )
         labelled = None
     told = "test" if labelled is None else "accuracy"
     own = metrics.get("as_observed") or {}
@@ -52,21 +54,22 @@ def questions(
     group = None if folds else KEPT_BACK
     asked = _Asked(labelled, own, settings, group)
     yield Question(
-        "coverage", "Uncertainties: one sigma", "within one sigma are",
+        "coverage", "Uncertainties by regime: one sigma", "within one sigma are",
         asked.coverage(0.6827, settings.coverage, "within_68"), why_not, told,
     )  # fmt: skip
     yield Question(
-        "coverage_95", "Uncertainties: interval of 95 %", "within it are",
+        "coverage_95", "Uncertainties by regime: interval of 95 %", "within it are",
         asked.coverage(0.95, settings.coverage_95, "within_95"), why_not, told,
     )  # fmt: skip
     reference = why_not or "the model records no test stars in these regimes"
     yield Question(
-        "bias", "Bias beside the model's test stars", "the median difference is",
+        "bias", "Bias beside the model's test stars", "the median of answer less label is",
         asked.bias(), reference, told,
     )  # fmt: skip
     yield Question(
-        "bias_along", "Bias along labels and magnitude", "the median difference is",
-        asked.bias_along(), why_not or f"no bin has {_ALONG_STARS} stars", told,
+        "bias_along", "Bias along labels and magnitude", "the median of answer less label is",
+        asked.bias_along(), why_not or f"no bin has {_ALONG_STARS} stars",
+        f"{told}-along" if told == "accuracy" else told,
     )  # fmt: skip
     yield Question(
         "scatter", "Scatter beside the model's test stars", "the scatter is",
@@ -154,9 +157,7 @@ class _Asked:
                     about = _between(sums, label, name, first, stop)
                     error = _MEDIAN * found.scatter / math.sqrt(found.stars)
                     tolerance = self._settings.bias_along * found.scatter
-                    numbers.append(
-                        _of(found, f"{label}, {about}", found.bias, 0.0, tolerance, error)
-                    )
+                    numbers.append(_of(found, about, found.bias, 0.0, tolerance, error))
         return numbers
 
     def taught(self) -> list[Number]:
@@ -189,11 +190,11 @@ class _Asked:
 
 
 def _between(sums: Labelled, label: str, division: str, first: int, stop: int) -> str:
-    axis, title = sums.divisions[division].axis, sums.divisions[division].title
-    if axis is None:
-        axis, title = along(sums.shown[label]), label
+    axis, title = sums.divisions[division].axis, f", {sums.divisions[division].title}"
+    if axis is None:  # along the label itself
+        axis, title = along(sums.shown[label]), ""
     edges = axis.edges()
-    return f"{title} {edges[first]:.4g} to {edges[stop]:.4g}"
+    return f"{label}{title} {edges[first]:.4g} to {edges[stop]:.4g}"
 
 
 def _about(label: str, regime: str) -> str:
@@ -213,4 +214,6 @@ def _of(
     label = found.quantity.label
     digits = label.decimals
     unit = "dex" if label.in_dex else label.unit
-    return Number(about, number, expected, tolerance, error, found.stars, digits, log, unit)
+    return Number(
+        about, number, expected, tolerance, error, found.stars, digits, log, unit, signed=not log
+    )

@@ -31,6 +31,8 @@ class Number:
         Ratios count, not differences.
     said : str
         What it is of, for people, where `about` is a name of this program.
+    signed : bool
+        A difference, which is told with its sign.
     """
 
     about: str
@@ -43,6 +45,7 @@ class Number:
     log: bool = False
     unit: str = ""
     said: str = ""
+    signed: bool = False
 
     @property
     def _away(self) -> float:

@@ -23,7 +23,7 @@ _TITLES: Final = {
     "null_labels": ("Null labels beside the training archive", "a share of", "labels"),
     "flags": ("Flags beside the training archive", "a share of", "flags"),
     "tiers": ("Tiers beside the training archive", "a share of", "tiers"),
-    "members": ("Disagreement of the members", "a share of", "flags"),
+    "members": ("Disagreement of the networks", "a share of", "flags"),
 }
 
 

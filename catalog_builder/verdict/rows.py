@@ -40,7 +40,7 @@ def questions(
         "too few stars on the sky to tell a hole from chance", "sky", pixels,
     )  # fmt: skip
     yield Question(
-        "pile_up", "Heaps of one value", "stars in one bin are", _heaps(summary, settings),
+        "pile_up", "Pile-ups at one value", "stars in one bin are", _heaps(summary, settings),
         "no label has enough stars", "labels",
     )  # fmt: skip
 

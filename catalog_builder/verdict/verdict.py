@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any
 
 from catalog_builder.catalog.check_record import STATES, Check
-from catalog_builder.contract.inputs import Inputs
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.words import regime
@@ -61,16 +60,23 @@ def verdict(
     rate = settings.false_fail_rate / max(1, asked)
     found = [
         _accounting(summary, record),
-        *(judge(_in_words(question, summary.schema.inputs), rate) for question in questions),
+        *(judge(_in_words(question, summary), rate) for question in questions),
         _drift(record),
     ]
     return tuple(sorted(found, key=lambda one: STATES.index(one.state)))
 
 
-def _in_words(question: Question, inputs: Inputs) -> Question:
-    """Return it with what its numbers are of as people say it."""
-    numbers = [replace(one, said=one.said or regime(one.about, inputs)) for one in question.numbers]
+def _in_words(question: Question, summary: Summary) -> Question:
+    """Return it with what its numbers are of as people say it: "[Fe/H], without RVS, G < 11"."""
+    numbers = [replace(one, said=one.said or _said(one.about, summary)) for one in question.numbers]
     return replace(question, numbers=numbers)
+
+
+def _said(about: str, summary: Summary) -> str:
+    label = about.partition(",")[0].partition(" ")[0]
+    if label in summary.shown:
+        about = summary.shown[label].printed + about.removeprefix(label)
+    return regime(about, summary.schema.inputs).replace(" -", " −")
 
 
 def _accounting(summary: Summary, record: Mapping[str, Any]) -> Check:
@@ -116,7 +122,7 @@ def _drift(record: Mapping[str, Any]) -> Check:
     known = {"name": "drift", "title": "Drift from the version before"}
     found = record.get("drift")
     if not found:
-        words = "no older catalogue was named (publish.drift_from)."
+        words = "no older catalogue to compare with was named (setting publish.drift_from)."
         return Check.model_validate({**known, "state": "not tested", "words": words})
     drifts = str(found["verdict"]).startswith("Drift")
     return Check.model_validate(

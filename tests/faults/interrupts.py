@@ -166,11 +166,18 @@ def _group(pid: int) -> list[psutil.Process]:
     return left
 
 
+def started() -> float:
+    """Return how long Python takes to start, before which no program can answer a signal."""
+    begin = time.monotonic()
+    subprocess.run((sys.executable, "-c", "pass"), check=True)
+    return max(0.05, 2 * (time.monotonic() - begin))
+
+
 def main() -> int:
     """Interrupt a run at moments spread over the whole of it, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--moments", type=int, default=20)
-    parser.add_argument("--first", type=float, default=0.05, help="seconds")
+    parser.add_argument("--first", type=float, help="seconds; by default when Python has started")
     parser.add_argument("--last", type=float, help="seconds; by default the time a run takes")
     chosen = parser.parse_args()
     # A shell lets what it starts in the background ignore Ctrl-C, and that is inherited.
@@ -182,11 +189,12 @@ def main() -> int:
             begin = time.monotonic()
             subprocess.run(command(Path(root) / "whole"), check=False, capture_output=True)
             last = time.monotonic() - begin
+        first = chosen.first or started()
         print("| s | signal | to | exit | after s | lines | findings |")
         print("|---:|---|---|---:|---:|---:|---|", flush=True)
         for k in range(chosen.moments):
             # Closer together at the beginning, where imports and workers start.
-            delay = chosen.first * (last / chosen.first) ** (k / max(1, chosen.moments - 1))
+            delay = first * (last / first) ** (k / max(1, chosen.moments - 1))
             number = (signal.SIGINT, signal.SIGINT, signal.SIGINT, signal.SIGTERM)[k % 4]
             group, again = k % 3 != 2, 0.3 if k % 5 == 4 else None
             made = interrupt(

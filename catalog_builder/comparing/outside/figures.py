@@ -27,7 +27,7 @@ from catalog_builder.report.pictures import (
     new_figure,
     panels,
 )
-from catalog_builder.report.quantities import difference_unit, unit
+from catalog_builder.report.quantities import difference_unit
 
 #: Pulls that are shown, and the width of a bar.
 _REACH, _WIDTH = 5.0, 0.25
@@ -56,7 +56,7 @@ def planes(found: Beside) -> Picture | None:
         panel.set_aspect("equal")
         panel.set_xlim(*ends)
         panel.set_ylim(*ends)
-        printed = unit(found.side.schema, tally.label.name)
+        printed = difference_unit(found.side.schema, tally.label.name)
         panel.set_xlabel(f"theirs {tally.label.tex} [{printed}]")
         panel.set_ylabel(f"ours {tally.label.tex} [{printed}]")
     alt = (

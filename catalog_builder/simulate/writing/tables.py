@@ -300,19 +300,22 @@ def astrophysical_parameters(rng: np.random.Generator, star: Stars, seen: Observ
     for name, (value, error, offset) in truth.items():
         sigma = error * scale
         measured = np.where(spec, value + offset + sigma * rng.standard_normal(n), np.nan)
-        block[f"{name}_gspspec"] = measured
-        block[f"{name}_gspspec_lower"] = measured - sigma
-        block[f"{name}_gspspec_upper"] = measured + sigma
+        block |= _within(f"{name}_gspspec", measured, sigma)
     phot = seen.has_xp[rows] & np.isfinite(star.m_h[rows])
     errors = {"teff": 110.0, "logg": 0.2, "mh": 0.25}
     for name, error in errors.items():
         noisy = truth[name][0] + error * rng.standard_normal(n)
-        block[f"{name}_gspphot"] = np.where(phot, noisy, np.nan)
+        block |= _within(f"{name}_gspphot", np.where(phot, noisy, np.nan), error)
     a_0 = np.maximum(star.a_0[rows] + 0.08 * rng.standard_normal(n), 0.0)
-    block["azero_gspphot"] = np.where(phot, a_0, np.nan)
+    block |= _within("azero_gspphot", np.where(phot, a_0, np.nan), np.minimum(0.08, a_0))
     block["logchisq_gspspec"] = np.where(spec, -2.0 - 0.6 * np.log10(scale), np.nan)
     block["flags_gspspec"] = np.ma.array(_flags(star, rows, quality), mask=~spec)
     return block
+
+
+def _within(name: str, values: Float, error: Float | float) -> Block:
+    """Return a parameter and its percentiles 16 and 84, as DPAC calls them."""
+    return {name: values, f"{name}_lower": values - error, f"{name}_upper": values + error}
 
 
 def _flags(star: Stars, rows: NDArray[np.int64], quality: Float) -> NDArray[np.str_]:

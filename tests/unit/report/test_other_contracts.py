@@ -76,7 +76,7 @@ def alts(page):
 
 def test_a_sixth_label_is_in_every_table_and_figure(page_of):
     page = page_of(SIX)
-    assert "With all six labels" in page.text
+    assert "All six labels given" in page.text
     assert "a digit for each of eight quantities" in page.text
     row = page.row("[Mg/Fe] mg_fe")
     assert int(row[2]) - int(row[4]) == ROWS // 8
@@ -90,7 +90,7 @@ def test_a_catalogue_without_iron_does_not_speak_of_it(page_of):
     page = page_of(FOUR)
     assert "fe_h" not in page.text
     assert "Fe/H" not in page.text
-    assert "With all four labels" in page.text
+    assert "All four labels given" in page.text
     assert "digits 0000 at the start" in page.text
 
 

@@ -30,7 +30,8 @@ def test_the_sum_of_the_parts_is_the_whole(schema, make_rows):
     columns["teff"][7] = 1e9  # beyond its axis
     parts, whole = summed(schema, columns, [0, 1, 400, ROWS]), Summary(schema)
     whole.add(columns)
-    for name in ("rows", "with_all_labels", "wholly_inside", "undeclared", "tiers", "in_range"):
+    names = ("rows", "with_all_labels", "wholly_inside", "outside", "undeclared", "tiers")
+    for name in (*names, "in_range"):
         assert getattr(parts, name) == getattr(whole, name)
     assert parts.undeclared == 3
     assert parts.tiers[200] == 1

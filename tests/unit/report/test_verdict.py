@@ -31,7 +31,7 @@ def test_what_is_wrong_is_told_first_and_linked_to_its_figure():
 def test_all_is_well_in_one_line_and_what_was_not_tested_has_its_reason():
     page = Page(head(record(check("pass"), check("not tested"))))
     assert "As it should be." in page.text
-    assert "Not tested: the not tested (It is <so>)" in page.text
+    assert "Not tested: The not tested: It is <so>." in page.text
     assert head({}) == ""
 
 

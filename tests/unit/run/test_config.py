@@ -58,3 +58,12 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path, text):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml.*No such file"):
         load_config(tmp_path / "nowhere.yaml", [], {})
+
+
+def test_a_demonstration_has_what_its_release_needs_unless_somebody_says_otherwise():
+    arms = {"release": "4most-lrs-demo"}
+    assert load_config(None, [], arms).cluster.memory_limit == "6GiB"
+    given = load_config(None, ["cluster.memory_limit=3GiB"], arms)
+    assert given.cluster.memory_limit == "3GiB"
+    archive = load_config(None, [], {"release": "4most-lrs"})
+    assert archive.cluster == load_config(None, [], {}).cluster

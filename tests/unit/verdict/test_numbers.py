@@ -85,22 +85,24 @@ def test_what_is_said_to_pass_passes_what_is_said_to_fail_fails_and_the_rest_war
         assert state_at((inner + outer) / 2) == "warn"
 
 
-def test_the_words_say_what_passes_and_what_fails():
+def test_the_words_say_what_warns_and_what_fails():
     share = Number("teff", 0.6, 0.6827, 0.06, 0.02, 400, -2)
-    words = judge(Question("x", "X", "within one sigma are", [share]), RATE).words
-    assert words == (
-        "teff: within one sigma are 60.0 % (400 stars), expected 68.3 %; passes from 62.3 % to"
-        " 74.3 %, fails below 55.7 % or above 80.9 %."
+    check = judge(Question("x", "X", "within one sigma are", [share]), RATE)
+    assert check.words == (
+        "teff: within one sigma are 60.0 % (400 stars), expected 68.3 %; warns below 62.3 % or"
+        " above 74.3 %, fails below 55.7 % or above 80.9 %."
     )
+    limits = (check.low, check.warn_low, check.warn_high, check.high)
+    assert limits == pytest.approx((0.557, 0.623, 0.743, 0.809), abs=5e-4)
     none = Number("S/N", 0.5, 0.0, 0.002, 0.0, 400, -2)
     words = judge(Question("x", "X", "in another bin are", [none]), RATE).words
-    assert words.endswith("expected 0.0 %; passes from 0.0 % to 0.2 %, fails above 0.2 %.")
+    assert words.endswith("expected 0.0 %; fails above 0.2 %.")
     hole = Few("HEALPix pixel 3 of level 2", 0, 100, 0.25, 1.0)
     words = judge(Question("x", "X", "sources are", [hole]), RATE).words
-    assert "passes from 25 on, fails below" in words
+    assert "warns below 25, fails below" in words
     heap = Many("teff 5000 to 5010", 400, 60, 4.0, 1.0)
     words = judge(Question("x", "X", "stars in one bin are", [heap]), RATE).words
-    assert "passes up to 240, fails above" in words
+    assert "warns above 240, fails above" in words
 
 
 def test_the_rate_of_false_fails_holds_for_many_numbers_together():
@@ -115,4 +117,4 @@ def test_of_a_failed_check_the_worst_number_is_told():
     numbers = [Number("a", 5.0, 0.0, 0.1, 0.1, 30), Number("b", 9.0, 0.0, 0.1, 0.1, 40)]
     check = judge(Question("x", "X", "it is", numbers), RATE)
     assert (check.about, check.number, check.stars, check.tests) == ("b", 9.0, 40, 2)
-    assert "2 of 2 numbers are so" in check.words
+    assert "2 of 2 numbers are beyond the failing limit: also a 5.000." in check.words
