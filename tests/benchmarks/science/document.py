@@ -13,7 +13,7 @@ _TAUGHT = """## Stars that taught
 
 All of the above is of stars that the model never saw. In a catalogue, those that it learnt from are
 answered by networks and tests that did not see them, and their sigma is set by other stars. On the
-real archive, at the default settings, scatter against APOGEE's labels, and the share within one sigma:
+real archive, at the default settings, scatter against APOGEE's labels, and the share within sigma:
 
 | split | answered by | Teff [K] | log g | [alpha/M] | [Fe/H] |
 | --- | --- | --- | --- | --- | --- |
@@ -21,8 +21,8 @@ real archive, at the default settings, scatter against APOGEE's labels, and the 
 | test | four networks | 59, 67.6 | 0.140, 66.9 | 0.028, 68.9 | 0.081, 67.7 |
 
 On the same stars, one network without a fold scatters 0.4 to 3.7 % more than the four (+- 1.2 to
-1.5); the rest is that one split's stars are easier than another's. A simulated sky of 37 366 labelled
-stars, and all that was tried: [Stars that taught](taught.md)."""
+1.5); the rest is that one split's stars are easier than another's. A simulated sky of 37 366
+labelled stars, and all that was tried: [Stars that taught](taught.md)."""
 
 
 def write(results: Path, docs: Path) -> None:
