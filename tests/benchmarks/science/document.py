@@ -12,13 +12,13 @@ from tests.benchmarks.science.summary import summary
 # To be written anew with the page.
 _WHICH = """## Which model made which table
 
-Tables of real stars are of today's model (stages train 8, model 21), those of simulated stars of one of
-23 November (train 5, model 15). Networks are trained as they were then. Since then sigma is corrected
-along Teff and log g, too, and stars that taught have [answers of their own](taught.md).
+Tables of real stars are of today's model (stages train 8, model 21), those of simulated stars of
+one of 23 November (train 5, model 15). Networks are trained as they were then. Since then sigma is
+corrected along Teff and log g, too, and stars that taught have [answers of their own](taught.md).
 
-With today's calibration on a smaller sky (three networks, 11 336 fit and 5 691 calibration stars; 13 417
-test stars), sigma holds 66.8 to 69.5 % and the interval 93.8 to 95.6 %. 14 of 110 cells miss, most of
-log g: at S/N 15 to 25 (62.4 / 92.0 %) and above 5 400 K (64.4 / 92.9 %)."""
+With today's calibration on a smaller sky (three networks, 11 336 fit and 5 691 calibration stars;
+13 417 test stars), sigma holds 66.8 to 69.5 % and the interval 93.8 to 95.6 %. 14 of 110 cells
+miss, most of log g: at S/N 15 to 25 (62.4 / 92.0 %) and above 5 400 K (64.4 / 92.9 %)."""
 _TAUGHT = """## Stars that taught
 
 All of the above is of stars that the model never saw. In a catalogue, those that it learnt from are
