@@ -12,9 +12,10 @@ from tests.benchmarks.science.summary import summary
 # To be written anew with the page.
 _WHICH = """## Which model made which table
 
-Tables of real stars are of today's model (stages train 8, model 21), those of simulated stars of
-one of 23 November (train 5, model 15). Networks are trained as they were then. Since then sigma is
-corrected along Teff and log g, too, and stars that taught have [answers of their own](taught.md).
+The network's numbers on the real archive are of today's model (stages train 8, model 21), all else
+is of one of 23 November (train 5, model 15). Networks are trained as they were then. Since then
+sigma is corrected along Teff and log g, too, and stars that taught have
+[answers of their own](taught.md).
 
 With today's calibration on a smaller sky (three networks, 11 336 fit and 5 691 calibration stars;
 13 417 test stars), sigma holds 66.8 to 69.5 % and the interval 93.8 to 95.6 %. 14 of 110 cells
