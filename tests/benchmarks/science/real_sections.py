@@ -94,10 +94,10 @@ def split(result: dict[str, Any], figures: Path) -> str:
         for row in result["rows"]
         if row["method"] == "perceptron" and row["n"]
     }
-    measured = [row for row in result["rows"] if "cover_68" in row]
+    shown = [row for row in result["rows"] if row["range"] == "all" and row["n"]]
+    measured = [row for row in shown if "cover_68" in row]
     rows = [
         [
-            row["range"],
             NAMES[row["label"]],
             row["method"],
             str(row["n"]),
@@ -106,10 +106,9 @@ def split(result: dict[str, Any], figures: Path) -> str:
             f"{row['scatter'] / peer[row['range'], row['label']]:.2f}" if row in measured else "-",
             shares(row) if row in measured else "-",
         ]
-        for row in result["rows"]
-        if row["n"]
+        for row in shown
     ]
-    head = ("Teff", "label", "method", "n", "scatter", "RMSE", "network / perceptron", "68 / 95")
+    head = ("label", "method", "n", "scatter", "RMSE", "network / perceptron", "68 / 95")
     return "\n\n".join(
         [
             "## Real stars: the run's test split",

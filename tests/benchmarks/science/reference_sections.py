@@ -30,6 +30,10 @@ _PEER_WORDS = {
     "the convolutions (three settings of step size and dropout in short trainings, two members,\n"
     "batches of 64 in place of 16, early stopping)",
 }
+#: What was tried to come nearer, told by hand: each line is a training.
+_TRIED = Path(__file__).parent / "limit" / "tried.md"
+#: Bins of S/N that show how peers compare.
+_BINS_SHOWN = ("all", "15 to 25", ">= 100")
 #: Group in which the network must halve what the peers have beyond the limit.
 _LOW = "15 to 25"
 #: A reference whose ranks are less uniform than this by chance is not published as one.
@@ -66,6 +70,7 @@ def limit(result: dict[str, Any], figures: Path) -> str:
             "whose published normalisation class may be the wrong one. The posterior knows what\n"
             "the network does not see (correlations of XP errors) and does not use what errors\n"
             "tell of magnitudes.",
+            _TRIED.read_text(encoding="utf-8").strip(),
         ]
     )
 
@@ -100,6 +105,7 @@ def peers(result: dict[str, Any], figures: Path) -> str:
             for label in LABELS
         ]
         for (bin_, method), mine in lines.items()
+        if bin_ in _BINS_SHOWN
     ]
     excess: dict[tuple[str, str], dict[str, Any]] = {}
     for row in result["excess"]:

@@ -10,7 +10,8 @@ from tests.benchmarks.science.markdown import NAMES, number, table
 
 LABELS = default_contract().labels.names
 
-_USUAL = "like the training stars"
+#: The stars of which most is shown.
+USUAL = "like the training stars"
 _FAINT = "15 to 25"
 
 
@@ -24,7 +25,7 @@ def summary(found: Mapping[str, Any]) -> str:
 def _good(results: Mapping[str, Any]) -> str:
     """Return the table of scatters: simulated stars, faint ones of them, real ones."""
     lines = []
-    usual = [row for row in _bins(results) if row["population"] == _USUAL]
+    usual = [row for row in _bins(results) if row["population"] == USUAL]
     for title, name in (("simulated", "all"), (f"simulated, S/N {_FAINT}", _FAINT)):
         if rows := [row for row in usual if row["bin"] == name]:
             lines.append(_line(title, rows))
@@ -49,7 +50,7 @@ def _bins(results: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def _coverage(results: Mapping[str, Any]) -> str:
-    rows = [r for r in _bins(results) if r["population"] == _USUAL and r["bin"] == "all"]
+    rows = [r for r in _bins(results) if r["population"] == USUAL and r["bin"] == "all"]
     if not rows:
         return ""
     inner, outer = (sorted(100 * row[f"cover_{share}"] for row in rows) for share in (68, 95))
