@@ -8,13 +8,12 @@ archive can be given such a table later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from catalog_builder.archive.folders import find_table
@@ -34,7 +33,6 @@ from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.stores.shards import write_columns, write_group
-from catalog_builder.stores.whole_store import WholeStore, named
 
 _IDS = "source_id"
 #: Rows of a chunk: one holds a column of a whole partition of DR3.
@@ -186,47 +184,3 @@ def _write(out: Path, columns: Columns) -> str:
         write_columns(out / dtype, stacked, _ROWS, ("column", "source"))
     write_group(out, {"kind": "repeated", "columns": names})
     return whole.hexdigest()
-
-
-def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, str]) -> Columns:
-    """Return repeated values for some sources; NaN where there is none.
-
-    Parameters
-    ----------
-    stores : iterable of Path
-        Those of the partitions that they are in.
-    ids : ndarray of int64, shape (n,)
-        Sources; they increase.
-    columns : mapping of str to str
-        Names and dtypes.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n,)
-
-    Raises
-    ------
-    StoreError
-        If a store is absent or damaged.
-    """
-    found: dict[str, NDArray[Any]] = {
-        name: np.full(len(ids), np.nan, dtype) for name, dtype in columns.items()
-    }
-    for path in stores:
-        there = _read(path)
-        place = np.searchsorted(ids, there[_IDS]).clip(max=max(len(ids) - 1, 0))
-        hit = ids[place] == there[_IDS] if len(ids) else np.zeros(place.size, bool)
-        for name, values in found.items():
-            values[place[hit]] = there[name][hit]
-    return found
-
-
-def _read(path: Path) -> Columns:
-    with named(path, "store of repeated values"):
-        group = zarr.open_group(WholeStore(path), mode="r")
-        names: Any = group.attrs["columns"]
-        return {
-            name: values
-            for dtype, members in names.items()
-            for name, values in zip(members, np.asarray(group[dtype][:]), strict=True)  # type: ignore[index]
-        }
