@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.content import look_at
 from catalog_builder.archive.readers.guard import unforeseen_as_damage
@@ -123,6 +121,8 @@ def _in_fits(head: bytes) -> bool:
 
 
 def _in_parquet(url: str) -> bool:
+    import pyarrow.parquet as pq
+
     with open_bytes(url, at_once=_FOOTER) as stream:
         metadata = pq.read_metadata(stream).metadata or {}
     word = KEYWORD.encode()

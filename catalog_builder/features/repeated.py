@@ -8,14 +8,13 @@ archive can be given such a table later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from catalog_builder.archive.folders import find_table
 from catalog_builder.archive.layout import Partition, sized
@@ -23,7 +22,7 @@ from catalog_builder.archive.pieces import reach_into
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.repeated import RepeatedTable
 from catalog_builder.features.ledger import Ids, Ledger
-from catalog_builder.features.names import packed, unpacked
+from catalog_builder.features.names import packed
 from catalog_builder.features.reading import PartitionReader
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.sources import look_up
@@ -35,7 +34,6 @@ from catalog_builder.runtime.receipts import Receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
 from catalog_builder.stores.shards import write_columns, write_group
-from catalog_builder.stores.whole_store import WholeStore, named
 
 _IDS = "source_id"
 #: Rows of a chunk: one holds a column of a whole partition of DR3.
@@ -201,49 +199,3 @@ def _in_numbers(columns: Columns) -> Columns:
         text = values.dtype.kind == "S"
         made |= packed(name, values, values.dtype.itemsize) if text else {name: values}
     return made
-
-
-def values_for(stores: Iterable[Path], ids: Ids, columns: Mapping[str, DTypeLike]) -> Columns:
-    """Return repeated values for some sources; NaN or empty where there is none.
-
-    Parameters
-    ----------
-    stores : iterable of Path
-        Those of the partitions that they are in.
-    ids : ndarray of int64, shape (n,)
-        Sources; they increase.
-    columns : mapping of str to dtype
-        By name; ``S41`` is text.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n,)
-
-    Raises
-    ------
-    StoreError
-        If a store is absent or damaged.
-    """
-    found: dict[str, NDArray[Any]] = {
-        name: np.full(len(ids), b"" if np.dtype(dtype).kind == "S" else np.nan, dtype)
-        for name, dtype in columns.items()
-    }
-    for path in stores:
-        there = _read(path)
-        place = np.searchsorted(ids, there[_IDS]).clip(max=max(len(ids) - 1, 0))
-        hit = ids[place] == there[_IDS] if len(ids) else np.zeros(place.size, bool)
-        for name, values in found.items():
-            text = values.dtype.kind == "S"
-            values[place[hit]] = (unpacked(name, there) if text else there[name])[hit]
-    return found
-
-
-def _read(path: Path) -> Columns:
-    with named(path, "store of repeated values"):
-        group = zarr.open_group(WholeStore(path), mode="r")
-        names: Any = group.attrs["columns"]
-        return {
-            name: values
-            for dtype, members in names.items()
-            for name, values in zip(members, np.asarray(group[dtype][:]), strict=True)  # type: ignore[index]
-        }

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from catalog_builder.contract.side_table import IDENTIFIERS, SideTable
-from catalog_builder.features.repeated import values_for
+from catalog_builder.features.repeated_values import values_for
 from catalog_builder.publish.identifiers import words_for
 from catalog_builder.runtime.damage import Need
 from catalog_builder.runtime.receipts import Receipt

@@ -26,7 +26,6 @@ from catalog_builder.contract.side_table import SideTable
 from catalog_builder.features.cells import CellGrid, summed
 from catalog_builder.ground.disk import sync
 from catalog_builder.ground.errors import CatalogueError, StoreError
-from catalog_builder.publish.archive_labels import archive_labels
 from catalog_builder.publish.facts import DIGEST_BYTES, ChunkFacts
 from catalog_builder.publish.formats import told_as_a_format
 from catalog_builder.publish.taught import LabelledRows, taught_rows
@@ -251,6 +250,8 @@ def _sum_up(
         stars = {name: values[labelled.rows] for name, values in rows.items()}
         sums.add(stars, labelled.labels, labelled.errors)
         state |= sums.state()
+    if beside:
+        from catalog_builder.publish.archive_labels import archive_labels  # few have any
     for table in beside.values():
         for name, labels, errors in archive_labels(table, building.schema.labels):
             other = Other(building.schema, building.regimes)

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME
-from catalog_builder.comparing.drift import make_drift
-from catalog_builder.comparing.outside.mapping import load_mapping
 from catalog_builder.publish.chunk import Building
 from catalog_builder.publish.selection import SelectionSum
 from catalog_builder.publish.settings import PublishSettings
 from catalog_builder.report.tally import Tally
-from catalog_builder.verdict.facts import VerdictFacts
-from catalog_builder.verdict.verdict import verdict
 
 if TYPE_CHECKING:
     from catalog_builder.report.other_figures import OtherTable
+    from catalog_builder.verdict.facts import VerdictFacts
 
 
 def add_pages(
@@ -36,12 +33,16 @@ def add_pages(
     if taught is not None and (tables := taught()):
         told["tables"] = tables
     if settings.drift_from is not None:
+        from catalog_builder.comparing.drift import make_drift
+
         store, crosswalk = building.folder / STORE_NAME, settings.drift_crosswalk
         told |= make_drift(settings.drift_from, store, building.schema, building.record, crosswalk)
     if tally is None:
         return told
     summary, labelled = tally.summary(), tally.labelled
     if facts is not None:
+        from catalog_builder.verdict.verdict import verdict  # SciPy
+
         so_far = {**building.record, **told}
         checks = verdict(summary, labelled, so_far, facts)
         told["checks"] = [check.model_dump() for check in checks]
@@ -59,6 +60,7 @@ def add_pages(
 
 def _others(tally: Tally, record: Mapping[str, Any]) -> Iterator[OtherTable]:
     """Yield what other labels of the archive say, where any star has them."""
+    from catalog_builder.comparing.outside.mapping import load_mapping
     from catalog_builder.report.other_figures import OtherTable  # matplotlib
 
     for name, sums in tally.others.items():

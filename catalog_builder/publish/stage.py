@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +41,9 @@ from catalog_builder.runtime.damage import Damage, DamagedStoreError, Need
 from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.tasks import Outcome, Stage, Task
 from catalog_builder.runtime.workdir import Workdir, remove_tree
-from catalog_builder.verdict.facts import VerdictFacts
+
+if TYPE_CHECKING:
+    from catalog_builder.verdict.facts import VerdictFacts
 
 #: Last chunks whose tasks start what the seal needs, on the workers of which one seals.
 _WARM: Final = 2

@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from distributed import KilledWorker
-
 from catalog_builder.ground.digests import digest_json
 from catalog_builder.ground.errors import CatalogBuilderError, InputError, StoreError
 from catalog_builder.runtime import heap, running
@@ -134,6 +132,8 @@ class Failure:
     @property
     def lost_worker(self) -> bool:
         """Whether the task killed its worker every time it was tried."""
+        from distributed import KilledWorker  # where there are no workers it takes 0.3 s
+
         return isinstance(self.error, KilledWorker)
 
     @property
