@@ -268,7 +268,8 @@ def asinh(values: Tensor) -> Tensor:
     size = values.abs()
     # In this order what is too large for its square (1e19) still has a logarithm, short by ln 2.
     beyond = size * (size / (1.0 + torch.sqrt(1.0 + size * size)))
-    return torch.log1p(size + beyond).copysign(values)
+    # log1p of torch 2.6 is infinite from 1.5e38 on.
+    return torch.log1p((size + beyond).clamp_max_(1e38)).copysign(values)
 
 
 def flux_columns(stars: Stars, name: str) -> Tensor:

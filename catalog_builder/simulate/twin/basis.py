@@ -71,6 +71,7 @@ def write_matrices(folder: Path) -> str:
     """Write the matrices into a folder as the features take them; return the file's sha256."""
     content = io.BytesIO()
     arrays = {band: basis.matrix for band, basis in bases().items()}
-    np.savez(content, allow_pickle=False, wavelength=instrument.load().wavelength, **arrays)
+    # Without `allow_pickle`, of which NumPy before 2.2 makes an array: numbers are not pickled.
+    np.savez(content, wavelength=instrument.load().wavelength, **arrays)  # type: ignore[arg-type]
     (folder / FILE).write_bytes(content.getvalue())
     return hashlib.sha256(content.getvalue()).hexdigest()
