@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 
 from rich.console import Console
@@ -26,6 +27,8 @@ from catalog_builder.runtime.signals import INTERRUPTED
 def run() -> int:
     """Carry out the command line; every error ends in a message. Return the exit code."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
+    # A notebook's shell names its own, which matplotlib refuses where this program has it not.
+    os.environ.pop("MPLBACKEND", None)
     try:
         with named_if_missing("This command"):
             app(standalone_mode=True)

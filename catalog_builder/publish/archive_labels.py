@@ -70,7 +70,7 @@ def _read(
 
 
 def _without_absent_cuts(mapping: OtherTable, spelt: Mapping[str, str]) -> OtherTable:
-    """Leave out cuts of which the table has no column: chains of flags are not copied."""
+    """Leave out cuts of which the table has no column."""
     kept = tuple(cut for cut in mapping.cuts if first_there(cut.column, spelt))
     return mapping.model_copy(update={"cuts": kept})
 
