@@ -42,8 +42,9 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
     parts.append(
         figure(
             figures.residuals(labelled, schema, pulls=False),
-            "Answer minus label along the label itself, temperature, S/N and magnitude, all as"
-            " answered or observed: median, and 16 to 84 per cent. Rows share their axis.",
+            "Answer minus label along temperature, S/N and magnitude, and along the label itself,"
+            " all as answered or observed: median, and 16 to 84 per cent. Panels of a label share"
+            " their axis.",
             absent,
             _along_tables(labelled, schema, pulls=False),
             "accuracy-along",
@@ -96,7 +97,7 @@ def _counted(labelled: Labelled) -> str:
 def _along_tables(labelled: Labelled, schema: CatalogSchema, *, pulls: bool) -> str:
     return "\n".join(
         figures.along_table(labelled, schema, name, pulls=pulls)
-        for name in ("own", "temperature", "snr", "magnitude")
+        for name in ("temperature", "snr", "magnitude", "own")
         if name in labelled.divisions
     )
 
