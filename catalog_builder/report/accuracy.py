@@ -156,7 +156,7 @@ def calibration(labelled: Labelled) -> list[Picture]:
     everybody = labelled.cell("all")
     titles = {
         KEPT_BACK: "stars that did not teach",
-        TAUGHT: "stars that taught, by models without them",
+        TAUGHT: "stars that taught",
     }
     pictures = []
     for group, title in titles.items():
@@ -245,7 +245,7 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
                 )
             )
     head = ("Label", "Regime", "Within 1 σ (68.3 %)", "In 95 %", "Stars", "Scatter", "Bias")
-    caption = "Stars with survey labels, answered by networks that never saw them, by regime"
+    caption = "Stars with survey labels, by regime"
     return table(caption, head, rows, words=2)
 
 
