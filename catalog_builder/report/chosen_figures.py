@@ -30,7 +30,7 @@ def section(chosen: Chosen, summary: Summary) -> str:
     words = paragraph(
         "Of all sources in the archive's source table, in the parts of the sky where all of them"
         " were counted: which share was asked for, and which is in the catalogue. The same by"
-        " position is in selection/ (docs/selection.md).",
+        " position is in the folder selection.",
         " The archive that was read holds hardly any source that was not asked for: this says"
         " nothing of stars without spectra."
         if chosen.subset
@@ -51,7 +51,7 @@ def _picture(chosen: Chosen, counts: Counts, drawn: Counts, summary: Summary) ->
     bins, band = chosen.grid.magnitudes, summary.shown.magnitude_title
     edges = _edges(bins, _JOINED)
     low, high = float(edges[drawn[0]]), float(edges[drawn[-1] + 1])
-    across = Scale(low, high, text(band))
+    across = Scale(low, high, f"{text(band)} [mag]")
     left = Multiples([across], [Scale(0.0, 1.02, "share of the archive's sources")], _SIZE, [""])
     shares = _shares(counts)
     centres = (edges[:-1] + edges[1:]) / 2

@@ -40,9 +40,9 @@ def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
     simulated = {True: "yes", False: "no", None: None}[facts["simulated"]]
     told = (
         ("Model: trained", "elsewhere" if facts["trained_elsewhere"] else "in the same run"),
-        ("Model: release of its stars", facts["release_title"] or facts["release"]),
+        ("Model: release of its stars", _named(facts, "release")),
         ("Model: description of that release", facts["release_digest"]),
-        ("Model: labels of its stars", facts["survey_title"] or facts["survey"]),
+        ("Model: labels of its stars", _named(facts, "survey")),
         ("Model: digest of its archive", facts["archive"]),
         ("Model: partitions of that archive", facts["partitions"]),
         ("Model: labelled stars", facts["stars"]),
@@ -54,6 +54,12 @@ def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
         how = f"on {facts['calibrated_stars']} stars of {facts['calibrated_release']}"
         yield "Model: sigma fitted anew", how
         yield "Model: made from", digest_cell(facts["parent"])
+
+
+def _named(facts: Record, what: str) -> str | None:
+    """Return the title of a release or survey; of simulated stars it does not read as real."""
+    title = facts[f"{what}_title"] or facts[what]
+    return f"simulated, in the layout of {title}" if title and facts["simulated"] else title
 
 
 def digest_cell(value: object) -> Html:

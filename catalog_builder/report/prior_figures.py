@@ -53,7 +53,8 @@ def _picture(summary: Summary, priors: Priors) -> str:
         some = np.flatnonzero(histogram.counts.sum(axis=1) >= _LEAST)
         first, stop = (some[0], some[-1] + 1) if len(some) else (0, axis.bins)
         low, high = axis.edges()[[first, stop]].tolist()
-        columns.append(Scale(low, high, text(name), log=axis.log))
+        unit = "" if axis.log else " [mag]"
+        columns.append(Scale(low, high, f"{text(name)}{unit}", log=axis.log))
     tables, pictures = [], []
     for scale, (histogram, name, which) in zip(columns, parts, strict=True):
         counts, axis = histogram.counts, histogram.axes[0]

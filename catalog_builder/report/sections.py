@@ -197,8 +197,8 @@ def _labels(summary: Summary, schema: CatalogSchema) -> str:
 
 def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
     words = paragraph(
-        "Labelled stars that took part neither in training nor in calibration. The difference is"
-        " prediction minus label. ",
+        "Of the model's labelled stars the few that took part neither in training nor in"
+        " calibration. The difference is prediction minus label. ",
         Html("<em>Robust scatter</em>"),
         " is 1.4826 times the median absolute deviation about the median; ",
         Html("<em>bias</em>"),

@@ -163,6 +163,7 @@ def test_a_fold_names_its_tables_and_none_is_there_twice(schema, spoilt_in_part)
         assert title.split(": ", 1)[1].startswith(re.findall("<caption>(.*?)<", inside)[0])
     assert folds[1][0].startswith("Tables: Along effective temperature")
     assert "The same as a table" not in page
+    assert page.count('<figure id="accuracy-along">') == 1  # where a check leads
 
 
 def test_without_models_of_folds_stars_that_taught_say_nothing(schema, rows, make_record):
