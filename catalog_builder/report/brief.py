@@ -239,7 +239,7 @@ def _both(page: _Page, other: OtherTable, title: str, places: list[int]) -> str:
         told.append(f"{page.html(name)} {bias} (scatter {page.amount(name, found.scatter)})")
     first = counted[list(sums.shown).index(other.sums.labels[0])]
     said = (
-        f"{text(number(int(first[BOTH])))} of our {text(number(int(first[OURS])))} stars have both"
+        f"{text(number(int(first[BOTH])))} of our {text(number(int(first[OURS])))} stars have theirs"
     )
     return f"{text(title)}: {said}; ours less theirs {', '.join(told) or NOTHING}."
 
