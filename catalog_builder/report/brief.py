@@ -238,9 +238,8 @@ def _both(page: _Page, other: OtherTable, title: str, places: list[int]) -> str:
         bias = page.amount(name, found.bias, signed=True)
         told.append(f"{page.html(name)} {bias} (scatter {page.amount(name, found.scatter)})")
     first = counted[list(sums.shown).index(other.sums.labels[0])]
-    said = (
-        f"{text(number(int(first[BOTH])))} of our {text(number(int(first[OURS])))} stars have theirs"
-    )
+    both, ours = (text(number(int(first[at]))) for at in (BOTH, OURS))
+    said = f"{both} of our {ours} stars have theirs"
     return f"{text(title)}: {said}; ours less theirs {', '.join(told) or NOTHING}."
 
 
