@@ -51,7 +51,11 @@ def add_pages(
 
         record = {**building.record, **told}
         known = Known(
-            labelled, None if facts is None else facts.card, chosen, tuple(_others(tally, record))
+            labelled,
+            None if facts is None else facts.card,
+            chosen,
+            tuple(_others(tally, record)),
+            saw_teachers=facts is not None and not facts.folds,
         )
         write_report(summary, record, building.schema, building.folder / REPORT_NAME, known)
     return told

@@ -280,7 +280,7 @@ def regimes_table(labelled: Labelled, schema: CatalogSchema) -> str:
                 )
             )
     head = ("Label", "Regime", "Within 1 σ (68.3 %)", "In 95 %", "Stars", "Scatter", "Bias")
-    caption = "Stars with labels, answered by networks that never saw them, by regime"
+    caption = "Stars with labels, by regime"
     return table(caption, head, rows, words=2)
 
 

@@ -23,7 +23,7 @@ from catalog_builder.report.html import (
     text,
 )
 from catalog_builder.report.known import Known
-from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.labelled import KEPT_BACK, Labelled
 from catalog_builder.report.measured import along
 from catalog_builder.report.measures import ONE_SIGMA, abreast
 from catalog_builder.report.other_figures import OtherTable
@@ -53,11 +53,14 @@ class _Page:
         self, summary: Summary, record: Record, schema: CatalogSchema, known: Known
     ) -> None:
         self.summary, self.schema, self.known = summary, schema, known
-        enough = known.labelled is not None and known.labelled.stars >= LEAST
+        # Of stars that networks have seen nothing can be learnt.
+        self.group = KEPT_BACK if known.saw_teachers else None
+        enough = known.labelled is not None and known.labelled.enough(self.group, LEAST)
         self.labelled: Labelled | None = known.labelled if enough else None
-        self.groups = groups(summary, self.labelled, record.get("metrics") or {})
+        self.groups = groups(summary, self.labelled, record.get("metrics") or {}, self.group)
         self.spreads = spreads(summary)
-        self.whose = "stars with labels" if enough else "the model's test stars"
+        taught = ", without those that taught," if known.saw_teachers else ""
+        self.whose = f"stars with labels{taught}" if enough else "the model's test stars"
         self.place = "accuracy" if enough else "test"
 
     def html(self, name: str) -> str:
@@ -129,7 +132,7 @@ def _too_small(page: _Page, labelled: Labelled) -> Iterator[str]:
     """Yield each label in whose bins sigma is too small, with the bins."""
     for name, quantity in page.summary.shown.items():
         edges, bins = along(quantity).edges(), []
-        for first, stop, one in pooled(labelled, name, "own"):
+        for first, stop, one in pooled(labelled, name, "own", group=page.group):
             off = Off(one.stars, one.scatter, one.within_68 / one.stars)
             bins.append((first, stop, off.within, _few(off)))
         for small, some in groupby(bins, key=lambda one: one[3]):

@@ -14,11 +14,16 @@ from catalog_builder.report.pooling import LEAST
 _NOMINAL: Final = (0.5, 0.6827, 0.8, 0.9, 0.95)
 
 
-def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
+def accuracy(labelled: Labelled, schema: CatalogSchema, *, saw_teachers: bool = False) -> str:
     """Return how far the answers of stars with labels are off, and whether sigma says so."""
+    taught = (
+        "have answers of networks that saw them, for it has no folds: what follows flatters it."
+        if saw_teachers
+        else "were answered by models that were trained without them."
+    )
     words = paragraph(
-        "Every published star with a label of the survey. Those that taught the model were answered"
-        " by models that were trained without them. Differences are answer minus label and hold the"
+        f"Every published star with a label of the survey. Those that taught the model {taught}"
+        " Differences are answer minus label and hold the"
         " errors of both; ",
         Html("<em>scatter</em>"),
         " is 0.741 times the distance of the quartiles, ",

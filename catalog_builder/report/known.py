@@ -24,9 +24,12 @@ class Known:
         Which sources of the archive are in the catalogue.
     others : tuple of OtherTable
         Other labels of the archive.
+    saw_teachers : bool
+        Whether stars that taught were answered by networks that saw them: the model has no folds.
     """
 
     labelled: Labelled | None = None
     card: Card | None = None
     chosen: Chosen | None = None
     others: tuple[OtherTable, ...] = ()
+    saw_teachers: bool = False

@@ -153,6 +153,11 @@ class Labelled:
         """Stars with any label; of the label that most have."""
         return int(self.pulls[:, :, 0].sum(axis=(1, 2)).max(initial=0))
 
+    def enough(self, group: int | None, least: int) -> bool:
+        """Say whether so many stars, of a group if one is given, have any label."""
+        groups = slice(None) if group is None else slice(group, group + 1)
+        return bool(self.pulls[:, groups, 0].sum(axis=(1, 2)).max(initial=0) >= least)
+
     def add(
         self, columns: Columns, labels: NDArray[np.float64], errors: NDArray[np.float64]
     ) -> None:

@@ -58,7 +58,7 @@ def write(
         yield "accounting", "Accounting", tables.accounting(record)
         yield "test", "Test stars of the model", _test(record, schema, summary)
         if labelled is not None and labelled.stars >= LEAST:
-            yield "accuracy", "Stars with labels", comparison.accuracy(labelled, schema)
+            yield "accuracy", "Stars with labels", _accuracy(labelled, schema, known)
         if known.others:
             yield (
                 "others",
@@ -86,6 +86,10 @@ def write(
         yield "made-from", "What it was made from", _made_from(record, schema)
     if credit := _credit(record):
         yield "credit", "Acknowledgements", credit
+
+
+def _accuracy(labelled: Labelled, schema: CatalogSchema, known: Known) -> str:
+    return comparison.accuracy(labelled, schema, saw_teachers=known.saw_teachers)
 
 
 def _completeness(summary: Summary, known: Known) -> str:

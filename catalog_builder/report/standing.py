@@ -60,14 +60,22 @@ def spreads(summary: Summary) -> dict[str, float]:
     return found
 
 
-def groups(summary: Summary, labelled: Labelled | None, metrics: Mapping[str, Any]) -> list[Group]:
-    """Return all groups of enough stars: of those with labels, else of the model's test stars."""
-    if labelled is not None and labelled.stars >= LEAST:
-        return list(_of_labelled(labelled))
+def groups(
+    summary: Summary,
+    labelled: Labelled | None,
+    metrics: Mapping[str, Any],
+    group: int | None = None,
+) -> list[Group]:
+    """Return all groups of enough stars: of those with labels, else of the model's test stars.
+
+    Of stars with labels only those of a `group` of `Labelled` count, if one is given.
+    """
+    if labelled is not None and (found := list(_of_labelled(labelled, group))):
+        return found
     own = metrics.get("as_observed") or {}
-    found = {ALL: own.get("all") or {}, **(own.get("by_regime") or {})}
+    shown = {ALL: own.get("all") or {}, **(own.get("by_regime") or {})}
     some = []
-    for title, measured in found.items():
+    for title, measured in shown.items():
         off = {
             name: Off(values["stars"], values["robust_scatter"], values["coverage_68"])
             for name, values in measured.items()
@@ -79,14 +87,14 @@ def groups(summary: Summary, labelled: Labelled | None, metrics: Mapping[str, An
     return some
 
 
-def _of_labelled(labelled: Labelled) -> Iterator[Group]:
+def _of_labelled(labelled: Labelled, group: int | None) -> Iterator[Group]:
     for division in ("all", "regime", "tier", "near"):
         if division not in labelled.divisions:
             continue
         for place, title in enumerate(labelled.divisions[division].cells):
             off = {}
             for name in labelled.shown:
-                found = labelled.measured(name, labelled.cell(division, place))
+                found = labelled.measured(name, labelled.cell(division, place), group)
                 if found.stars >= LEAST:
                     off[name] = Off(found.stars, found.scatter, found.within_68 / found.stars)
             if off:

@@ -85,3 +85,18 @@ def test_where_no_star_is_gold_it_says_why(schema, rows, make_record):
     assert "σ([M/H]) above 0.1 dex: 90.0\u202f% of stars" in told
     page = Page(reasons.kept_out(summary, schema))
     assert ["σ([M/H]) above 0.1 dex", "2\u202f700", "90.0\u202f%"] in page.rows
+
+
+def test_stars_that_networks_have_seen_say_nothing(schema, rows, labelled, make_record):
+    split = np.where(np.arange(STARS) % 3, 1, 0).astype("u1")  # two of three taught
+    mixed, names = Labelled(schema, EDGES), schema.contract.labels.names
+    mean = np.stack([rows[name] for name in names], axis=1)
+    taught = dict(rows, training_split=split)
+    mixed.add(taught, mean + np.where(split, 0.0, 9.0)[:, None], np.zeros(mean.shape))
+    given = summed(schema, rows), make_record(STARS), schema
+    told = answers(*given, Known(mixed, saw_teachers=True))["Do the uncertainties hold?"]
+    assert "without those that taught, 0\u202f% to 0\u202f% are within 1 σ" in told.replace(
+        "0.0", "0"
+    )
+    told = answers(*given, Known(mixed))["Do the uncertainties hold?"]
+    assert "Of stars with labels 6" in told
