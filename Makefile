@@ -43,7 +43,7 @@ test-minimum:
 faults: $(VENV)/.installed
 	$(BIN)/python tests/faults/kills.py
 
-# All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes none.
+# All that takes minutes, and the page of its results; CHECKS=kills runs that part and writes its line.
 CHECKS ?= kills,hostile,interrupts,skies,rehearsal,tutorials,alarms,verdicts
 check-long: $(VENV)/.installed
 	$(INSTALL_DOCS)

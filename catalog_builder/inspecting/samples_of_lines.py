@@ -16,9 +16,13 @@ from catalog_builder.inspecting.sharpness import measure_sharpness
 from catalog_builder.inspecting.triplet import Shift, covers_triplet, measure_shift
 from catalog_builder.inspecting.view import View
 
+Float = NDArray[np.float64]
+
 #: Spectra from which a shift of the triplet counts, and how large it must be: nm and errors.
 TRIPLET_SPECTRA: Final = 200
 LEAST_SHIFT, LEAST_ERRORS = 0.006, 5.0
+#: What is looked at of spectra that reach further, nm in vacuum.
+_NEAR: Final = (839.0, 881.0)
 #: Difference of the natural logarithm of two resolving powers that says something. Stars turn, and
 #: the synthetic spectra are not those of stars: single real spectra of R = 11 500 measure 12 200 to
 #: 14 600.
@@ -37,6 +41,7 @@ def check_triplet(
     wavelengths = to_vacuum(spectrum.grid.nanometres(), spectrum.medium)
     if flux is None or reading.product.wavelength or not covers_triplet(wavelengths):
         return
+    flux, wavelengths = _near_triplet(flux, wavelengths)
     shift, line = measure_shift(flux, wavelengths), f"spectra.{reading.name}.grid"
     if shift is None:
         return
@@ -53,6 +58,12 @@ def check_triplet(
             f" by the grid of spectra.{reading.name}, in {shift.spectra} spectra."
         )
         looked.add(line, table, problem, cure(shift, reading.name, spectrum))
+
+
+def _near_triplet(flux: Float, wavelengths: Float) -> tuple[Float, Float]:
+    """Return the samples around the triplet; in a wide arm the colour outweighs the lines."""
+    near = (wavelengths > _NEAR[0]) & (wavelengths < _NEAR[1])
+    return flux[:, near], wavelengths[near]
 
 
 def is_off(shift: Shift) -> bool:
@@ -97,6 +108,7 @@ def check_sharpness(
         return
     if not covers_triplet(wavelengths):
         return
+    flux, wavelengths = _near_triplet(flux, wavelengths)
     shift, found = measure_shift(flux, wavelengths), measure_sharpness(flux, wavelengths)
     # On a wrong grid the lines of many stars are not where those of the comparison are.
     if found is None or shift is None or is_off(shift):
@@ -121,7 +133,7 @@ def check_sharpness(
         )
 
 
-def flux_of(table: TableName, column: str, views: Sequence[View]) -> NDArray[np.float64] | None:
+def flux_of(table: TableName, column: str, views: Sequence[View]) -> Float | None:
     """Return the spectra of a table in several partitions, (n, m)."""
     found = [
         view.tables[table].columns[column]

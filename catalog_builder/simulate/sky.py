@@ -140,6 +140,9 @@ def _mistakes(
     release: ReleaseSpec, seed: int, n: int
 ) -> tuple[dict[int, tuple[TableName, ...]], dict[int, tuple[TableName, ...]]]:
     """Which partitions lack a file, and which have a damaged cell: one of each kind."""
+    if layout.by_field(release):
+        first, *_, last = [*release.driving_tables] * 2
+        return {seed % n: (last,)}, {(seed + 1) % n: (first,)}
     tables = {native: table for table, native in layout.contents_of(release).items()}
     candidates = ("rvs_mean_spectrum", "xp_continuous_mean_spectrum")
     corrupt: dict[int, tuple[TableName, ...]] = {

@@ -57,7 +57,7 @@ SETTINGS = (
     "publish.formats=[fits, hats]",
     "cluster.performance_report=false",
 )
-PATIENCE = 300.0
+PATIENCE = 1800.0
 CLUSTER_EXIT = 6
 
 

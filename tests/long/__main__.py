@@ -1,7 +1,8 @@
 """What takes minutes: kills, spoilt archives, interrupts, skies, a release (``make check-long``).
 
 Each part is a program of its own whose last line is its result and whose exit code is 0 where all
-is good. With ``--record FILE`` the results are written down, with the commit that they are of.
+is good. With ``--record FILE`` the results are written down, each with its day and the commit that
+it is of; lines of parts that were not run now stay as they are.
 """
 
 from __future__ import annotations
@@ -55,11 +56,11 @@ PARTS = {
 
 HEAD = """# The long checks
 
-What takes minutes and does not run with every change: `make check-long`, about {minutes:.0f}
-minutes on {cores} cores. Their last result, of {day}, Python {python}, {cores} cores:
+What takes minutes and does not run with every change: `make check-long`, or a part of it,
+`make check-long CHECKS=skies`. The last result of each, Python {python}, {cores} cores:
 
-| part | what it shows | result | commit | min |
-|---|---|---|---|---:|
+| part | what it shows | result | day | commit | min |
+|---|---|---|---|---|---:|
 """
 
 
@@ -87,21 +88,16 @@ def run(part: str) -> Result:
     return Result(part, process.returncode == 0, last, (time.monotonic() - begin) / 60)
 
 
-def in_words(results: list[Result]) -> str:
-    """Return the page of results."""
-    minutes = sum(result.minutes for result in results)
-    text = HEAD.format(
-        minutes=minutes,
-        day=time.strftime("%Y-%m-%d", time.gmtime()),
-        python=platform.python_version(),
-        cores=os.cpu_count(),
-    )
+def in_words(results: list[Result], before: str = "") -> str:
+    """Return the page of results, with the lines that a page before has of other parts."""
+    lines = {line.split("|")[1].strip(): line for line in before.splitlines() if "|" in line}
     for result in results:
         verdict = "good" if result.good else "**not good**"
-        what = PARTS[result.part][1]
-        cells = (result.part, what, f"{verdict}: {result.words}", f"`{commit()}`")
-        text += f"| {' | '.join(cells)} | {result.minutes:.0f} |\n"
-    return text
+        day, what = time.strftime("%Y-%m-%d", time.gmtime()), PARTS[result.part][1]
+        cells = (result.part, what, f"{verdict}: {result.words}", day, f"`{commit()}`")
+        lines[result.part] = f"| {' | '.join(cells)} | {result.minutes:.0f} |"
+    head = HEAD.format(python=platform.python_version(), cores=os.cpu_count())
+    return head + "".join(f"{lines[part]}\n" for part in PARTS if part in lines)
 
 
 def commit() -> str:
@@ -116,7 +112,7 @@ def main() -> int:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", default=",".join(PARTS), help="some of them, by commas")
-    parser.add_argument("--record", type=Path, help="page to write; only if all parts are run")
+    parser.add_argument("--record", type=Path, help="page to write the lines of")
     chosen = parser.parse_args()
     parts = chosen.parts.split(",")
     if unknown := set(parts) - set(PARTS):
@@ -126,8 +122,9 @@ def main() -> int:
         print(f"== {part}: {PARTS[part][1]}", flush=True)
         results.append(run(part))
     print(in_words(results))
-    if chosen.record is not None and set(parts) == set(PARTS):
-        chosen.record.write_text(in_words(results), encoding="utf-8")
+    if chosen.record is not None:
+        page = chosen.record.read_text(encoding="utf-8") if chosen.record.exists() else ""
+        chosen.record.write_text(in_words(results, page), encoding="utf-8")
     return int(not all(result.good for result in results))
 
 

@@ -44,7 +44,7 @@ QUICK = (
     "ingest.max_rejected=1",
     "cluster.performance_report=false",
 )
-PATIENCE = 300.0
+PATIENCE = 1800.0
 #: Exit codes of errors in words; 1 is a defect, and a signal is negative.
 IN_WORDS = {0, 3, 4, 5, 6, 8, 9}
 TABLES = ("gaia_source", "rvs_mean_spectrum", "xp_continuous_mean_spectrum")

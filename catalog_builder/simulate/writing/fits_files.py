@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -36,11 +36,22 @@ class FitsFiles:
         What the names of its files begin with.
     columns : list of Column
         In the order of the files.
+    cards : mapping of str to (value, str)
+        What the header of each table says besides: values and comments by keyword.
     """
 
-    def __init__(self, folder: Path, stem: str, columns: list[Column]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stem: str,
+        columns: list[Column],
+        cards: Mapping[str, tuple[float | str, str]] | None = None,
+    ) -> None:
+        self.cards = cards or {}
         self.folder, self.stem, self.columns = folder, stem, columns
         self.rows = 0
+        #: The files that were written, and the rows of each.
+        self.files: list[tuple[Path, int]] = []
         #: Below the folder, of the next block: its night, if the table has one, and its field.
         self.place = ""
 
@@ -55,15 +66,25 @@ class FitsFiles:
     ) -> None:
         """Every file is whole already."""
 
-    def write(self, block: Mapping[str, NDArray[np.generic]]) -> None:
-        """Write a block into the file of its place: values as for `ecsv.TableWriter.write`."""
+    def write(
+        self,
+        block: Mapping[str, NDArray[np.generic]],
+        damaged: Mapping[str, Iterable[int]] | None = None,
+    ) -> None:
+        """Write a block into the file of its place: values as for `ecsv.TableWriter.write`.
+
+        Of `damaged` columns the cells of these rows are NaN throughout.
+        """
         from astropy.io import fits
 
-        made = [_column(column, block[column.name]) for column in self.columns]
+        spoilt = {name: _without(block[name], rows) for name, rows in (damaged or {}).items()}
+        whole = {**block, **spoilt}
+        made = [_column(column, whole[column.name]) for column in self.columns]
         table = fits.BinTableHDU.from_columns(made)
         primary = fits.PrimaryHDU()
         for each in (primary.header, table.header):
             each[KEYWORD] = (True, SENTENCE)
+        table.header.update(self.cards)
         night, _, field = self.place.rpartition("/")
         path = self.folder / night / f"{self.stem}{field}.fits"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,6 +92,20 @@ class FitsFiles:
         fits.HDUList([primary, table]).writeto(part, overwrite=True)
         part.replace(path)
         self.rows += len(table.data)
+        self.files.append((path, len(table.data)))
+
+    def lose_last(self) -> None:
+        """Take away the file that was written last, if it is not the only one: it is missing."""
+        if len(self.files) > 1:
+            path, rows = self.files.pop()
+            path.unlink()
+            self.rows -= rows
+
+
+def _without(values: NDArray[np.generic], rows: Iterable[int]) -> NDArray[np.float64]:
+    spoilt = np.array(values, dtype=np.float64)
+    spoilt[list(rows)] = np.nan
+    return spoilt
 
 
 def _column(column: Column, values: NDArray[np.generic]) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -170,10 +170,15 @@ def _write_partition(
             follower.begin(star)
         labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
         truth: pq.ParquetWriter | None = None
+        by_field = layout.by_field(release)
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
             among = bare.before(star.source_id[start + BLOCK :])
-            rows, table = _block(plan, release, survey, block, sky, number, follower, among)
+            # Of files by field the last is lost, if it is not the only one; else that of the range.
+            last = number and start + BLOCK >= len(star)
+            lost = plan.without if last or not by_field else ()
+            now = replace(plan, without=lost)
+            rows, table = _block(now, release, survey, block, sky, number, follower, among)
             table = bare.told(table, chance[start : start + BLOCK])
             labels.append(rows)
             if truth is None:
@@ -249,6 +254,9 @@ def _block(
     contents = table_contents(release, star, seen, gaia, beside)
     contents["astrophysical_parameters"] = tables.astrophysical_parameters(rng, star, seen)
     damage = _damage(plan, release, contents, star) if number == 0 else {}
+    for table in plan.without:
+        missing = np.isin(star.source_id, contents[table]["source_id"])
+        star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
     among(contents)
     words = Words.of(star, plan.index, number) if has_words(release) else None
     if words is not None:
@@ -257,9 +265,6 @@ def _block(
         sky.pair(words, labelled)
     for table, block in contents.items():
         sky.write(table, block, damage.get(table, {}))
-    for table in plan.without:
-        missing = np.isin(star.source_id, contents[table]["source_id"])
-        star.wart = add_wart(star.wart, missing, f"missing_file_{table}")
     told = star if words is None else words.told(star, release)
     return rows, truth_table(told, seen, labelled, made, beside)
 
@@ -275,10 +280,11 @@ def _damage(
         "rvs_mean_spectrum": ("flux", _CUT_ARRAY),
         "xp_continuous_mean_spectrum": ("bp_basis_function_id", _DAMAGED_NUMBER),
     }
-    held = layout.contents_of(release)
+    held, by_field = layout.contents_of(release), layout.by_field(release)
     result: dict[TableName, dict[str, dict[int, str]]] = {}
     for table in plan.corrupt:
-        column, text = cells[held[table]]
+        # In a file of bytes a damaged cell has no text; the writer makes it NaN.
+        column, text = (_flux_of(release, table), "") if by_field else cells[held[table]]
         source_id = contents[table]["source_id"]
         row = len(source_id) // 2
         if row >= len(source_id):
@@ -289,3 +295,9 @@ def _damage(
         hit = star.source_id == source_id[row]
         star.wart = add_wart(star.wart, hit, f"corrupt_{table}_{column}")
     return result
+
+
+def _flux_of(release: ReleaseSpec, table: TableName) -> str:
+    """Return the column of a table that has the samples of a spectrum."""
+    products = (one for spectrum in release.spectra.values() for one in spectrum.products)
+    return next(one.flux for one in products if one.table == table)

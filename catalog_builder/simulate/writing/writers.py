@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.archive.tables import TableName
 from catalog_builder.simulate.writing import layout, tables
 from catalog_builder.simulate.writing.apogee import own_ids
@@ -59,7 +60,7 @@ class Writers:
             columns = [column for _, column in self.columns[table]]
             writer: TableWriter | FitsFiles
             if layout.by_field(release):
-                writer = FitsFiles(folder, spec.stem, columns)
+                writer = FitsFiles(folder, spec.stem, columns, _of_samples(release, table))
             else:
                 path = folder / layout.file_name(spec, range_)
                 writer = TableWriter(path, columns, spell_nulls=spell_nulls)
@@ -103,7 +104,7 @@ class Writers:
         texts = {names[column]: text for column, text in replaced.items() if column in names}
         writer = self.files[table]
         if isinstance(writer, FitsFiles):
-            writer.write(by_file_name)
+            writer.write(by_file_name, texts)
         else:
             writer.write(by_file_name, texts)
 
@@ -113,6 +114,8 @@ class Writers:
         rows: dict[str, int] = {}
         for table, writer in self.files.items():
             if isinstance(writer, FitsFiles):
+                if table in without:
+                    writer.lose_last()
                 rows[table] = writer.rows
                 continue
             if writer.rows == 0 or table in without:
@@ -122,6 +125,27 @@ class Writers:
             rows[table] = writer.rows
             checksums.setdefault(str(writer.path.parent), {})[writer.path.name] = md5(writer.path)
         return PartitionReceipt(index, checksums, rows)
+
+
+def _of_samples(release: ReleaseSpec, table: TableName) -> dict[str, tuple[float | str, str]]:
+    """Return what a header says of the samples in a table, for who has no description at hand."""
+    cards: dict[str, tuple[float | str, str]] = {}
+    for one in release.spectra.values():
+        if table not in {product.table for product in one.products}:
+            continue
+        samples = one.grid.nanometres()
+        cards["WAVEUNIT"] = ("nm", "unit of the wavelengths of samples")
+        cards["WAVEMIN"] = (round(float(samples[0]), 5), "wavelength of the first sample")
+        cards["WAVEMAX"] = (round(float(samples[-1]), 5), "wavelength of the last sample")
+        if isinstance(one, LineSpectrum):
+            cards["WAVEMED"] = (one.medium, "medium of the wavelengths")
+            cards["WAVEREF"] = (one.frame, "frame of the wavelengths")
+            if one.resolution is not None:
+                cards["RESOLUT"] = (one.resolution, "wavelength over full width at half maximum")
+        steps = np.diff(samples)
+        if np.ptp(steps) < 1e-6 * abs(float(steps[0])):
+            cards["WAVESTEP"] = (round(float(steps[0]), 5), "from one sample to the next")
+    return cards
 
 
 def _unknown(n: int, column: Column) -> NDArray[np.generic]:

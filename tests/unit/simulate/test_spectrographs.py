@@ -18,6 +18,7 @@ from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.score import read_truth
 from catalog_builder.simulate.simulation import Between, simulation_of
 from catalog_builder.simulate.sky import simulate
+from catalog_builder.simulate.writing import partition
 
 STARS = 150
 
@@ -54,6 +55,28 @@ def test_rows_are_joined_by_words_and_the_truth_has_their_keys(sky):
     assert ((spectra["snr"] > 20) & (spectra["snr"] < 100)).all()
 
 
+def test_a_header_says_what_the_samples_are(sky):
+    header = fits.getheader(next(sky.glob("rave_dr6/spectra/*/*.fits")), 1)
+    told = [header[key] for key in ("WAVEMIN", "WAVESTEP", "WAVEUNIT", "WAVEMED", "RESOLUT")]
+    assert told == [842.03, 0.04, "nm", "air", 7500]
+
+
+def test_a_cell_is_damaged_and_a_file_is_missing_and_the_truth_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(partition, "BLOCK", 8)
+    simulate("rave-dr6", 90, 2, tmp_path / "sky")
+    spectra = rows(tmp_path / "sky", "spectra/*/*.fits")
+    stars = rows(tmp_path / "sky", "parameters/*.fits")
+    truth = read_truth(tmp_path / "sky" / "truth")
+    bad = spectra["obsid"][np.isnan(spectra["flux"]).all(axis=1)]
+    told = truth.filter(pl.col("wart").str.contains("corrupt_spectra_flux"))["source_id"]
+    assert keys_of(bad).tolist() == told.to_list()
+    assert len(bad) == 1
+    lost = truth.filter(pl.col("wart").str.contains("missing_file_spectra"))["source_id"]
+    assert len(lost) > 0
+    assert not set(lost) & set(keys_of(spectra["obsid"]).tolist())
+    assert set(lost) <= set(keys_of(stars["obsid"]).tolist())
+
+
 def test_labels_come_by_a_crossmatch(sky):
     labels = fits.getdata(sky / "apogee/allStar-dr17-synspec_rev1.fits")
     pairs = fits.getdata(sky / "apogee/rave_x_apogee.fits")
@@ -70,7 +93,8 @@ def test_what_is_simulated_is_ingested(sky, tmp_path):
     (partition,) = list_partitions(str(sky), release)
     ingest_partition(partition, release, IngestSettings(), tmp_path / "features")
     store = FeatureStore(tmp_path / "features")
-    assert len(store) == len(rows(sky, "spectra/*/*.fits"))
+    whole = np.isfinite(rows(sky, "spectra/*/*.fits")["flux"]).all(axis=1)
+    assert len(store) == whole.sum() == len(whole) - 1
     median = np.median(store.read(slice(None))["rave_flux"])
     assert 0.93 < median < 1.0
 
