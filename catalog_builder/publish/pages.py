@@ -52,7 +52,11 @@ def add_pages(
 
         record = {**building.record, **told}
         known = Known(
-            labelled, None if facts is None else facts.card, chosen, tuple(_others(tally, record))
+            labelled,
+            None if facts is None else facts.card,
+            chosen,
+            tuple(_others(tally, record)),
+            folds=facts is None or facts.folds > 0,
         )
         write_report(summary, record, building.schema, building.folder / REPORT_NAME, known)
     return told

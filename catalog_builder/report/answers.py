@@ -11,7 +11,7 @@ from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.contract.words import listed
 from catalog_builder.report.html import measure, number, percent, text
 from catalog_builder.report.known import Known
-from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.labelled import KEPT_BACK, Labelled
 from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.priors import SHARE
 from catalog_builder.report.quantities import difference_unit
@@ -38,12 +38,15 @@ class Page:
         self, summary: Summary, record: Mapping[str, Any], schema: CatalogSchema, known: Known
     ) -> None:
         self.summary, self.schema, self.known = summary, schema, known
-        enough = known.labelled is not None and known.labelled.stars >= LEAST
+        group = None if known.folds else KEPT_BACK
+        enough = known.labelled is not None and known.labelled.stars_of(group) >= LEAST
         self.labelled: Labelled | None = known.labelled if enough else None
-        self.groups = groups(summary, self.labelled, record.get("metrics") or {})
+        self.groups = groups(summary, self.labelled, record.get("metrics") or {}, group)
         self.spreads = spreads(summary)
-        self.bins: Bins | None = None if self.labelled is None else bins_of(self.labelled)
+        self.bins: Bins | None = None if self.labelled is None else bins_of(self.labelled, group)
         self.whose = "stars with survey labels" if enough else "the model's test stars"
+        if enough and not known.folds:
+            self.whose += " that did not teach"
         self.place = "accuracy" if enough else "test"
 
     def html(self, name: str) -> str:

@@ -26,7 +26,7 @@ from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.quantities import difference_unit
 from catalog_builder.report.standing import Group
 from catalog_builder.report.summary import Summary
-from catalog_builder.report.words import regime
+from catalog_builder.report.words import regime, spelled
 
 
 def section(
@@ -55,31 +55,32 @@ def _beside(page: Page, other: OtherTable) -> str:
     faint = next((at for at in range(len(names)) if first[at, BOTH] >= LEAST), None)
     if faint is not None:
         some.insert(0, (capital(regime(names[faint], page.schema.inputs)), [faint]))
-    head: list[Cell] = ["Label"]
-    for title, places in some:
-        both, ours = (int(first[places, one].sum()) for one in (BOTH, OURS))
-        of = Html(f"{text(title)}: {text(number(both))} of our {text(number(ours))}, difference")
-        head += [of, "scatter"]
     rows = [
         (
             Html(f"{page.html(name)} [{text(difference_unit(page.schema, name))}]"),
-            *(cell for _, places in some for cell in _both(page, other, name, places)),
+            *(_both(page, other, name, places) for _, places in some),
         )
         for name in sums.labels
     ]
     simulated = " (simulated)" if other.simulated else ""
-    caption = f"Ours less {other.title}{simulated}, in the median, where a star has both"
-    link = paragraph(Html('<a href="#others">More, and what is known of it</a>'))
-    return f"{table(caption, head, rows)}\n{link}"
+    caption = f"Ours less {other.title}{simulated}: the median, and the scatter"
+    counted = [[int(first[places, one].sum()) for one in (BOTH, OURS)] for _, places in some]
+    told = "; ".join(
+        f"{title}: {spelled(both)} of our {spelled(ours)} stars have both"
+        for (title, _), (both, ours) in zip(some, counted, strict=True)
+    )
+    link = paragraph(f"{told}. ", Html('<a href="#others">More, and what is known of it</a>'))
+    return f"{table(caption, ('Label', *(title for title, _ in some)), rows)}\n{link}"
 
 
-def _both(page: Page, other: OtherTable, name: str, places: list[int]) -> tuple[Cell, Cell]:
+def _both(page: Page, other: OtherTable, name: str, places: list[int]) -> Cell:
     sums = other.sums
     if sums.counted[list(sums.sums.shown).index(name), places, BOTH].sum() < LEAST:
-        return NOTHING, NOTHING
+        return NOTHING
     found = sums.sums.measured(name, [sums.sums.cell("regime", at) for at in places])
     decimals = page.summary.shown[name].decimals
-    return measure(found.bias, decimals, signed=True), measure(found.scatter, decimals)
+    bias, scatter = measure(found.bias, decimals, signed=True), measure(found.scatter, decimals)
+    return Html(f"{text(bias)}, scatter {text(scatter)}")
 
 
 def _how_far(page: Page) -> Iterator[str]:

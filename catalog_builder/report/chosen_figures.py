@@ -7,13 +7,12 @@ from typing import Final
 import numpy as np
 
 from catalog_builder.features.cells import Bins
-from catalog_builder.report.accuracy import side_by_side
 from catalog_builder.report.chosen import PUBLISHED, REQUESTED, SOURCES, TIERS, Chosen
 from catalog_builder.report.diagrams import figure
 from catalog_builder.report.histogram import Array, Counts, span
 from catalog_builder.report.html import Cell, number, paragraph, percent, table, text
 from catalog_builder.report.multiples import Multiples, Scale, coloured
-from catalog_builder.report.pictures import COLOURS, DENSITY_MAP, Picture
+from catalog_builder.report.pictures import COLOURS, DENSITY_MAP, Picture, named
 from catalog_builder.report.summary import Summary
 
 #: Sources of a share that is drawn; bins of the magnitude that are one in the figure.
@@ -31,7 +30,7 @@ def section(chosen: Chosen, summary: Summary) -> str:
     words = paragraph(
         "Of all sources in the archive's source table, in the parts of the sky where all of them"
         " were counted: which share was asked for, and which is in the catalogue. The same by"
-        " position is in selection/ (docs/selection.md).",
+        " position is in the folder selection.",
         " The archive that was read holds hardly any source that was not asked for: this says"
         " nothing of stars without spectra."
         if chosen.subset
@@ -39,21 +38,21 @@ def section(chosen: Chosen, summary: Summary) -> str:
     )
     picture = _picture(chosen, by_magnitude, drawn, summary)
     caption = (
-        f"Left: share of the archive's sources against {band}: asked for, published, and of each"
+        f"First: share of the archive's sources against {band}: asked for, published, and of each"
         f" tier or a better one. Bins of fewer than {_LEAST} sources are left out."
     )
     if chosen.grid.colour is not None:
-        caption += " Right: share published, by magnitude and colour."
+        caption += " Second: share published, by magnitude and colour."
     numbers = _table(chosen, by_magnitude, drawn, band)
     return "\n".join([words, figure(picture, caption, "", numbers)])
 
 
-def _picture(chosen: Chosen, counts: Counts, drawn: Counts, summary: Summary) -> Picture:
+def _picture(chosen: Chosen, counts: Counts, drawn: Counts, summary: Summary) -> list[Picture]:
     bins, band = chosen.grid.magnitudes, summary.shown.magnitude_title
     edges = _edges(bins, _JOINED)
     low, high = float(edges[drawn[0]]), float(edges[drawn[-1] + 1])
-    across = Scale(low, high, text(band))
-    left = Multiples([across], [Scale(0.0, 1.02, "share of the archive's sources")], _SIZE)
+    across = Scale(low, high, f"{text(band)} [mag]")
+    left = Multiples([across], [Scale(0.0, 1.02, "share of the archive's sources")], _SIZE, [""])
     shares = _shares(counts)
     centres = (edges[:-1] + edges[1:]) / 2
     for place, (title, share) in enumerate(_curves(chosen, shares)):
@@ -67,7 +66,7 @@ def _picture(chosen: Chosen, counts: Counts, drawn: Counts, summary: Summary) ->
         f"Share of the archive's sources in the catalogue against {band}, from {low:g} to"
         f" {high:g}{', and by magnitude and colour' if len(panels) > 1 else ''}."
     )
-    return side_by_side(panels, alt)
+    return named([one.picture("") for one in panels], alt)
 
 
 def _by_colour(chosen: Chosen, across: Scale) -> Multiples:

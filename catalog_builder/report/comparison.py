@@ -15,11 +15,16 @@ from catalog_builder.report.words import spelled
 _NOMINAL: Final = (0.5, 0.6827, 0.8, 0.9, 0.95)
 
 
-def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
+def accuracy(labelled: Labelled, schema: CatalogSchema, *, folds: bool = True) -> str:
     """Return how far the answers of stars with labels are off, and whether sigma says so."""
+    how = (
+        "Stars that taught the model were answered by models trained without them."
+        if folds
+        else "Stars that taught the model were answered by networks that saw them, and look better"
+        " than others do."
+    )
     words = paragraph(
-        "Stars that taught the model were answered by models trained without them. Differences are"
-        " answer minus label and hold the errors of both; ",
+        f"{how} Differences are answer minus label and hold the errors of both; ",
         Html("<em>scatter</em>"),
         " is 0.741 times the distance of the quartiles, ",
         Html("<em>bias</em>"),
@@ -42,8 +47,9 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
     parts.append(
         figure(
             figures.residuals(labelled, schema, pulls=False),
-            "Answer minus label along the label itself, temperature, S/N and magnitude, all as"
-            " answered or observed: median, and 16 to 84 per cent. Rows share their axis.",
+            "Answer minus label along temperature, S/N and magnitude, and along the label itself,"
+            " all as answered or observed: median, and 16 to 84 per cent. Panels of a label share"
+            " their axis.",
             absent,
             _along_tables(labelled, schema, pulls=False),
             "accuracy-along",
@@ -82,13 +88,10 @@ def accuracy(labelled: Labelled, schema: CatalogSchema) -> str:
 
 def _counted(labelled: Labelled) -> str:
     """Say how many stars have survey labels, and what they were to the model."""
-    stars = [
-        max(labelled.measured(one, labelled.cell("all"), group).stars for one in labelled.shown)
-        for group in (KEPT_BACK, TAUGHT)
-    ]
+    kept, taught = labelled.stars_of(KEPT_BACK), labelled.stars_of(TAUGHT)
     return (
         f"{spelled(labelled.stars)} published stars have labels of the survey:"
-        f" {spelled(stars[TAUGHT])} that taught the model, and {spelled(stars[KEPT_BACK])} that did"
+        f" {spelled(taught)} that taught the model, and {spelled(kept)} that did"
         " not. (Of one label a few have none.)"
     )
 
@@ -96,7 +99,7 @@ def _counted(labelled: Labelled) -> str:
 def _along_tables(labelled: Labelled, schema: CatalogSchema, *, pulls: bool) -> str:
     return "\n".join(
         figures.along_table(labelled, schema, name, pulls=pulls)
-        for name in ("own", "temperature", "snr", "magnitude")
+        for name in ("temperature", "snr", "magnitude", "own")
         if name in labelled.divisions
     )
 

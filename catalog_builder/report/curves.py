@@ -27,8 +27,8 @@ from catalog_builder.report.pictures import (
     INK,
     ORANGE,
     Picture,
-    as_picture,
-    panels,
+    as_pictures,
+    panels_apart,
     plain_logarithmic,
     thousands,
 )
@@ -47,7 +47,7 @@ MIN_STARS = 10
 _MOST_COLOURS, _MOST_NAMES = len(COLOURS) - 1, 5
 
 
-def completeness(summary: Summary) -> Picture | None:
+def completeness(summary: Summary) -> list[Picture] | None:
     """Draw number of sources, share with each label and with each input against the magnitude."""
     if not summary.magnitude or not summary.magnitude["all"].counts.any():
         return None
@@ -61,7 +61,7 @@ def completeness(summary: Summary) -> Picture | None:
         (inputs.title(name), _share(summary.magnitude[f"{name}_used"].counts, total))
         for name in inputs.names
     ]
-    figure, grid = panels(3 if given else 2, columns=3, size=(3.4, 3.0))
+    figures, grid = panels_apart(3 if given else 2, columns=3, size=(3.4, 3.0))
     _numbers(grid[0], total)
     if given:
         places = [place for place, name in enumerate(summary.shown) if summary.filled[name]]
@@ -79,12 +79,12 @@ def completeness(summary: Summary) -> Picture | None:
         f" magnitude, largest at {band} = {MAGNITUDE.centres()[int(total.argmax())]:g}; share of"
         " sources with each label; share of sources for which each input was used."
     )
-    return as_picture(figure, "svg", alt)
+    return as_pictures(figures, "svg", alt)
 
 
 def uncertainty_by_magnitude(
     summary: Summary, schema: CatalogSchema, spectrum: str
-) -> Picture | None:
+) -> list[Picture] | None:
     """Draw median sigma of each label against the magnitude, with and without a spectrum."""
     counted = {
         (name, used): histogram.counts
@@ -98,7 +98,7 @@ def uncertainty_by_magnitude(
     )
     if not names:
         return None
-    figure, grid = panels(len(names), columns=3, size=(3.4, 2.7))
+    figures, grid = panels_apart(len(names), columns=3, size=(3.4, 2.7))
     title = summary.shown.contract.inputs.title(spectrum)
     looks = {True: (ORANGE, f"{title} used"), False: (BLUE, f"{title} not used")}
     if spectrum == NO_SPECTRUM:
@@ -112,7 +112,7 @@ def uncertainty_by_magnitude(
         _frame(panel, MAGNITUDE, both)
         _magnitude_axis(panel, summary)
         panel.set_ylabel(sigma_title(schema, summary.shown[name]))
-    figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
+    grid[0].legend(*_entries(grid), loc="best")
     which = "" if spectrum == NO_SPECTRUM else f" whose {title} spectrum was used and was not"
     alt = (
         "One panel per label: median uncertainty with its 16 to 84 per cent range against"
@@ -120,16 +120,18 @@ def uncertainty_by_magnitude(
         + _medians(summary, schema, names)
         + "."
     )
-    return as_picture(figure, "svg", alt)
+    return as_pictures(figures, "svg", alt)
 
 
-def uncertainty_by_snr(summary: Summary, schema: CatalogSchema, spectrum: str) -> Picture | None:
+def uncertainty_by_snr(
+    summary: Summary, schema: CatalogSchema, spectrum: str
+) -> list[Picture] | None:
     """Draw median sigma of each label against the S/N of a spectrum that was used."""
     counted = {name: summary.sigma_by_snr[name, spectrum].counts for name in summary.shown}
     names = [name for name, counts in counted.items() if _enough(counts)]
     if not names:
         return None
-    figure, grid = panels(len(names), columns=3, size=(3.4, 2.7))
+    figures, grid = panels_apart(len(names), columns=3, size=(3.4, 2.7))
     title = summary.shown.contract.inputs.title(spectrum)
     for name, panel in zip(names, grid, strict=True):
         counts = counted[name]
@@ -143,15 +145,15 @@ def uncertainty_by_snr(summary: Summary, schema: CatalogSchema, spectrum: str) -
         "One panel per label: median uncertainty with its 16 to 84 per cent range against the"
         f" signal-to-noise ratio of the {title} spectrum."
     )
-    return as_picture(figure, "svg", alt)
+    return as_pictures(figures, "svg", alt)
 
 
-def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
+def distributions(summary: Summary, schema: CatalogSchema) -> list[Picture] | None:
     """Draw the histogram of each label, of all stars and of those inside its training range."""
     names = [name for name in summary.shown if summary.labels[name].stars]
     if not names:
         return None
-    figure, grid = panels(len(names), columns=3, size=(3.4, 2.5))
+    figures, grid = panels_apart(len(names), columns=3, size=(3.4, 2.5))
     for name, panel in zip(names, grid, strict=True):
         counts, axis = summary.labels[name].counts, summary.shown[name].axis
         factor = merge_factor(counts, wanted=50.0)
@@ -163,13 +165,13 @@ def distributions(summary: Summary, schema: CatalogSchema) -> Picture | None:
         panel.set_ylim(0.0, 1.12 * every.max())
         panel.set_xlabel(axis_title(schema, summary.shown[name]))
         panel.set_ylabel(f"Stars per bin{thousands(panel.yaxis, float(every.max()))}")
-    figure.legend(*_entries(grid), loc="outside upper right", ncols=2)
+    grid[0].legend(*_entries(grid), loc="best")
     middles = "; ".join(
         f"{name} {quantiles(summary.labels[name].counts, summary.shown[name].axis, 0.5)[0]:.4g}"
         for name in names
     )
     alt = f"Histogram of each label. Medians: {middles}."
-    return as_picture(figure, "svg", alt)
+    return as_pictures(figures, "svg", alt)
 
 
 def _numbers(panel: Axes, total: Counts) -> None:

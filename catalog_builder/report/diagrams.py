@@ -28,7 +28,7 @@ def completeness(summary: Summary) -> str:
     if magnitude is None:
         return paragraph("No magnitude is an input: completeness cannot be shown against one.")
     words = (
-        f"Left: published sources against {band}. Then, the share of them that has each label,"
+        f"First: published sources against {band}. Then, the share of them that has each label,"
         " without the labels that no star has; and the share whose labels were derived from each"
         " input. The shares are of"
         " published, not of existing stars: the selection of the archive and of the survey comes"
@@ -82,13 +82,13 @@ def kiel(summary: Summary, schema: CatalogSchema) -> str:
     teff, logg = summary.shown.kiel
     metallicity = maps.metallicity_of_kiel(summary)
     if metallicity:
-        second = f" Right: mean {summary.shown[metallicity].html} in each cell."
+        second = f" Second: mean {summary.shown[metallicity].html} in each cell."
     else:
         second = _no_metallicity([summary.shown[name].html for name in summary.shown.metallicities])
     words = Html(
         f"{stars(summary.kiel.stars)} inside the training ranges of"
         f" {teff.html} and {logg.html}; temperature increases to the left,"
-        f" gravity downwards. Left: number of stars.{second}{beyond(summary.kiel.beyond)}"
+        f" gravity downwards. First: number of stars.{second}{beyond(summary.kiel.beyond)}"
     )
     absent = (
         f"No star has both {schema[teff.name].title.lower()} and {schema[logg.name].title.lower()}"
@@ -189,14 +189,19 @@ def spectra(summary: Summary, schema: CatalogSchema, name: str) -> str:
 
 
 def figure(
-    picture: Picture | None, caption: Cell, absent: Cell, numbers: str = "", anchor: str = ""
+    picture: Picture | Sequence[Picture] | None,
+    caption: Cell,
+    absent: Cell,
+    numbers: str = "",
+    anchor: str = "",
 ) -> str:
     """Return a picture with its caption, or the paragraph that stands in its place.
 
     Parameters
     ----------
-    picture : Picture, optional
-        What is shown.
+    picture : Picture or sequence of Picture, optional
+        What is shown; panels stand side by side where there is room, and one under the other on a
+        phone.
     caption, absent : str or Html
         What is told of it, and where there is none.
     numbers : str, optional
@@ -204,13 +209,17 @@ def figure(
     anchor : str
         By which links find it.
     """
-    if picture is None:
+    if not picture:
         return paragraph(absent)
-    share = min(picture.width / _PAGE_WIDTH, 1.0)
+    pictures = [picture] if isinstance(picture, Picture) else picture
+    drawn = "".join(
+        f'<img style="width:{100 * min(one.width / _PAGE_WIDTH, 1.0):.1f}%" src="{one.uri}"'
+        f' alt="{text(one.alt)}">'
+        for one in pictures
+    )
     mark = f' id="{anchor}"' if anchor else ""
     return (
-        f'<figure{mark}><div class="wide"><img style="width:{share:.0%}" src="{picture.uri}"'
-        f' alt="{text(picture.alt)}"></div><figcaption>{text(caption)}</figcaption>'
+        f'<figure{mark}><div class="panels">{drawn}</div><figcaption>{text(caption)}</figcaption>'
         f"{folded(numbers)}</figure>"
     )
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 # Thin and unbreakable: between groups of three digits, and before the sign of per cent.
 _GROUP = "\u202f"
 NOTHING = "–"
+_TAG = re.compile("<[^>]*>")
+#: Characters that a phone is wide, those of a column of words at least, of a sentence, and of a gap
+#: of two columns; and rows by which a table's width is known.
+_NARROW, _COLUMN, _SENTENCE, _BETWEEN, _LOOKED_AT = 46, 30, 40, 2, 60
 
 
 @dataclass(frozen=True)
@@ -102,20 +107,55 @@ def table(
     titles = "".join(
         f'<th scope="col"{_numeric(i, words)}>{text(cell)}</th>' for i, cell in enumerate(head)
     )
-    body = "\n".join(_row(row, words) for row in rows)
-    foot = f"\n<tfoot>{_row(total, words)}</tfoot>" if total else ""
+    every = [tuple(row) for row in rows]
+    stacked = _width([tuple(head), *every], words) > _NARROW
+    heads = [_plain(cell) for cell in head] if stacked else []
+    body = "\n".join(_row(row, words, heads) for row in every)
+    foot = f"\n<tfoot>{_row(total, words, heads)}</tfoot>" if total else ""
+    kind = ' class="stack"' if stacked else ""
     return (
-        f'<div class="table"><table><caption>{text(caption)}</caption>\n'
+        f'<div class="table"><table{kind}><caption>{text(caption)}</caption>\n'
         f"<thead><tr>{titles}</tr></thead>\n<tbody>\n{body}\n</tbody>{foot}\n</table></div>"
     )
 
 
-def _row(cells: Sequence[Cell], words: int) -> str:
+def _row(cells: Sequence[Cell], words: int, heads: Sequence[str]) -> str:
+    """Return a row; where heads are given, every cell knows its own, for rows that are stacked."""
     first = f'<th scope="row">{text(cells[0])}</th>'
-    others = "".join(
-        f"<td{_numeric(i, words)}>{text(cell)}</td>" for i, cell in enumerate(cells[1:], start=1)
-    )
+    others = ""
+    for i, cell in enumerate(cells[1:], start=1):
+        head = f' data-h="{html.escape(heads[i])}"' if heads and _labelled(cell, heads[i]) else ""
+        others += f"<td{_numeric(i, words)}{head}>{text(cell)}</td>"
     return f"<tr>{first}{others}</tr>"
+
+
+def _labelled(cell: Cell, head: str) -> bool:
+    """Say whether a cell needs its column's title to be understood: sentences do not."""
+    return bool(head) and len(_plain(cell)) <= _SENTENCE
+
+
+def _width(rows: Sequence[Sequence[Cell]], words: int) -> int:
+    """Return how many characters wide a table is at least: numbers do not break, words do."""
+    head, *others = rows
+    width = 0
+    for place in range(len(head)):
+        longest = _longest_word(head[place])
+        for row in others[:_LOOKED_AT]:
+            plain = _plain(row[place])
+            if place >= words:
+                longest = max(longest, len(plain))
+            else:
+                longest = max(longest, _longest_word(plain), min(len(plain), _COLUMN))
+        width += longest + _BETWEEN
+    return width
+
+
+def _longest_word(cell: Cell) -> int:
+    return max((len(word) for word in _plain(cell).split()), default=0)
+
+
+def _plain(cell: Cell) -> str:
+    return html.unescape(_TAG.sub("", cell.markup)) if isinstance(cell, Html) else str(cell)
 
 
 def _numeric(column: int, words: int) -> str:

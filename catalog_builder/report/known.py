@@ -24,9 +24,13 @@ class Known:
         Which sources of the archive are in the catalogue.
     others : tuple of OtherTable
         Other labels of the archive.
+    folds : bool
+        Whether stars that taught the model were answered by networks that never saw them; without,
+        nothing is judged by them.
     """
 
     labelled: Labelled | None = None
     card: Card | None = None
     chosen: Chosen | None = None
     others: tuple[OtherTable, ...] = ()
+    folds: bool = True

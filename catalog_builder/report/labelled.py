@@ -151,7 +151,12 @@ class Labelled:
     @property
     def stars(self) -> int:
         """Stars with any label; of the label that most have."""
-        return int(self.pulls[:, :, 0].sum(axis=(1, 2)).max(initial=0))
+        return self.stars_of(None)
+
+    def stars_of(self, group: int | None) -> int:
+        """Return the same of a group, or of all."""
+        groups = slice(None) if group is None else slice(group, group + 1)
+        return int(self.pulls[:, groups, 0].sum(axis=(1, 2)).max(initial=0))
 
     def add(
         self, columns: Columns, labels: NDArray[np.float64], errors: NDArray[np.float64]

@@ -26,8 +26,9 @@ from catalog_builder.report.pictures import (
     MEAN_MAP,
     Picture,
     as_picture,
+    as_pictures,
     new_figure,
-    panels,
+    panels_apart,
     plain_logarithmic,
 )
 from catalog_builder.report.quantities import axis_title
@@ -44,7 +45,7 @@ def metallicity_of_kiel(summary: Summary) -> str | None:
     return next((name for name, mean in summary.kiel_metallicity.items() if mean.stars), None)
 
 
-def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
+def kiel(summary: Summary, schema: CatalogSchema) -> list[Picture] | None:
     """Draw gravity against temperature: density, and mean metallicity per cell."""
     if summary.kiel is None or summary.shown.kiel is None or not summary.kiel.stars:
         return None
@@ -52,7 +53,7 @@ def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
     counts = summary.kiel.counts
     factor = merge_factor(counts, _WANTED)
     teff, logg = (axis.merged(factor) for axis in summary.kiel.axes)
-    figure, grid = panels(2 if metallicity else 1, columns=2, size=(5.1, 4.2))
+    figures, grid = panels_apart(2 if metallicity else 1, columns=2, size=(5.1, 4.2))
     _density(grid[0], (teff, logg), merge(counts, factor))
     if metallicity:
         mean, title = summary.kiel_metallicity[metallicity], summary.shown[metallicity]
@@ -70,10 +71,10 @@ def kiel(summary: Summary, schema: CatalogSchema) -> Picture | None:
         f" (increasing to the left) and {gravity.label.short} (increasing downwards)."
         f" Left: number of stars per cell.{second}"
     )
-    return as_picture(figure, "png", alt)
+    return as_pictures(figures, "png", alt)
 
 
-def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
+def abundances(summary: Summary, schema: CatalogSchema) -> list[Picture] | None:
     """Draw the label of alpha elements against each metallicity: density."""
     planes = [plane for plane in summary.shown.alpha_planes if summary.abundance[plane].stars]
     if not planes:
@@ -84,7 +85,7 @@ def abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
     return _planes(summary, schema, planes, alt)
 
 
-def other_abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
+def other_abundances(summary: Summary, schema: CatalogSchema) -> list[Picture] | None:
     """Draw every other abundance against the first metallicity: density."""
     planes = [plane for plane in summary.shown.other_planes if summary.abundance[plane].stars]
     if not planes:
@@ -96,8 +97,8 @@ def other_abundances(summary: Summary, schema: CatalogSchema) -> Picture | None:
 
 def _planes(
     summary: Summary, schema: CatalogSchema, planes: Sequence[tuple[str, str]], alt: str
-) -> Picture:
-    figure, grid = panels(len(planes), columns=2, size=(5.1, 3.9))
+) -> list[Picture]:
+    figures, grid = panels_apart(len(planes), columns=2, size=(5.1, 3.9))
     for (x, y), panel in zip(planes, grid, strict=True):
         histogram = summary.abundance[x, y]
         factor = merge_factor(histogram.counts, _WANTED)
@@ -107,16 +108,16 @@ def _planes(
         _crop(panel, (axes[0], axes[1]), counts)
         panel.set_xlabel(axis_title(schema, summary.shown[x]))
         panel.set_ylabel(axis_title(schema, summary.shown[y]))
-    return as_picture(figure, "png", alt)
+    return as_pictures(figures, "png", alt)
 
 
-def spectra(summary: Summary, schema: CatalogSchema, spectrum: str) -> Picture | None:
+def spectra(summary: Summary, schema: CatalogSchema, spectrum: str) -> list[Picture] | None:
     """Draw the map of the spectra of a kind, coloured by the mean of a label per cell."""
     found = {name: mean for (seen, name), mean in summary.spectra_map.items() if seen == spectrum}
     names = [name for name, mean in found.items() if mean.stars]
     if not names:
         return None
-    figure, grid = panels(len(names), columns=2, size=(5.1, 4.2), sharex=True, sharey=True)
+    figures, grid = panels_apart(len(names), columns=2, size=(5.1, 4.2))
     for name, panel in zip(names, grid, strict=True):
         factor = merge_factor(found[name].counts, _WANTED)
         title = f"Mean {axis_title(schema, summary.shown[name])}"
@@ -126,7 +127,7 @@ def spectra(summary: Summary, schema: CatalogSchema, spectrum: str) -> Picture |
     shown = ", ".join(schema[name].title for name in names)
     title = summary.shown.contract.inputs.title(spectrum)
     alt = f"Map of the {title} spectra by similarity, mean per cell of: {shown}."
-    return as_picture(figure, "png", alt)
+    return as_pictures(figures, "png", alt)
 
 
 def sky(summary: Summary) -> Picture | None:

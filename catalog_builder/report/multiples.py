@@ -22,6 +22,7 @@ from catalog_builder.report.pictures import GREY, INK, Picture
 #: Of a panel, of the margins around all, and between panels; in units of a CSS pixel.
 _LEFT, _BOTTOM, _TOP, _RIGHT, _GAP = 74.0, 46.0, 42.0, 12.0, 10.0
 _PIXELS_PER_INCH: Final = 96.0
+_MOST_TICKS: Final = 6
 _SUB: Final = re.compile(r"<(sub|sup)>(.*?)</\1>")
 _ITALIC: Final = re.compile(r"<(?:i|b)>(.*?)</(?:i|b)>")
 
@@ -46,11 +47,10 @@ class Scale:
     def ticks(self) -> list[tuple[float, str]]:
         """Return at most six round numbers, and how they are written."""
         if self.log:
-            found = [
-                digit * 10.0**power
-                for power in range(-9, 10)
-                for digit in ((1, 2, 5) if self.high < 300 * self.low else (1,))
-            ]
+            for digits in ((1, 2, 5), (1, 3), (1,)):
+                found = [digit * 10.0**power for power in range(-9, 10) for digit in digits]
+                if sum(self.low <= one <= self.high for one in found) <= _MOST_TICKS:
+                    break
         else:
             low, high = sorted((self.low, self.high))
             step = 10.0 ** math.floor(math.log10((high - low) / 2))
@@ -72,6 +72,8 @@ class Multiples:
         Of each row.
     size : (float, float)
         Of a panel, in CSS pixels.
+    titles : sequence of str
+        Of columns; a legend stands over them, and needs one that may be empty.
     """
 
     x: Sequence[Scale]
@@ -84,8 +86,13 @@ class Multiples:
     def _corner(self, row: int, column: int) -> tuple[float, float]:
         return (
             _LEFT + column * (self.size[0] + _GAP),
-            _TOP + row * (self.size[1] + _GAP),
+            self._top + row * (self.size[1] + _GAP),
         )
+
+    @property
+    def _top(self) -> float:
+        """Return the room for titles and a legend."""
+        return _TOP if self.titles else _GAP
 
     def _points(self, row: int, column: int, x: Any, y: Any) -> list[tuple[float, float]]:
         left, top = self._corner(row, column)
@@ -159,7 +166,7 @@ class Multiples:
         """Write into the upper left corner of a panel."""
         left, top = self._corner(row, column)
         self._parts.append(
-            f'<text x="{left + 6:.1f}" y="{top + 14:.1f}" class="s">{symbol(words)}</text>'
+            f'<text x="{left + 6:.1f}" y="{top + 14:.1f}" class="s h">{symbol(words)}</text>'
         )
 
     def legend(self, colour: str, words: str) -> None:
@@ -171,7 +178,7 @@ class Multiples:
         """Width and height of all of it, in CSS pixels."""
         return (
             _LEFT + len(self.x) * (self.size[0] + _GAP) - _GAP + _RIGHT,
-            _TOP + len(self.y) * (self.size[1] + _GAP) - _GAP + _BOTTOM,
+            self._top + len(self.y) * (self.size[1] + _GAP) - _GAP + _BOTTOM,
         )
 
     def picture(self, alt: str) -> Picture:
@@ -181,7 +188,8 @@ class Multiples:
         content = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}"'
             f' width="{width:.0f}" height="{height:.0f}">'
-            "<style>text{font:12px sans-serif;fill:#222}.s{font-size:11px}</style>"
+            "<style>text{font:12px sans-serif;fill:#222}.s{font-size:11px}"
+            ".h{paint-order:stroke;stroke:#fff;stroke-width:3px}</style>"
             f'<rect width="100%" height="100%" fill="#fff"/>{self._clips()}'
             f"{''.join(self._parts)}{frame}{self._legend_text(width)}</svg>"
         )

@@ -89,8 +89,8 @@ def _parts(one: OtherTable, schema: CatalogSchema) -> Iterator[str]:
     sums = one.sums.sums
     yield figure(
         figures.residuals(sums, schema, pulls=False, what=f"Answer minus {one.title}"),
-        f"Ours less {one.title} along our own value, temperature, S/N and magnitude: median, and"
-        " 16 to 84 per cent. Rows share their axis.",
+        f"Ours less {one.title} along temperature, S/N, magnitude and our own value: median, and"
+        " 16 to 84 per cent. Panels of a label share their axis.",
         f"Fewer than {LEAST} stars have a label in both.",
         "\n".join(
             figures.along_table(sums, schema, name)

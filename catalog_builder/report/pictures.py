@@ -6,9 +6,9 @@ import base64
 import gc
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import matplotlib as mpl
@@ -173,6 +173,28 @@ def panels(
     for empty in grid[count:]:
         empty.remove()
     return figure, list(grid[:count])
+
+
+def panels_apart(
+    count: int, *, columns: int, size: tuple[float, float]
+) -> tuple[list[Figure], list[Axes]]:
+    """Return so many panels, each a figure of its own, which a page puts where it has room."""
+    if count > 3 * columns:
+        size = size[0] * columns / (columns + 1), size[1] * columns / (columns + 1)
+    figures = [new_figure(*size) for _ in range(count)]
+    return figures, [one.subplots() for one in figures]
+
+
+def as_pictures(figures: Sequence[Figure], kind: Literal["svg", "png"], alt: str) -> list[Picture]:
+    """Return panels as pictures; the first tells what all of them show."""
+    return named([as_picture(one, kind, "") for one in figures], alt)
+
+
+def named(pictures: Sequence[Picture], alt: str) -> list[Picture]:
+    """Return panels of one figure with what they show: the first tells it of all."""
+    others = (f"Panel {at} of {len(pictures)} of this figure." for at in range(2, 999))
+    alts = [alt, *(next(others) for _ in pictures[1:])]
+    return [replace(one, alt=words) for one, words in zip(pictures, alts, strict=True)]
 
 
 def as_picture(figure: Figure, kind: Literal["svg", "png"], alt: str) -> Picture:

@@ -10,7 +10,7 @@ from catalog_builder.report.diagrams import figure
 from catalog_builder.report.histogram import Histogram, quantiles, span
 from catalog_builder.report.html import Cell, Html, number, paragraph, table, text
 from catalog_builder.report.multiples import Multiples, Scale
-from catalog_builder.report.pictures import BLUE, GREY
+from catalog_builder.report.pictures import BLUE, GREY, named
 from catalog_builder.report.priors import SHARE, Priors, of_share
 from catalog_builder.report.summary import Summary
 
@@ -53,33 +53,34 @@ def _picture(summary: Summary, priors: Priors) -> str:
         some = np.flatnonzero(histogram.counts.sum(axis=1) >= _LEAST)
         first, stop = (some[0], some[-1] + 1) if len(some) else (0, axis.bins)
         low, high = axis.edges()[[first, stop]].tolist()
-        columns.append(Scale(low, high, text(name), log=axis.log))
-    drawn = Multiples(columns, [Scale(0.0, 1.0, "prior_share")], _SIZE, [t for *_, t in parts])
-    tables = []
-    for column, (histogram, name, which) in enumerate(parts):
+        unit = "" if axis.log else " [mag]"
+        columns.append(Scale(low, high, f"{text(name)}{unit}", log=axis.log))
+    tables, pictures = [], []
+    for scale, (histogram, name, which) in zip(columns, parts, strict=True):
         counts, axis = histogram.counts, histogram.axes[0]
         low, middle, high = quantiles(counts, SHARE, 0.16, 0.5, 0.84)
         few = counts.sum(axis=1) < _LEAST
         for values in (low, middle, high):
             values[few] = np.nan
-        scale = columns[column]
-        drawn.line(0, column, [scale.low, scale.high], [0.5, 0.5], GREY, width=0.7, dashes="3 3")
-        drawn.band(0, column, axis.centres(), low, high, BLUE)
-        drawn.line(0, column, axis.centres(), middle, BLUE)
-        drawn.dots(0, column, axis.centres(), middle, BLUE)
+        drawn = Multiples([scale], [Scale(0.0, 1.0, "prior_share")], _SIZE, [which])
+        drawn.line(0, 0, [scale.low, scale.high], [0.5, 0.5], GREY, width=0.7, dashes="3 3")
+        drawn.band(0, 0, axis.centres(), low, high, BLUE)
+        drawn.line(0, 0, axis.centres(), middle, BLUE)
+        drawn.dots(0, 0, axis.centres(), middle, BLUE)
+        pictures.append(drawn.picture(""))
         edges = axis.edges()
         rows = [
             (span(edges[at], edges[at + 1]), *_cells(counts[at]))
             for at in range(axis.bins)
             if not few[at]
         ]
-        tables.append(table(f"{which.capitalize()}, by {name}", (name, *_HEAD), rows))
+        tables.append(table(f"{which[:1].upper()}{which[1:]}, by {name}", (name, *_HEAD), rows))
     caption = (
         "The share of the training population in the answers: median, and 16 to 84 per cent."
         " Dashed: half."
     )
     alt = f"Median prior_share, by {' and by '.join(name for _, name, _ in parts)}."
-    return figure(drawn.picture(alt), caption, "", "\n".join(tables))
+    return figure(named(pictures, alt), caption, "", "\n".join(tables))
 
 
 _HEAD: Final = ("Stars", "Median", "16 %", "84 %")

@@ -14,12 +14,15 @@ from catalog_builder.report.histogram import Axis, Counts, merge, quantiles, win
 from catalog_builder.report.html import NOTHING, Cell, Html, number, percent, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.multiples import Multiples, Scale, coloured
-from catalog_builder.report.pictures import DENSITY_MAP, Picture
+from catalog_builder.report.pictures import DENSITY_MAP, Picture, named
 from catalog_builder.report.quantities import Quantity, difference_unit
 from catalog_builder.report.regions import HEIGHT_EDGES, RADIUS
 from catalog_builder.report.summary import Summary
+from catalog_builder.report.words import spelled
 
-_WIDTH: Final = 880.0
+#: Of a panel, and panels of the Galaxy side by side on a phone.
+_SIDE: Final = 236.0
+_ABREAST: Final = 3
 _LEAST: Final = 20
 
 
@@ -66,35 +69,37 @@ def galaxy(summary: Summary) -> str:
     axes = regions.galaxy.axes[2], regions.galaxy.axes[3]
     everything = counts.sum(axis=(0, 1))
     across, along = _scale(axes[0], everything.sum(axis=1)), _scale(axes[1], everything.sum(axis=0))
-    edges = RADIUS.edges()
-    rows, columns = counts.shape[1], counts.shape[0]
-    size = (_WIDTH - 90) / columns - 10, 105.0
-    drawn = Multiples(
-        [Scale(*across, x.html if column == columns // 2 else "") for column in range(columns)],
-        [Scale(*along, y.html) for _ in range(rows)], size,
-        [f"R {edges[n]:g} to {edges[n + 1]:g} kpc" for n in range(columns)],
-    )  # fmt: skip
+    edges, (columns, rows) = RADIUS.edges(), counts.shape[:2]
+    titles = [f"R {edges[n]:g} to {edges[n + 1]:g} kpc" for n in range(columns)]
+    heights = [f"{HEIGHT_EDGES[n]:g} to {HEIGHT_EDGES[n + 1]:g} kpc" for n in range(rows)][::-1]
+    pictures = []
+    for first in range(0, columns, _ABREAST):
+        some = range(first, min(first + _ABREAST, columns))
+        drawn = Multiples(
+            [Scale(*across, x.html) for _ in some],
+            [Scale(*along, f"|z| {one}") for one in heights],
+            (120.0, 105.0), [titles[n] for n in some],
+        )  # fmt: skip
+        for row in range(rows):
+            for place, column in enumerate(some):
+                plane = counts[column, rows - 1 - row]
+                _draw(drawn, row, place, plane, axes)
+                drawn.note(row, place, spelled(int(plane.sum())))
+        pictures.append(drawn.picture(""))
     table_rows: list[tuple[Cell, ...]] = []
-    for row in range(rows):
-        height = rows - 1 - row
-        words = f"|z| {HEIGHT_EDGES[height]:g} to {HEIGHT_EDGES[height + 1]:g} kpc"
-        cells: list[Cell] = []
-        for column in range(columns):
-            some = counts[column, height]
-            _draw(drawn, row, column, some, axes)
-            stars = int(some.sum())
-            cells.append(_median_of(some, axes[1], stars))
-            drawn.note(row, column, f"{stars:,}".replace(",", "\u202f"))
-        table_rows.append((words, *cells))
+    for row, words in enumerate(heights):
+        some_planes = counts[:, rows - 1 - row]
+        cells = [_median_of(one, axes[1], int(one.sum())) for one in some_planes]
+        table_rows.append((f"|z| {words}", *cells))
     head = ("Height", *(f"R {edges[n]:g} … {edges[n + 1]:g} kpc" for n in range(columns)))
     numbers = table(f"Stars, and their median {y.label.short}", head, table_rows)
     caption = Html(
         f"{y.html} against {x.html} in pieces of the Galaxy: distance R from its axis in columns,"
-        " height |z| over the plane in rows, 0 to 0.5, 0.5 to 1 and 1 to 2 kpc from below; the"
-        " number of stars in each. All tiers, where a star has a distance."
+        " height |z| over the plane in rows; in each panel"
+        f" {y.html} upwards, and the number of stars. All tiers, where a star has a distance."
     )
     alt = f"Density of stars in {y.label.short} and {x.label.short}, by place in the Galaxy."
-    return figure(drawn.picture(alt), caption, "", numbers)
+    return figure(named(pictures, alt), caption, "", numbers)
 
 
 def _beside(
@@ -105,7 +110,7 @@ def _beside(
     schema: CatalogSchema,
     *,
     inverted: bool,
-) -> Picture | None:
+) -> list[Picture] | None:
     everything = np.asarray(sum(planes))
     if not everything.sum():
         return None
@@ -113,17 +118,18 @@ def _beside(
     if inverted:
         across, down = across[::-1], down[::-1]
     names = [f"{one.html} [{text(difference_unit(schema, one.name))}]" for one in quantities]
-    size = (_WIDTH - 90) / len(planes) - 10, 210.0
-    drawn = Multiples(
-        [Scale(*across, names[0]) for _ in planes], [Scale(*down, names[1])], size, titles
-    )
-    for column, counts in enumerate(planes):
-        _draw(drawn, 0, column, counts, axes)
+    pictures = []
+    for counts, title in zip(planes, titles, strict=True):
+        drawn = Multiples(
+            [Scale(*across, names[0])], [Scale(*down, names[1])], (_SIDE, 0.9 * _SIDE), [title]
+        )
+        _draw(drawn, 0, 0, counts, axes)
+        pictures.append(drawn.picture(""))
     alt = (
         f"{quantities[1].label.short} against {quantities[0].label.short}, stars per cell, for"
         f" {', '.join(titles)}."
     )
-    return drawn.picture(alt)
+    return named(pictures, alt)
 
 
 def _draw(drawn: Multiples, row: int, column: int, counts: Counts, axes: tuple[Axis, Axis]) -> None:

@@ -21,6 +21,7 @@ from catalog_builder.report import (
     curves,
     diagrams,
     distances,
+    made_from,
     measures,
     model_card,
     other_figures,
@@ -30,9 +31,10 @@ from catalog_builder.report import (
     tables,
     verdict,
 )
-from catalog_builder.report.html import Cell, Html, number, paragraph, percent, table, text
+from catalog_builder.report.html import Html, number, paragraph, percent, text
 from catalog_builder.report.known import Known
 from catalog_builder.report.labelled import Labelled
+from catalog_builder.report.made_from import digest_cell
 from catalog_builder.report.pictures import report_style
 from catalog_builder.report.pooling import LEAST
 from catalog_builder.report.summary import Summary
@@ -58,7 +60,11 @@ def write(
         yield "accounting", "Accounting", tables.accounting(record)
         yield "test", "Test stars of the model", _test(record, schema, summary)
         if labelled is not None and labelled.stars >= LEAST:
-            yield "accuracy", "Stars with survey labels", comparison.accuracy(labelled, schema)
+            yield (
+                "accuracy",
+                "Stars with survey labels",
+                comparison.accuracy(labelled, schema, folds=known.folds),
+            )
         if known.others:
             yield (
                 "others",
@@ -81,12 +87,13 @@ def write(
             yield anchor, title, diagrams.spectra(summary, schema, name)
         if card is not None:
             enough = labelled if labelled is not None and labelled.stars >= LEAST else None
+            enough = enough if known.folds else None
             simulated = bool((record.get("model") or {}).get("simulated"))
             told = model_card.section(card, schema.inputs, enough, simulated=simulated)
             yield "model", "The model", told
         yield "reading", "How to read it", _reading(summary, schema)
         yield "columns", "Columns", _columns(summary, schema)
-        yield "made-from", "What it was made from", _made_from(record, schema)
+        yield "made-from", "What it was made from", made_from.section(record, schema)
     if credit := _credit(record):
         yield "credit", "Acknowledgements", credit
 
@@ -190,8 +197,8 @@ def _labels(summary: Summary, schema: CatalogSchema) -> str:
 
 def _test(record: Record, schema: CatalogSchema, summary: Summary) -> str:
     words = paragraph(
-        "Labelled stars that took part neither in training nor in calibration. The difference is"
-        " prediction minus label. ",
+        "Of the model's labelled stars the few that took part neither in training nor in"
+        " calibration. The difference is prediction minus label. ",
         Html("<em>Robust scatter</em>"),
         " is 1.4826 times the median absolute deviation about the median; ",
         Html("<em>bias</em>"),
@@ -214,7 +221,7 @@ def _whose(record: Record) -> str:
     """Say whose test stars these are."""
     facts = record.get("model")
     if not facts:
-        return paragraph("Of the model ", _digest(record["model_digest"]), ".")
+        return paragraph("Of the model ", digest_cell(record["model_digest"]), ".")
     origin = ModelOrigin.model_validate(facts)
     given = bool(facts["trained_elsewhere"])
     return paragraph(
@@ -303,50 +310,3 @@ def _columns(summary: Summary, schema: CatalogSchema) -> str:
         names = ", ".join(f"<code>{text(name)}</code>" for name in empty)
         words = paragraph("Null for every source: ", Html(names), ".") + "\n"
     return words + tables.columns(summary, schema)
-
-
-def _made_from(record: Record, schema: CatalogSchema) -> str:
-    inputs = record["inputs"]
-    checksums = sum(not str(value).startswith("size:") for value in inputs.values())
-    facts: tuple[tuple[str, Cell], ...] = (
-        ("Input files", number(len(inputs))),
-        ("of which identified by a checksum", number(checksums)),
-        ("Description of the release", _digest(record.get("release_digest") or "not recorded")),
-        ("Model", _digest(record["model_digest"])),
-        *_model_facts(record.get("model") or {}),
-        ("Settings", _digest(record["config_digest"])),
-        ("Schema of the columns", schema.version),
-        ("Schema of the flags", schema.flags.version),
-    )
-    words = paragraph(
-        Html("<code>RELEASE.json</code>"), " beside this page names every input file."
-    )
-    rows = table("Inputs and digests", ("What", "Number or digest"), facts, words=2)
-    return "\n".join([words, rows, tables.software(record)])
-
-
-def _model_facts(facts: Record) -> Iterator[tuple[str, Cell]]:
-    """Yield what the model was trained on; `None` is what it does not record."""
-    if not facts:
-        return
-    simulated = {True: "yes", False: "no", None: None}[facts["simulated"]]
-    told = (
-        ("Model: trained", "elsewhere" if facts["trained_elsewhere"] else "in the same run"),
-        ("Model: release of its stars", facts["release_title"] or facts["release"]),
-        ("Model: description of that release", facts["release_digest"]),
-        ("Model: labels of its stars", facts["survey_title"] or facts["survey"]),
-        ("Model: digest of its archive", facts["archive"]),
-        ("Model: partitions of that archive", facts["partitions"]),
-        ("Model: labelled stars", facts["stars"]),
-        ("Model: trained on simulated stars", simulated),
-    )
-    for title, value in told:
-        yield title, "not recorded" if value is None else str(value)
-    if facts.get("parent"):
-        how = f"on {facts['calibrated_stars']} stars of {facts['calibrated_release']}"
-        yield "Model: sigma fitted anew", how
-        yield "Model: made from", _digest(facts["parent"])
-
-
-def _digest(value: object) -> Html:
-    return Html(f'<code class="long">{text(value)}</code>')

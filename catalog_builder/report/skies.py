@@ -17,7 +17,7 @@ from catalog_builder.report.html import Cell, Html, measure, number, table, text
 from catalog_builder.report.labelled import Labelled
 from catalog_builder.report.measured import residual_axis, scale
 from catalog_builder.report.multiples import coloured, png_of, symbol
-from catalog_builder.report.pictures import GREY, MEAN_MAP, Picture
+from catalog_builder.report.pictures import GREY, MEAN_MAP, Picture, named
 from catalog_builder.report.places import label_axis, medians
 from catalog_builder.report.quantities import Quantity, difference_unit
 from catalog_builder.report.summary import Summary
@@ -85,23 +85,19 @@ def residuals(labelled: Labelled, schema: CatalogSchema) -> str:
 
 def _maps(
     values: Sequence[Array], titles: Sequence[str], digits: Sequence[int], alt: str, colours: str
-) -> Picture:
-    """Draw maps in rows of two, each with its scale; as text, which takes the seal no time."""
-    columns = min(2, len(values))
-    rows = -(-len(values) // columns)
-    wide, tall = _WIDTH * columns, _HEIGHT * rows
-    body = "".join(
-        f'<g transform="translate({place % columns * _WIDTH:.0f}'
-        f' {place // columns * _HEIGHT:.0f})">{_one(value, title, decimals, colours)}</g>'
-        for place, (value, title, decimals) in enumerate(zip(values, titles, digits, strict=True))
-    )
-    content = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {wide:.0f} {tall:.0f}"'
-        f' width="{wide:.0f}" height="{tall:.0f}">'
-        "<style>text{font:12px sans-serif;fill:#222}.s{font-size:11px}</style>"
-        f'<rect width="100%" height="100%" fill="#fff"/>{body}</svg>'
-    )
-    return Picture(content.encode(), "image/svg+xml", alt, wide / 96.0)
+) -> list[Picture]:
+    """Draw maps, each with its scale; as text, which takes the seal no time."""
+    pictures = []
+    for value, title, decimals in zip(values, titles, digits, strict=True):
+        content = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH:.0f} {_HEIGHT:.0f}"'
+            f' width="{_WIDTH:.0f}" height="{_HEIGHT:.0f}">'
+            "<style>text{font:12px sans-serif;fill:#222}.s{font-size:11px}</style>"
+            '<rect width="100%" height="100%" fill="#fff"/>'
+            f"{_one(value, title, decimals, colours)}</svg>"
+        )
+        pictures.append(Picture(content.encode(), "image/svg+xml", "", _WIDTH / 96.0))
+    return named(pictures, alt)
 
 
 def _one(value: Array, title: str, decimals: int, colours: str) -> str:

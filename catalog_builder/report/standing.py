@@ -64,10 +64,15 @@ def spreads(summary: Summary) -> dict[str, float]:
     return found
 
 
-def groups(summary: Summary, labelled: Labelled | None, metrics: Mapping[str, Any]) -> list[Group]:
+def groups(
+    summary: Summary,
+    labelled: Labelled | None,
+    metrics: Mapping[str, Any],
+    group: int | None = None,
+) -> list[Group]:
     """Return all groups of enough stars: of those with labels, else of the model's test stars."""
-    if labelled is not None and labelled.stars >= LEAST:
-        return list(_of_labelled(labelled))
+    if labelled is not None:
+        return list(_of_labelled(labelled, group))
     own = metrics.get("as_observed") or {}
     found = {ALL: own.get("all") or {}, **(own.get("by_regime") or {})}
     some = []
@@ -83,11 +88,11 @@ def groups(summary: Summary, labelled: Labelled | None, metrics: Mapping[str, An
     return some
 
 
-def _of_labelled(labelled: Labelled) -> Iterator[Group]:
+def _of_labelled(labelled: Labelled, group: int | None) -> Iterator[Group]:
     for division, title, cells in _cells(labelled):
         off = {}
         for name in labelled.shown:
-            found = labelled.measured(name, [labelled.cell(division, at) for at in cells])
+            found = labelled.measured(name, [labelled.cell(division, at) for at in cells], group)
             if found.stars >= LEAST:
                 off[name] = Off(found.stars, found.scatter, found.within_68 / found.stars)
         if off:

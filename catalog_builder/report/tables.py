@@ -23,7 +23,7 @@ from catalog_builder.report.quantities import difference_unit, printed
 from catalog_builder.report.summary import Summary
 
 #: Rows that a page shows at once.
-_ROWS_SHOWN: Final = 150
+_ROWS_SHOWN: Final = 60
 
 
 def labels(summary: Summary, schema: CatalogSchema) -> str:

@@ -77,12 +77,12 @@ def short_of(stars: int, within: float) -> float:
     return (ONE_SIGMA - within) / math.sqrt(ONE_SIGMA * (1 - ONE_SIGMA) / stars)
 
 
-def bins_of(labelled: Labelled) -> Bins:
-    """Look at each bin of each label that has enough stars."""
+def bins_of(labelled: Labelled, group: int | None = None) -> Bins:
+    """Look at each bin of each label that has enough stars, of all of them or of a group."""
     count = marked = 0
     stretches: list[Stretch] = []
     for name, quantity in labelled.shown.items():
-        found = pooled(labelled, name, "own")
+        found = pooled(labelled, name, "own", group=group)
         count += len(found)
         marked += sum(_short(one) > MARKED for *_, one in found)
         stretches += _stretches(quantity, found)

@@ -87,7 +87,7 @@ def _others(others: Sequence[Number], tests: int, failing: bool) -> str:
         return ""
     ordered = sorted(others, key=lambda one: (-one.beyond, -one.odd))
     named = "; ".join(
-        f"{one.said or one.about} {shown(one, one.number)}".strip() for one in ordered[:_NAMED]
+        f"{one.said or one.about}: {shown(one, one.number)}" for one in ordered[:_NAMED]
     )
     more = len(ordered) - _NAMED
     rest = f"; and {more} more" if more > 0 else ""

@@ -7,6 +7,7 @@ import pytest
 
 from catalog_builder.model.card import Card
 from catalog_builder.report import brief, comparison, model_card, reasons, sections
+from catalog_builder.report.html import Html, table
 from catalog_builder.report.known import Known
 from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.measured import along
@@ -160,5 +161,30 @@ def test_a_fold_names_its_tables_and_none_is_there_twice(schema, spoilt_in_part)
     folds = re.findall("<summary>(.*?)</summary>(.*?)</details>", page, re.DOTALL)
     for title, inside in folds:
         assert title.split(": ", 1)[1].startswith(re.findall("<caption>(.*?)<", inside)[0])
-    assert folds[1][0].startswith("Tables: Along the label itself")
+    assert folds[1][0].startswith("Tables: Along effective temperature")
     assert "The same as a table" not in page
+    assert page.count('<figure id="accuracy-along">') == 1  # where a check leads
+
+
+def test_without_models_of_folds_stars_that_taught_say_nothing(schema, rows, make_record):
+    """They were answered by networks that saw them: here they are all right, and others are not."""
+    split = np.where(np.arange(STARS) % 3, 1, 0).astype("u1")
+    columns, rng = dict(rows, training_split=split), np.random.default_rng(5)
+    names, sums = schema.contract.labels.names, Labelled(schema, EDGES)
+    mean, sigma = (np.stack([columns[p + n] for n in names], axis=1) for p in ("", "e_"))
+    noise = sigma * rng.standard_normal(mean.shape) * np.where(split, 0.1, 3.0)[:, None]
+    sums.add(columns, mean - noise, np.zeros(mean.shape))
+    summary, record = summed(schema, columns), make_record(STARS)
+    told = answers(summary, record, schema, Known(sums, folds=False))
+    assert "of stars with survey labels that did not teach 2" in told["Do the uncertainties hold?"]
+    assert "networks that saw them" in comparison.accuracy(sums, schema, folds=False)
+    assert "networks that saw them" not in comparison.accuracy(sums, schema)
+
+
+def test_a_table_wider_than_a_phone_becomes_a_list_of_rows_with_titles():
+    narrow = table("Few", ("What", "Stars"), [("gold", "1")])
+    assert "stack" not in narrow
+    head = ("Stars", *(Html(f"[X{n}/<i>H</i>] [dex]") for n in range(5)))
+    wide = table("Many", head, [("gold", *(["0.123 · 45 %"] * 5))])
+    assert '<table class="stack">' in wide
+    assert '<td class="n" data-h="[X0/H] [dex]">0.123' in wide

@@ -29,7 +29,7 @@ def chosen():
 
 def test_shares_are_of_all_sources_of_the_archive(schema, chosen):
     page = chosen_figures.section(chosen, Summary(schema))
-    assert page.count("<img") == 1
+    assert page.count("<figure") == 1
     rows = [line for line in page.splitlines() if line.startswith("<tr><th")]
     assert [("50.0" in row, "10.0" in row) for row in rows[-4:]] == [
         (True, False), (True, False), (False, True), (False, True),

@@ -163,7 +163,7 @@ def test_stars_with_labels_are_drawn_and_judged_for_any_contract(made, make_colu
     labelled.add(columns, labels, np.full(labels.shape, 0.05))
     summary.add(columns)
     section = Page(accuracy(labelled, schema))
-    assert len(section.pictures) == 5
+    assert section.figures == 5
     for name in names:
         assert made.labels[made.labels.place(name)].html in accuracy(labelled, schema)
     books = {"requested": ROWS, "published": ROWS, "rejected": {}}

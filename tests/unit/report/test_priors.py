@@ -41,4 +41,4 @@ def test_the_section_has_a_row_for_each_set_of_inputs(schema, columns):
     assert '<td class="n">0.70</td>' in page or '<td class="n">0.71</td>' in page
     assert "RVS, XP" in page
     assert "<svg" not in page
-    assert page.count("<img") == 1
+    assert page.count("<figure") == 1

@@ -35,6 +35,15 @@ def test_all_is_well_in_one_line_and_what_was_not_tested_has_its_reason():
     assert head({}) == ""
 
 
+def test_a_warning_says_what_to_do():
+    warned = check("warn", figure="accuracy-along").model_copy(update={"name": "bias_along"})
+    page = head(record(warned))
+    assert "What to do: leave stars with these values out" in page
+    assert '<a href="#accuracy-along">' in page
+    rows = {"name": "bias_along", "state": "pass"}
+    assert "What to do" not in section(record(warned.model_copy(update=rows)))
+
+
 def test_every_check_has_a_row():
     states = ("fail", "warn", "not tested", "pass")
     rows = Page(section(record(*map(check, states)))).rows

@@ -117,4 +117,4 @@ def test_of_a_failed_check_the_worst_number_is_told():
     numbers = [Number("a", 5.0, 0.0, 0.1, 0.1, 30), Number("b", 9.0, 0.0, 0.1, 0.1, 40)]
     check = judge(Question("x", "X", "it is", numbers), RATE)
     assert (check.about, check.number, check.stars, check.tests) == ("b", 9.0, 40, 2)
-    assert "2 of 2 numbers are beyond the failing limit: also a 5.000." in check.words
+    assert "2 of 2 numbers are beyond the failing limit: also a: 5.000." in check.words
