@@ -6,6 +6,7 @@ import pytest
 from catalog_builder.archive.layout import Partition
 from catalog_builder.archive.release import load_release
 from catalog_builder.features import repeated
+from catalog_builder.features.repeated_values import values_for
 from catalog_builder.features.settings import IngestSettings
 from catalog_builder.ground.errors import ConfigError, StoreError
 
@@ -40,9 +41,7 @@ def test_values_are_looked_up_and_bad_cells_are_null(tmp_path):
         "astrophysical_parameters.teff_gspspec": 1,
         "astrophysical_parameters.teff_gspphot": 1,
     }
-    whole = repeated.values_for(
-        [_stored(tmp_path, columns)], np.array([3, 4, 8]), {"mh_gspspec": "float32"}
-    )
+    whole = values_for([_stored(tmp_path, columns)], np.array([3, 4, 8]), {"mh_gspspec": "float32"})
     np.testing.assert_array_equal(whole["mh_gspspec"], np.float32([np.nan, np.nan, -0.5]))
 
 
@@ -68,7 +67,7 @@ def test_an_archive_without_the_table_has_no_partitions(tmp_path):
 
 def test_a_damaged_store_is_named(tmp_path):
     with pytest.raises(StoreError, match=r"absent\.zarr"):
-        repeated.values_for([tmp_path / "absent.zarr"], IDS, {"mh_gspspec": "float32"})
+        values_for([tmp_path / "absent.zarr"], IDS, {"mh_gspspec": "float32"})
 
 
 def test_the_digest_of_a_release_does_not_know_them():
