@@ -23,9 +23,10 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# In three processes, folder by folder: most of a run's tests wait for a process to start.
+# In three processes, folder by folder: most of a run's tests wait for a process to start. With what
+# Python has compiled kept, whatever the environment says: a command starts a sixth sooner.
 unit: $(VENV)/.installed
-	$(BIN)/pytest --numprocesses 3 --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder
 
 # The unit tests at the oldest versions that pyproject.toml allows, as uv resolves them. Old packages
 # beside new ones warn of each other, so that warnings are no errors here.

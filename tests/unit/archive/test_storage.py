@@ -324,22 +324,6 @@ def test_what_is_missing_is_named():
         assert "\n" not in said[url]
 
 
-@pytest.mark.parametrize("option", ["--archive", "--labels"])
-def test_nothing_is_made_before_a_package_is_missed(tmp_path, option):
-    workdir = tmp_path / "work"
-    places = {"--archive": str(tmp_path), option: "gopher://h/x", "--workdir": str(workdir)}
-    command = [sys.executable, "-m", "catalog_builder.cli", "run", "--release", "dr3"]
-    done = subprocess.run(
-        [*command, *(part for pair in places.items() for part in pair)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 4, done.stderr
-    assert "gopher" in done.stderr
-    assert not workdir.exists()
-
-
 # --- a web server ---------------------------------------------------------------------------------
 
 

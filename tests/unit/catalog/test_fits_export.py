@@ -85,13 +85,20 @@ def test_memory_does_not_grow_with_rows(tmp_path, schema, write_store):
     assert peaks[1] < 1.3 * peaks[0]
 
 
+@pytest.fixture(scope="module")
+def at_once(exported, full_schema, facts):
+    """Return the columns of a store, and the file that is written of it at once."""
+    folder, columns = exported
+    FORMAT.write(folder / "catalog.zarr", folder / "at-once.fits", full_schema, facts)
+    return columns, (folder / "at-once.fits").read_bytes()
+
+
 @pytest.mark.parametrize("chunk_rows", [1, 7, 10, 23, 40])
 def test_a_file_written_by_chunks_is_the_same_to_the_byte(
-    tmp_path, full_schema, write_store, facts, chunk_rows
+    tmp_path, full_schema, at_once, facts, chunk_rows
 ):
     """Rows of 267 bytes begin at any byte of a word: the sums of parts are shifted as they do."""
-    columns = write_store(tmp_path / "c.zarr", 23, schema=full_schema)
-    FORMAT.write(tmp_path / "c.zarr", tmp_path / "c.fits", full_schema, facts)
+    columns, expected = at_once
     target = Target(tmp_path / "catalog.fits", full_schema, facts, 23)
     assert FORMAT.by_chunks.begin(target)
     rows = with_derived(columns, full_schema)
@@ -104,7 +111,7 @@ def test_a_file_written_by_chunks_is_the_same_to_the_byte(
     head = FORMAT.by_chunks.end(target, in_order)
     assert FORMAT.by_chunks.end(target, in_order) == head
     data = target.path.read_bytes()
-    assert data == (tmp_path / "c.fits").read_bytes()
+    assert data == expected
     parts = [*head, *(part for one in in_order for part in one.parts)]
     assert gap_of(parts, len(data)) == ""
     for part in parts:

@@ -118,6 +118,15 @@ def test_a_run_says_what_is_wrong_before_anything_is_done(
     assert not dry or not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("option", ["--archive", "--labels"])
+def test_nothing_is_made_before_a_package_is_missed(option, there, tmp_path, command):
+    run = [part.format(sky=there.sky, new=tmp_path / "new") for part in RUN]
+    answer = command(*run, option, "gopher://h/x")
+    assert answer.code == 4, answer.err
+    assert "gopher" in answer.err
+    assert not (tmp_path / "new").exists()
+
+
 def test_an_unknown_demo_opens_no_cluster(tmp_path, command):
     for dry in ((), ("--dry-run",)):
         answer = command("run", "--release", "dr9-demo", "--workdir", tmp_path / "w", *dry)

@@ -42,9 +42,7 @@ def test_values_are_looked_up_and_bad_cells_are_null(tmp_path):
         "astrophysical_parameters.teff_gspspec": 1,
         "astrophysical_parameters.teff_gspphot": 1,
     }
-    whole = values_for(
-        [_stored(tmp_path, columns)], np.array([3, 4, 8]), {"mh_gspspec": "float32"}
-    )
+    whole = values_for([_stored(tmp_path, columns)], np.array([3, 4, 8]), {"mh_gspspec": "float32"})
     np.testing.assert_array_equal(whole["mh_gspspec"], np.float32([np.nan, np.nan, -0.5]))
 
 
