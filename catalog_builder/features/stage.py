@@ -57,7 +57,7 @@ def went_without(receipt: Receipt) -> bool:
     return any(map(receipt.notes.get, ("file_rejects", "problem")))
 
 
-STAGE = Stage("ingest", version=11, work=_work, expendable=True, incomplete=went_without)
+STAGE = Stage("ingest", version=12, work=_work, expendable=True, incomplete=went_without)
 
 #: Settings, and parts of a description, that do not change what is made of a partition: words, and
 #: what is done with the features afterwards.
