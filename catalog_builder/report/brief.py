@@ -91,8 +91,8 @@ def _how_far(page: Page) -> Iterator[str]:
         f"Of {page.whose}: the scatter of answer less label, and how much that is of the spread of"
         " the label's values in this catalogue (half the distance of 16 and 84 %). At 100 % a label"
         " says no more than that a star is one of these. The largest share of a row is bold. ▾"
-        " marks labels of which fewer stars are within 1 σ than chance makes of honest σ in 5 of"
-        " 100 cases, ▴ more."
+        " marks labels of which so few stars are within 1 σ, ▴ so many, as chance makes of honest σ"
+        " in 2.5 of 100 cases each."
     )
     for labels in abreast(list(page.summary.shown.values())):
         rows = [_row(page, group, [one.name for one in labels]) for group in page.groups]

@@ -258,13 +258,13 @@ class Labelled:
         label : str
             Which.
         cells : int or sequence of int
-            As of `cell`.
+            As of `cell`; of none nothing was measured.
         group : int, optional
             Of which stars; of all if not given.
         """
         place = list(self.shown).index(label)
         groups = slice(None) if group is None else slice(group, group + 1)
-        wanted = np.atleast_1d(cells)
+        wanted = np.atleast_1d(np.asarray(cells, dtype=np.intp))
 
         def summed(array: Counts) -> Counts:
             return np.asarray(array[place, groups][:, wanted].sum(axis=(0, 1)))

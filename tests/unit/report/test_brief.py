@@ -5,12 +5,17 @@ import re
 import numpy as np
 import pytest
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.labels import Label, Labels
+from catalog_builder.contract.schema import CatalogSchema
+from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.card import Card
 from catalog_builder.report import brief, comparison, model_card, reasons, sections
 from catalog_builder.report.html import Html, table
 from catalog_builder.report.known import Known
 from catalog_builder.report.labelled import Edges, Labelled
 from catalog_builder.report.measured import along
+from catalog_builder.report.standing import groups
 from catalog_builder.report.summary import Summary
 from catalog_builder.report.too_small import bins_of
 from tests.unit.report.test_page import Page
@@ -82,6 +87,34 @@ def test_without_stars_with_labels_the_model_s_test_stars_say_it(schema, rows, m
     assert "Which label is least to be trusted?" not in told
 
 
+@pytest.mark.parametrize(
+    ("range_", "signs"),
+    [
+        ((4500.0, 8000.0), ["≥"]),
+        ((5200.0, 8000.0), ["≥"]),
+        ((3000.0, 6500.0), ["<"]),
+        ((5200.0, 6200.0), []),
+    ],
+)
+def test_labels_of_a_survey_without_cool_or_hot_stars_are_told(rows, make_record, range_, signs):
+    """An empty list of bins was a list of floats, and the seal ended with an IndexError."""
+    before = default_contract()
+    changed = [
+        Label.model_validate(label.model_dump() | {"range": range_})
+        if label.name == "teff" else label
+        for label in before.labels
+    ]  # fmt: skip
+    schema = CatalogSchema.of(Contract(labels=Labels(changed), inputs=before.inputs))
+    columns = dict(rows, teff=np.linspace(*range_, STARS, dtype="f4"))
+    names, sums = schema.contract.labels.names, Labelled(schema, EDGES)
+    sums.add(columns, np.stack([columns[n] for n in names], axis=1), np.zeros((STARS, len(names))))
+    found = groups(summed(schema, columns), sums, {})
+    told = [one.title.split()[1] for one in found if one.division == "temperature"]
+    assert told == signs
+    assert sums.measured("teff", []).stars == 0
+    brief.section(summed(schema, columns), make_record(STARS), schema, Known(sums))
+
+
 def test_where_no_star_is_gold_it_says_why(schema, rows, make_record):
     poor = dict(rows, quality_tier=np.full(STARS, 2, "u1"), e_m_h=np.full(STARS, 0.19, "f4"))
     poor["e_m_h"][:300] = 0.05
@@ -95,12 +128,12 @@ def test_where_no_star_is_gold_it_says_why(schema, rows, make_record):
 
 @pytest.fixture(scope="module")
 def spoilt_in_part(schema, rows):
-    """Return sums in which sigma is right but for gravities of 2.5 to 3.2."""
+    """Return sums in which sigma is right on average, and too small for gravities of 2.5 to 3.2."""
     rng, sums = np.random.default_rng(4), Labelled(schema, EDGES)
     names = schema.contract.labels.names
     mean, sigma = (np.stack([rows[p + n] for n in names], axis=1) for p in ("", "e_"))
     noise = sigma * rng.standard_normal(mean.shape)
-    noise[:, 1] *= np.where((mean[:, 1] > 2.5) & (mean[:, 1] < 3.2), 3.0, 0.7)
+    noise[:, 1] *= np.where((mean[:, 1] > 2.5) & (mean[:, 1] < 3.2), 3.0, 0.3)
     sums.add(rows, mean - noise, np.zeros(mean.shape))
     return sums
 
@@ -146,7 +179,9 @@ def test_where_sigma_is_too_small_every_answer_says_so(schema, rows, spoilt_in_p
         in told["Do the uncertainties hold?"]
     )
     gold = told["May I use gold stars, and those near the Sun?"]
-    assert "σ holds for every label" not in gold
+    holds = "σ holds on average for every label"
+    assert f"Gold: {holds} (not in the parts of their ranges named above)" in gold
+    assert gold.count(holds) == gold.count("(not in the parts")
     card = Card("d" * 64, (("stars of", "A survey"),), (), (), ("It fails.",))
     page = model_card.section(card, schema.inputs, spoilt_in_part, simulated=True)
     assert f"is too small from {one.where}: {one.shares}" in page
@@ -177,6 +212,7 @@ def test_without_models_of_folds_stars_that_taught_say_nothing(schema, rows, mak
     summary, record = summed(schema, columns), make_record(STARS)
     told = answers(summary, record, schema, Known(sums, folds=False))
     assert "of stars with survey labels that did not teach 2" in told["Do the uncertainties hold?"]
+    assert "in 2.5 of 100 cases each" in brief.section(summary, record, schema, Known(sums))
     assert "networks that saw them" in comparison.accuracy(sums, schema, folds=False)
     assert "networks that saw them" not in comparison.accuracy(sums, schema)
 
