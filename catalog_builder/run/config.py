@@ -163,9 +163,13 @@ def _add_needs_of_demo(settings: dict[str, Any]) -> None:
     release = settings.get("release")
     if not isinstance(release, str) or not release.endswith(DEMO_SUFFIX):
         return
-    from catalog_builder.simulate.simulation import simulation_of  # needed by demonstrations alone
+    # Needed by demonstrations alone.
+    from catalog_builder.archive.release import load_release
+    from catalog_builder.simulate.simulation import simulation_of
 
-    for dotted, value in simulation_of(release.removesuffix(DEMO_SUFFIX)).demo.items():
+    # By the name that the description has: it may be given as a file, or be a part of a release.
+    name = load_release(release.removesuffix(DEMO_SUFFIX)).name
+    for dotted, value in simulation_of(name).demo.items():
         *parents, last = dotted.split(".")
         place: Any = settings
         for name in parents:

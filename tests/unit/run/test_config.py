@@ -3,7 +3,10 @@
 import pytest
 
 from catalog_builder.ground.errors import ConfigError
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.run.config import RunConfig, load_config, to_yaml
+from catalog_builder.simulate import simulation
+from catalog_builder.simulate.simulation import Simulation
 
 
 def test_options_win_over_assignments_over_the_file(tmp_path):
@@ -65,5 +68,14 @@ def test_a_demonstration_has_what_its_release_needs_unless_somebody_says_otherwi
     assert load_config(None, [], arms).cluster.memory_limit == "6GiB"
     given = load_config(None, ["cluster.memory_limit=3GiB"], arms)
     assert given.cluster.memory_limit == "3GiB"
+    file = f"{schemas_dir() / 'releases' / '4most-lrs.yaml'}-demo"
+    assert load_config(None, [], {"release": file}).cluster.memory_limit == "6GiB"
     archive = load_config(None, [], {"release": "4most-lrs"})
     assert archive.cluster == load_config(None, [], {}).cluster
+
+
+def test_a_part_of_a_release_has_the_needs_of_its_sky(monkeypatch):
+    skies = {"ges-giraffe": Simulation(demo={"cluster.memory_limit": "5GiB"})}
+    monkeypatch.setattr(simulation, "simulation_of", lambda name: skies.get(name, Simulation()))
+    config = load_config(None, [], {"release": "ges-giraffe-hr21-demo"})
+    assert config.cluster.memory_limit == "5GiB"
