@@ -5,7 +5,7 @@ They are no inputs: nothing is learnt or predicted from them, and an archive wit
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,8 @@ from catalog_builder.archive.tables import ColumnName, ColumnSpec, TableName
 from catalog_builder.contract.columns import Column, is_in_dex
 from catalog_builder.contract.description import Description
 from catalog_builder.contract.side_table import SOURCE_ID, SideTable
+
+_NO_VALUE: Final = "no value in the archive"
 
 
 class RepeatedColumn(Description):
@@ -24,7 +26,7 @@ class RepeatedColumn(Description):
         Type in both; a null is NaN. ``strN`` is text of at most N ASCII characters, such as a
         chain of flags; a null is empty.
     unit, ucd, description, null_meaning : str
-        As of a column of the catalogue (`Column`).
+        As of a column of the catalogue (`Column`); text has no `null_meaning`.
     names : tuple of str
         Names that it may have in a file; its own where empty.
     """
@@ -33,8 +35,17 @@ class RepeatedColumn(Description):
     unit: str = ""
     ucd: str
     description: str
-    null_meaning: str = "no value in the archive"
+    null_meaning: str = _NO_VALUE
     names: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _text_has_no_null(self) -> Self:
+        if self.characters and self.null_meaning != _NO_VALUE:
+            raise ValueError(
+                f"null_meaning is not published of text ({self.dtype}), which is empty where there"
+                " is none: say in `description` when it is empty"
+            )
+        return self
 
     @property
     def characters(self) -> int | None:

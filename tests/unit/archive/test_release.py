@@ -27,6 +27,18 @@ def test_dr3_grid_and_lengths(dr3):
     assert columns["bp_coefficient_correlations"].length == 55 * 54 // 2
 
 
+def test_text_beside_the_catalogue_has_no_null(dr3, tmp_path):
+    content = yaml.safe_load((schemas_dir() / "releases" / "dr3.yaml").read_text())
+    columns = content["beside"]["parameters"]["columns"]
+    columns["flags_gspspec"]["null_meaning"] = "no value of GSP-Spec in the archive"
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(content))
+    with pytest.raises(ConfigError, match=r"flags_gspspec.*null_meaning.*say in `description`"):
+        load_release(file)
+    declared = {one.name: one for one in dr3.beside["parameters"].declared("x").columns}
+    assert "Empty where there is none" in declared["flags_gspspec"].description
+
+
 def test_dr3_partition_rule(dr3):
     # Documentation of DR3: level 12 is the id over 34 359 738 368, level 8 over 8 796 093 022 208.
     assert 2**dr3.partition.position_shift == 34_359_738_368
