@@ -50,8 +50,6 @@ class FitsFiles:
         self.cards = cards or {}
         self.folder, self.stem, self.columns = folder, stem, columns
         self.rows = 0
-        #: The files that were written, and the rows of each.
-        self.files: list[tuple[Path, int]] = []
         #: Below the folder, of the next block: its night, if the table has one, and its field.
         self.place = ""
 
@@ -92,14 +90,6 @@ class FitsFiles:
         fits.HDUList([primary, table]).writeto(part, overwrite=True)
         part.replace(path)
         self.rows += len(table.data)
-        self.files.append((path, len(table.data)))
-
-    def lose_last(self) -> None:
-        """Take away the file that was written last, if it is not the only one: it is missing."""
-        if len(self.files) > 1:
-            path, rows = self.files.pop()
-            path.unlink()
-            self.rows -= rows
 
 
 def _without(values: NDArray[np.generic], rows: Iterable[int]) -> NDArray[np.float64]:

@@ -170,13 +170,10 @@ def _write_partition(
             follower.begin(star)
         labels = [np.zeros(0, dtype=label_file.dtype_of(survey))]
         truth: pq.ParquetWriter | None = None
-        by_field = layout.by_field(release)
         for number, start in enumerate(range(0, len(star), BLOCK)):
             block = star.rows(slice(start, start + BLOCK))
             among = bare.before(star.source_id[start + BLOCK :])
-            # Of files by field the last is lost, if it is not the only one; else that of the range.
-            last = number and start + BLOCK >= len(star)
-            lost = plan.without if last or not by_field else ()
+            lost = sky.lost(plan.without, last=start + BLOCK >= len(star))
             now = replace(plan, without=lost)
             rows, table = _block(now, release, survey, block, sky, number, follower, among)
             table = bare.told(table, chance[start : start + BLOCK])
@@ -263,7 +260,11 @@ def _block(
         contents = {table: words.spelt(block, release) for table, block in contents.items()}
         sky.go_to(words)
         sky.pair(words, labelled)
+    # A file of one field that is missing is not written; that of a range goes at the end.
+    unwritten = plan.without if layout.by_field(release) else ()
     for table, block in contents.items():
+        if table in unwritten:
+            continue
         sky.write(table, block, damage.get(table, {}))
     told = star if words is None else words.told(star, release)
     return rows, truth_table(told, seen, labelled, made, beside)

@@ -75,6 +75,19 @@ class Writers:
                 night = words.night if table in self.driving else ""
                 writer.place = f"{night}/{words.field}"
 
+    def lost(self, without: Sequence[TableName], *, last: bool) -> tuple[TableName, ...]:
+        """Return the tables of `without` whose rows of the next block are in no file.
+
+        A range lacks its file. Of files by field that of the last block is missing, if there is
+        another.
+        """
+
+        def is_lost(table: TableName) -> bool:
+            writer = self.files.get(table)
+            return not isinstance(writer, FitsFiles) or (last and writer.rows > 0)
+
+        return tuple(filter(is_lost, without))
+
     def pair(self, words: Words, labelled: NDArray[np.bool_]) -> None:
         """Note which star of the label survey is which of the archive."""
         stars = np.flatnonzero(labelled)
@@ -114,8 +127,6 @@ class Writers:
         rows: dict[str, int] = {}
         for table, writer in self.files.items():
             if isinstance(writer, FitsFiles):
-                if table in without:
-                    writer.lose_last()
                 rows[table] = writer.rows
                 continue
             if writer.rows == 0 or table in without:

@@ -16,9 +16,9 @@ from catalog_builder.features.settings import IngestSettings
 from catalog_builder.features.store import FeatureStore
 from catalog_builder.simulate.grid import emulator, wide
 from catalog_builder.simulate.score import read_truth
-from catalog_builder.simulate.simulation import Between, simulation_of
+from catalog_builder.simulate.simulation import Between, Simulation, simulation_of
 from catalog_builder.simulate.sky import simulate
-from catalog_builder.simulate.writing import partition
+from catalog_builder.simulate.writing import beside, partition
 
 STARS = 150
 
@@ -75,6 +75,26 @@ def test_a_cell_is_damaged_and_a_file_is_missing_and_the_truth_says_so(tmp_path,
     assert len(lost) > 0
     assert not set(lost) & set(keys_of(spectra["obsid"]).tolist())
     assert set(lost) <= set(keys_of(stars["obsid"]).tolist())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_marked_stars_are_those_whose_file_is_missing(tmp_path, monkeypatch, seed):
+    """Where the last block had no spectrum, another block's file went, and no star was marked."""
+    half = Simulation.model_validate({"spectra": {"rave": {"share": 0.5}}, "labelled": 0.5})
+    monkeypatch.setattr(beside, "simulation_of", lambda _: half)
+    monkeypatch.setattr(partition, "BLOCK", 1)
+    for folder in ("truth", "apogee/.parts"):
+        (tmp_path / folder).mkdir(parents=True)
+    plan = partition.PartitionPlan(
+        "rave-dr6", "apogee-dr17-rave", seed, 0, 0, 4096, 6, 0.5, str(tmp_path), ("spectra",)
+    )
+    receipt = partition.simulate_partition(plan)
+    truth = pl.read_parquet(tmp_path / "truth/*.parquet")
+    lost = truth["wart"].str.contains("missing_file_spectra")
+    files = list((tmp_path / "rave_dr6").glob("spectra/*/*.fits"))
+    assert len(files) == receipt.rows["spectra"] == (truth["has_rave"] & ~lost).sum()
+    assert files
+    assert lost.to_list()[:-1] == [False] * (len(lost) - 1)
 
 
 def test_labels_come_by_a_crossmatch(sky):
