@@ -51,7 +51,7 @@ def label_distance_columns(
     places = [schema.labels.place(name) for name in relation.labels]
     labels = prediction.spectral_mean[:, places]
     covariance = prediction.spectral_covariance[:, places][:, :, places]
-    covariance = covariance * _own(prediction.prior_share)[:, None, None]
+    covariance = covariance * _own(prediction.spectral_share)[:, None, None]
     magnitude, noise = apparent(made, relation.index)
     absolute = relation.absolute(labels, covariance)
     parallax = _column(made, "parallax_corrected", stars)

@@ -241,7 +241,9 @@ class Estimator:
         correlation[unknown[:, :, None] | unknown[:, None, :]] = np.nan
         for values in (from_data, from_members, interval95):
             values[unknown] = np.nan
-        spectral_mean, spectral_covariance = self._of_spectra(block, said.spectral, len(mean))
+        spectral_mean, spectral_covariance, spectral_share = self._of_spectra(
+            block, said.spectral, len(mean)
+        )
         sigma = np.hypot(from_data, from_members)
         return Prediction(
             mean=mean,
@@ -253,18 +255,22 @@ class Estimator:
             inputs_used=used,
             distances=strangeness.distances,
             map_position=strangeness.position,
-            prior_share=self._prior_share(sigma / unit, correlation),
+            prior_share=self._prior_share(correlation, sigma / unit),
             spectral_mean=spectral_mean,
             spectral_covariance=spectral_covariance,
+            spectral_share=spectral_share,
         )
 
-    def _prior_share(self, sigma: Array, correlation: Array) -> Array:
-        """Return the prior's share of answers with this sigma on the network's scale, (n,)."""
+    def _prior_share(self, covariance: Array, scale: Array) -> Array:
+        """Return the prior's share of answers, (n,).
+
+        Their covariance, (n, l, l), times these numbers, (n, l), is on the network's scale.
+        """
         if self._prior is None:
-            return np.full(len(sigma), np.nan)
+            return np.full(len(scale), np.nan)
         places = np.flatnonzero(~self._untrained)
-        sigma, correlation = sigma[:, places], correlation[:, places][:, :, places]
-        return self._prior.share(correlation * sigma[:, :, None] * sigma[:, None, :])
+        scale, covariance = scale[:, places], covariance[:, places][:, :, places]
+        return self._prior.share(covariance * scale[:, :, None] * scale[:, None, :])
 
     def _physical(self, scaled: Array) -> tuple[Array, Array]:
         """Return labels in their units, and the size of a unit of the network's there, (n, l)."""
@@ -281,11 +287,15 @@ class Estimator:
             self.networks, columns, stars.present, self._trained, count, spectral=spectral
         )
 
-    def _of_spectra(self, block: Block, said: Spectral | None, stars: int) -> tuple[Array, Array]:
-        """Return labels and their covariance, calibrated; NaN where nothing was asked."""
+    def _of_spectra(
+        self, block: Block, said: Spectral | None, stars: int
+    ) -> tuple[Array, Array, Array]:
+        """Return labels, their covariance and the prior's share; NaN where nothing was asked."""
         if said is None:
             labels = len(self.contract.labels)
-            return np.full((stars, labels), np.nan), np.full((stars, labels, labels), np.nan)
+            shapes = (stars, labels), (stars, labels, labels), (stars,)
+            mean, covariance, share = (np.full(shape, np.nan) for shape in shapes)
+            return mean, covariance, share
         mean, unit = self._physical(said.mean)
         unknown = self._untrained[None, :] | (said.used.sum(axis=1)[:, None] == 0)
         mean[unknown] = np.nan
@@ -293,7 +303,8 @@ class Estimator:
         places = coordinates(block, mean, deviation * unit, said.used, self.contract)
         on_sigma, _ = factors(self.document.calibration, said.used, places, self.contract.inputs)
         size = unit * on_sigma
-        return mean, said.covariance * size[:, :, None] * size[:, None, :]
+        share = self._prior_share(said.covariance, on_sigma)
+        return mean, said.covariance * size[:, :, None] * size[:, None, :], share
 
 
 def _prior_of(document: ModelDocument) -> Prior | None:

@@ -48,6 +48,8 @@ class Prediction:
         answer, or of a model that does not say how its labels were spread.
     spectral_mean, spectral_covariance : numpy.ndarray
         (n, l) and (n, l, l), what spectra alone say.
+    spectral_share : numpy.ndarray
+        (n,), the same as `prior_share` of that.
     """
 
     mean: Array
@@ -62,6 +64,7 @@ class Prediction:
     prior_share: Array
     spectral_mean: Array
     spectral_covariance: Array
+    spectral_share: Array
 
 
 def no_prediction(contract: Contract) -> Prediction:
@@ -73,5 +76,5 @@ def no_prediction(contract: Contract) -> Prediction:
     position = np.empty((0, 2 * len(inputs.lines)))
     share = np.empty(0)
     return Prediction(
-        row, row, row, row, row, square, used, distances, position, share, row, square
+        row, row, row, row, row, square, used, distances, position, share, row, square, share
     )

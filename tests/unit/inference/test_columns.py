@@ -76,6 +76,7 @@ def drawn(schema):
         prior_share=np.linspace(0, 1, STARS),
         spectral_mean=mean,
         spectral_covariance=np.einsum("ni,ij->nij", scale**2 * given, np.eye(labels)),
+        spectral_share=np.linspace(0, 1, STARS),
     )
     return block, prediction
 

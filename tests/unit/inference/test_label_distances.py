@@ -41,7 +41,8 @@ def distances(logg, parallax):
     said = SimpleNamespace(
         spectral_mean=np.full(shape, logg),
         spectral_covariance=np.full((*shape, shape[1]), 0.2**2),
-        prior_share=SHARES,
+        spectral_share=SHARES,
+        prior_share=np.zeros(stars),  # a parallax may have settled what spectra leave open
     )
     found = label_distance_columns(made, said, RELATION, schema)
     return [found[name] for name in SPECTROPHOTOMETRIC]

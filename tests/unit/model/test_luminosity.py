@@ -129,6 +129,8 @@ def test_labels_of_the_spectra_are_those_of_stars_that_have_nothing_else(taught,
     diagonal = np.diagonal(found.spectral_covariance, axis1=1, axis2=2)
     # What a contradiction of two spectra adds to sigma is not in it.
     assert np.isclose(diagonal, size, rtol=1e-3).mean() > 0.95
+    assert np.isclose(found.spectral_share, alone.prior_share, rtol=1e-3).mean() > 0.95
+    assert (found.spectral_share > found.prior_share).mean() > 0.95
     assert not np.allclose(found.mean, found.spectral_mean, rtol=1e-3)
 
 
