@@ -163,6 +163,8 @@ def _add_needs_of_demo(settings: dict[str, Any]) -> None:
     release = settings.get("release")
     if not isinstance(release, str) or not release.endswith(DEMO_SUFFIX):
         return
+    if settings.get("archive") is not None:
+        return  # It simulates one of its own: the run says so.
     # Needed by demonstrations alone.
     from catalog_builder.archive.release import load_release
     from catalog_builder.simulate.simulation import simulation_of
