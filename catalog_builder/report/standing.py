@@ -118,5 +118,8 @@ def _cold_and_hot(labelled: Labelled) -> Iterator[tuple[str, str, list[int]]]:
         return
     edges = axis.edges()
     cool, hot = (int(np.abs(edges - limit).argmin()) for limit in (COOL, HOT))
-    yield "temperature", f"{teff.printed} < {edges[cool]:.0f} K", list(range(cool))
-    yield "temperature", f"{teff.printed} ≥ {edges[hot]:.0f} K", list(range(hot, axis.bins))
+    # A contract's range may begin or end between the two.
+    if cool > 0:
+        yield "temperature", f"{teff.printed} < {edges[cool]:.0f} K", list(range(cool))
+    if hot < axis.bins:
+        yield "temperature", f"{teff.printed} ≥ {edges[hot]:.0f} K", list(range(hot, axis.bins))
