@@ -128,7 +128,7 @@ class Beside:
         return open_catalog(self._folder) if there else None
 
     def _refuse_other_stars(self, path: Path, ids: NDArray[Any], start: int) -> None:
-        """Compare ids with the catalogue's: rows are put beside each other without a look at them."""
+        """Compare ids with the catalogue's: rows are put beside each other by their numbers."""
         if self._catalogue is None or not self.facts.by_rows:
             return
         stop = start + len(ids)
