@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catalog_builder.catalog.exports import ExportedRows
 from catalog_builder.catalog.exports.fits import FitsRows, quiet
-from catalog_builder.catalog.release_json import read_release
+from catalog_builder.catalog.layout import STORE_NAME
+from catalog_builder.catalog.open import open_catalog
+from catalog_builder.catalog.release_json import ReleaseRecord, read_release
 from catalog_builder.catalog.selected import no_column, refuse_text
 from catalog_builder.catalog.side_check import ZarrRows, side_damage
 from catalog_builder.catalog.side_record import SideFacts
+from catalog_builder.catalog.zarr_store import DIMENSION
 from catalog_builder.contract.columns import Column
-from catalog_builder.contract.side_table import SideTable
+from catalog_builder.contract.side_table import SOURCE_ID, SideTable
 from catalog_builder.ground.errors import CatalogueError, ConfigError
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 #: In which order the files are preferred: FITS has only ASCII.
 _KINDS: Final = ("zarr", "parquet", "fits")
@@ -40,7 +47,8 @@ class Beside:
     """
 
     def __init__(self, folder: Path, name: str) -> None:
-        tables = read_release(folder).tables or {}
+        self._record: ReleaseRecord = read_release(folder)
+        tables = self._record.tables or {}
         if name not in tables:
             there = f"There is {', '.join(sorted(tables))}." if tables else "There is none at all."
             raise CatalogueError(f"{folder} has no table {name} beside it.", there)
@@ -74,7 +82,7 @@ class Beside:
             return tuple(known.values())
         refuse_text(names)
         if unknown := [name for name in names if name not in known]:
-            raise no_column(unknown, list(known))
+            raise no_column(unknown, list(known), f"The table {self.facts.declared.name}")
         return tuple(known[name] for name in names)
 
     def read(self, columns: Sequence[Column], start: int, stop: int) -> dict[str, NDArray[Any]]:
@@ -83,18 +91,50 @@ class Beside:
         Raises
         ------
         CatalogueError
-            If the file is damaged.
+            If the file is damaged, or its rows are not those that it should have.
         """
+        if not columns:
+            return {}
         kind, path = self._file()
-        wanted = self.facts.declared.model_copy(update={"all_columns": tuple(columns)})
+        read = {column.name: column for column in (SOURCE_ID, *columns)}
+        wanted = self.facts.declared.model_copy(update={"all_columns": tuple(read.values())})
         try:
-            block = _rows_of(kind, path, wanted).block(start, stop - start)
-            return {column.name: _plain(block[column.name], column) for column in columns}
+            rows = _rows_of(kind, path, wanted)
+            block = rows.block(start, stop - start)
+            plain = {name: _plain(block[name], column) for name, column in read.items()}
         except side_damage() as error:
-            raise CatalogueError(
-                f"{path} cannot be read: {error}.",
-                "See `catalog-builder validate`, and restore the catalogue from a copy.",
-            ) from error
+            raise _damaged(path, f"cannot be read: {error}") from error
+        if rows.rows != self.rows:
+            raise _damaged(path, f"has {rows.rows} rows, RELEASE.json says {self.rows}")
+        for name, values in plain.items():
+            if len(values) != stop - start:
+                raise _damaged(
+                    path, f"has {len(values)} of the {stop - start} rows of {name} from {start} on"
+                )
+        self._refuse_other_stars(path, plain[SOURCE_ID.name], start)
+        return {column.name: plain[column.name] for column in columns}
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what the catalogue says of itself, which is true of its tables too."""
+        said = {} if self._catalogue is None else dict(self._catalogue.attrs)
+        record = self._record
+        said |= {"release": record.release, "version": record.version, "seal": record.seal}
+        return {**said, "title": self.facts.declared.title}
+
+    @cached_property
+    def _catalogue(self) -> xr.Dataset | None:
+        """The catalogue itself; none where somebody took its tables alone."""
+        there = (self._folder / STORE_NAME).exists()
+        return open_catalog(self._folder) if there else None
+
+    def _refuse_other_stars(self, path: Path, ids: NDArray[Any], start: int) -> None:
+        """Compare ids with the catalogue's: rows are put beside each other by their numbers."""
+        if self._catalogue is None or not self.facts.by_rows:
+            return
+        stop = start + len(ids)
+        meant = self._catalogue[SOURCE_ID.name].isel({DIMENSION: slice(start, stop)})
+        if not np.array_equal(ids, meant.values):
+            raise _damaged(path, f"has other stars in the rows {start} to {stop} than {STORE_NAME}")
 
     def _file(self) -> tuple[str, Path]:
         for kind in _KINDS:
@@ -105,6 +145,12 @@ class Beside:
         raise CatalogueError(
             f"No file of the table {name} is in {self._folder}.", "Restore it from a copy."
         )
+
+
+def _damaged(path: Path, what: str) -> CatalogueError:
+    return CatalogueError(
+        f"{path} {what}.", "See `catalog-builder validate`, and restore the catalogue from a copy."
+    )
 
 
 def _rows_of(kind: str, path: Path, table: SideTable) -> ExportedRows:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 #: Fields of catalogues with a model of another release, and of one whose sigma was fitted anew.
 _OF_ANOTHER_RELEASE: Final = ("measured_here", "unverified")
 _RECALIBRATED: Final = ("parent", "calibrated_release", "calibrated_stars")
+#: Said of a model without folds alone.
+_WITHOUT_FOLDS: Final = ("answers_seen",)
 
 
 class MeasuredHere(BaseModel):
@@ -35,12 +37,12 @@ class MeasuredHere(BaseModel):
 
 
 def leave_out(content: dict[str, Any]) -> None:
-    """Leave out what only catalogues with a model of another release have."""
+    """Leave out what only catalogues with a model of another release, or without folds, have."""
     facts = content.get("model") or {}
     labels = (content.get("incidents") or {}).get("labels") or {}
     for where, names in (
         (content, _OF_ANOTHER_RELEASE),
-        (facts, _RECALIBRATED),
+        (facts, (*_RECALIBRATED, *_WITHOUT_FOLDS)),
         (labels, ("crosswalk",)),
     ):
         for name in names:

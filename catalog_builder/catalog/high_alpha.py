@@ -18,10 +18,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from catalog_builder.catalog.given import given_columns
+from catalog_builder.catalog.layout import find_catalogue
 from catalog_builder.catalog.open import open_catalog, schema_of
+from catalog_builder.catalog.place_bins import Bins
+from catalog_builder.catalog.release_json import read_release
 from catalog_builder.catalog.selection import PRIOR
 from catalog_builder.catalog.table import open_table
-from catalog_builder.contract.schema import PRIOR_SHARE
+from catalog_builder.contract.schema import PRIOR_SHARE, TRAINING
 from catalog_builder.contract.side_table import TRAINING_LABELS
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 
@@ -37,6 +40,8 @@ RADII: Final = (4.0, 6.0, 8.0, 10.0, 12.0)
 HEIGHTS: Final = (0.0, 0.3, 0.6, 1.0, 1.5, 2.5, 4.0)
 PLACE: Final = ("galactocentric_radius", "galactocentric_height")
 _LABELS: Final = ("m_h", "alpha_m")
+#: What a star's label was used for; larger than this for those that fitted no network.
+SPLIT, _FITTED = TRAINING[1], 1
 #: Below this [M/H] the halo begins, which has no two sequences.
 _LOWEST: Final = -1.0
 #: Units of the regression's terms: dex of the distance from the line, and a usual prior share.
@@ -65,10 +70,16 @@ def high_alpha(
     lowest_m_h : float
         Stars of lower [M/H] are left out.
 
+    Notes
+    -----
+    Stars that taught are answered by networks that did not see them, unless the model has no folds
+    (``model.folds: 0``). Then only stars that fitted no network are learnt from.
+
     Raises
     ------
     CatalogueError
-        If there is no such table, or it has too few stars on either side of the line.
+        If there is no such table, it has too few stars on either side of the line, or the model
+        tells no `prior_share`.
     ConfigError
         If the line is none.
 
@@ -81,14 +92,20 @@ def high_alpha(
     labels = open_table(path, ["source_id", *_LABELS], table=TRAINING_LABELS)
     survey = {name: np.asarray(getattr(labels[name], "value", labels[name])) for name in _LABELS}
     magnitude = schema_of(path).inputs.magnitude
+    facts = read_release(find_catalogue(path)).model
+    seen = facts is not None and facts.answers_seen is True
     names = ("source_id", *_LABELS, PRIOR_SHARE, *([magnitude] if magnitude else []))
+    names = (*names, SPLIT) if seen else names
     stars = given_columns(open_catalog(path), names, f"{path}")
     ids = np.asarray(labels["source_id"])
     order = np.argsort(stars["source_id"])
     place = order[np.searchsorted(stars["source_id"], ids, sorter=order).clip(max=order.size - 1)]
     there = stars["source_id"][place] == ids
+    if seen:
+        there &= stars[SPLIT][place] > _FITTED
+    used = place[there]
     return learn(
-        {name: values[place][there] for name, values in stars.items()},
+        {name: values[used] for name, values in stars.items()},
         {name: values[there] for name, values in survey.items()},
         knots,
         lowest_m_h,
@@ -119,6 +136,12 @@ def learn(
     CatalogueError
         If there are too few stars on either side of the line.
     """
+    if len(answers[PRIOR_SHARE]) and not np.isfinite(answers[PRIOR_SHARE]).any():
+        raise CatalogueError(
+            f"{PRIOR_SHARE} is null for every star that taught: the model is of an older version,"
+            " which did not tell it.",
+            "Train the model anew, and publish the catalogue with it.",
+        )
     terms = _terms(answers, line)
     above = survey["alpha_m"] > np.interp(survey["m_h"], *line)
     known = np.isfinite(terms).all(axis=1) & (answers["m_h"] > lowest_m_h)
@@ -131,8 +154,12 @@ def learn(
             "Move the line, or take the catalogue of a model that had more labels.",
         )
     weights, covariance = _logistic(terms, above)
-    faintest = np.inf if magnitude is None else np.nanquantile(answers[magnitude][known], _BRIGHTER)
-    return HighAlpha(line, lowest_m_h, weights, covariance, magnitude, float(faintest))
+    bright = np.zeros(0) if magnitude is None else answers[magnitude][known]
+    bright = bright[np.isfinite(bright)]
+    if not bright.size:  # without magnitudes nobody is called faint
+        return HighAlpha(line, lowest_m_h, weights, covariance, None, np.inf)
+    faintest = float(np.quantile(bright, _BRIGHTER))
+    return HighAlpha(line, lowest_m_h, weights, covariance, magnitude, faintest)
 
 
 @dataclass(frozen=True)
@@ -148,7 +175,7 @@ class HighAlpha:
     weights, covariance : ndarray of shape (4,) and (4, 4)
         Of the regression.
     magnitude : str or None
-        The column by which stars are called faint.
+        The column by which stars are called faint; None if no star that taught has it.
     faintest : float
         Brighter than this are 98 % of the stars that taught. Of fainter ones nothing is learnt.
     """
@@ -236,7 +263,7 @@ class HighAlpha:
         use = np.isfinite(terms).all(axis=1) & np.isfinite(each) & (each > 0)
         if self.magnitude:
             use &= columns[self.magnitude] <= limit
-        found = _Bins(radii, heights)
+        found = Bins(radii, heights)
         for place in np.ndindex(found.shape):
             here = use & found.holds(place, columns[PLACE[0]], np.abs(columns[PLACE[1]]))
             found.stars[place] = here.sum()
@@ -250,41 +277,6 @@ class HighAlpha:
         terms = _terms(columns, self.line)
         terms[~(columns["m_h"] > self.lowest_m_h)] = np.nan
         return terms
-
-
-class _Bins:
-    """Bins of R and abs(z), and what was found in them."""
-
-    def __init__(self, radii: Sequence[float], heights: Sequence[float]) -> None:
-        for name, edges in (("radii", radii), ("heights", heights)):
-            if len(edges) < 2 or np.any(np.diff(edges) <= 0):
-                raise ConfigError(f"{name} are {list(edges)}.", "Give edges that rise.")
-        self.edges = [np.asarray(edges, float) for edges in (heights, radii)]
-        self.shape = tuple(len(edges) - 1 for edges in self.edges)
-        self.stars = np.zeros(self.shape, np.int64)
-        self.numbers = np.full((3, *self.shape), np.nan)
-
-    def holds(self, place: tuple[int, ...], radius: Float, height: Float) -> NDArray[np.bool_]:
-        inside = np.ones(len(radius), bool)
-        for values, edges, which in zip((height, radius), self.edges, place, strict=True):
-            inside &= (values >= edges[which]) & (values < edges[which + 1])
-        return inside
-
-    def dataset(self, magnitude: str | None, faintest: float) -> xr.Dataset:
-        import xarray as xr
-
-        names = ("height", "radius")
-        middles = {
-            name: (name, (edges[1:] + edges[:-1]) / 2, {"units": "kpc"})
-            for name, edges in zip(names, self.edges, strict=True)
-        }
-        values = dict(zip(("share", "lower", "upper"), self.numbers, strict=True))
-        limit = {"faintest": faintest, "magnitude": magnitude} if magnitude else {}
-        return xr.Dataset(
-            {name: (names, one) for name, one in {**values, "stars": self.stars}.items()},
-            coords=middles,
-            attrs={"heights": self.edges[0].tolist(), "radii": self.edges[1].tolist(), **limit},
-        )
 
 
 def _knots(line: Sequence[tuple[float, float]]) -> tuple[Float, Float]:

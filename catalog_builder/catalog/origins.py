@@ -206,6 +206,8 @@ def origin_of_catalogue(
         "model": {
             **model.origin.said(),
             "trained_elsewhere": model.given or model.origin.parent is not None,
+            # Left out of the record where it is None.
+            "answers_seen": None if model.folds else True,
         },
         # Who made none of it is not to be thanked for it.
         "acknowledgements": tuple(dict.fromkeys(filter(None, owed))),

@@ -84,6 +84,8 @@ class ModelFacts(BaseModel):
         Whether any of its stars is simulated.
     parent, calibrated_release, calibrated_stars : optional
         Where sigma was fitted anew: digest of the model before, release and number of stars.
+    answers_seen : bool, optional
+        True of a model without folds: stars that taught are answered by networks that saw them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,6 +103,7 @@ class ModelFacts(BaseModel):
     parent: str | None = None
     calibrated_release: str | None = None
     calibrated_stars: int | None = None
+    answers_seen: Literal[True] | None = None
 
 
 class Exported(BaseModel):

@@ -78,11 +78,13 @@ def refuse_text(names: Sequence[str]) -> None:
         raise ConfigError(f"columns is the text {names!r}.", f"Give a list of names: {listed}.")
 
 
-def no_column(names: Sequence[str], known: Sequence[str]) -> CatalogueError:
+def no_column(
+    names: Sequence[str], known: Sequence[str], of: str = "The catalogue"
+) -> CatalogueError:
     """Return the error of columns that are none of those known; it says what is near."""
     near = [one for name in names for one in near_names(name, known, 2)]
     return CatalogueError(
-        f"The catalogue has no column {', '.join(names)}.",
+        f"{of} has no column {', '.join(names)}.",
         f"Did you mean {' or '.join(near)}?" if near else f"It has: {', '.join(known)}.",
     )
 

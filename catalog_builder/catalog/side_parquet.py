@@ -61,7 +61,8 @@ class ParquetRows:
     def _file(self, which: int) -> pa.Table:
         if self._held[0] != which or self._held[1] is None:
             with pq.ParquetFile(self._files[which]) as opened:
-                self._held = (which, opened.read().replace_schema_metadata(None))
+                found = opened.read(columns=list(self._table.names))
+                self._held = (which, found.replace_schema_metadata(None))
         held: Any = self._held[1]
         return held
 

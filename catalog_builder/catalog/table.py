@@ -156,7 +156,7 @@ def _beside(
     values = beside.read(wanted, start, stop)
     facts = {column.name: column.attributes for column in wanted}
     found = described({name: v[kept] for name, v in values.items()}, facts, masked=masked)
-    found.meta["title"] = beside.facts.declared.title
+    found.meta.update({n: v for n, v in beside.attributes().items() if n not in _OF_THE_STORE})
     return found
 
 

@@ -189,8 +189,19 @@ def _open(path: Path, name: str, *, writable: bool = False) -> zarr.Array[Any]:
 
 
 def in_words(letters: NDArray[Any]) -> NDArray[np.bytes_]:
-    """Return text, (n,), of which a store has the bytes, (n, characters)."""
-    whole = np.ascontiguousarray(letters, np.uint8)
+    """Return text, (n,), of which a store has the bytes, (n, characters).
+
+    Raises
+    ------
+    StoreError
+        If they are no bytes: other numbers would become other letters.
+    """
+    if letters.dtype != np.uint8 or letters.ndim != 2:
+        raise StoreError(
+            f"Text is stored as {letters.dtype} of {letters.ndim} dimensions, not as bytes of 2.",
+            "Restore the catalogue from a copy.",
+        )
+    whole = np.ascontiguousarray(letters)
     return whole.view(f"S{whole.shape[1]}").reshape(-1)
 
 

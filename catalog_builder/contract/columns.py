@@ -172,7 +172,8 @@ def differences(column: Column, array: Any) -> list[Mismatch]:
     """Return in what an array (with ``dtype`` and ``attrs``) differs from its declaration."""
     found = []
     # Of text a store has the bytes, in a second dimension.
-    stored = f"S{array.shape[-1]}" if column.is_text and array.ndim > 1 else array.dtype
+    of_bytes = column.is_text and array.ndim > 1 and array.dtype == np.uint8
+    stored = f"S{array.shape[-1]}" if of_bytes else array.dtype
     if np.dtype(stored) != column.numpy_dtype:
         found.append(Mismatch(column.name, f"dtype {array.dtype}, declared {column.dtype}"))
     for key, declared in column.attributes.items():

@@ -9,9 +9,11 @@ from catalog_builder.catalog.layout import REPORT_NAME, STORE_NAME
 from catalog_builder.publish.chunk import Building
 from catalog_builder.publish.selection import SelectionSum
 from catalog_builder.publish.settings import PublishSettings
+from catalog_builder.report.others import LEFT_OUT
 from catalog_builder.report.tally import Tally
 
 if TYPE_CHECKING:
+    from catalog_builder.comparing.outside.mapping import OtherTable as Mapped
     from catalog_builder.report.other_figures import OtherTable
     from catalog_builder.verdict.facts import VerdictFacts
 
@@ -67,9 +69,24 @@ def _others(tally: Tally, record: Mapping[str, Any]) -> Iterator[OtherTable]:
     from catalog_builder.comparing.outside.mapping import load_mapping
     from catalog_builder.report.other_figures import OtherTable  # matplotlib
 
-    for name, sums in tally.others.items():
+    drawn = bool(record.get("simulated"))
+    for name, kept in tally.others.items():
+        if name.startswith(LEFT_OUT):
+            continue
+        mapping = load_mapping(name)
+        sums, notes = kept, mapping.notes
+        if not kept.labels and (left_out := tally.others.get(f"{LEFT_OUT}{name}")):
+            # That no star has such a value is known of the whole alone.
+            sums, notes = kept.with_left_out(left_out), (*notes, _uncut(mapping))
         if sums.labels:
-            mapping = load_mapping(name)
-            yield OtherTable(
-                name, mapping.title, mapping.notes, sums, simulated=bool(record.get("simulated"))
-            )
+            yield OtherTable(name, mapping.title, notes, sums, simulated=drawn)
+
+
+def _uncut(mapping: Mapped) -> str:
+    columns = dict.fromkeys(
+        cut.column if isinstance(cut.column, str) else " or ".join(cut.column)
+        for cut in mapping.cuts
+        if cut.rejects == "star"
+    )
+    names = ", ".join(f"`{name}`" for name in columns)
+    return f"The archive given has no values of {names}: doubtful stars are not left out."

@@ -264,7 +264,7 @@ class Labelled:
         """
         place = list(self.shown).index(label)
         groups = slice(None) if group is None else slice(group, group + 1)
-        wanted = np.atleast_1d(np.asarray(cells, dtype=np.intp))
+        wanted = np.atleast_1d(np.asarray(cells, np.intp))  # an empty list would be of float
 
         def summed(array: Counts) -> Counts:
             return np.asarray(array[place, groups][:, wanted].sum(axis=(0, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,9 @@ from catalog_builder.report.labelled import Edges, Labelled
 State = Mapping[str, NDArray[Any]]
 
 _PREFIX: Final = "other:"
+#: Before the name of a table: sums of the stars that it has without cuts on columns which have no
+#: value in a chunk.
+LEFT_OUT: Final = "left-out/"
 _COUNTED: Final = "counted"
 #: Stars with our label, those with theirs, those with both, and of these those with an error of
 #: theirs.
@@ -85,6 +89,19 @@ class Other:
         """
         self.sums.add_state(state)
         self.counted += state[_COUNTED]
+
+    def with_left_out(self, left_out: Other) -> Other:
+        """Return sums over all rows and the stars that were left out, where this has no others.
+
+        Parameters
+        ----------
+        left_out : Other
+            What is under the name with `LEFT_OUT`: of the rows of some chunks alone.
+        """
+        whole = copy.copy(left_out)
+        whole.counted = left_out.counted.copy()
+        whole.counted[:, :, OURS] = self.counted[:, :, OURS]
+        return whole
 
 
 def states_of(state: State) -> dict[str, dict[str, NDArray[Any]]]:

@@ -118,7 +118,7 @@ def _cold_and_hot(labelled: Labelled) -> Iterator[tuple[str, str, list[int]]]:
         return
     edges = axis.edges()
     cool, hot = (int(np.abs(edges - limit).argmin()) for limit in (COOL, HOT))
-    # A contract whose temperatures begin above the one limit, or end below the other, has no such.
+    # A contract's range may begin or end between the two.
     if cool > 0:
         yield "temperature", f"{teff.printed} < {edges[cool]:.0f} K", list(range(cool))
     if hot < axis.bins:

@@ -1,11 +1,23 @@
 """Shares of the high sequence, of answers that are drawn to where the teachers are."""
 
+import json
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import xarray as xr
+from astropy import units as u
+from astropy.table import MaskedColumn, QTable
+from astropy.utils.masked import Masked
 
+from catalog_builder import open_table
 from catalog_builder.catalog.high_alpha import HEIGHTS, LINE, RADII, high_alpha, learn
+from catalog_builder.catalog.layout import RELEASE_FILE
 from catalog_builder.catalog.plots import plot_shares
+from catalog_builder.catalog.side_record import SideFacts
+from catalog_builder.catalog.voparquet import table_of
+from catalog_builder.contract.columns import Column
+from catalog_builder.contract.side_table import SOURCE_ID, SideTable
 from catalog_builder.ground.errors import CatalogueError, ConfigError
 
 KNOTS = tuple(np.array(LINE).T)
@@ -102,3 +114,114 @@ def test_what_cannot_be_learnt_is_said(pristine, sky, learnt):
         learnt.shares(sky, radii=(4, 4))
     with pytest.raises(CatalogueError, match="no column prior_share"):
         learnt.probability(sky.drop_vars("prior_share"))
+
+
+def label(name):
+    return Column(name=name, dtype="float32", ucd="phys.abund", description="Label.")
+
+
+TAUGHT = SideTable(
+    name="training_labels", title="Who taught", columns=(SOURCE_ID, label("m_h"), label("alpha_m"))
+)
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory, full_schema, publish_rows):
+    """A catalogue and its table of those who taught: every second star, in another order."""
+    names = ("source_id", "m_h", "alpha_m", "prior_share", G, "training_split", "has_rvs", "flags")
+    kept = tuple(full_schema[name] for name in names)
+    schema = full_schema.model_copy(update={"all_columns": kept})
+    rng = np.random.default_rng(5)
+    truth, answers = drawn(rng, 300, 0.4)
+    split = rng.integers(1, 5, 300).astype("u1")
+    answers = {name: values.astype("f4") for name, values in answers.items()}
+    folder = publish_rows(
+        tmp_path_factory.mktemp("taught") / "dr3" / "v1",
+        schema,
+        rows=300,
+        **answers,
+        training_split=split,
+        flags=np.full(300, 15),
+    )
+    order = rng.permutation(np.arange(0, 300, 2))
+    rows = {"source_id": np.asarray(open_table(folder, ["source_id"])["source_id"])[order]}
+    rows |= {name: values[order].astype("f4") for name, values in truth.items()}
+    rows["source_id"][0] += 1  # not in the catalogue
+    pq.write_table(table_of(rows, TAUGHT), folder / "training_labels.parquet")
+    facts = SideFacts(
+        declared=TAUGHT, rows=150, files={"parquet": "training_labels.parquet"}, by_rows=False
+    )
+    edit(folder, tables={"training_labels": facts.model_dump(mode="json", by_alias=True)})
+    order = order[1:]
+    return folder, answers, truth, split, order
+
+
+def edit(folder, **changed):
+    record = json.loads((folder / RELEASE_FILE).read_text())
+    (folder / RELEASE_FILE).write_text(json.dumps({**record, **changed}))
+
+
+def direct(answers, truth, at):
+    return learn(
+        {name: values[at] for name, values in answers.items()},
+        {name: values[at].astype("f4") for name, values in truth.items()},
+        KNOTS,
+        -1.0,
+        G,
+    )
+
+
+def test_labels_are_joined_to_answers_by_their_ids(taught):
+    folder, answers, truth, _, at = taught
+    found, meant = high_alpha(folder), direct(answers, truth, at)
+    np.testing.assert_allclose(found.weights, meant.weights, rtol=1e-6)
+    assert found.weights[1] > 1
+    assert (found.magnitude, found.faintest) == (G, pytest.approx(meant.faintest))
+
+
+def test_without_folds_only_stars_teach_that_fitted_no_network(taught):
+    folder, answers, truth, split, at = taught
+    record = json.loads((folder / RELEASE_FILE).read_text())
+    edit(folder, model={**record["model"], "answers_seen": True})
+    try:
+        found = high_alpha(folder)
+    finally:
+        edit(folder, model=record["model"])
+    meant = direct(answers, truth, at[split[at] > 1])
+    np.testing.assert_allclose(found.weights, meant.weights, rtol=1e-6)
+    assert not np.allclose(found.weights, direct(answers, truth, at).weights)
+
+
+def test_a_model_that_tells_no_prior_share_is_said():
+    truth, answers = drawn(np.random.default_rng(3), 200, 0.3)
+    answers["prior_share"][:] = np.nan
+    with pytest.raises(CatalogueError, match="Train the model anew"):
+        learn(answers, truth, KNOTS, -1.0, G)
+
+
+def test_without_magnitudes_no_star_is_too_faint(sky):
+    truth, answers = drawn(np.random.default_rng(3), 400, 0.3)
+    answers[G][:] = np.nan
+    learnt = learn(answers, truth, KNOTS, -1.0, G)
+    assert (learnt.magnitude, learnt.faintest) == (None, np.inf)
+    few = sky.isel(source=slice(0, 500)).drop_vars(G)
+    assert learnt.shares(few, (4, 12), (0, 4)).stars.item() == 500
+
+
+def test_other_units_are_converted_and_masked_values_are_null(learnt, sky):
+    few = sky.isel(source=slice(0, 400))
+    edges = {"radii": (4, 8, 12), "heights": (0, 4), "faintest": 99}
+    meant = learnt.shares(few, **edges)
+    table = QTable({name: few[name].values for name in few.variables})
+    for name in ("galactocentric_radius", "galactocentric_height"):
+        table[name] = (few[name].values * u.kpc).to(u.pc)
+    np.testing.assert_array_equal(learnt.shares(table, **edges).stars, meant.stars)
+    hidden = np.arange(400) < 100
+    table["galactocentric_radius"] = Masked(table["galactocentric_radius"], mask=hidden)
+    table["m_h"] = MaskedColumn(few.m_h.values, mask=np.roll(hidden, 100))
+    found = learnt.shares(table, **edges)
+    rest = learnt.shares(few.isel(source=slice(200, None)), **edges)
+    np.testing.assert_array_equal(found.stars, rest.stars)
+    table["galactocentric_radius"] = few.galactocentric_radius.values * u.K
+    with pytest.raises(CatalogueError, match="in K, which is no unit of kpc"):
+        learnt.shares(table, **edges)

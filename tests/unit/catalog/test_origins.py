@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from catalog_builder.archive.release import load_release
+from catalog_builder.catalog.between import leave_out
 from catalog_builder.catalog.origins import (
     Model,
     of_any_stars,
@@ -15,6 +16,7 @@ from catalog_builder.catalog.origins import (
     unverified_in_words,
     whose_metrics,
 )
+from catalog_builder.catalog.release_json import ModelFacts
 from catalog_builder.labels.agreed import default_contract
 from catalog_builder.model.origin import ModelOrigin
 from catalog_builder.runtime.receipts import Receipt
@@ -28,10 +30,10 @@ def receipts(*marks):
     return [Receipt(task=f"p{n}", notes=note, **facts) for n, note in enumerate(notes)]
 
 
-def catalogue(*marks, learnt, given=True, **origin):
+def catalogue(*marks, learnt, given=True, folds=0, **origin):
     """Return what is recorded of a catalogue of such partitions and of such a model."""
     known = ModelOrigin(release="dr3", survey="apogee-dr17", simulated=learnt, **origin)
-    model = Model(Path("m"), "0123456789abcdef", {}, known, default_contract(), given)
+    model = Model(Path("m"), "0123456789abcdef", {}, known, default_contract(), given, folds=folds)
     return origin_of_catalogue(load_release("dr3"), receipts(*marks), model)
 
 
@@ -121,3 +123,11 @@ def test_a_model_that_was_not_measured_is_called_so():
     assert not unverified_in_words({"release": "dr4", "unverified": None})
     words = unverified_in_words({"release": "dr4", "unverified": True, "model": {"release": "dr3"}})
     assert words.startswith("The model was made for dr3 and was not measured on stars of dr4")
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_of_a_model_without_folds_it_is_said_that_it_saw_its_stars(folds):
+    said = catalogue(False, learnt=False, folds=folds)["model"]
+    content = {"model": ModelFacts.model_validate(said).model_dump()}
+    leave_out(content)
+    assert content["model"].get("answers_seen", False) is (folds == 0)

@@ -170,12 +170,18 @@ def test_flags_are_the_same_text_everywhere(whole):
     assert "" in texts
 
 
+def only(folder, kind):
+    """Leave the table in one of its files; return which."""
+    for other, ending in ENDINGS.items():
+        path = folder / f"parameters{ending}"
+        if other != kind:
+            path.unlink() if path.is_file() else shutil.rmtree(path)
+    return folder / f"parameters{ENDINGS[kind]}"
+
+
 @pytest.mark.parametrize("kind", ["zarr", "parquet", "fits"])
 def test_a_table_is_opened_from_any_of_its_files(copy, values, kind):
-    for other, ending in (("zarr", ".zarr"), ("parquet", ""), ("fits", ".fits")):
-        if other != kind:
-            path = copy / f"parameters{ending}"
-            path.unlink() if path.is_file() else shutil.rmtree(path)
+    only(copy, kind)
     found = open_table(copy, table="parameters")
     np.testing.assert_array_equal(found["teff_gspspec"].value, values)
     assert found["teff_gspspec"].unit == "K"
@@ -198,6 +204,84 @@ def test_tables_that_are_not_there_are_refused(whole):
     taught = open_table(whole, ["survey_id", "teff_gspspec"], table="training_labels")
     assert taught["survey_id"][0].startswith("2M")
     assert "ä" in open_table(whole, table="identifiers")["obsid"][0]
+
+
+def test_a_table_is_of_its_catalogue_and_says_so(whole):
+    own, theirs = open_table(whole, ["teff"]).meta, open_table(whole, table="parameters").meta
+    assert theirs["title"] == BESIDE.title
+    assert {**own, **theirs, "title": own["title"]} == {**theirs, "title": own["title"]}
+    record = read_release(whole)
+    said = (theirs["release"], theirs["version"], theirs["seal"])
+    assert said == (record.release, record.version, record.seal)
+
+
+def test_no_column_is_no_damage_and_errors_name_the_table(whole):
+    assert open_table(whole, [], table="parameters").colnames == []
+    with pytest.raises(CatalogueError, match="The table parameters has no column teff_gsp"):
+        open_table(whole, ["teff_gsp"], table="parameters")
+
+
+def test_a_part_that_is_gone_is_said(copy):
+    (copy / "identifiers" / "part-000000000010.parquet").unlink()
+    with pytest.raises(CatalogueError, match=r"identifiers has 13 rows, RELEASE.json says 23"):
+        open_table(copy, ["obsid"], table="identifiers")
+    with pytest.raises(CatalogueError, match="13 rows"):
+        open_table(copy, ["obsid"], table="identifiers", rows=(0, 5))
+
+
+def test_a_file_that_is_cut_is_said(copy):
+    path = only(copy, "fits")
+    content = path.read_bytes()
+    row = BESIDE.columns[0].numpy_dtype.itemsize + 4 + 5
+    start = len(content) - 2880
+    path.write_bytes(content[: start + 9 * row])
+    for where in (None, "teff > 0"):
+        with pytest.raises(CatalogueError, match="has 9 of the 23 rows of source_id"):
+            open_table(copy, ["teff_gspspec"], table="parameters", where=where)
+
+
+def test_rows_of_other_stars_are_said(copy):
+    path = only(copy, "parquet")
+    first, second = (path / f"part-{start:012d}.parquet" for start in (0, 10))
+    held = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(held)
+    with pytest.raises(CatalogueError, match=r"other stars in the rows 0 to 23 than catalog\.zarr"):
+        open_table(copy, ["teff_gspspec"], table="parameters")
+    shutil.rmtree(copy / "catalog.zarr")  # who has the table alone has nothing to compare with
+    assert len(open_table(copy, ["teff_gspspec"], table="parameters")) == ROWS
+
+
+def test_of_parquet_only_the_chosen_columns_are_read(whole, monkeypatch):
+    from catalog_builder.catalog.side_parquet import ParquetRows
+
+    read, asked = pq.ParquetFile.read, []
+
+    def spy(self, *given, **named):
+        asked.append(named.get("columns"))
+        return read(self, *given, **named)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", spy)
+    few = BESIDE.model_copy(update={"all_columns": (SOURCE_ID, TEFF)})
+    assert set(ParquetRows(whole / "parameters", few).block(0, 3)) == {"source_id", "teff_gspspec"}
+    assert asked == [["source_id", "teff_gspspec"]]
+
+
+def test_text_is_of_bytes(copy):
+    import zarr
+
+    path = copy / "parameters.zarr"
+    group = zarr.open_group(str(path), mode="r+")
+    old = group["flags_gspspec"]
+    values, said = old[:].astype(np.int32) + 256, dict(old.attrs)
+    packed = {"chunks": old.chunks, "compressors": old.compressors, "attributes": said}
+    made = group.create_array(
+        "flags_gspspec", shape=values.shape, dtype="int32", overwrite=True, **packed
+    )
+    made[:] = values
+    with pytest.raises(CatalogueError, match="Text is stored as int32"):
+        open_table(copy, ["flags_gspspec"], table="parameters")
+    assert any("dtype int32, declared str5" in one for one in findings(copy))
 
 
 def test_one_other_flag_is_found(copy):

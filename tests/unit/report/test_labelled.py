@@ -5,10 +5,15 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from catalog_builder.contract.contract import Contract
+from catalog_builder.contract.labels import Labels
+from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.model.calibrate.metrics import label_metrics
 from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Edges, Labelled
 from catalog_builder.report.pooling import POOLED, pooled, regime_cells
+from catalog_builder.report.standing import groups
+from catalog_builder.report.summary import Summary
 
 EDGES = Edges((15.0, 25.0, 50.0, 100.0), (11.0, 13.0, 14.0, 15.0, 16.0, 17.0))
 STARS = 3000
@@ -92,3 +97,18 @@ def test_regimes_of_few_stars_are_pooled_and_bins_grow(schema, stars):
     bins = pooled(sums, "logg", "own", 50)
     assert all(found.stars >= 50 for *_, found in bins)
     assert all(one[1] <= other[0] for one, other in pairwise(bins))
+
+
+@pytest.mark.parametrize(("low", "high", "told"), [(5000, 12000, "≥"), (2000, 6000, "<")])
+def test_a_range_without_cool_or_hot_stars_has_no_group_of_them(schema, stars, low, high, told):
+    labels = Labels(
+        one.model_copy(update={"range": (low, high)}) if one.name == "teff" else one
+        for one in schema.contract.labels
+    )
+    narrow = CatalogSchema.of(Contract(labels=labels, inputs=schema.inputs))
+    columns = {**stars[0], "teff": np.where(np.arange(STARS) % 2, 4000, 7000).astype("f4")}
+    columns["teff"] = columns["teff"].clip(low, high - 1)
+    sums = summed(narrow, (columns, *stars[1:]), slice(None))
+    assert sums.measured("teff", []).stars == 0
+    found = groups(Summary(narrow), sums, {})
+    assert [one.title.split()[-3] for one in found if one.division == "temperature"] == [told]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.publish.archive_labels import archive_labels
+from catalog_builder.publish.pages import _others
 from catalog_builder.report.labelled import Edges
 from catalog_builder.report.other_figures import OtherTable, section
 from catalog_builder.report.others import BOTH, OURS, THEIRS, Other, states_of
@@ -83,6 +84,44 @@ def test_parts_add_up_and_stars_that_taught_are_left_out(schema, columns, table)
     assert counts[THEIRS] == (kept & has).sum()
     assert counts[BOTH] == (kept & has & ours).sum()
     assert whole.labels == ["teff", "logg"]
+
+
+def test_an_archive_without_the_column_of_a_cut_is_compared_without_it(schema, columns, table):
+    def tallied(flags):
+        tally = Tally(schema, None, EDGES)
+        for rows in (slice(0, 300), slice(300, 600), slice(600, None)):
+            part = {name: values[rows] for name, values in {**table, **flags}.items()}
+            if rows.start == 300:  # a chunk without any value
+                part = {n: v if v.dtype.kind in "US" else v * np.nan for n, v in part.items()}
+            state = state_of(Summary(schema))
+            for name, labels, errors in archive_labels(part, schema.labels):
+                other = Other(schema, EDGES)
+                other.add({n: v[rows] for n, v in columns.items()}, labels, errors)
+                state |= other.state(name)
+            tally.add(state)
+        return {one.name: one for one in _others(tally, {})}
+
+    empty = {"flags_gspspec": np.full(ROWS, b"", "S41")}
+    found = tallied(empty)["gsp-spec"]
+    without = {name: v for name, v in table.items() if name != "flags_gspspec"}
+    meant = summed(schema, columns, without)
+    place = list(meant.sums.shown).index("logg")
+    some = np.r_[0:300, 600:ROWS]
+    kept = np.isin(np.arange(ROWS), some) & (columns["training_split"] == 0)
+    counts = found.sums.counted[place].sum(axis=0)
+    assert counts[OURS] == meant.counted[place].sum(axis=0)[OURS]
+    assert counts[THEIRS] == (kept & np.isfinite(table["logg_gspspec"])).sum()
+    assert found.sums.sums.measured("logg", found.sums.sums.cell("all")).stars == counts[BOTH] > 0
+    assert "has no values of `flags_gspspec`" in found.notes[-1]
+    # One chunk whose chains are all damaged is no such archive.
+    partly = np.where(np.arange(ROWS) < 300, "", table["flags_gspspec"])
+    found = tallied({"flags_gspspec": partly})["gsp-spec"]
+    last = kept & (np.arange(ROWS) >= 600) & (np.arange(ROWS) % 50 != 0)
+    assert (
+        found.sums.counted[place].sum(axis=0)[THEIRS]
+        == (last & np.isfinite(table["logg_gspspec"])).sum()
+    )
+    assert "flags_gspspec" not in " ".join(found.notes)
 
 
 def test_the_section_finds_the_offset_and_says_where_theirs_are_few(schema, columns, table):
