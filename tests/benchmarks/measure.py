@@ -186,7 +186,7 @@ def _version(name: str) -> str:
 
 #: Tables of the page: title, and how the names of its figures begin.
 THEMES = {
-    "Ingest": ("parse-", "ingest-"),
+    "Ingest": ("parse-", "ingest-", "readers-"),
     "Prediction": ("predict-",),
     "Training": ("train-",),
     "Two workers": ("scaling-",),

@@ -52,9 +52,10 @@ def repeat_archive(
         part for part in list_partitions(str(source), release) if set(tables) <= set(part.files)
     ]
     rows = {
-        (number, table): _read(Path(part.files[table].url))
+        (number, table): _read(Path(file.url))
         for number, part in enumerate(partitions)
         for table in tables
+        for file in part.files[table][:1]  # a sky of ours has one for each range
     }
     per_copy = len(rows[0, tables[0]].body)
     wanted = max(1, round(stars / per_partition))
