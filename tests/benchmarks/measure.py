@@ -186,7 +186,7 @@ def _version(name: str) -> str:
 
 #: Tables of the page: title, and how the names of its figures begin.
 THEMES = {
-    "Ingest": ("parse-", "ingest-", "readers-"),
+    "Ingest": ("parse-", "ingest-"),
     "Prediction": ("predict-",),
     "Training": ("train-",),
     "Two workers": ("scaling-",),
