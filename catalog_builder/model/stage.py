@@ -53,6 +53,8 @@ def _epochs(context: TrainContext, task: Task) -> Part | None:
         last = (_folder(context, task) / LOG).read_text(encoding="utf-8").splitlines()[-1]
         row = json.loads(last)
         epoch, best, loss = int(row["epoch"]), int(row["best_epoch"]), row["validation_loss"]
+        if loss is None:  # of a fold: no star is kept back, and all epochs are done
+            return Part(epoch, settings.fold_epochs, f"epoch {epoch} of {settings.fold_epochs}")
         text = f"epoch {epoch} of {settings.epochs}, loss {float(loss):.3f}"
     except (OSError, IndexError, KeyError, TypeError, ValueError):
         return None  # it has not finished one, or is writing just now
@@ -90,7 +92,7 @@ def _train_member(context: TrainContext, task: Task) -> Outcome:
     )
     notes: dict[str, Any] = {
         "epochs": result.epochs,
-        "validation_loss": result.validation_loss,
+        "loss": result.loss,
         "device": device,
     }
     if result.spoilt_checkpoint:
@@ -141,8 +143,8 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
     )
 
 
-MEMBER = Stage("train", version=8, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=21, work=_assemble, part=_assembled, keeps_previous=True)
+MEMBER = Stage("train", version=9, work=_train_member, part=_epochs, prefers="GPU")
+ASSEMBLE = Stage("model", version=22, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 
@@ -176,13 +178,18 @@ def plan_members(
             name,
             digest_json(
                 {**shared, "member": member}
-                | ({} if fold is None else {"fold": fold, "folds": settings.folds})
+                | ({} if fold is None else _of_fold(fold, settings))
             ),
             {"training": training.output, "member": member, "fold": fold},
             needs=_needs(training),
         )
         for member, (name, fold) in enumerate([*whole, *folds])
     ]
+
+
+def _of_fold(fold: int, settings: ModelSettings) -> dict[str, Any]:
+    """Return what the training of a fold depends on beside what that of a member does."""
+    return {"fold": fold, "folds": settings.folds, "settings": settings.of_fold().training()}
 
 
 def plan_assemble(

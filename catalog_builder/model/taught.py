@@ -199,9 +199,9 @@ def without_fold(
 ) -> tuple[TrainingArrays, ModelSettings]:
     """Return a training sample without one of its folds, and the settings to learn from it.
 
-    Its calibration stars are fit stars too: sigma is set by the stars of other folds, as their
-    models answer them. All else is as with the whole sample: the labels that it trains are trained,
-    and test stars measure.
+    Its validation and calibration stars are fit stars too: all epochs are done, and sigma is set by
+    the stars of other folds, as their models answer them. All else is as with the whole sample: the
+    labels that it trains are trained, and test stars measure.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def without_fold(
     fit = data.labels[data.split == Split.FIT]
     enough = np.isfinite(fit).sum(axis=0) >= settings.min_label_stars
     labels = np.where(enough, rest.labels, np.float32(np.nan))
-    split = np.where(rest.split == Split.CALIBRATION, np.uint8(Split.FIT), rest.split)
+    split = np.where(rest.split == Split.TEST, rest.split, np.uint8(Split.FIT))
     return (
         TrainingArrays(rest.contract, rest.block, labels, rest.label_error, split),
         settings.of_fold(),

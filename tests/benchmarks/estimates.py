@@ -94,7 +94,7 @@ def replay(trace: dict[str, Any], places: int = 2) -> Said:
     ):
         workdir = Workdir(Path(folder))
         context = TrainContext(
-            workdir, default_contract(), load_config(None, [], {}).model, 1, "cpu", {}
+            workdir, default_contract(), load_config(None, ["model.epochs=80"], {}).model, 1, "cpu", {}
         )
         for name, steps in trace.get("before", {}).items():
             _log(workdir, name, steps)

@@ -31,7 +31,7 @@ made = fit_member(
     data, scaling, ModelSettings(**{SETTINGS}), member=0, seed=1, out=Path(sys.argv[2]),
     on_epoch=tell,
 )
-print(json.dumps({{"digest": made.digest, "validation_loss": made.validation_loss}}), flush=True)
+print(json.dumps({{"digest": made.digest, "loss": made.loss}}), flush=True)
 """
 
 

@@ -55,7 +55,8 @@ class Training:
     identity : dict
         Which training it is.
     average, best : dict of str to Tensor
-        Running mean of the weights, and that of the best epoch so far.
+        Running mean of the weights, and that of the best epoch so far; without validation stars of
+        the last one.
     spoilt : bool
         Whether a damaged checkpoint was found.
     """
@@ -145,7 +146,7 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or none was better for long enough."""
-        progress = self.progress
+        progress = self.progress  # without validation stars the last epoch is the best one
         waited = progress.epoch - progress.best_epoch
         return progress.epoch >= self.settings.epochs or waited >= self.settings.patience
 
@@ -154,17 +155,18 @@ class Training:
         (member, seed), progress = self.key, self.progress
         generator = _generator(self.device, seed, member, progress.epoch)
         fit_loss = self._train(generator)
-        loss, by_label = self._validate()
+        loss, by_label = self._validate() if len(self.validation) else (fit_loss, {})
         _check_finite(member, progress.epoch, fit_loss, loss)
         progress.epoch += 1
-        if progress.best_loss is None or loss < progress.best_loss:
+        last = not len(self.validation)
+        if last or progress.best_loss is None or loss < progress.best_loss:
             progress.best_epoch, progress.best_loss = progress.epoch, loss
             self.best = {name: tensor.clone() for name, tensor in self.average.items()}
         row: EpochRow = {
             "member": member,
             "epoch": progress.epoch,
             "fit_loss": fit_loss,
-            "validation_loss": loss,
+            "validation_loss": None if last else loss,
             "validation_loss_by_label": by_label,
             "best_epoch": progress.best_epoch,
         }

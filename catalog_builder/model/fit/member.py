@@ -34,8 +34,8 @@ class MemberResult:
         SHA-256 of the file of weights.
     epochs, best_epoch : int
         Epochs run, and the one (counted from 1) whose weights were kept.
-    validation_loss : float
-        Mean -ln p of the validation stars' scaled labels there.
+    loss : float
+        Mean -ln p of the validation stars' scaled labels there; without any, of the fit stars'.
     cpu_seconds : float
         Processor time of this call's thread; a resumed call counts its own part only.
     spoilt_checkpoint : bool
@@ -46,7 +46,7 @@ class MemberResult:
     digest: str
     epochs: int
     best_epoch: int
-    validation_loss: float
+    loss: float
     cpu_seconds: float
     spoilt_checkpoint: bool
 
@@ -64,6 +64,8 @@ def fit_member(
 ) -> MemberResult:
     """Train one network and keep the weights of its best epoch.
 
+    Without validation stars all epochs are done, and the last one is kept.
+
     A call that finds its own checkpoint in `out` goes on from there, and on a CPU ends with the
     same bytes as if it had never stopped: the random numbers of an epoch depend on seed, member
     and epoch alone, so the epoch's number is the whole random state. A damaged one counts as none.
@@ -71,7 +73,7 @@ def fit_member(
     Parameters
     ----------
     data : TrainingArrays
-        All splits; the fit and validation stars are used.
+        All splits; the fit and validation stars are used. Of the latter there may be none.
     scaling : Scaling
         From the fit stars.
     settings : ModelSettings
@@ -110,7 +112,7 @@ def fit_member(
         digest=file_digest(out / WEIGHTS),
         epochs=progress.epoch,
         best_epoch=progress.best_epoch,
-        validation_loss=progress.best_loss,
+        loss=progress.best_loss,
         cpu_seconds=time.thread_time() - started,
         spoilt_checkpoint=training.spoilt,
     )

@@ -106,15 +106,14 @@ def trainable(
     Raises
     ------
     ModelError
-        If a split is empty, or there is no input or no label to train on.
+        If there is no fit star, or there is no input or no label to train on.
     """
-    for split in (Split.FIT, Split.VALIDATION):
-        if not (data.split == split).any():
-            raise ModelError(
-                f"The training sample has no {split.name.lower()} stars.",
-                "Use a larger training sample or other split shares.",
-            )
     fit = data.split == Split.FIT
+    if not fit.any():
+        raise ModelError(
+            "The training sample has no fit stars.",
+            "Use a larger training sample or other split shares.",
+        )
     known_inputs = data.contract.inputs
     has = presence(data.block, known_inputs)[fit].any(axis=0)
     names = zip(known_inputs.names, has, strict=True)
