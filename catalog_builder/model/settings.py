@@ -60,13 +60,6 @@ class ModelSettings(BaseModel):
     fold_members: int = Field(
         2, ge=1, le=64, description="Networks for the stars of one part of the training sample."
     )
-    fold_passes: float = Field(
-        0.8,
-        gt=0,
-        le=10,
-        description="Passes of such a network over its stars, as a share of `epochs`; it does all "
-        "of them, for it keeps no stars back to choose one by.",
-    )
     epochs: int = Field(60, ge=1, le=10_000, description="Passes over the fit stars at most.")
     patience: int = Field(
         20,
@@ -290,22 +283,12 @@ class ModelSettings(BaseModel):
                 raise ValueError(f"{name} must rise from one to the next")
         return self
 
-    @property
-    def fold_epochs(self) -> int:
-        """Epochs of a network that is trained without a fold."""
-        return max(1, round(self.fold_passes * self.epochs))
-
     def of_fold(self) -> ModelSettings:
         """Return the settings of the model that is trained without a fold.
 
         Which labels are learnt is decided on the whole sample, so that none is lost there.
         """
-        one = {
-            "members": self.fold_members,
-            "folds": 0,
-            "epochs": self.fold_epochs,
-            "min_label_stars": 1,
-        }
+        one = {"members": self.fold_members, "folds": 0, "min_label_stars": 1}
         return self.model_copy(update=one)
 
     def training(self) -> dict[str, object]:
@@ -314,7 +297,6 @@ class ModelSettings(BaseModel):
             "members",
             "folds",
             "fold_members",
-            "fold_passes",
             "min_regime_stars",
             "snr_edges",
             "magnitude_edges",

@@ -54,7 +54,7 @@ def _epochs(context: TrainContext, task: Task) -> Part | None:
         row = json.loads(last)
         epoch, best, loss = int(row["epoch"]), int(row["best_epoch"]), row["validation_loss"]
         if loss is None:  # of a fold: no star is kept back, and all epochs are done
-            return Part(epoch, settings.fold_epochs, f"epoch {epoch} of {settings.fold_epochs}")
+            return Part(epoch, settings.epochs, f"epoch {epoch} of {settings.epochs}")
         text = f"epoch {epoch} of {settings.epochs}, loss {float(loss):.3f}"
     except (OSError, IndexError, KeyError, TypeError, ValueError):
         return None  # it has not finished one, or is writing just now
@@ -178,18 +178,13 @@ def plan_members(
             name,
             digest_json(
                 {**shared, "member": member}
-                | ({} if fold is None else _of_fold(fold, settings))
+                | ({} if fold is None else {"fold": fold, "folds": settings.folds})
             ),
             {"training": training.output, "member": member, "fold": fold},
             needs=_needs(training),
         )
         for member, (name, fold) in enumerate([*whole, *folds])
     ]
-
-
-def _of_fold(fold: int, settings: ModelSettings) -> dict[str, Any]:
-    """Return what the training of a fold depends on beside what that of a member does."""
-    return {"fold": fold, "folds": settings.folds, "settings": settings.of_fold().training()}
 
 
 def plan_assemble(

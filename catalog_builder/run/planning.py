@@ -195,7 +195,7 @@ def _networks(settings: ModelSettings, training: TrainingSettings) -> str:
     fit = 1.0 - training.validation - training.calibration - training.test
     # All stars but those of the fold and the test stars teach each.
     stars = (1.0 - training.test) / fit * (1.0 - 1.0 / settings.folds)
-    longer = 1.0 + more * stars * settings.fold_passes / settings.members
+    longer = 1.0 + more * stars / settings.members
     return (
         f"{settings.members}, and {more} for the stars that teach, each without one of"
         f" {settings.folds} folds of them; {longer:.1f} times as long as the {settings.members}"
