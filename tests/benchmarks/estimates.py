@@ -93,9 +93,9 @@ def replay(trace: dict[str, Any], places: int = 2) -> Said:
         ExitStack() as marks,
     ):
         workdir = Workdir(Path(folder))
-        context = TrainContext(
-            workdir, default_contract(), load_config(None, ["model.epochs=80"], {}).model, 1, "cpu", {}
-        )
+        # As many epochs as the traces have.
+        settings = load_config(None, ["model.epochs=80"], {}).model
+        context = TrainContext(workdir, default_contract(), settings, 1, "cpu", {})
         for name, steps in trace.get("before", {}).items():
             _log(workdir, name, steps)
         events, meter = Events(workdir.logs, verbosity=-1), mock.Mock()

@@ -151,8 +151,8 @@ def training(run):
     log = workdir.models / "members" / "member-00-0123456789ab" / "training.jsonl"
     log.parent.mkdir(parents=True)
 
-    def end_epoch(epoch, best=None):
-        row = {"epoch": epoch, "best_epoch": best or epoch, "validation_loss": -1.5}
+    def end_epoch(epoch, best=None, loss=-1.5):
+        row = {"epoch": epoch, "best_epoch": best or epoch, "validation_loss": loss}
         with log.open("a") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -194,6 +194,10 @@ def test_a_member_that_gets_no_better_is_expected_to_give_up(training):
     end_epoch(5, best=2)  # three of four epochs of patience are gone
     part = MEMBER.part(context, task)
     assert (part.done, part.of, part.soonest, part.resigned) == (5, 10, 6, 0.75)
+    # That of a fold has no validation stars to give up by.
+    end_epoch(6, loss=None)
+    part = MEMBER.part(context, task)
+    assert (part.of, part.text, part.soonest, part.resigned) == (10, "epoch 6 of 10", None, 0.0)
 
 
 def test_a_task_that_leaves_nothing_to_see_tells_its_share(run, training):

@@ -186,6 +186,21 @@ def test_training_stops_when_validation_no_longer_improves(sky, scaling, setting
     assert result.epochs == result.best_epoch + 2 < 60
 
 
+def test_without_validation_stars_all_epochs_are_done_and_the_last_is_kept(
+    sky, scaling, settings, tmp_path
+):
+    everybody = np.where(sky.split == Split.VALIDATION, np.uint8(Split.FIT), sky.split)
+    # Steps that grow so large that the loss of the last epoch is not the least one.
+    hasty = {"epochs": 6, "patience": 1, "learning_rate": 30.0, "warmup_epochs": 6.0}
+    hasty = settings.model_copy(update=hasty)
+    data = replace(sky, split=everybody)
+    result = fit_member(data, scaling, hasty, member=0, seed=1, out=tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / LOG).read_text().splitlines()]
+    assert (result.epochs, result.best_epoch) == (6, 6)
+    assert result.loss == rows[-1]["fit_loss"] > min(row["fit_loss"] for row in rows)
+    assert {row["validation_loss"] for row in rows} == {None}
+
+
 def test_without_fit_stars_or_inputs_or_labels_there_is_no_training(
     sky, scaling, settings, tmp_path
 ):
