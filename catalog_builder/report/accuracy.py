@@ -75,6 +75,9 @@ def residuals(
     shown = given(labelled)
     divisions = [n for n in ("own", "temperature", "snr", "magnitude") if n in labelled.divisions]
     found = {(q.name, name): _along(labelled, q, name) for q in shown for name in divisions}
+    # What no labelled star has, such as S/N where spectra of lines are missing, has no picture.
+    drawable = {name for (_, name), (places, *_) in found.items() if len(places)}
+    divisions = [name for name in divisions if name == "own" or name in drawable]
     rows = {}
     for quantity in shown:
         if pulls:

@@ -10,6 +10,7 @@ from catalog_builder.contract.labels import Labels
 from catalog_builder.contract.schema import CatalogSchema
 from catalog_builder.ground.errors import StoreError
 from catalog_builder.model.calibrate.metrics import label_metrics
+from catalog_builder.report.accuracy import residuals
 from catalog_builder.report.labelled import KEPT_BACK, TAUGHT, Edges, Labelled
 from catalog_builder.report.pooling import POOLED, pooled, regime_cells
 from catalog_builder.report.standing import groups
@@ -68,6 +69,17 @@ def test_groups_and_divisions_have_every_star_once(schema, stars):
     for name in ("regime", "temperature", "own", "magnitude", "sigma"):
         cells = [sums.cell(name, n) for n in range(len(sums.divisions[name].cells))]
         assert sums.measured("logg", cells).stars == taught + kept, name
+
+
+@pytest.mark.parametrize("pulls", [True, False])
+def test_what_no_star_has_is_not_drawn(schema, stars, pulls):
+    columns, labels, errors = stars
+    without = {**columns, "rvs_spec_sig_to_noise": np.full(STARS, np.nan, "f4")}
+    some = residuals(summed(schema, stars, slice(None)), schema, pulls=pulls)
+    pictures = residuals(
+        summed(schema, (without, labels, errors), slice(None)), schema, pulls=pulls
+    )
+    assert len(pictures) == len(some) - 1
 
 
 def test_parts_add_up(schema, stars):
