@@ -10,7 +10,11 @@ DEMO ?= demo-workdir$(if $(filter-out dr3,$(SURVEY)),-$(SURVEY))
 
 INSTALL_DOCS = $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[run,dev,docs]'
 
-.PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm bubblewrap image test-image docs clean
+# What Python has compiled is kept, whatever the environment says: a command starts a sixth sooner,
+# and several times as soon where an installer has compiled nothing (uv, in test-minimum).
+export PYTHONDONTWRITEBYTECODE =
+
+.PHONY: demo test lint unit test-minimum faults check-long rehearsal bench science test-cluster test-kubernetes slurm kubernetes bubblewrap image test-image docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/catalog-builder run --release $(RELEASE)-demo --workdir $(DEMO) $(OPTIONS)
@@ -23,10 +27,9 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# In three processes, folder by folder: most of a run's tests wait for a process to start. With what
-# Python has compiled kept, whatever the environment says: a command starts a sixth sooner.
+# In three processes, folder by folder: most of a run's tests wait for a process to start.
 unit: $(VENV)/.installed
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 3 --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses 3 --no-loadscope-reorder
 
 # The unit tests at the oldest versions that pyproject.toml allows, as uv resolves them. Old packages
 # beside new ones warn of each other, so that warnings are no errors here.
@@ -72,10 +75,12 @@ science: $(VENV)/.installed
 
 # The manifests, strictly, and the Dask operator on an emulated Kubernetes, which needs root and
 # bubblewrap: as root on Debian it installs that, elsewhere those tests say why they skip.
-test-kubernetes: $(VENV)/.installed bubblewrap
+test-kubernetes: kubernetes
+	$(BIN)/pytest tests/kubernetes
+
+kubernetes: $(VENV)/.installed bubblewrap
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	    --requirement tests/kubernetes/requirements.txt
-	$(BIN)/pytest tests/kubernetes
 
 bubblewrap:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v bwrap >/dev/null; then \

@@ -14,9 +14,25 @@ from hypothesis import settings
 for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "NUMBA_NUM", "POLARS_MAX"):
     os.environ.setdefault(f"{_threads}_THREADS", "1")
 
+#: What takes longest begins first; until it ends, the rest fills the other processes.
+LONGEST = ("tests/integration/", "tests/faults/")
+#: Files that do not look at the run which the others of their folder share, and where they belong:
+#: in one process with those others, they would be the last to end by minutes.
+APART = {
+    "tests/faults/test_interrupts.py": "signals",
+    "tests/integration/test_data_only.py": "skies of their own",
+    "tests/integration/test_other_survey.py": "skies of their own",
+    "tests/integration/test_simulate_workers.py": "skies of their own",
+}
+
 # A busy machine is no defect: what may take how long is said by pytest's timeout.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest in front; the order is kept otherwise."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in LONGEST])
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
@@ -26,6 +42,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return nodeid.split("::", maxsplit=1)[0].rpartition("/")[0]
+            file = nodeid.split("::", maxsplit=1)[0]
+            return APART.get(file, file.rpartition("/")[0])
 
     return ByFolder(config, log)

@@ -12,7 +12,13 @@ from datetime import datetime
 from typing import Any
 
 from catalog_builder.archive.signs import name_foreign
-from catalog_builder.archive.storage import filesystem_of, find_out, is_local, open_bytes
+from catalog_builder.archive.storage import (
+    filesystem_of,
+    find_out,
+    first_cause,
+    is_local,
+    open_bytes,
+)
 from catalog_builder.archive.tables import ChecksumRule
 from catalog_builder.ground.errors import InputError
 
@@ -87,7 +93,7 @@ def refuse_if_changed(file: FileRef) -> None:
     Raises
     ------
     InputError
-        If its size or its time differ, or it is gone.
+        If its size or its time differ, it is gone, or that cannot be told.
     """
     filesystem, path = filesystem_of(file.url, "The file")
     try:
@@ -95,8 +101,14 @@ def refuse_if_changed(file: FileRef) -> None:
     except OSError as error:
         if file.link is not None and file.mtime is None:
             return  # a link that led nowhere already then
+        cause = first_cause(error)
+        if isinstance(cause, FileNotFoundError | NotADirectoryError):
+            raise InputError(
+                f"{file.url} is gone since the run was planned: {error}.", _RUN_AGAIN
+            ) from error
         raise InputError(
-            f"{file.url} is gone since the run was planned: {error}.", _RUN_AGAIN
+            f"{file.url} cannot be reached any more: {cause}.",
+            "Give the same command again when it can be.",
         ) from error
     if file.size != now.size:
         how = f"it had {file.size} bytes when the run was planned, and has {now.size}"

@@ -117,6 +117,13 @@ def errors_as_os_errors() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
+def first_cause(error: OSError) -> OSError:
+    """Return what went wrong first: for fsspec a server that does not answer has no such file."""
+    while isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    return error
+
+
 def is_local(filesystem: Any) -> bool:
     """Whether paths of a file system are this machine's."""
     return isinstance(filesystem, LocalFileSystem)

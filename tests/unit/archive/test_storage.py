@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from contextlib import contextmanager
 
 import fsspec
 import pytest
@@ -340,15 +341,23 @@ class Handler(http.server.SimpleHTTPRequestHandler):
             super().do_GET()
 
 
-@pytest.fixture
-def site(archive):
+@contextmanager
+def served(archive):
     handler = functools.partial(Handler, directory=str(archive))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def site(archive):
+    with served(archive) as address:
+        yield address
 
 
 def test_an_archive_on_a_web_server(site, archive, tiny):
@@ -362,6 +371,13 @@ def test_an_archive_on_a_web_server(site, archive, tiny):
         refuse_if_changed(file)
     (archive / "rvs/Rvs_00-07.csv").write_bytes(CSV * 2)
     with pytest.raises(InputError, match="bytes when the run was planned"):
+        refuse_if_changed(file)
+
+
+def test_a_server_that_ends_is_not_a_file_that_is_gone(archive, tiny):
+    with served(archive) as site:
+        file = rvs_file(site, tiny)
+    with pytest.raises(InputError, match="cannot be reached any more"):
         refuse_if_changed(file)
 
 
