@@ -79,7 +79,9 @@ def run_steps(
                 settings = redact_json(config.model_dump(mode="json"), paths=False)
                 write_json(workdir.root / "config.json", settings)
                 events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
-                for step in wanted:
+                for number, step in enumerate(wanted, 1):
+                    if len(wanted) > 1:
+                        events.say(f"Step {number} of {len(wanted)}: {step}")
                     pipeline.complete(step)
                 if config.model_path is not None and pipeline.compared is None:
                     pipeline.compare()  # after an ingest for this model
