@@ -42,10 +42,11 @@ html_css_files = ["site.css"]
 templates_path = ["site/templates"]
 html_sidebars = {"**": ["pages.html"]}
 html_show_sourcelink = False
+html_sourcelink_suffix = ""  # notebooks are offered as files of their own name
 html_theme_options = {
     "github_url": REPOSITORY,
     "show_prev_next": True,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": ["page-toc", "notebook"],
     "navbar_align": "left",
     "navbar_center": [],
     "show_toc_level": 2,

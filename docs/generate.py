@@ -101,10 +101,12 @@ PAGES = {
 
 
 def main() -> int:
-    """Write all pages."""
+    """Write the pages that are not as they should be, and name them."""
     for name, page in PAGES.items():
-        (HERE / name).write_text(page(), encoding="utf-8")
-        print(f"docs/{name}")
+        file, text = HERE / name, page()
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            file.write_text(text, encoding="utf-8")
+            print(f"docs/{name}")
     return 0
 
 

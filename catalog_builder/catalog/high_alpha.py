@@ -240,7 +240,7 @@ class HighAlpha:
             Of the dimensions ``height`` and ``radius``, whose coordinates are the middles:
             ``share``, the ends ``lower`` and ``upper`` of its 68 % interval, and ``stars``, how
             many there are. The interval holds the chance of the draw and what is uncertain in the
-            regression. The edges are in the attributes.
+            regression. The edges are in the attributes, and what is simulated.
 
         Raises
         ------
@@ -271,7 +271,8 @@ class HighAlpha:
                 found.numbers[:, *place] = _share(
                     terms[here], each[here], self.weights, self.covariance
                 )
-        return found.dataset(self.magnitude, limit)
+        told = getattr(stars, "attrs", None) or getattr(stars, "meta", {})
+        return found.dataset(self.magnitude, limit, told.get("simulated"))
 
     def _terms_of(self, columns: dict[str, NDArray[Any]]) -> Float:
         terms = _terms(columns, self.line)

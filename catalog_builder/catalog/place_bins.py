@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,7 +51,9 @@ class Bins:
             inside &= (values >= edges[which]) & (values < edges[which + 1])
         return inside
 
-    def dataset(self, magnitude: str | None, faintest: float) -> xr.Dataset:
+    def dataset(
+        self, magnitude: str | None, faintest: float, simulated: str | None = None
+    ) -> xr.Dataset:
         """Return what was found, with the middles of the bins."""
         import xarray as xr
 
@@ -61,9 +63,11 @@ class Bins:
             for name, edges in zip(names, self.edges, strict=True)
         }
         values = dict(zip(("share", "lower", "upper"), self.numbers, strict=True))
-        limit = {"faintest": faintest, "magnitude": magnitude} if magnitude else {}
+        told: dict[str, Any] = {"simulated": simulated} if simulated else {}
+        if magnitude:
+            told |= {"faintest": faintest, "magnitude": magnitude}
         return xr.Dataset(
             {name: (names, one) for name, one in {**values, "stars": self.stars}.items()},
             coords=middles,
-            attrs={"heights": self.edges[0].tolist(), "radii": self.edges[1].tolist(), **limit},
+            attrs={"heights": self.edges[0].tolist(), "radii": self.edges[1].tolist(), **told},
         )

@@ -1,13 +1,14 @@
 """Pictures that most papers begin with, of a catalogue or of any part of one.
 
 They take what `open_catalog` or `open_table` returns, also a selection of it, draw the stars of the
-tiers gold and silver, and return matplotlib's own objects, to be changed as needed.
+tiers gold and silver, and return matplotlib's own objects, to be changed as needed. A picture of
+simulated stars says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,7 +28,8 @@ TRUSTED: Final = (1, 2)
 RADII: Final = (3.0, 5.0, 7.0, 9.0, 11.0, 13.0, 15.0)
 HEIGHTS: Final = (0.0, 0.5, 1.0, 2.0)
 #: Fewer stars than this are drawn as points, more as a density.
-_MANY: Final = 2_000
+_MANY: Final = 5_000
+_BINS: Final = 100
 _MARGIN: Final = 0.002
 #: Below this part of the colours, letters are white.
 _LIGHT: Final = 0.6
@@ -52,7 +54,7 @@ def plot_kiel(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = TRUSTED
     """
     ax = _axes(ax)
     rows = _rows(stars, ("teff", "logg"), tiers)
-    _draw(ax, rows["teff"], rows["logg"])
+    _alone(ax, rows["teff"], rows["logg"], stars)
     ax.set(xlabel="$T_\\mathrm{eff}$ [K]", ylabel="log $g$")
     ax.xaxis.set_inverted(True)
     ax.yaxis.set_inverted(True)
@@ -63,7 +65,7 @@ def plot_abundances(stars: Any, ax: Axes | None = None, tiers: Sequence[int] = T
     """Draw [alpha/M] against [M/H]; arguments as those of `plot_kiel`."""
     ax = _axes(ax)
     rows = _rows(stars, ("m_h", "alpha_m"), tiers)
-    _draw(ax, rows["m_h"], rows["alpha_m"])
+    _alone(ax, rows["m_h"], rows["alpha_m"], stars)
     ax.set(xlabel="[M/H]", ylabel="[$\\alpha$/M]")
     return ax
 
@@ -89,7 +91,8 @@ def plot_abundances_by_place(
     Returns
     -------
     matplotlib.figure.Figure
-        A panel for each bin, the largest height on top, with its number of stars.
+        A panel for each bin, the largest height on top, with its number of stars. All panels show
+        points, or all a density in the same colours.
 
     Raises
     ------
@@ -101,24 +104,26 @@ def plot_abundances_by_place(
     place = ("galactocentric_radius", "galactocentric_height")
     rows = _rows(stars, ("m_h", "alpha_m", *place), tiers)
     radius, height = rows[place[0]], np.abs(rows[place[1]])
-    columns, lines = len(radii) - 1, len(heights) - 1
+    across, down = list(pairwise(radii)), list(pairwise(heights))[::-1]
     figure, panels = plt.subplots(
-        lines, columns, sharex=True, sharey=True, squeeze=False, layout="constrained",
-        figsize=(1.0 + 1.7 * columns, 0.8 + 1.5 * lines),
+        len(down), len(across), sharex=True, sharey=True, squeeze=False, layout="constrained",
+        figsize=(1.0 + 1.7 * len(across), 0.8 + 1.5 * len(down)),
     )  # fmt: skip
-    limits = _limits(rows["m_h"]), _limits(rows["alpha_m"])
-    for line, (low, high) in enumerate(reversed(list(pairwise(heights)))):
-        for column, (near, far) in enumerate(pairwise(radii)):
-            here = (near <= radius) & (radius < far) & (low <= height) & (height < high)
-            panel = panels[line, column]
-            _draw(panel, rows["m_h"][here], rows["alpha_m"][here], limits)
-            panel.text(
-                0.96, 0.94, f"{here.sum()}", transform=panel.transAxes, ha="right", va="top", size=8
-            )
-            if line == 0:
-                panel.set_title(f"{near:g} < $R$ < {far:g} kpc", size=9)
-        panels[line, -1].yaxis.set_label_position("right")
-        panels[line, -1].set_ylabel(f"{low:g} < |$z$| < {high:g}", size=9)
+    parts = []
+    for panel, (high, far) in zip(panels.flat, product(down, across), strict=True):
+        here = _between(height, high) & _between(radius, far)
+        parts.append((rows["m_h"][here], rows["alpha_m"][here]))
+        panel.text(
+            0.96, 0.94, f"{here.sum()}", transform=panel.transAxes, ha="right", va="top", size=8
+        )
+    _draw(list(panels.flat), parts, (_limits(rows["m_h"]), _limits(rows["alpha_m"])))
+    for panel, (near, far) in zip(panels[0], across, strict=True):
+        panel.set_title(f"{near:g} < $R$ < {far:g} kpc", size=9)
+    for panel, (low, high) in zip(panels[:, -1], down, strict=True):
+        panel.yaxis.set_label_position("right")
+        panel.set_ylabel(f"{low:g} < |$z$| < {high:g}", size=9)
+    if mark := _mark(stars):
+        figure.suptitle(mark, size=9)
     figure.supxlabel("[M/H]")
     figure.supylabel("[$\\alpha$/M]")
     return figure
@@ -149,6 +154,7 @@ def plot_shares(
             dark = share < limits[0] + _LIGHT * (limits[1] - limits[0])
             ax.text(*middle, text, ha="center", va="center", size=7, color="w" if dark else "k")
     ax.set(xlabel="$R$ [kpc]", ylabel="|$z$| [kpc]")
+    _tell(ax, shares)
     ax.figure.colorbar(shown, ax=ax, label="share of high [$\\alpha$/M]")
     return ax
 
@@ -169,19 +175,59 @@ def _rows(stars: Any, names: Sequence[str], tiers: Sequence[int]) -> Mapping[str
     return {name: values[name][kept] for name in names}
 
 
+def _alone(ax: Axes, x: NDArray[Any], y: NDArray[Any], stars: Any) -> None:
+    _draw([ax], [(x, y)])
+    _tell(ax, stars)
+
+
 def _draw(
-    ax: Axes, x: NDArray[Any], y: NDArray[Any], limits: tuple[Any, Any] | None = None
+    axes: Sequence[Axes],
+    parts: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    limits: tuple[Any, Any] | None = None,
 ) -> None:
-    if not len(x):
-        return
-    if len(x) < _MANY:
-        ax.plot(x, y, ".", markersize=2.5, color="#0072B2", alpha=0.6, markeredgewidth=0)
+    """Draw stars in each of some axes: as points, or all as a density where some hold many."""
+    if max(len(x) for x, _ in parts) < _MANY:
+        for ax, (x, y) in zip(axes, parts, strict=True):
+            ax.plot(x, y, ".", markersize=2.5, color="#0072B2", alpha=0.6, markeredgewidth=0)
     else:
-        extent = limits or (_limits(x), _limits(y))
-        counts, right, top = np.histogram2d(x, y, bins=100, range=extent)
-        ax.pcolormesh(right, top, np.log10(np.where(counts > 0, counts, np.nan)).T, rasterized=True)
-    if limits:
+        _draw_density(axes, parts, limits or tuple(_limits(each) for each in parts[0]))
+    for ax in axes if limits else ():
         ax.set(xlim=limits[0], ylim=limits[1])
+
+
+def _draw_density(
+    axes: Sequence[Axes],
+    parts: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    extent: tuple[Any, ...],
+) -> None:
+    from matplotlib.colors import LogNorm
+
+    found = [np.histogram2d(x, y, bins=_BINS, range=extent) for x, y in parts]
+    colours = LogNorm(1.0, max(2.0, *(counts.max() for counts, _, _ in found)))
+    for ax, (counts, right, top) in zip(axes, found, strict=True):
+        shown = np.where(counts > 0, counts, np.nan).T
+        mesh = ax.pcolormesh(right, top, shown, norm=colours, rasterized=True)
+    axes[0].figure.colorbar(mesh, ax=axes, label="stars in a cell")
+
+
+def _between(values: NDArray[Any], edges: tuple[float, float]) -> NDArray[np.bool_]:
+    return (edges[0] <= values) & (values < edges[1])
+
+
+def _tell(ax: Axes, stars: Any) -> None:
+    """Write over axes that stars are simulated, if they are."""
+    if mark := _mark(stars):
+        ax.set_title(mark, size=9)
+
+
+def _mark(stars: Any) -> str:
+    """Return what is simulated, of what `open_catalog` and `open_table` say of it in words."""
+    facts = getattr(stars, "attrs", None) or getattr(stars, "meta", {})
+    words = str(facts.get("simulated") or "")
+    if not words:
+        return ""
+    kinds = {"Every": "SIMULATED STARS", "Some": "PARTLY SIMULATED STARS"}
+    return kinds.get(words.partition(" ")[0], "SIMULATED TRAINING STARS")
 
 
 def _limits(values: NDArray[Any]) -> tuple[float, float]:

@@ -184,11 +184,8 @@ def doctor(
         "cluster.tls": tls,
     }
     settings = load_config(config, assignments or [], options)
-    found = settings.cluster
-    if found.kind == "local":  # one worker shows as much as many
-        found = found.model_copy(update={"workers": 1})
     with termination_as_interrupt("Interrupted."):
-        report = examine(settings.workdir, found)
+        report = examine(settings.workdir, settings.cluster)
     typer.echo(report.text)
     if report.error is not None:
         raise report.error

@@ -17,7 +17,10 @@ def given_path(text: str) -> Path:
 
 Release = Annotated[
     str | None,
-    typer.Option(help="Release description: a name in schemas/releases (dr3) or a YAML file."),
+    typer.Option(
+        help="Release: `dr3`, `dr4` or another described name, or a YAML file; `dr3-demo`"
+        " simulates an archive of DR3 first."
+    ),
 ]
 Archive = Annotated[
     str | None,

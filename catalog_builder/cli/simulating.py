@@ -198,7 +198,7 @@ def _on_workers(work: _Work, stars: int, out: Path, workers: int | None) -> str:
         make_cluster(ClusterSettings(workers=workers), Workdir(Path(scratch))) as cluster,
         Events(None).meter("simulate", partitions_of(stars)) as meter,
     ):
-        return work(cluster.client, lambda done, _total: meter.show(done, None))
+        return work(cluster.client, lambda done, _total: meter.show(done, None, "partitions"))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -140,9 +141,13 @@ class FlagSchema(Description):
 
     @model_validator(mode="after")
     def _no_reuse(self) -> Self:
-        numbers = [bit.bit for bit in self.bits]
-        if numbers != sorted(set(numbers)):
-            raise ValueError("bit numbers must increase; a bit is never used twice")
+        for before, after in pairwise(self.bits):
+            if after.bit <= before.bit:
+                raise ValueError(
+                    f"{after.name} has bit {after.bit} after {before.name} with bit {before.bit}:"
+                    " bit numbers must increase, and a bit is never used twice; the next that is"
+                    f" free is {max(bit.bit for bit in self.bits) + 1}"
+                )
         refuse_twice(bit.name for bit in self.bits)
         return self
 

@@ -25,6 +25,11 @@ RUN: Final = (
 )
 
 
+def missing_for_run() -> list[str]:
+    """Return the packages of the extra `run` that are not installed."""
+    return [name for name in RUN if find_spec(name) is None]
+
+
 def refuse_without_run(what: str) -> None:
     """Refuse what this installation cannot do, before any work.
 
@@ -38,7 +43,7 @@ def refuse_without_run(what: str) -> None:
     ConfigError
         If a package of the extra `run` is not installed.
     """
-    if missing := [name for name in RUN if find_spec(name) is None]:
+    if missing := missing_for_run():
         raise _without(what, ", ".join(missing))
 
 

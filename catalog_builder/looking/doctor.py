@@ -12,6 +12,7 @@ from dask.utils import format_bytes
 
 from catalog_builder.catalog.provenance import software_versions
 from catalog_builder.ground.errors import CatalogBuilderError
+from catalog_builder.ground.extras import missing_for_run
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
@@ -40,11 +41,9 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
         f"machine    {cores} cores, {format_bytes(memory.total)} memory,"
         f" {format_bytes(memory.available)} available"
     )
-    if memory.total / cores < MIN_WORKER_MEMORY:
-        lines.append(
-            f"           memory is short: take at most {memory.total // MIN_WORKER_MEMORY}"
-            " --workers"
-        )
+    fitting = memory.total // MIN_WORKER_MEMORY
+    if fitting < cores:
+        lines.append(f"           memory is short: take at most {fitting} --workers")
     error: CatalogBuilderError | None = None
     place = Workdir(workdir.absolute())
     existed = place.root.exists()
@@ -64,7 +63,16 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
     finally:
         if not existed:
             _leave_no_trace(place)
+    lines.append(f"verdict    {_verdict(error)}")
     return Report("\n".join(lines), error)
+
+
+def _verdict(error: CatalogBuilderError | None) -> str:
+    if error is not None:
+        return "a run will not work yet: see above"
+    if missing := missing_for_run():
+        return f"catalogues can be read here, not made: {', '.join(missing)} not installed"
+    return "a run works here"
 
 
 def _gpu() -> str:

@@ -59,10 +59,10 @@ def simulated(
     ready = _on_its_own_archive(config, workdir)
     release, archive = ready.release, Path(str(ready.archive))
     if not archive.exists():
-        events.say(f"Simulating a sky of {config.demo.stars} stars ...")
         unfinished = Workdir(workdir).unfinished_archive
         remove_tree(unfinished)
         partitions = partitions_of(config.demo.stars)
+        events.say(f"Before the first step: simulating a sky of {config.demo.stars} stars ...")
         there = client()
         with events.meter("simulate", partitions) as meter:
             simulate(
@@ -72,7 +72,7 @@ def simulated(
                 unfinished,
                 there,
                 survey=config.training.survey,
-                on_partition=lambda done, _total: meter.show(done, None),
+                on_partition=lambda done, _total: meter.show(done, None, "partitions"),
             )
         unfinished.rename(archive)
     # A sky that version 0.1.0 simulated has no mark, only its truth.

@@ -79,7 +79,9 @@ def run_steps(
                 settings = redact_json(config.model_dump(mode="json"), paths=False)
                 write_json(workdir.root / "config.json", settings)
                 events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
-                for step in wanted:
+                for number, step in enumerate(wanted, 1):
+                    if len(wanted) > 1:
+                        events.say(f"Step {number} of {len(wanted)}: {step}")
                     pipeline.complete(step)
                 if config.model_path is not None and pipeline.compared is None:
                     pipeline.compare()  # after an ingest for this model
@@ -210,15 +212,46 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
         f"Sources: {sealed.rows_in} requested = {sealed.rows_out} published"
         f" + {sum(sealed.rejected.values())} rejected{f' ({rejected})' if rejected else ''}.",
         *(f"Not in these numbers: {gap}" for gap in gaps),
-        *_walked(incidents.labels if incidents else None),
+        *labels_in_words(incidents.labels if incidents else None, _split_of(pipeline)),
         *([] if record.checks is None else check_record.closing_lines(record.checks)),
         f"Catalogue: {pipeline.workdir.root / sealed.output}",
     ]
 
 
-def _walked(labels: LabelBooks | None) -> list[str]:
+def _split_of(pipeline: Pipeline) -> Mapping[str, int]:
+    """Return how many stars are in each part of the training set; of none if nothing was learnt."""
+    made = pipeline.__dict__.get("training")
+    return {} if made is None else made.notes["split_counts"]
+
+
+def labels_in_words(labels: LabelBooks | None, split: Mapping[str, int]) -> list[str]:
+    """Say how the rows of a label survey became the stars that teach, a line for each loss.
+
+    Parameters
+    ----------
+    labels : LabelBooks or None
+        What became of the rows.
+    split : mapping of str to int
+        Stars with usable spectra in each part of the training set.
+    """
+    if labels is None:
+        return []
+    out = sum(labels.rejected.values())
+    reasons = ", ".join(f"{rows} {reason}" for reason, rows in labels.rejected.items())
+    lines = [
+        f"Labels: {labels.rows} rows of {labels.survey} = {labels.rows - out} stars"
+        f" + {out} left out{f' ({reasons})' if reasons else ''}.",
+        *_walked(labels),
+    ]
+    if split:
+        parts = " + ".join(f"{stars} {part}" for part, stars in split.items())
+        lines.append(f"Of them {sum(split.values())} have usable spectra: {parts}.")
+    return lines
+
+
+def _walked(labels: LabelBooks) -> list[str]:
     """Say what became of labels whose identifiers are of an older release."""
-    if labels is None or not labels.crosswalk:
+    if not labels.crosswalk:
         return []
     found = labels.crosswalk["one"]
     lost = {reason: stars for reason, stars in labels.crosswalk.items() if reason != "one"}

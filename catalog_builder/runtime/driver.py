@@ -100,7 +100,9 @@ class Driver:
         """The cluster, opened on first use."""
         if self._cluster is None:
             settings = self.config.cluster
-            self.events.say(f"Opening a cluster ({settings.kind}) ...")
+            own = settings.kind == "local"
+            others = f"Opening a cluster ({settings.kind}) ..."
+            self.events.say("Starting workers on this machine ..." if own else others)
             # What an earlier run's killed workers left.
             running.clear(self.workdir)
             remove_unfinished(self.workdir.receipts)

@@ -159,8 +159,8 @@ class _Bar:
         self._progress.update(
             self._task,
             completed=done,
-            count=f"{self._in_words(done)}/{self._in_words(total)}",
-            left="" if left is None else f"about {duration(left)} left",
+            count=f"{self._in_words(done)} of {self._in_words(total)}",
+            left="so far" if left is None else f"so far, about {duration(left)} left",
             text=text,
         )
 
@@ -180,8 +180,10 @@ class _Lines:
         if not ended and (now - self._last < waited or done >= self._total):
             return
         self._last, self._done = now, done
+        spent = duration(now - self._begin)
+        spent = f"in {spent}" if ended else f"{spent} so far"
         about = "" if left is None or ended else f", about {duration(left)} left"
         self._events.say(
-            f"{self._title}: {self._in_words(done)}/{self._in_words(self._total)},"
-            f" {duration(now - self._begin)}{about}{f' ({text})' if text else ''}"
+            f"{self._title}: {self._in_words(done)} of {self._in_words(self._total)}, {spent}"
+            f"{about}{f' ({text})' if text else ''}"
         )

@@ -21,6 +21,8 @@ from catalog_builder.simulate.sky import simulate
 from tests.integration.conftest import QUICK, sealed
 
 ROOT = Path(__file__).parents[2]
+#: Seconds for a whole run of a copy: fewer than any test has.
+PATIENCE = 540
 
 
 class Copy:
@@ -47,10 +49,15 @@ class Copy:
 
     def python(self, *arguments: str) -> str:
         environment = {**os.environ, "PYTHONPATH": str(self.folder)}
-        done = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder, env=environment, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [sys.executable, *arguments],
+                cwd=self.folder, env=environment, capture_output=True, text=True, check=False,
+                timeout=PATIENCE,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as slow:
+            said = (slow.stderr or b"").decode(errors="replace")
+            pytest.fail(f"Not done in {PATIENCE} s; the last that it said:\n{said[-2000:]}")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

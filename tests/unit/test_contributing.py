@@ -17,6 +17,7 @@ from catalog_builder.runtime.clusters.registry import make_cluster
 from catalog_builder.runtime.clusters.settings import ClusterSettings
 from catalog_builder.runtime.workdir import Workdir
 from tests.integration.documented import ROOT
+from tests.unit.flags.test_bits import feature_columns
 
 #: The reasons that stores have by number.
 KEPT = (
@@ -41,13 +42,17 @@ def test_add_a_flag(tmp_path, monkeypatch):
     known = {**predicates.PREDICATES, "brighter_than": names["brighter_than"]}
     monkeypatch.setattr("catalog_builder.flags.bits.PREDICATES", known)
     content = yaml.safe_load((schemas_dir() / "flags.yaml").read_text(encoding="utf-8"))
-    content["bits"] += yaml.safe_load(bit)
+    # The page's number is the next one only as long as nobody followed it.
+    taken = {number for entry in content["bits"] for number in (entry.get("bits") or {}).values()}
+    (entry,) = yaml.safe_load(bit)
+    assert entry["bits"].keys() == {"g"}
+    content["bits"].append({**entry, "bits": {"g": max(taken) + 1}})
     file = tmp_path / "flags.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     before, contract = FlagSchema.of(default_contract()), default_contract()
     schema = FlagSchema.of(contract, file)
     assert schema.bits[:-1] == before.bits
-    assert schema["g_bright"].bit == before.bits[-1].bit + 1
+    assert schema["g_bright"].bit == max(taken) + 1
     assert schema["g_bright"].sentence == (
         "phot_g_mean_mag is below 6 mag: spectra may be saturated."
     )
@@ -58,8 +63,8 @@ def test_add_a_flag(tmp_path, monkeypatch):
         mean=np.full((stars, len(contract.labels.names)), np.nan),
         inputs_used=np.zeros((stars, len(contract.inputs.names)), bool),
         features={
+            **dict.fromkeys(feature_columns(), nothing),
             "phot_g_mean_mag": np.array([5.9, 6.1]),
-            **dict.fromkeys(("parallax", "parallax_corrected", "rvs_spec_sig_to_noise"), nothing),
         },
         distances=dict.fromkeys(
             (bit.parameters["distance"] for bit in before.bits if "distance" in bit.parameters),

@@ -15,7 +15,7 @@ from catalog_builder.ground.errors import ClusterError
 from catalog_builder.runtime import signals
 from catalog_builder.runtime.clusters import worker_setup
 from catalog_builder.runtime.clusters.presence import watch_for_workers
-from catalog_builder.runtime.clusters.protocol import Cluster
+from catalog_builder.runtime.clusters.protocol import Cluster, Finding
 from catalog_builder.runtime.clusters.tls import local_security
 
 #: Environment of a worker. One thread for each library that would start as many as there are cores:
@@ -150,6 +150,15 @@ class LocalMachine(Cluster):
         except TimeoutError:
             signals.kill_children()
             raise
+
+    def check(self) -> list[Finding]:
+        """Start one worker, which shows as much as many do, and say how many a run takes."""
+        workers = self.settings.workers or available_cores()
+        self.settings = self.settings.model_copy(update={"workers": 1})
+        (finding,) = super().check()
+        if finding.error is not None:
+            return [finding]
+        return [Finding(f"local: a worker starts; a run takes {workers} (--workers)")]
 
     def scale(self, workers: int) -> None:
         """Start or end workers until there are `workers`."""

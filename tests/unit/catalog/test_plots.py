@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 from astropy.table import QTable
 
-from catalog_builder import plot_abundances, plot_abundances_by_place, plot_kiel
+from catalog_builder import plot_abundances, plot_abundances_by_place, plot_kiel, plot_shares
 from catalog_builder.ground.errors import CatalogueError
 
 
@@ -54,7 +54,7 @@ def test_many_stars_are_a_density():
     assert not ax.lines
     (mesh,) = ax.collections
     tier = catalogue(20_000).quality_tier.values
-    shown = np.nansum(10 ** mesh.get_array())
+    shown = np.nansum(mesh.get_array())
     assert shown == pytest.approx(((tier == 1) | (tier == 2)).sum(), rel=0.02)
 
 
@@ -69,6 +69,37 @@ def test_panels_hold_the_stars_of_their_place():
     expected = [(good & r & z).sum() for z in (~low, low) for r in (inside, ~inside)]
     assert numbers == expected
     assert [drawn(ax) for ax in figure.axes] == expected
+
+
+def test_panels_of_many_and_of_few_stars_have_the_same_colours():
+    figure = plot_abundances_by_place(catalogue(40_000), (3, 4, 15), (0, 2), tiers=())
+    few, many, bar = figure.axes
+    (one,), (other,) = few.collections, many.collections
+    assert one.norm is other.norm
+    assert bar.get_ylabel() == "stars in a cell"
+    assert not few.lines
+
+
+@pytest.mark.parametrize(
+    ("words", "mark"),
+    [
+        ("Every star of this catalogue came from a simulation.", "SIMULATED STARS"),
+        ("Some stars of this catalogue (1 of 2 partitions) ...", "PARTLY SIMULATED STARS"),
+        ("The model that made the labels was trained on ...", "SIMULATED TRAINING STARS"),
+        ("", ""),
+    ],
+)
+def test_what_is_simulated_stands_on_the_picture(words, mark):
+    stars = catalogue(300).assign_attrs({"simulated": words} if words else {})
+    assert plot_kiel(stars.isel(source=slice(0, 200))).get_title() == mark
+    assert plot_abundances_by_place(stars).get_suptitle() == mark
+    table = QTable({name: stars[name].values for name in stars.variables}, meta=stars.attrs)
+    assert plot_abundances(table).get_title() == mark
+    edges = {"radii": [0, 1], "heights": [0, 1]}
+    one = ("height", "radius"), [[0.5]]
+    middles = {"height": [0.5], "radius": [0.5]}
+    shares = xr.Dataset(dict.fromkeys(("share", "lower", "upper"), one), middles)
+    assert plot_shares(shares.assign_attrs(edges | stars.attrs)).get_title() == mark
 
 
 def test_a_table_of_astropy_and_a_selection_are_taken_too():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog_builder.archive.release import load_release
 from catalog_builder.contract.distances import distances_of
 from catalog_builder.contract.flags import FlagSchema
 from catalog_builder.flags.bits import compute_flags, flag_words, training_range_string
@@ -22,6 +23,11 @@ DISTANCES = distances_of(CONTRACT.inputs)
 NAN = np.nan
 
 
+def feature_columns():
+    """Return the columns that predicates find in `features`: keys of the source table, and one."""
+    return (*load_release("dr3").tables["gaia_source"].columns, "parallax_corrected")
+
+
 def star(**changes):
     """Return the context of one ordinary giant, inside every range, with changes."""
     context = FlagContext(
@@ -29,6 +35,7 @@ def star(**changes):
         mean=np.array([[4800.0, 2.5, -0.3, 0.1, -0.3]], dtype=np.float32),
         inputs_used=np.ones((1, 4), dtype=bool),
         features={
+            **dict.fromkeys(feature_columns(), np.array([NAN])),
             "phot_g_mean_mag": np.array([12.0], dtype=np.float32),
             "parallax": np.array([0.9]),
             "parallax_corrected": np.array([0.95]),

@@ -268,7 +268,7 @@ def test_a_long_task_is_a_line_a_minute(lines):
         clock.now = float(second)
         meter.show(0, 1000.0 - second, f"epoch {second // 10}")
     assert len(said) == 10
-    assert said[0] == "train: 0/4, 60 s, about 16 min left (epoch 6)"
+    assert said[0] == "train: 0 of 4, 60 s so far, about 16 min left (epoch 6)"
 
 
 def test_short_tasks_are_a_line_in_fifteen_seconds_and_one_at_the_end(lines):
@@ -280,9 +280,9 @@ def test_short_tasks_are_a_line_in_fifteen_seconds_and_one_at_the_end(lines):
         clock.now += 30.0
         meter.show(4, 0.0)
     assert said == [
-        "train: 2/4, 15 s, about 25 s left",
-        "train: 3/4, 30 s, about 10 s left",
-        "train: 4/4, 40 s",
+        "train: 2 of 4, 15 s so far, about 25 s left",
+        "train: 3 of 4, 30 s so far, about 10 s left",
+        "train: 4 of 4, in 40 s",
     ]
 
 
