@@ -110,8 +110,8 @@ def plot_abundances_by_place(
         figsize=(1.0 + 1.7 * len(across), 0.8 + 1.5 * len(down)),
     )  # fmt: skip
     parts = []
-    for panel, (high, far) in zip(panels.flat, product(down, across), strict=True):
-        here = _between(height, high) & _between(radius, far)
+    for panel, (layer, ring) in zip(panels.flat, product(down, across), strict=True):
+        here = _between(height, layer) & _between(radius, ring)
         parts.append((rows["m_h"][here], rows["alpha_m"][here]))
         panel.text(
             0.96, 0.94, f"{here.sum()}", transform=panel.transAxes, ha="right", va="top", size=8
@@ -191,8 +191,9 @@ def _draw(
             ax.plot(x, y, ".", markersize=2.5, color="#0072B2", alpha=0.6, markeredgewidth=0)
     else:
         _draw_density(axes, parts, limits or tuple(_limits(each) for each in parts[0]))
-    for ax in axes if limits else ():
-        ax.set(xlim=limits[0], ylim=limits[1])
+    if limits:
+        for ax in axes:
+            ax.set(xlim=limits[0], ylim=limits[1])
 
 
 def _draw_density(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -175,6 +176,8 @@ def run_wanted(
 ) -> None:
     """Carry out steps of a run, or say what they would do."""
     refuse_without_run("A run")
+    import psutil
+
     from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:
@@ -186,6 +189,7 @@ def run_wanted(
         verbosity,
         retry_quarantined=retry_quarantined,
         echo=_silent if verbosity < 0 else typer.echo,
+        spent=time.time() - psutil.Process().create_time(),
     )
 
 

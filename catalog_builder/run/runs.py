@@ -51,15 +51,18 @@ def run_steps(
     *,
     retry_quarantined: bool = False,
     echo: Callable[[str], None] = print,
+    spent: float = 0.0,
 ) -> None:
     """Complete steps of a run, and say at the end what was made, where, how good, and how fast.
+
+    `spent` are the seconds that the command has taken already, while its packages were imported.
 
     Raises
     ------
     CatalogBuilderError
         If the plan does not fit, another driver is at work, or a step fails.
     """
-    begin = time.monotonic()
+    begin = time.monotonic() - spent
     check_address(config.archive, "The archive")
     check_address(config.labels, "The label file")
     workdir = Workdir(config.workdir.absolute())
