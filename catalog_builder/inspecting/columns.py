@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, ThresholdRule
 from catalog_builder.archive.tables import TableName
-from catalog_builder.inspecting.finding import Looked, listed
+from catalog_builder.inspecting.finding import UNKNOWN, Looked, listed
 from catalog_builder.inspecting.likeness import most_like
 from catalog_builder.inspecting.view import Ids, TableView, View
 
@@ -74,7 +74,7 @@ def uses(release: ReleaseSpec) -> Iterator[Use]:
 def check_columns(view: View, release: ReleaseSpec, looked: Looked) -> None:
     """Note columns that are absent, null for every star, or spelt in another way."""
     for table, seen in view.tables.items():
-        _check_file(table, seen, looked)
+        _check_file(table, seen, release, looked)
         _check_cells(table, seen, release, looked)
     for use in uses(release):
         home = release.home_of(use.column)
@@ -106,8 +106,19 @@ def _own_columns(release: ReleaseSpec) -> Iterator[tuple[TableName, str, str]]:
                 yield table, f"spectra.{reading.name}.normalisation.code", rule.code
 
 
-def _check_file(table: TableName, seen: TableView, looked: Looked) -> None:
-    if seen.refused is not None:
+def _check_file(table: TableName, seen: TableView, release: ReleaseSpec, looked: Looked) -> None:
+    unknown = [
+        name for name, column in release.tables[table].columns.items() if column.names == (UNKNOWN,)
+    ]
+    for name in unknown:
+        there = "" if seen.raw is None else f"{seen.file.name} has {listed(seen.raw.names, 40)}. "
+        looked.add(
+            f"tables.{table}.columns.{name}.names",
+            table,
+            f"it is to be filled in which column is {name}: its name is {UNKNOWN!r}.",
+            f"{there}Write the right one in place of {UNKNOWN!r}.",
+        )
+    if seen.refused is not None and not unknown:
         looked.add(f"tables.{table}", table, seen.refused.problem, seen.refused.way_out)
 
 

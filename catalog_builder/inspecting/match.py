@@ -14,6 +14,7 @@ from catalog_builder.inspecting.groups import Group
 from catalog_builder.inspecting.likeness import Likeness, likeness, match_names
 from catalog_builder.inspecting.profile import Profile, profile_columns
 from catalog_builder.inspecting.raw import RawTable, read_raw
+from catalog_builder.inspecting.siblings import match_siblings
 
 #: Rows that are read of a table with arrays, and of one without.
 ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
@@ -159,21 +160,18 @@ def _lean_source_table(
 
 def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match:
     """Match the columns of one table; give the likeness of the whole."""
+    fits = possible_columns(spec, looked)
     columns = match_names(
         {name: spec.native_names(name) for name in spec.columns},
         looked.profiles,
-        {
-            name: _possible(
-                name, {each.lower() for each in spec.native_names(name)}, column, looked.profiles
-            )
-            for name, column in spec.columns.items()
-        },
+        fits,
         {name: _of_unit(column, looked.profiles) for name, column in spec.columns.items()},
     )
     if "source_id" not in columns:
         key = _key_by_values(looked.profiles, {each.name for each in columns.values()})
         if key is not None:
-            columns["source_id"] = Likeness(key, 0.5)
+            columns["source_id"] = Likeness(key, 0.5, "its values")
+    columns |= match_siblings(columns, spec.columns, looked.profiles, fits)
     weights = {name: 3.0 if column.required else 1.0 for name, column in spec.columns.items()}
     shares = {
         name: each.share * (_OTHER_LENGTH if _of_another_length(name, each, spec, looked) else 1.0)
@@ -193,6 +191,16 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
 def _of_another_length(name: str, found: Likeness, spec: TableSpec, looked: LookedTable) -> bool:
     described = spec.columns[name].length
     return described is not None and looked.profiles[found.name].length != described
+
+
+def possible_columns(spec: TableSpec, looked: LookedTable) -> dict[str, set[str]]:
+    """Return by canonical name which columns of a file have a kind that it can be of."""
+    return {
+        name: _possible(
+            name, {each.lower() for each in spec.native_names(name)}, column, looked.profiles
+        )
+        for name, column in spec.columns.items()
+    }
 
 
 def _possible(

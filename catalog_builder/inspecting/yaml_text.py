@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.inspecting.finding import NOT_FOUND
 
 #: Keys whose mappings stand on one line.
 _FLAT: Final = {
@@ -39,24 +40,28 @@ def to_text(draft: Draft, older: str, about: str) -> str:
         f"Lines marked `{FOUND}` were seen in its files, lines marked `{older}` are as in that"
         " release,",
         f"and lines marked `{CHECK}` are guesses.",
+        *_lacking(draft),
         *draft.remarks,
     ]
     lines = [f"# {line}" for line in head]
     lines += [""]
-    lines += _mapping(draft.content, (), draft.marks, older)
+    lines += _mapping(draft.content, (), draft, older)
     return "\n".join(lines) + "\n"
 
 
-def _mapping(
-    content: Mapping[str, Any], path: Path, marks: Mapping[Path, str], older: str
-) -> Iterator[str]:
+def _lacking(draft: Draft) -> Iterator[str]:
+    if draft.lacking:
+        yield f"FILL IN, where lines are marked `{NOT_FOUND}`: {', '.join(draft.lacking)}."
+
+
+def _mapping(content: Mapping[str, Any], path: Path, draft: Draft, older: str) -> Iterator[str]:
     indent = "  " * len(path)
     for key, value in content.items():
         here = (*path, key)
-        mark = marks.get(here, "")
+        mark = draft.marks.get(here, "")
         if isinstance(value, Mapping) and value and not _is_flat(here, value):
             yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
-            yield from _mapping(value, here, marks, older)
+            yield from _mapping(value, here, draft, older)
             continue
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
             yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
@@ -64,6 +69,8 @@ def _mapping(
                 yield _marked(f"{indent}  - {_inline(item)}", mark or older)
             continue
         yield _marked(f"{indent}{_inline(key)}: {_inline(value)}", mark or older)
+        yield from (f"{indent}  # {note}" for note in draft.notes.get(here, ()))
+    yield from (f"{indent}# {note}" for note in draft.notes.get(path, ()))
 
 
 def _is_flat(path: Path, value: Mapping[str, Any]) -> bool:
