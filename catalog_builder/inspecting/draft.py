@@ -84,7 +84,8 @@ def make_draft(
     if "download" in draft.content:
         draft.drop(("download",), "it is where the older release lies")
     _draft_partition(draft, cut, release)
-    _draft_tables(draft, by_table, others, release)
+    looked = [*others, *(match.looked for match in matches)]
+    _draft_tables(draft, by_table, looked, release)
     _draft_joined(draft, by_table, others, release)
     draft_crosswalks(draft, others, release)
     elsewhere = {
@@ -157,14 +158,14 @@ def _draft_partition(draft: Draft, found: FoundPartition, release: ReleaseSpec) 
 
 
 def _draft_tables(
-    draft: Draft, by_table: dict[str, Match], others: Sequence[LookedTable], release: ReleaseSpec
+    draft: Draft, by_table: dict[str, Match], looked: Sequence[LookedTable], release: ReleaseSpec
 ) -> None:
     driving = set(release.driving_tables)
     kept = {release.source_table} | (set() if driving & by_table.keys() else driving)
     for table, spec in release.tables.items():
         match = by_table.get(table)
         if match is None and table in kept:
-            keep_unknown_table(draft, table, others, release)
+            keep_unknown_table(draft, table, looked, release)
         elif match is None:
             draft.drop(("tables", table), "no files are like it")
         else:

@@ -9,7 +9,13 @@ from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.tables import TableSpec
 from catalog_builder.inspecting.drafting import Draft, Path
 from catalog_builder.inspecting.finding import NOT_FOUND, UNKNOWN
-from catalog_builder.inspecting.match import LookedTable, Match, match_table, possible_columns
+from catalog_builder.inspecting.match import (
+    LookedTable,
+    Match,
+    has_its_kinds,
+    match_table,
+    possible_columns,
+)
 from catalog_builder.inspecting.siblings import candidates, lengths_beside
 
 #: Groups of files that are named as what a table may be.
@@ -86,12 +92,16 @@ def note_missing_columns(
 
 
 def keep_unknown_table(
-    draft: Draft, table: str, others: Sequence[LookedTable], release: ReleaseSpec
+    draft: Draft, table: str, looked: Sequence[LookedTable], release: ReleaseSpec
 ) -> None:
     """Keep a table that is needed as the older release has it, for its place to be filled in."""
     spec = release.tables[table]
     near = sorted(
-        (match_table(table, spec, one) for one in others if one.profiles),
+        (
+            match_table(table, spec, one)
+            for one in looked
+            if one.profiles and has_its_kinds(spec, one)
+        ),
         key=lambda match: -match.share,
     )
     words = ", ".join(

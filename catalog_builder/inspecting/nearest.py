@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.ground.resources import schemas_dir
-from catalog_builder.inspecting.match import LookedTable, match_tables
+from catalog_builder.inspecting.match import LookedTable, likeness_of_columns, match_tables
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,16 @@ class Nearness:
         Of the description.
     found, tables : int
         Its tables that were found, and all of them.
+    columns : int
+        Columns of them that were found.
     share : float
-        Mean likeness of its tables, those that were not found with none.
+        Their likeness, summed up.
     """
 
     name: str
     found: int
     tables: int
+    columns: int
     share: float
 
 
@@ -42,8 +45,9 @@ def rank_releases(looked: Sequence[LookedTable], given: ReleaseSpec) -> list[Nea
 
 def _nearness(looked: Sequence[LookedTable], name: str, release: ReleaseSpec) -> Nearness:
     matches = match_tables(looked, release)
-    share = sum(match.share for match in matches) / len(release.tables)
-    return Nearness(name, len(matches), len(release.tables), share)
+    columns = sum(len(match.columns) for match in matches)
+    share = sum(likeness_of_columns(match, release.tables[match.table]) for match in matches)
+    return Nearness(name, len(matches), len(release.tables), columns, share)
 
 
 def nearest_lines(ranked: Sequence[Nearness], given: str) -> Iterator[str]:
@@ -51,8 +55,8 @@ def nearest_lines(ranked: Sequence[Nearness], given: str) -> Iterator[str]:
     yield "RELEASES, as `--release` takes them"
     for one in ranked:
         if one.found:
-            words = f"{one.found} of {one.tables} tables"
-            yield f"  {one.name:<26} {words}, likeness {one.share:.2f}"
+            words = f"{one.found} of {one.tables} tables, {one.columns} columns"
+            yield f"  {one.name:<26} {words}, likeness of all {one.share:.1f}"
     best = ranked[0]
     if best.found and best.name != given:
         yield f"  nearest is {best.name}: compare with it by `--release {best.name}`"

@@ -3,14 +3,17 @@
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 
 from catalog_builder import cli
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
 from catalog_builder.inspecting.gate import examine_archive
+from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.inspect import inspect_archive
-from tests.unit.inspecting.made import ROWS, SAMPLES, array, make_archive
+from catalog_builder.inspecting.match import look_at_group, match_table
+from tests.unit.inspecting.made import IDS, ROWS, SAMPLES, array, make_archive
 
 NAMELESS = {"flux": "a", "flux_error": "b"}
 
@@ -81,15 +84,20 @@ def test_rules_whose_columns_are_not_found_say_so_at_their_place(tmp_path):
     assert "to be checked: NOT FOUND, null for every star" in line_of(found.draft, "vbroad")
 
 
-@pytest.mark.parametrize("table", ["gaia_source", "rvs_mean_spectrum"])
-def test_of_a_table_that_is_needed_the_candidates_are_named(tmp_path, table):
+@pytest.mark.parametrize(
+    ("table", "other", "candidate"),
+    [
+        ("gaia_source", "rvs_mean_spectrum", "none"),  # no file has arrays
+        ("rvs_mean_spectrum", "gaia_source", "elsewhere/things_of_mine*.csv (likeness 0."),
+    ],
+)
+def test_of_a_table_that_is_needed_the_candidates_are_named(tmp_path, table, other, candidate):
     archive = make_archive(tmp_path / "archive", tables=(table,))
     (archive / "elsewhere").mkdir()
     (archive / "elsewhere/things_of_mine.csv").write_text("source_id,x\n1,2\n")
     found = inspect_archive(str(archive), load_release("dr4"))
-    other = {"gaia_source": "rvs_mean_spectrum", "rvs_mean_spectrum": "gaia_source"}[table]
     assert f"tables.{other}.folders" in found.lacking
-    assert "NOT FOUND: no files are like it; candidates: elsewhere/things_of_mine" in found.draft
+    assert f"NOT FOUND: no files are like it; candidates: {candidate}" in found.draft
     assert loaded(found, tmp_path).tables[table].folders == (table,)
 
 
@@ -106,7 +114,7 @@ def test_a_draft_that_does_not_load_is_written_all_the_same(tmp_path, monkeypatc
     said = capsys.readouterr()
     assert end.value.code == 3
     assert f"Draft: {out}" in said.out
-    assert "The draft is not complete: (the whole): tables.rvs_mean_spectrum.columns" in said.err
+    assert "The draft is not complete: tables." in said.err
     assert "/catalog-builder-" not in said.err
     assert "flux: {" in out.read_text()
 
@@ -135,3 +143,48 @@ def test_a_draft_has_all_lines_of_the_older_release(tmp_path):
         assert "medium" in spec.spectra["rvs"].model_fields_set
         assert "parallax" in spec.model_fields_set
         assert "delimiter" in spec.text.model_fields_set
+
+
+def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path):
+    lengths = {"bp": 51, "rp": 55}
+    archive = make_archive(tmp_path / "archive")
+    columns = {"source_id": IDS}
+    for band, count in lengths.items():
+        columns[f"{band}_coefficients"] = array(count)
+        columns[f"{band}_coefficient_errors"] = array(count)
+        columns[f"{band}_coefficient_correlations"] = array(count * (count - 1) // 2)
+    (archive / "xp_continuous_mean_spectrum").mkdir()
+    file = archive / "xp_continuous_mean_spectrum/XpContinuousMeanSpectrum_stars.parquet"
+    pl.DataFrame({k: v.tolist() for k, v in columns.items()}).write_parquet(file)
+    found = inspect_archive(str(archive), load_release("dr4"))
+    assert "51, described 51 of the matrices xp_dr4.npz, which are NOT THERE" in found.text
+    gate = found.text.partition("AGAINST THE DRAFT: ")[2]
+    assert gate.startswith("Looked at ")
+    assert "  spectra.xp.products.0.basis: The matrices xp_dr4.npz" in gate
+    assert "neither beside the description nor in the archive." in gate
+    assert "take their table from `driving_tables`" in gate
+
+
+def test_values_that_announce_are_told_apart_by_whether_they_were_found(tmp_path):
+    archive = make_archive(tmp_path / "archive")
+    (archive / "all_source_flags").mkdir()
+    flags = {"source_id": IDS, "has_rvs": np.arange(ROWS) % 2, "has_xp": np.arange(ROWS) < 9}
+    pl.DataFrame(flags).write_parquet(archive / "all_source_flags/AllSourceFlags_stars.parquet")
+    found = inspect_archive(str(archive), load_release("dr4"))
+    said = loaded(found, tmp_path).spectra["rvs"].products[0].announced_by
+    assert (said.values, said.table) == ((1, 2, 3), "all_source_flags")
+    assert "# found; of has_rvs 1 found; 2, 3 as in dr4" in found.draft
+
+
+def test_files_of_the_name_are_the_table_whatever_its_columns_are_called(tmp_path):
+    archive = make_archive(tmp_path / "archive", NAMELESS)
+    (group,) = (g for g in find_groups(str(archive)) if g.folder == "rvs_mean_spectrum")
+    spec = load_release("dr4").tables
+    assert (
+        match_table("rvs_mean_spectrum", spec["rvs_mean_spectrum"], look_at_group(group)).share
+        >= 0.6
+    )
+    # Nor is a table taken for one with which it shares an identifier alone.
+    other = match_table("all_source_flags", spec["all_source_flags"], look_at_group(group))
+    assert other.columns.keys() == {"source_id"}
+    assert other.share < 0.4
