@@ -119,34 +119,40 @@ def _check_file(table: TableName, seen: TableView, release: ReleaseSpec, looked:
             f"{there}Write the right one in place of {UNKNOWN!r}.",
         )
     if seen.refused is not None and not unknown:
-        looked.add(f"tables.{table}", table, seen.refused.problem, seen.refused.way_out)
+        lost = [name for name in seen.absent if release.tables[table].columns[name].required]
+        hints = [_hint(name, table, seen, release) for name in lost]
+        way_out = " ".join(filter(None, hints)) or seen.refused.way_out
+        looked.add(f"tables.{table}", table, seen.refused.problem, way_out)
 
 
 def _absent(
     line: str, column: str, table: TableName, seen: TableView, release: ReleaseSpec, looked: Looked
 ) -> None:
-    raw = seen.raw
-    names_there = [] if raw is None else raw.names
-    described = {
-        native.lower()
-        for name in release.tables[table].columns
-        for native in release.tables[table].native_names(name)
-    }
-    strangers = [name for name in names_there if name.lower() not in described]
-    near = most_like(column, strangers)
     names = listed(release.tables[table].native_names(column))
-    hint = (
-        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
-        f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
-        if near is not None
-        else f"Write its name at tables.{table}.columns.{column}.names, or change {line}."
-    )
+    other = f"Write its name at tables.{table}.columns.{column}.names, or change {line}."
     looked.add(
         line,
         table,
         f"{seen.file.name} has no column {names}, which {line} uses: it would be null for every"
         " star.",
-        hint,
+        _hint(column, table, seen, release) or other,
+    )
+
+
+def _hint(column: str, table: TableName, seen: TableView, release: ReleaseSpec) -> str:
+    """Name the column of a file that is most like one that is absent; nothing if none is."""
+    described = {
+        native.lower()
+        for name in release.tables[table].columns
+        for native in release.tables[table].native_names(name)
+    }
+    there = [] if seen.raw is None else seen.raw.names
+    near = most_like(column, [name for name in there if name.lower() not in described])
+    if near is None:
+        return ""
+    return (
+        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
+        f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
     )
 
 

@@ -151,6 +151,8 @@ def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) 
     draft.put((*path, "grid"), grid, mark)
     if lines.medium != draft.content["spectra"][name].get("medium", "vacuum"):
         draft.put((*path, "medium"), lines.medium, f"{FOUND}: the start is round in it")
+    elif lines.described is not None or lines.found is not None:
+        draft.put((*path, "medium"), lines.medium, f"{FOUND}: the triplet fits with it")
     frame = "rest" if lines.at_rest else "barycentric"
     if np.isfinite(lines.scatter):
         draft.put(

@@ -56,7 +56,7 @@ def nearest_lines(ranked: Sequence[Nearness], given: str) -> Iterator[str]:
     for one in ranked:
         if one.found:
             words = f"{one.found} of {one.tables} tables, {one.columns} columns"
-            yield f"  {one.name:<26} {words}, likeness of all {one.share:.1f}"
+            yield f"  {one.name:<26} {words} (sum of their likeness {one.share:.1f})"
     best = ranked[0]
     if best.found and best.name != given:
         yield f"  nearest is {best.name}: compare with it by `--release {best.name}`"

@@ -93,8 +93,9 @@ def table_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
     strangers = [name for name in looked.profiles if name not in taken]
     if strangers:
         yield f"  not described  {len(strangers)}: {listed(strangers, _SHOWN)}"
-    for names in equal_columns(looked):
-        yield f"  equal in all rows  {listed(names, _SHOWN)}"
+    if equal := equal_columns(looked):
+        words = (" = ".join(names) for names in equal)
+        yield f"  equal in all rows  {listed(words, _SHOWN)}"
     for name, column in spec.columns.items():
         profile = match.profile(name)
         if profile is None:

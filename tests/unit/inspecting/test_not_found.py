@@ -127,7 +127,7 @@ def test_what_is_told_of_an_archive_at_a_glance(tmp_path):
     (archive / "SIMULATED.json").write_text("{}")
     found = inspect_archive(str(archive), load_release("dr3"))
     assert "\n  nearest is dr4: compare with it by `--release dr4`" in found.text
-    assert "equal in all rows  snr, expected_snr" in found.text
+    assert "equal in all rows  snr = expected_snr" in found.text
     assert "found in ref_epoch" in line_of(found.draft, "reference_epoch")
     assert loaded(found, tmp_path).reference_epoch == 2017.25
     assert found.text.startswith("SIMULATED STARS: simulated by")
