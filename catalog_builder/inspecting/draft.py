@@ -78,8 +78,7 @@ def make_draft(
     draft.put(("name",), name, CHECK)
     title = release.title.removesuffix(" (draft)")
     draft.put(("title",), f"{title} (draft)", CHECK)
-    for key in ("credit", "acknowledgement", "references"):
-        draft.marks[(key,)] = CHECK
+    draft.marks[("credit",)] = CHECK
     _draft_epoch(draft, by_table.get(release.source_table))
     if "download" in draft.content:
         draft.drop(("download",), "it is where the older release lies")

@@ -56,7 +56,11 @@ def fit_unknown_lengths(draft: Draft, release: ReleaseSpec) -> None:
     for name, content in draft.content["spectra"].items():
         spectrum = release.spectra[name]
         for made in content["products"]:
-            product = next(p for p in spectrum.products if p.table == made["table"])
+            product = next(
+                each
+                for each in spectrum.products
+                if (each.table, each.flux) == (made["table"], made.get("flux", each.flux))
+            )
             counted = product.model_copy(update={"bands": made.get("bands", {})})
             columns = draft.content["tables"][product.table]["columns"]
             for column, length in counted.lengths(content["grid"]["count"]).items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -43,7 +43,7 @@ def to_text(draft: Draft, older: str, about: str) -> str:
         *_lacking(draft),
         *draft.remarks,
     ]
-    lines = [f"# {line}" for line in head]
+    lines = [f"# {_on_one_line(line)}" for line in head]
     lines += [""]
     lines += _mapping(draft.content, (), draft, older)
     return "\n".join(lines) + "\n"
@@ -60,17 +60,26 @@ def _mapping(content: Mapping[str, Any], path: Path, draft: Draft, older: str) -
         here = (*path, key)
         mark = draft.marks.get(here, "")
         if isinstance(value, Mapping) and value and not _is_flat(here, value):
-            yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
+            yield f"{indent}{_inline(key)}:" + (f"  # {_on_one_line(mark)}" if mark else "")
             yield from _mapping(value, here, draft, older)
             continue
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-            yield f"{indent}{_inline(key)}:" + (f"  # {mark}" if mark else "")
+            yield f"{indent}{_inline(key)}:" + (f"  # {_on_one_line(mark)}" if mark else "")
             for item in value:
                 yield _marked(f"{indent}  - {_inline(item)}", mark or older)
             continue
         yield _marked(f"{indent}{_inline(key)}: {_inline(value)}", mark or older)
-        yield from (f"{indent}  # {note}" for note in draft.notes.get(here, ()))
-    yield from (f"{indent}# {note}" for note in draft.notes.get(path, ()))
+        yield from _comments(f"{indent}  ", draft.notes.get(here, ()))
+    yield from _comments(indent, draft.notes.get(path, ()))
+
+
+def _comments(indent: str, notes: Iterable[str]) -> Iterator[str]:
+    yield from (f"{indent}# {_on_one_line(note)}" for note in notes)
+
+
+def _on_one_line(words: str) -> str:
+    """Return words as a comment can have them: names of columns and files may be any text."""
+    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(words.split()))
 
 
 def _is_flat(path: Path, value: Mapping[str, Any]) -> bool:
@@ -80,7 +89,7 @@ def _is_flat(path: Path, value: Mapping[str, Any]) -> bool:
 
 
 def _marked(line: str, mark: str) -> str:
-    return f"{line:<{_MARK_AT}}  # {mark}"
+    return f"{line:<{_MARK_AT}}  # {_on_one_line(mark)}"
 
 
 def _inline(value: Any) -> str:

@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from catalog_builder import cli
@@ -188,3 +190,50 @@ def test_files_of_the_name_are_the_table_whatever_its_columns_are_called(tmp_pat
     other = match_table("all_source_flags", spec["all_source_flags"], look_at_group(group))
     assert other.columns.keys() == {"source_id"}
     assert other.share < 0.4
+
+
+def test_names_of_columns_are_no_lines_of_a_draft(tmp_path):
+    odd = {"flux": "a\nname: mine", "flux_error": "b\u2028\x00"}
+    archive = make_archive(tmp_path / "archive", odd)
+    found = inspect_archive(str(archive), load_release("dr4"), "safe")
+    assert loaded(found, tmp_path).name == "safe"
+    assert "candidates: a name: mine (array of 961)" in line_of(found.draft, "flux")
+
+
+@pytest.mark.parametrize("lost", ["coefficients", "coefficient_errors", "coefficient_correlations"])
+def test_coefficients_whose_names_are_to_be_filled_in_are_as_many_as_the_others(tmp_path, lost):
+    archive = make_archive(tmp_path / "archive")
+    columns = {"source_id": IDS}
+    for name, length in (
+        ("coefficients", 41), ("coefficient_errors", 41), ("coefficient_correlations", 820),
+    ):  # fmt: skip
+        for band in ("bp", "rp"):
+            if (name, band) != (lost, "bp"):
+                columns[f"{band}_{name}"] = array(length)
+    columns |= {"one": array(9), "two": array(9)}
+    (archive / "xp_continuous_mean_spectrum").mkdir()
+    file = archive / "xp_continuous_mean_spectrum/XpContinuousMeanSpectrum_stars.parquet"
+    pl.DataFrame({k: v.tolist() for k, v in columns.items()}).write_parquet(file)
+    found = inspect_archive(str(archive), load_release("dr4"))
+    own = loaded(found, tmp_path)
+    assert own.spectra["xp"].products[0].bands == {"bp": 41, "rp": 41}
+    assert found.lacking == (f"tables.xp_continuous_mean_spectrum.columns.bp_{lost}.names",)
+
+
+def test_tables_beside_a_catalogue_are_kept_as_far_as_their_columns_are_there(tmp_path):
+    archive = make_archive(tmp_path / "archive", {"flux": "norm"})
+    table = pa.table(
+        {"source_id": IDS, **dict.fromkeys(("teff_gspspec", "logg_gspspec"), np.ones(ROWS))}
+    )
+    field = table.schema.field("teff_gspspec").with_metadata({"unit": "mas"})
+    schema = table.schema.set(table.schema.get_field_index("teff_gspspec"), field)
+    (archive / "astrophysical_parameters").mkdir()
+    file = archive / "astrophysical_parameters/AstrophysicalParameters_stars.parquet"
+    pq.write_table(table.cast(schema), file)
+    found = inspect_archive(str(archive), load_release("dr3"))
+    assert loaded(found, tmp_path).beside["parameters"].columns.keys() == {"logg_gspspec"}
+    assert "beside.parameters lacks teff_gspspec, " in found.text
+    file.unlink()
+    found = inspect_archive(str(archive), load_release("dr3"))
+    assert not loaded(found, tmp_path).beside
+    assert "beside.parameters was left out: no files are like" in found.draft

@@ -26,7 +26,12 @@ def found(described, matched, *profiles):
 
 @pytest.mark.parametrize(
     ("value", "error"),
-    [("spectrum", "spectrum_error"), ("Spec", "e_Spec"), ("normalised", "normalised_sigma")],
+    [
+        ("spectrum", "spectrum_error"),
+        ("Spec", "e_Spec"),
+        ("normalised", "normalised_sig"),
+        ("f", "f_stddev"),
+    ],
 )
 def test_a_value_and_its_error_find_each_other(value, error):
     columns = array(value), array(error), array("other")
