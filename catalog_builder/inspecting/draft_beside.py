@@ -28,7 +28,7 @@ def draft_beside(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec)
         for column in lacking:
             del draft.content["beside"][name]["columns"][column]
         if lacking:
-            words = f"beside.{name} lacks {', '.join(lacking)}: {rule.table} has none of the name and unit"
+            words = f"beside.{name} lacks {', '.join(lacking)}: no column of the name and unit"
             draft.remarks.append(words)
             draft.note(("beside", name, "columns"), words)
     if not draft.content.get("beside", True):
