@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 from catalog_builder.archive.files import FileRef, checksum_matches, make_file
 from catalog_builder.archive.folders import TableFolder, find_table
+from catalog_builder.archive.not_there import nothing_found
 from catalog_builder.archive.pieces import cut_evenly, cut_into_pieces, reach_into
 from catalog_builder.archive.release import ReleaseSpec
-from catalog_builder.archive.storage import filesystem_of, find_out, is_local
+from catalog_builder.archive.storage import filesystem_of, find_out
 from catalog_builder.archive.tables import TableName
 from catalog_builder.ground.errors import ConfigError, InputError
 
@@ -32,13 +32,6 @@ __all__ = [
 
 #: Files whose size a server is asked for at the same time, where its listing gives none.
 _ASKED_AT_ONCE = 16
-#: What stands between a table's folder and its files.
-_BETWEEN = {
-    "ranges": "",
-    "regions": "region=*/",
-    "hats": "Norder=*/Dir=*/Npix=*",
-    "anywhere": "**/",
-}
 
 
 @dataclass(frozen=True)
@@ -115,9 +108,9 @@ def list_partitions(
     folders = {name: find_table(archive, release, name) for name in names}
     for name in release.looked_up:
         if folders[name] is None:
-            raise _nothing_found(archive, release, [name])
+            raise nothing_found(archive, release, [name])
     if all(folders[name] is None for name in driving):
-        raise _nothing_found(archive, release, driving)
+        raise nothing_found(archive, release, driving)
     found = {name: folder for name, folder in folders.items() if folder is not None}
     if release.partition.layout == "ranges":
         for folder in found.values():
@@ -302,42 +295,3 @@ def parse_range(text: str) -> tuple[int, int]:
             "Write 000000-003111 for a range of pixels, or 3111 for one pixel.",
         )
     return start, stop
-
-
-def _nothing_found(archive: str, release: ReleaseSpec, tables: Sequence[TableName]) -> InputError:
-    filesystem, root = filesystem_of(archive, "The archive")
-    looked = [
-        f"{folder}/{_BETWEEN[release.partition.layout]}{spec.stem}*.{spec.formats[0]}"
-        for spec in (release.tables[name] for name in tables)
-        for folder in spec.folders
-    ]
-    way_out = _archive_above(root, filesystem, release, tables)
-    if filesystem.isdir(root):
-        what = f"{archive} holds no {' or '.join(tables)} of {release.title}."
-    else:
-        # An object store has no folders: there an empty one is one that is not there.
-        there = "is a file, not a folder" if filesystem.isfile(root) else "is not there"
-        what, way_out = f"The archive {archive} {there}.", "Check --archive."
-    return InputError(
-        f"{what} Looked for {', '.join(looked)} and the other formats of the release description.",
-        way_out or "Give the folder above these with --archive.",
-    )
-
-
-def _archive_above(
-    root: str, filesystem: Any, release: ReleaseSpec, tables: Sequence[TableName]
-) -> str:
-    """Say which folder is the archive where one inside of it was given; or nothing.
-
-    On this machine only: above the root of a server's address is another server.
-    """
-    if not is_local(filesystem):
-        return ""
-    folders = [folder for name in tables for folder in release.tables[name].folders]
-    above, found = root.rstrip("/"), ""
-    # The outermost one: the label survey's file lies there too.
-    for _ in range(max(folder.count("/") for folder in folders) + 2):
-        above = above.rpartition("/")[0]
-        if above and any(filesystem.isdir(f"{above}/{folder}") for folder in folders):
-            found = f"This looks like a folder inside of an archive: give --archive {above}."
-    return found

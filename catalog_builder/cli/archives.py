@@ -1,4 +1,4 @@
-"""Where archives come from, and what they are: `fetch` and `inspect`."""
+"""Where archives come from, and what they are: `fetch`, `inspect` and `show`."""
 
 from __future__ import annotations
 
@@ -124,10 +124,24 @@ def inspect(
     typer.echo(found.text)
     if draft is None:
         return
+    if found.draft:
+        draft.write_text(found.draft, encoding="utf-8")
+        what = f"; fill in {', '.join(found.lacking)}" if found.lacking else ""
+        typer.echo(f"\nDraft: {draft}; give it with --release once its lines are checked{what}.")
     if found.problem is not None:
         raise found.problem
-    draft.write_text(found.draft, encoding="utf-8")
-    typer.echo(f"\nDraft: {draft}; give it with --release once its lines are checked.")
+
+
+@app.command()
+def show(
+    name: Annotated[
+        str, typer.Argument(help="Of a description: dr4, or labels/apogee-dr17; none for a list.")
+    ] = "",
+) -> None:
+    """Print a description that comes with the program, as YAML to copy and change."""
+    from catalog_builder.looking.shipped import list_shipped, read_shipped
+
+    typer.echo(read_shipped(name) if name else list_shipped(), nl=not name)
 
 
 def _name_of(draft: Path | None) -> str:

@@ -196,6 +196,7 @@ def doctor(
         from catalog_builder.features.matrices import place_matrices
         from catalog_builder.inspecting.gate import examine_archive
 
+        typer.echo(f"Looking at {archive} ...", err=True)
         spec = place_matrices(load_release(release), archive, None)
         refuse_other_matrices(spec)
         gate = examine_archive(list_partitions(archive, spec), spec)

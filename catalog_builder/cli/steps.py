@@ -181,6 +181,8 @@ def run_wanted(
     from catalog_builder.run.runs import plan_in_words, run_steps
 
     if dry_run:
+        if config.archive and verbosity >= 0:
+            typer.echo("Looking at the archive ...", err=True)
         typer.echo(plan_in_words(config, wanted, retry_quarantined=retry_quarantined))
         return
     run_steps(

@@ -231,9 +231,11 @@ def _content(basis: BasisFile, archive: str, kept: Path | None) -> tuple[bytes, 
         try:
             with open_bytes(where) as stream:
                 return stream.read(MAX_BYTES + 1), where
+        except FileNotFoundError:
+            continue
         except (OSError, InputError) as error:
-            problem = str(error)
-    raise _missing(basis, f"neither beside the description nor in the archive: {problem}")
+            problem = f": {error}"
+    raise _missing(basis, f"they lie neither beside the description nor in the archive{problem}")
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import CodeRule, LineSpectrum, ThresholdRule
 from catalog_builder.archive.tables import TableName
-from catalog_builder.inspecting.finding import Looked, listed
+from catalog_builder.inspecting.finding import UNKNOWN, Looked, listed
 from catalog_builder.inspecting.likeness import most_like
 from catalog_builder.inspecting.view import Ids, TableView, View
 
@@ -74,7 +74,7 @@ def uses(release: ReleaseSpec) -> Iterator[Use]:
 def check_columns(view: View, release: ReleaseSpec, looked: Looked) -> None:
     """Note columns that are absent, null for every star, or spelt in another way."""
     for table, seen in view.tables.items():
-        _check_file(table, seen, looked)
+        _check_file(table, seen, release, looked)
         _check_cells(table, seen, release, looked)
     for use in uses(release):
         home = release.home_of(use.column)
@@ -106,36 +106,53 @@ def _own_columns(release: ReleaseSpec) -> Iterator[tuple[TableName, str, str]]:
                 yield table, f"spectra.{reading.name}.normalisation.code", rule.code
 
 
-def _check_file(table: TableName, seen: TableView, looked: Looked) -> None:
-    if seen.refused is not None:
-        looked.add(f"tables.{table}", table, seen.refused.problem, seen.refused.way_out)
+def _check_file(table: TableName, seen: TableView, release: ReleaseSpec, looked: Looked) -> None:
+    unknown = [
+        name for name, column in release.tables[table].columns.items() if column.names == (UNKNOWN,)
+    ]
+    for name in unknown:
+        there = "" if seen.raw is None else f"{seen.file.name} has {listed(seen.raw.names, 40)}. "
+        looked.add(
+            f"tables.{table}.columns.{name}.names",
+            table,
+            f"it is to be filled in which column is {name}: its name is {UNKNOWN!r}.",
+            f"{there}Write the right one in place of {UNKNOWN!r}.",
+        )
+    if seen.refused is not None and not unknown:
+        lost = [name for name in seen.absent if release.tables[table].columns[name].required]
+        hints = [_hint(name, table, seen, release) for name in lost]
+        way_out = " ".join(filter(None, hints)) or seen.refused.way_out
+        looked.add(f"tables.{table}", table, seen.refused.problem, way_out)
 
 
 def _absent(
     line: str, column: str, table: TableName, seen: TableView, release: ReleaseSpec, looked: Looked
 ) -> None:
-    raw = seen.raw
-    names_there = [] if raw is None else raw.names
-    described = {
-        native.lower()
-        for name in release.tables[table].columns
-        for native in release.tables[table].native_names(name)
-    }
-    strangers = [name for name in names_there if name.lower() not in described]
-    near = most_like(column, strangers)
     names = listed(release.tables[table].native_names(column))
-    hint = (
-        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
-        f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
-        if near is not None
-        else f"Write its name at tables.{table}.columns.{column}.names, or change {line}."
-    )
+    other = f"Write its name at tables.{table}.columns.{column}.names, or change {line}."
     looked.add(
         line,
         table,
         f"{seen.file.name} has no column {names}, which {line} uses: it would be null for every"
         " star.",
-        hint,
+        _hint(column, table, seen, release) or other,
+    )
+
+
+def _hint(column: str, table: TableName, seen: TableView, release: ReleaseSpec) -> str:
+    """Name the column of a file that is most like one that is absent; nothing if none is."""
+    described = {
+        native.lower()
+        for name in release.tables[table].columns
+        for native in release.tables[table].native_names(name)
+    }
+    there = [] if seen.raw is None else seen.raw.names
+    near = most_like(column, [name for name in there if name.lower() not in described])
+    if near is None:
+        return ""
+    return (
+        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
+        f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
     )
 
 

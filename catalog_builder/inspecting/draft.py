@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.columns import uses
 from catalog_builder.inspecting.cutting import FoundPartition
+from catalog_builder.inspecting.draft_beside import draft_beside
 from catalog_builder.inspecting.draft_crosswalks import draft_crosswalks
+from catalog_builder.inspecting.draft_missing import (
+    candidates_for,
+    fit_unknown_lengths,
+    keep_unknown_table,
+    needed_columns,
+    note_missing_columns,
+    put_unknown,
+)
 from catalog_builder.inspecting.draft_spectra import draft_rules, draft_spectra
 from catalog_builder.inspecting.draft_tables import draft_column, place, table_name
 from catalog_builder.inspecting.drafting import CHECK, FOUND, Draft, Path
+from catalog_builder.inspecting.finding import NOT_FOUND
 from catalog_builder.inspecting.found_matrices import FoundMatrices
 from catalog_builder.inspecting.match import LookedTable, Match, match_table
 from catalog_builder.inspecting.profile import truths
 
 #: Columns elsewhere of less likeness than this are not taken from there.
 _ELSEWHERE: Final = 0.8
+#: Columns that say the epoch of the positions.
+_EPOCHS: Final = {"ref_epoch", "reference_epoch", "refepoch", "epoch"}
 
 
 def make_draft(
@@ -50,39 +64,63 @@ def make_draft(
     Raises
     ------
     InputError
-        If the source table or every table of spectra was not found.
+        If neither the source table nor a table of spectra was found.
     """
     by_table = {match.table: match for match in matches}
-    if release.source_table not in by_table:
+    needed = (release.source_table, *release.driving_tables)
+    if not any(table in by_table for table in needed):
         raise InputError(
-            f"No table of the archive is like {release.source_table}: nothing can be drafted.",
+            f"No table of the archive is like {' or '.join(needed)}: nothing can be drafted.",
             "Give the folder above the tables, or --release with a description nearer to it.",
         )
-    if not any(table in by_table for table in release.driving_tables):
-        raise InputError(
-            f"No table of the archive is like {' or '.join(release.driving_tables)}: nothing can"
-            " be drafted.",
-            "Give the folder above the tables, or --release with a description nearer to it.",
-        )
-    draft = Draft(release.model_dump(mode="json", exclude_defaults=True))
+    draft = Draft(_as_written(release))
     draft.sentinels = _shared_sentinels([match.looked for match in matches])
     draft.put(("name",), name, CHECK)
     title = release.title.removesuffix(" (draft)")
     draft.put(("title",), f"{title} (draft)", CHECK)
-    draft.marks[("credit",)] = draft.marks[("reference_epoch",)] = CHECK
+    draft.marks[("credit",)] = CHECK
+    _draft_epoch(draft, by_table.get(release.source_table))
     if "download" in draft.content:
         draft.drop(("download",), "it is where the older release lies")
     _draft_partition(draft, cut, release)
-    _draft_tables(draft, by_table, release)
+    looked = [*others, *(match.looked for match in matches)]
+    _draft_tables(draft, by_table, looked, release)
     _draft_joined(draft, by_table, others, release)
     draft_crosswalks(draft, others, release)
-    _remark_of_missing(draft, by_table, release)
-    _keep_unused(draft, release)
+    elsewhere = {
+        name
+        for table in draft.content.get("joined_tables", [])
+        for name in draft.content["tables"][table]["columns"]
+    }
+    _keep_unused(draft, by_table, release)
+    note_missing_columns(draft, by_table, elsewhere, release)
+    draft_beside(draft, by_table, release)
     _draft_text(draft, matches)
     _draft_checksums(draft, matches)
     draft_spectra(draft, by_table, release, matrices)
+    fit_unknown_lengths(draft, release)
     draft_rules(draft, by_table, release)
     return draft
+
+
+def _as_written(value: Any) -> Any:
+    """Return the lines of the older release: what its file says, also where that is a default."""
+    if isinstance(value, BaseModel):
+        written = (name for name in type(value).model_fields if name in value.model_fields_set)
+        return {name: _as_written(getattr(value, name)) for name in written}
+    if isinstance(value, Mapping):
+        return {key: _as_written(each) for key, each in value.items()}
+    if isinstance(value, tuple | list):
+        return [_as_written(each) for each in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _draft_epoch(draft: Draft, match: Match | None) -> None:
+    """Take the epoch of the positions from a column of the source table, if it has one value."""
+    draft.marks[("reference_epoch",)] = CHECK
+    for name, profile in ({} if match is None else match.looked.profiles).items():
+        if name.lower() in _EPOCHS and profile.low == profile.high and 1900 < profile.low < 2100:
+            draft.put(("reference_epoch",), profile.low, f"{FOUND} in {name}")
 
 
 def _shared_sentinels(looked: Sequence[LookedTable]) -> list[float]:
@@ -118,45 +156,31 @@ def _draft_partition(draft: Draft, found: FoundPartition, release: ReleaseSpec) 
         draft.put(("partition", "position_shift"), found.shift, CHECK)
 
 
-def _draft_tables(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
+def _draft_tables(
+    draft: Draft, by_table: dict[str, Match], looked: Sequence[LookedTable], release: ReleaseSpec
+) -> None:
+    driving = set(release.driving_tables)
+    kept = {release.source_table} | (set() if driving & by_table.keys() else driving)
     for table, spec in release.tables.items():
         match = by_table.get(table)
-        if match is None:
+        if match is None and table in kept:
+            keep_unknown_table(draft, table, looked, release)
+        elif match is None:
             draft.drop(("tables", table), "no files are like it")
-            continue
-        place(draft, table, match.looked)
-        for name in spec.columns:
-            draft_column(draft, (table, name), match, spec)
-    driving = [table for table in release.driving_tables if table in by_table]
-    if driving != list(release.driving_tables):
-        draft.put(("driving_tables",), driving, FOUND)
+        else:
+            place(draft, table, match.looked)
+            needed = needed_columns(release, table)
+            for name in spec.columns:
+                if name in needed and name not in match.columns:
+                    put_unknown(draft, (table, name), match, spec)
+                else:
+                    draft_column(draft, (table, name), match, spec)
+    found = [table for table in release.driving_tables if table in by_table]
+    if found and found != list(release.driving_tables):
+        draft.put(("driving_tables",), found, FOUND)
     joined = [table for table in release.joined_tables if table in by_table]
     if joined != list(release.joined_tables):
         draft.put(("joined_tables",), joined, FOUND)
-
-
-def _remark_of_missing(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
-    tables = draft.content["tables"]
-    elsewhere = {
-        name
-        for table in draft.content.get("joined_tables", [])
-        for name in tables[table]["columns"]
-    }
-    for table, spec in release.tables.items():
-        match = by_table.get(table)
-        if match is None:
-            continue
-        looked_up = table in release.looked_up
-        missing = [
-            name
-            for name in spec.columns
-            if name not in match.columns and not (looked_up and name in elsewhere)
-        ]
-        if missing:
-            draft.remarks.append(
-                f"tables.{table}.columns: {match.looked.group.name} has nothing like"
-                f" {', '.join(missing)}"
-            )
 
 
 def _draft_joined(
@@ -166,6 +190,8 @@ def _draft_joined(
     release: ReleaseSpec,
 ) -> None:
     """Look for columns that the source table lost in tables that the description lacks."""
+    if release.source_table not in by_table:
+        return
     source = release.tables[release.source_table]
     kept = draft.content["tables"][release.source_table]["columns"]
     missing = {name: spec for name, spec in source.columns.items() if name not in kept}
@@ -201,8 +227,11 @@ def _draft_joined(
         by_table[table] = match
 
 
-def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
+def _keep_unused(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) -> None:
     """Keep columns that no rule uses: they are null, and so is what is made of them."""
+    match = by_table.get(release.source_table)
+    if match is None:
+        return
     used = {use.column for use in uses(release)}
     for spectrum in release.spectra.values():
         for product in spectrum.products:
@@ -214,7 +243,9 @@ def _keep_unused(draft: Draft, release: ReleaseSpec) -> None:
     for name, spec in source.columns.items():
         if name not in there and name not in used and not spec.required:
             path: Path = ("tables", release.source_table, "columns", name)
-            draft.put(path, dumped[name], f"{CHECK}: no column like it; null for every star")
+            what = candidates_for(name, match, source)
+            mark = f"{CHECK}: {NOT_FOUND}, null for every star; {what}"
+            draft.put(path, dumped[name], mark)
 
 
 def _draft_checksums(draft: Draft, matches: Sequence[Match]) -> None:

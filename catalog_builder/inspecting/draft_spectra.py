@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
 
 from catalog_builder.archive.matrices import BasisFile
+from catalog_builder.archive.products import Product
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.archive.zero_point import LINDEGREN_INPUTS
@@ -31,7 +32,9 @@ def draft_spectra(
     for name, spectrum in release.spectra.items():
         path: Path = ("spectra", name)
         there = [
-            place for place, product in enumerate(spectrum.products) if product.table in by_table
+            place
+            for place, product in enumerate(spectrum.products)
+            if product.table in draft.content["tables"]
         ]
         if not there:
             draft.drop(path, "none of its tables was found")
@@ -40,14 +43,18 @@ def draft_spectra(
         draft.put((*path, "products"), products, FOUND)
         for place in there:
             product = spectrum.products[place]
-            match = by_table[product.table]
             made = products[there.index(place)]
-            _draft_announcement(draft, name, made, release)
+            _draft_announcement(draft, name, made, by_table, release)
+            match = by_table.get(product.table)
+            if match is None:
+                continue  # its place is to be filled in
             if isinstance(spectrum, LineSpectrum):
                 lines = measure_lines(match, product, spectrum)
                 if lines is not None:
                     draft.lines[name] = lines
                     _draft_lines(draft, name, lines, spectrum)
+                else:
+                    _draft_samples(draft, name, match, product)
             elif product.bands:
                 counts = {**product.bands, **band_counts(match, product)}
                 made["bands"] = counts
@@ -57,7 +64,7 @@ def draft_spectra(
                     made["basis"], mark = basis_for(name, counts, matrices)
                     draft.marks[(*path, "products")] = mark
             else:
-                _draft_samples(draft, name, match, product.flux)
+                _draft_samples(draft, name, match, product)
 
 
 def basis_for(
@@ -76,7 +83,11 @@ def basis_for(
 
 
 def _draft_announcement(
-    draft: Draft, name: str, made: dict[str, Any], release: ReleaseSpec
+    draft: Draft,
+    name: str,
+    made: dict[str, Any],
+    by_table: Mapping[str, Match],
+    release: ReleaseSpec,
 ) -> None:
     said = made.get("announced_by")
     if said is None:
@@ -86,23 +97,38 @@ def _draft_announcement(
     home = next((t for t in homes if said["column"] in tables[t]["columns"]), None)
     if home is None:
         del made["announced_by"]
-        draft.remarks.append(
-            f"spectra.{name}: {said['column']} was not found; nothing announces {made['table']}"
-        )
+        why = f"{draft.not_found([said['column']])}; nothing announces {made['table']}"
+        draft.remarks.append(f"spectra.{name}: {why}")
+        draft.note(("spectra", name), why)
         return
     said.pop("table", None)
     if home != release.source_table:
         said["table"] = home
+    path: Path = ("spectra", name, "products")
     column = tables[home]["columns"][said["column"]]
+    profile = None if home not in by_table else by_table[home].profile(said["column"])
+    seen = [] if profile is None else sorted(_numbers(profile.values))
     if column["dtype"] == "bool":
         said.pop("values", None)
     elif "values" not in said:
-        mark = draft.marks.get(("tables", home, "columns", said["column"]), "")
-        values = [int(word) for word in mark.replace("(", " ").split() if word.isdigit()][::2]
-        said["values"] = [value for value in values if value] or [1]
-        draft.marks[("spectra", name, "products")] = (
-            f"{CHECK}: which values of {said['column']} announce a spectrum"
-        )
+        said["values"] = [value for value in seen if value] or [1]
+        draft.marks[path] = f"{CHECK}: which values of {said['column']} announce a spectrum"
+    elif seen:
+        there = [value for value in said["values"] if value in seen]
+        more = [value for value in said["values"] if value not in seen]
+        new = [value for value in seen if value and value not in said["values"]]
+        words = [f"of {said['column']} {_listed(there)} found"]
+        words += [f"{_listed(more)} as in {release.name}"] if more else []
+        words += [f"{CHECK}: {_listed(new)} also found"] if new else []
+        draft.marks[path] = f"{FOUND}; {'; '.join(words)}" if more or new else FOUND
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ", ".join(map(str, values)) or "none"
+
+
+def _numbers(values: Mapping[str, int]) -> Iterator[int]:
+    yield from (int(value) for value in values if value.lstrip("-").isdigit())
 
 
 def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) -> None:
@@ -121,15 +147,12 @@ def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) 
     else:
         mark = f"{CHECK}: the triplet is not seen"
         if lines.count != spectrum.grid.count:
-            # As many samples over the same wavelengths.
-            span = spectrum.grid.step * (spectrum.grid.count - 1)
-            grid = spectrum.grid.model_dump(mode="json") | {
-                "count": lines.count,
-                "step": round(span / max(1, lines.count - 1), 6),
-            }
+            grid = _stretched(spectrum.grid.model_dump(mode="json"), lines.count)
     draft.put((*path, "grid"), grid, mark)
     if lines.medium != draft.content["spectra"][name].get("medium", "vacuum"):
         draft.put((*path, "medium"), lines.medium, f"{FOUND}: the start is round in it")
+    elif lines.described is not None or lines.found is not None:
+        draft.put((*path, "medium"), lines.medium, f"{FOUND}: the triplet fits with it")
     frame = "rest" if lines.at_rest else "barycentric"
     if np.isfinite(lines.scatter):
         draft.put(
@@ -137,12 +160,20 @@ def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) 
         )
 
 
-def _draft_samples(draft: Draft, name: str, match: Match, flux: str) -> None:
-    profile = match.profile(flux)
+def _stretched(grid: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return a grid of as many samples over the same wavelengths."""
+    span = grid["step"] * (grid["count"] - 1)
+    return grid | {"count": count, "step": round(span / max(1, count - 1), 6)}
+
+
+def _draft_samples(draft: Draft, name: str, match: Match, product: Product) -> None:
+    """Take the number of samples from the flux, or where that was not found, from its error."""
+    profile = match.profile(product.flux) or match.profile(product.noise)
     grid = draft.content["spectra"][name]["grid"]
     if profile is None or profile.length is None or profile.length == grid["count"]:
         return
-    made = {**grid, "count": profile.length}
+    lines = draft.content["spectra"][name]["kind"] == "lines" and "step" in grid
+    made = _stretched(grid, profile.length) if lines else {**grid, "count": profile.length}
     draft.put(("spectra", name, "grid"), made, f"{CHECK}: {profile.length} samples")
 
 
@@ -153,15 +184,16 @@ def draft_rules(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) 
     columns = {name for table in homes for name in tables[table]["columns"]}
     _draft_zero_point(draft, release, columns, by_table)
     if release.parallax and not {"parallax", "parallax_error"} <= columns:
-        draft.put(("parallax",), False, f"{CHECK}: no parallax found")
+        lost = [name for name in ("parallax", "parallax_error") if name not in columns]
+        draft.put(("parallax",), False, f"{CHECK}: {draft.not_found(lost)}")
     for group, bands in release.photometry.items():
         gone = [spec.column for spec in bands.bands.values() if spec.column not in columns]
         if gone:
-            draft.drop(("photometry", group), f"{', '.join(gone)} not found")
+            draft.drop(("photometry", group), draft.not_found(gone))
     for band, column in release.magnitude_errors.items():
         gone = [name for name in (band, column) if name not in columns]
         if gone:
-            draft.drop(("magnitude_errors", band), f"{', '.join(gone)} not found")
+            draft.drop(("magnitude_errors", band), draft.not_found(gone))
     for name, content in draft.content["spectra"].items():
         own = {
             column
@@ -169,7 +201,9 @@ def draft_rules(draft: Draft, by_table: dict[str, Match], release: ReleaseSpec) 
             for column in tables[product["table"]]["columns"]
         }
         if content.get("sig_to_noise") not in {None, *columns, *own}:
-            draft.drop(("spectra", name, "sig_to_noise"), "it was not found; samples give one")
+            column = content["sig_to_noise"]
+            why = f"{draft.not_found([column])}; samples give one"
+            draft.drop(("spectra", name, "sig_to_noise"), why)
         _draft_normalisation(draft, name, content.get("normalisation"), columns | own)
 
 
@@ -182,12 +216,12 @@ def _draft_zero_point(
     lost = sorted(set(rule.fallback.inputs.values()) - columns) if rule.fallback else []
     if gone and rule.fallback is not None and not lost:
         made = draft.content["parallax_zero_point"]["fallback"]
-        draft.put(path, made, f"{CHECK}: {', '.join(gone)} not found; the fallback is left")
+        draft.put(path, made, f"{CHECK}: {draft.not_found(gone)}; the fallback is left")
     elif gone:
-        draft.put(path, {"rule": "none"}, f"{CHECK}: {', '.join(gone)} not found")
+        draft.put(path, {"rule": "none"}, f"{CHECK}: {draft.not_found(gone)}")
     elif lost:
         none = {"rule": "none"}
-        draft.put((*path, "fallback"), none, f"{CHECK}: {', '.join(lost)} not found")
+        draft.put((*path, "fallback"), none, f"{CHECK}: {draft.not_found(lost)}")
     elif rule.bias is not None and rule.fallback is None:
         seen = [match.profile(rule.bias) for match in by_table.values()]
         share = max(
@@ -219,5 +253,5 @@ def _draft_normalisation(
         draft.put(
             ("spectra", name, "normalisation"),
             {"fixed": fixed},
-            f"{CHECK}: {needed} not found; {share}",
+            f"{CHECK}: {draft.not_found([needed])}; {share}",
         )

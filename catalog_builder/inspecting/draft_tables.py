@@ -34,8 +34,8 @@ def draft_column(draft: Draft, where: tuple[str, str], match: Match, spec: Table
     if found.name.lower() != name:
         made["names"] = [found.name]
     if found.name.lower() not in {native.lower() for native in natives}:
-        by = "values" if name == "source_id" and found.share == 0.5 else f"{found.share:.2f}"
-        mark = f"{CHECK}: taken for it by likeness ({by})"
+        by = found.by or f"by likeness ({found.share:.2f})"
+        mark = f"{CHECK}: taken for it {'as ' if found.by else ''}{by}"
     if column.length is not None and profile.length and profile.length != column.length:
         made["length"] = profile.length
         mark = f"{mark}; {column.length} before"

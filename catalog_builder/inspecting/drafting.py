@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,12 @@ class Draft:
         What was measured on spectra of lines.
     sentinels : list of float
         Numbers that stand for null in several columns.
+    notes : dict of path to list of str
+        What stands as a comment below the lines of a mapping.
+    candidates : dict of str to str
+        Of a column that was not found, what it may be, in words.
+    lacking : list of str
+        Lines that are to be filled in before the description can be used.
     """
 
     content: dict[str, Any]
@@ -38,6 +45,9 @@ class Draft:
     remarks: list[str] = field(default_factory=list)
     lines: dict[str, Lines] = field(default_factory=dict)
     sentinels: list[float] = field(default_factory=list)
+    notes: dict[Path, list[str]] = field(default_factory=dict)
+    candidates: dict[str, str] = field(default_factory=dict)
+    lacking: list[str] = field(default_factory=list)
 
     def put(self, path: Path, value: Any, mark: str) -> None:
         """Set a line, and say where it is from."""
@@ -47,10 +57,22 @@ class Draft:
         target[path[-1]] = value
         self.marks[path] = mark
 
+    def note(self, path: Path, words: str) -> None:
+        """Say something at a place."""
+        self.notes.setdefault(path, []).append(words)
+
+    def not_found(self, columns: Iterable[str]) -> str:
+        """Say that columns were not found, and what each may be."""
+        return "; ".join(
+            f"{name} not found" + (f" ({self.candidates[name]})" if name in self.candidates else "")
+            for name in columns
+        )
+
     def drop(self, path: Path, why: str) -> None:
-        """Take a line out, and remember why."""
+        """Take a line out, and say why: at its place, and among the remarks."""
         target = self.content
         for part in path[:-1]:
             target = target[part]
         if target.pop(path[-1], None) is not None:
             self.remarks.append(f"{'.'.join(map(str, path))} was left out: {why}")
+            self.note(path[:-1], f"{path[-1]} was left out: {why}")

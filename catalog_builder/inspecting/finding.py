@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+#: How a draft marks what is to be filled in; and the name of a column that is not known yet.
+NOT_FOUND: Final = "NOT FOUND"
+UNKNOWN: Final = "?"
 
 
 @dataclass(frozen=True)

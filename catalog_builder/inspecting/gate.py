@@ -72,7 +72,8 @@ class GateReport:
 
     def in_words(self) -> str:
         """Say what was looked at, in one line."""
-        found = f"{len(self.findings)} contradictions" if self.findings else "nothing against it"
+        count = len(self.findings)
+        found = f"{count} contradiction{'s' * (count > 1)}" if count else "nothing against it"
         return f"Looked at {len(self.files)} files: {found}."
 
 

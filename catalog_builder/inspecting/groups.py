@@ -26,11 +26,12 @@ _PIECE: Final = re.compile(
     r"[A-Za-z_]+=.*|((pix|pixel|ipix|hpx|healpix|region|tile|chunk|part|order|norder)[_-]?)?\d+",
     re.I,
 )
-#: What files in such folders begin with, if that comes again and again.
-_WORD: Final = re.compile(r"[A-Za-z]+(?:[_-][A-Za-z]+)*[_-]?")
+#: What files in such folders begin with, if that comes again and again. A digit or two between
+#: letters are of the word, as in ``Dr3Neighbourhood_``.
+_WORD: Final = re.compile(r"[A-Za-z]+(?:(?:[_-]|\d{1,2})[A-Za-z]+)*[_-]?")
 _FEW_WORDS: Final = 0.3
 #: With which a random name may begin.
-_HEXADECIMAL: Final = re.compile(r"[a-f_-]+", re.I)
+_HEXADECIMAL: Final = re.compile(r"[a-f0-9_-]+", re.I)
 _SUMS: Final = re.compile(r"md5|sha\d*|checksum", re.I)
 
 

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.layout import list_partitions
+from catalog_builder.archive.marks import MARK_FILE, is_marked, is_marked_archive
+from catalog_builder.archive.matrices import name_of
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.features.low_resolution import refuse_other_matrices
 from catalog_builder.features.matrices import place_matrices
-from catalog_builder.ground.errors import CatalogBuilderError, InputError
+from catalog_builder.ground.errors import CatalogBuilderError, ConfigError, InputError
 from catalog_builder.inspecting import page
 from catalog_builder.inspecting.cutting import FoundPartition, measure_partition
 from catalog_builder.inspecting.draft import make_draft
 from catalog_builder.inspecting.drafting import Draft
+from catalog_builder.inspecting.finding import NOT_FOUND, Finding
 from catalog_builder.inspecting.found_matrices import find_matrices
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
-from catalog_builder.inspecting.match import Match, look_at_group, match_tables
+from catalog_builder.inspecting.match import LookedTable, Match, look_at_group, match_tables
 from catalog_builder.inspecting.measure import Lines, measure_lines
+from catalog_builder.inspecting.nearest import nearest_lines, rank_releases
 from catalog_builder.inspecting.view import look
 from catalog_builder.inspecting.yaml_text import to_text
 from catalog_builder.runtime.redaction import redact_credentials
@@ -35,14 +41,17 @@ class Inspected:
     text : str
         A page to read.
     draft : str
-        A release description as YAML; empty where none could be made.
-    problem : InputError, optional
-        Why there is none.
+        A release description as YAML; empty where nothing was found that one could be made of.
+    problem : CatalogBuilderError, optional
+        Why there is none, or why it does not load as it is.
+    lacking : tuple of str
+        Its lines that are to be filled in.
     """
 
     text: str
     draft: str
     problem: CatalogBuilderError | None
+    lacking: tuple[str, ...] = ()
 
 
 def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> Inspected:
@@ -74,7 +83,10 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     taken = {match.looked.group.name for match in matches}
     others = [one for one in looked if one.group.name not in taken]
     cut = measure_partition(matches, release.partition)
-    parts: list[Iterator[str]] = [page.partition_lines(cut, release)]
+    placed, _ = _placed(release, archive)
+    simulated = page.simulated_lines(_simulated(archive, looked))
+    near = nearest_lines(rank_releases(looked, release), release.name)
+    parts: list[Iterator[str]] = [simulated, near, page.partition_lines(cut, release)]
     text, problem, draft = "", None, None
     about = redact_credentials(archive)
     try:
@@ -82,7 +94,7 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
         draft = make_draft(name, release, matches, others, cut, matrices)
         text = to_text(draft, release.name, about)
         drafted = _loaded(text)
-        if not _is_listed(archive, drafted):
+        if not draft.lacking and not _is_listed(archive, drafted):
             cut = FoundPartition("anywhere", cut.pattern)
             draft = make_draft(name, release, matches, others, cut, matrices)
             text = to_text(draft, release.name, about)
@@ -92,12 +104,21 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     lines = {} if draft is None else draft.lines
     for match in matches:
         parts.append(page.table_lines(match, release))
-        parts += _spectra_parts(archive, match, release, drafted, lines)
+        parts += _spectra_parts(archive, match, placed, drafted, lines)
     parts += [page.group_lines(one) for one in others]
     parts += _gates(archive, release, drafted)
     if draft is not None:
         parts.append(_remarks(draft))
-    return Inspected(page.joined(parts), text if drafted is not None else "", problem)
+    lacking = () if draft is None else tuple(draft.lacking)
+    return Inspected(page.joined(parts), text, problem, lacking)
+
+
+def _simulated(archive: str, looked: Sequence[LookedTable]) -> list[str]:
+    """Return what says that stars are simulated: the archive's mark, or files that were read."""
+    if is_marked_archive(archive):
+        return [MARK_FILE]
+    read = [one.url for one in looked if one.profiles]
+    return [url.rsplit("/", 1)[-1] for url in read if is_marked(FileRef(url, 0))]
 
 
 def _is_listed(archive: str, drafted: ReleaseSpec) -> bool:
@@ -111,17 +132,41 @@ def _is_listed(archive: str, drafted: ReleaseSpec) -> bool:
 
 
 def _remarks(draft: Draft) -> Iterator[str]:
+    if draft.lacking:
+        yield f"TO BE FILLED IN, where the draft says {NOT_FOUND}"
+        yield from (f"  {line}: {_mark_of(draft, line)}" for line in draft.lacking)
+        yield ""
     if draft.remarks:
         yield "NOT IN THE DRAFT"
         yield from (f"  {remark}" for remark in draft.remarks)
 
 
+def _mark_of(draft: Draft, line: str) -> str:
+    """Return what stands behind a line of a draft."""
+    path = tuple(line.removesuffix(".names").split("."))
+    return draft.marks[path].removeprefix(f"{NOT_FOUND}: ")
+
+
 def _loaded(text: str) -> ReleaseSpec:
-    """Load a drafted description, as a run would."""
+    """Load a drafted description, as a run would.
+
+    Raises
+    ------
+    ConfigError
+        If it is not valid as it is; the message names the key.
+    """
     with tempfile.TemporaryDirectory(prefix="catalog-builder-") as folder:
         file = Path(folder) / "draft.yaml"
         file.write_text(text, encoding="utf-8")
-        return load_release(file)
+        try:
+            return load_release(file)
+        except ConfigError as error:
+            raise ConfigError(
+                error.problem.replace(f"{file}: (the whole)", str(file)).replace(
+                    str(file), "The draft is not complete"
+                ),
+                "Correct that key in it; the lines above say what was found.",
+            ) from error
 
 
 def _spectra_parts(
@@ -170,10 +215,27 @@ def _gates(
     for title, spec in ((release.name, release), ("THE DRAFT", drafted)):
         if spec is None:
             continue
+        placed, missing = _placed(spec, archive)
         try:
-            placed = place_matrices(spec, archive, None)
             report = examine_archive(list_partitions(archive, placed), placed)
         except CatalogBuilderError as error:
-            yield iter([f"AGAINST {title}: {error.problem}"])
+            lines = [f"AGAINST {title}: {error.problem}", f"    -> {error.way_out}"]
+            yield iter(lines if error.way_out else lines[:1])
         else:
-            yield page.gate_lines(title, report)
+            yield page.gate_lines(title, replace(report, findings=[*missing, *report.findings]))
+
+
+def _placed(release: ReleaseSpec, archive: str) -> tuple[ReleaseSpec, list[Finding]]:
+    """Return a release with its matrices; without them, as it is, and what is wrong."""
+    try:
+        placed = place_matrices(release, archive, None)
+        refuse_other_matrices(placed)
+    except ConfigError as error:
+        places = (
+            f"spectra.{name}.products.{place}.basis"
+            for name, spectrum in release.spectra.items()
+            for place, product in enumerate(spectrum.products)
+            if product.basis is not None and name_of(product.basis) in error.problem
+        )
+        return release, [Finding(next(places, "spectra"), "", error.problem, error.way_out or "")]
+    return placed, []

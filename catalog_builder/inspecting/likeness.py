@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,10 @@ _SAME: Final = {
     "varpi": "parallax",
     "par": "parallax",
     "std": "error",
+    "stddev": "error",
+    "sd": "error",
+    "sig": "error",
+    "rms": "error",
     "uncert": "error",
     "grvs": "rvs",
     "source": "source",
@@ -81,18 +86,27 @@ class Likeness:
         In the file.
     share : float
         0 to 1: by words of the names, their letters, and whether the units are the same.
+    by : str
+        What tells it where the names do not; empty where they do.
     """
 
     name: str
     share: float
+    by: str = ""
+
+    @property
+    def in_words(self) -> str:
+        """What it was taken by."""
+        return self.by or f"likeness {self.share:.2f}"
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def likeness(described: str, found: str, *, same_unit: bool = False) -> float:
     """Return the likeness of two columns, 0 to 1."""
     if described.lower() == found.lower():
         return 1.0
     letters = difflib.SequenceMatcher(None, _plain(described), _plain(found)).ratio()
-    left, right = _words(described), _words(found)
+    left, right = words_of(described), words_of(found)
     both = sum(_weight(word) for word in left & right)
     words = both / max(1e-9, sum(_weight(word) for word in left | right))
     inside = both / max(1e-9, min(sum(map(_weight, left)) or 1.0, sum(map(_weight, right)) or 1.0))
@@ -123,8 +137,8 @@ def match_names(
         Of the columns for which one was found; 1 where the name is the same.
     """
     names = list(found)
-    known = {native.lower() for natives in described.values() for native in natives}
-    there = known & {name.lower() for name in names}
+    known = {native.lower(): one for one, natives in described.items() for native in natives}
+    there = {name.lower(): known[name.lower()] for name in names if name.lower() in known}
     pairs = sorted(
         (
             (max(_likeness(each, name, canonical, same_units) for each in natives), canonical, name)
@@ -144,12 +158,17 @@ def match_names(
     return matched
 
 
-def _of_another(canonical: str, name: str, there: set[str]) -> bool:
-    """Tell whether a column is about another one: x_lower belongs to x, if x is there too."""
+def _of_another(canonical: str, name: str, there: Mapping[str, str]) -> bool:
+    """Tell whether a column is about another one: x_lower belongs to x, if x is there too.
+
+    By the names there, and what each is called canonically: of a flux called x, x_error is the
+    error.
+    """
     if name in there:
         return False
     return any(
-        name.startswith(f"{other}_") and not canonical.startswith(f"{other}_") for other in there
+        name.startswith(f"{other}_") and not canonical.startswith((f"{other}_", f"{described}_"))
+        for other, described in there.items()
     )
 
 
@@ -169,12 +188,19 @@ def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _words(name: str) -> frozenset[str]:
+@functools.lru_cache(maxsize=1 << 14)
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a name, those that say the same as one."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     for pattern, word in _TOGETHER:
         spaced = pattern.sub(word, spaced)
     words = (word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word)
     return frozenset(_SAME.get(word, word) for word in words)
+
+
+def telling_words(name: str) -> frozenset[str]:
+    """Return the words of a name without those that tell little."""
+    return words_of(name) - _WEAK
 
 
 def _weight(word: str) -> float:

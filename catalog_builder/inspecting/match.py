@@ -14,6 +14,7 @@ from catalog_builder.inspecting.groups import Group
 from catalog_builder.inspecting.likeness import Likeness, likeness, match_names
 from catalog_builder.inspecting.profile import Profile, profile_columns
 from catalog_builder.inspecting.raw import RawTable, read_raw
+from catalog_builder.inspecting.siblings import match_siblings
 
 #: Rows that are read of a table with arrays, and of one without.
 ARRAY_ROWS, SCALAR_ROWS = 300, 5_000
@@ -23,6 +24,8 @@ _FEW_ROWS, _MORE_FILES = 60, 20
 _LEAST_TABLE: Final = 0.4
 #: What a table of spectra must have to be one, of the score.
 _NAME_SHARE: Final = 0.3
+#: Files whose name is as like that of a table are as like it, if they have identifiers.
+_NAMED_SO, _LEAST_NAMED = 0.95, 0.6
 #: What is left of the likeness of an array that has another length.
 _OTHER_LENGTH: Final = 0.6
 #: Columns, the identifier among them, by which a lean table is known for that of the sources.
@@ -159,21 +162,18 @@ def _lean_source_table(
 
 def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match:
     """Match the columns of one table; give the likeness of the whole."""
+    fits = possible_columns(spec, looked)
     columns = match_names(
         {name: spec.native_names(name) for name in spec.columns},
         looked.profiles,
-        {
-            name: _possible(
-                name, {each.lower() for each in spec.native_names(name)}, column, looked.profiles
-            )
-            for name, column in spec.columns.items()
-        },
+        fits,
         {name: _of_unit(column, looked.profiles) for name, column in spec.columns.items()},
     )
     if "source_id" not in columns:
         key = _key_by_values(looked.profiles, {each.name for each in columns.values()})
         if key is not None:
-            columns["source_id"] = Likeness(key, 0.5)
+            columns["source_id"] = Likeness(key, 0.5, "its values")
+    columns |= match_siblings(columns, spec.columns, looked.profiles, fits)
     weights = {name: 3.0 if column.required else 1.0 for name, column in spec.columns.items()}
     shares = {
         name: each.share * (_OTHER_LENGTH if _of_another_length(name, each, spec, looked) else 1.0)
@@ -182,17 +182,46 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
     share = sum(weights[name] * each for name, each in shares.items()) / sum(weights.values())
     if any(column.required and name not in columns for name, column in spec.columns.items()):
         share *= 0.5
+    if columns.keys() <= {"source_id"} and len(spec.columns) > 1:
+        share *= 0.5  # every table has an identifier
     group = looked.group
     named = max(
         likeness(str(table), group.last_folder),
         likeness(spec.stem or str(table), group.stem or group.last_folder),
     )
-    return Match(table, looked, columns, (1 - _NAME_SHARE) * share + _NAME_SHARE * named)
+    whole = (1 - _NAME_SHARE) * share + _NAME_SHARE * named
+    if named > _NAMED_SO and "source_id" in columns and has_its_kinds(spec, looked):
+        whole = max(whole, _LEAST_NAMED)  # whatever its columns are called
+    return Match(table, looked, columns, whole)
+
+
+def has_its_kinds(spec: TableSpec, looked: LookedTable) -> bool:
+    """Say whether a file has arrays if the table has some."""
+    described = any(column.length is not None for column in spec.columns.values())
+    return not described or any(each.kind == "array" for each in looked.profiles.values())
+
+
+def likeness_of_columns(match: Match, spec: TableSpec) -> float:
+    """Return the sum of the likeness of a table's columns: how much of its files they explain."""
+    return sum(
+        each.share * (_OTHER_LENGTH if _of_another_length(name, each, spec, match.looked) else 1.0)
+        for name, each in match.columns.items()
+    )
 
 
 def _of_another_length(name: str, found: Likeness, spec: TableSpec, looked: LookedTable) -> bool:
     described = spec.columns[name].length
     return described is not None and looked.profiles[found.name].length != described
+
+
+def possible_columns(spec: TableSpec, looked: LookedTable) -> dict[str, set[str]]:
+    """Return by canonical name which columns of a file have a kind that it can be of."""
+    return {
+        name: _possible(
+            name, {each.lower() for each in spec.native_names(name)}, column, looked.profiles
+        )
+        for name, column in spec.columns.items()
+    }
 
 
 def _possible(

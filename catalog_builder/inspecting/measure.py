@@ -135,7 +135,8 @@ def band_counts(match: Match, product: Product) -> dict[str, int]:
     """Return how many coefficients each band has; without those that are missing."""
     counts = {}
     for band in product.bands:
-        profile = match.profile(f"{band}_coefficients")
+        of_errors = match.profile(f"{band}_coefficient_errors")
+        profile = match.profile(f"{band}_coefficients") or of_errors
         if profile is not None and profile.length is not None:
             counts[band] = profile.length
     return counts

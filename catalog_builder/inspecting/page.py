@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 from dask.utils import format_bytes
 
-from catalog_builder.archive.matrices import name_of
+from catalog_builder.archive.marks import SENTENCE
+from catalog_builder.archive.matrices import BasisFile, name_of
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.archive.spectra import LineSpectrum
 from catalog_builder.contract.units import same_unit
@@ -26,6 +27,12 @@ _SHOWN: Final = 12
 _MATRICES: Final = 40
 #: Limits of brightness are percentiles: as many spectra in each part.
 _PARTS: Final = 5
+
+
+def simulated_lines(files: Sequence[str]) -> Iterator[str]:
+    """Say at the very beginning that stars are simulated, and which files say so."""
+    if files:
+        yield f"SIMULATED STARS: {SENTENCE}, says {listed(files, 3)}"
 
 
 def partition_lines(found: FoundPartition, release: ReleaseSpec) -> Iterator[str]:
@@ -79,13 +86,16 @@ def table_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
     missing = [name for name in spec.columns if name not in match.columns]
     yield f"  found {len(match.columns)} of {len(spec.columns)} described columns"
     for name, found in renamed.items():
-        yield f"  renamed  {name} is {found.name}? (likeness {found.share:.2f})"
+        yield f"  renamed  {name} is {found.name}? ({found.in_words})"
     if missing:
         yield f"  missing  {listed(missing, 40)}"
     taken = {found.name for found in match.columns.values()}
     strangers = [name for name in looked.profiles if name not in taken]
     if strangers:
         yield f"  not described  {len(strangers)}: {listed(strangers, _SHOWN)}"
+    if equal := equal_columns(looked):
+        words = (" = ".join(names) for names in equal)
+        yield f"  equal in all rows  {listed(words, _SHOWN)}"
     for name, column in spec.columns.items():
         profile = match.profile(name)
         if profile is None:
@@ -98,6 +108,17 @@ def table_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
         if column.dtype == "bool" and profile.kind not in {"boolean", "empty"}:
             remark.append("NO BOOLEAN")
         yield f"    {_column(profile)}{'  ' + '; '.join(remark) if remark else ''}".rstrip()
+
+
+def equal_columns(looked: LookedTable) -> list[list[str]]:
+    """Return columns of numbers that are equal in all rows that were read: one may be a copy."""
+    if looked.raw is None:
+        return []
+    equal: dict[tuple[object, ...], list[str]] = {}
+    for name, profile in looked.profiles.items():
+        if profile.kind == "float" and profile.low < profile.high:
+            equal.setdefault(tuple(looked.raw.cells[name]), []).append(name)
+    return [names for names in equal.values() if len(names) > 1]
 
 
 def group_lines(looked: LookedTable) -> Iterator[str]:
@@ -221,14 +242,19 @@ def band_lines(match: Match, release: ReleaseSpec) -> Iterator[str]:
                 count = counts.get(band)
                 needed = None if count is None else count * (count - 1) // 2
                 values = samples(match, f"{band}_coefficient_correlations")
-                of = name_of(product.basis)
-                words = f"{count or 'none'}, described (and matrices {of}) {described}"
+                words = f"{count or 'none'}, described {described} of {_basis_words(product.basis)}"
                 if values is not None and values.shape[1] == needed:
                     broken = share_of_broken_matrices(values[:_MATRICES])
                     words += f"; {1 - broken:.0%} of the correlations are positive definite"
                 elif values is not None:
                     words += f"; {values.shape[1]} correlations, {needed} would fit"
                 yield f"  {band:<16} {words}"
+
+
+def _basis_words(basis: str | BasisFile | None) -> str:
+    """Say which matrices coefficients are described for, and whether these are there."""
+    there = not isinstance(basis, BasisFile) or (basis.place is not None and basis.place.is_file())
+    return f"the matrices {name_of(basis)}{'' if there else ', which are NOT THERE'}"
 
 
 def gate_lines(title: str, report: GateReport) -> Iterator[str]:

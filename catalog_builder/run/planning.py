@@ -1,7 +1,8 @@
 """The plan of a run before anything is done: partitions, bytes, rows, memory, disk.
 
-Rows are estimated from the beginning of one file of each table; disk and memory from what
-stores and blocks of rows take (measured; `docs/design.md`).
+Rows are those that files state; of text they are estimated from the beginning of one file of each
+table. Disk and memory are estimated from what stores and blocks of rows take (measured;
+`docs/design.md`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from catalog_builder.ground.errors import InputError, ResourceError
 from catalog_builder.labels.agreed import default_schema
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.run.budgets import label_rows, machine_memory, row_size, stage_budgets
+from catalog_builder.run.row_counts import stated_rows
 from catalog_builder.runtime.clusters.local import available_cores
 from catalog_builder.runtime.workdir import Workdir
 from catalog_builder.training.settings import TrainingSettings
@@ -55,6 +57,8 @@ class Plan:
     choices: str = ""
     #: How many networks are trained, and for whom.
     networks: str = ""
+    #: Tables whose rows were counted, not estimated.
+    counted: frozenset[str] = frozenset()
 
     @property
     def hungriest(self) -> str:
@@ -77,7 +81,10 @@ class Plan:
 
     def in_words(self) -> str:
         """Return the plan as lines."""
-        rows = "\n".join(f"  {table:<28} about {count:>12,}" for table, count in self.rows.items())
+        rows = "\n".join(
+            f"  {table:<28} {'' if table in self.counted else 'about':>5} {count:>12,}"
+            for table, count in self.rows.items()
+        )
         limit = "" if self.memory_limit is None else f" of its {format_bytes(self.memory_limit)}"
         budgets = "\n".join(
             f"  {step:<28} {format_bytes(needed):>18}" for step, needed in self.budgets.items()
@@ -146,9 +153,12 @@ def make_plan(pipeline: Pipeline) -> Plan:
     for partition in partitions:
         for table, several in partition.files.items():
             files.setdefault(table, {}).update({file.url: file for file in several})
+    stated = {table: stated_rows(list(refs.values())) for table, refs in sorted(files.items())}
     rows = {
-        table: _estimate_rows(list(refs.values()), release.tables[table])
-        for table, refs in sorted(files.items())
+        table: max(1, said[0])
+        if said
+        else _estimate_rows(list(refs.values()), release.tables[table])
+        for (table, refs), said in zip(sorted(files.items()), stated.values(), strict=True)
     }
     driving = {table: count for table, count in rows.items() if table in release.driving_tables}
     budgets = stage_budgets(
@@ -179,6 +189,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
         choices=told_of_choices(partitions),
+        counted=frozenset(str(table) for table, said in stated.items() if said and said[1]),
         networks=_networks(config.model, config.training) if _trains(pipeline) else "",
     )
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from catalog_builder.archive.marks import is_marked, is_marked_archive
 from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog import check_record
 from catalog_builder.catalog.incident_record import LabelBooks
@@ -141,8 +142,17 @@ def plan_in_words(
         plan = make_plan(pipeline)
         plan.refuse_if_it_cannot_fit()
         state = state_in_words(pipeline, driver, wanted)
+        simulated = _told_if_simulated(pipeline)
     gate = "" if pipeline.gate is None else pipeline.gate.in_words()
-    return "\n\n".join(filter(None, (plan.in_words(), gate, state, submitted)))
+    return "\n\n".join(filter(None, (plan.in_words(), gate, simulated, state, submitted)))
+
+
+def _told_if_simulated(pipeline: Pipeline) -> str:
+    """Say before hours are spent that the archive or the labels are of simulated stars."""
+    says = ["the archive"] if is_marked_archive(pipeline.archive) else []
+    if "training-set" in pipeline.wanted and pipeline.config.model_path is None:
+        says += ["the label file"] if is_marked(pipeline.label_file) else []
+    return f"SIMULATED STARS, says {' and '.join(says)}." if says else ""
 
 
 def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:

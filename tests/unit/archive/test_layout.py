@@ -109,6 +109,27 @@ def test_nothing_found_tells_where_it_looked(tmp_path, archive, tiny):
         list_partitions(str(archive), tiny)
 
 
+@pytest.mark.parametrize(
+    ("layout", "place"),
+    [
+        ("regions", "region=0/Source_1.csv.gz"),
+        ("hats", "Norder=0/Dir=0/Npix=3.csv.gz"),
+        ("anywhere", "first/Source_1.csv.gz"),
+    ],
+)
+def test_files_in_another_layout_are_told(tmp_path, tiny, layout, place):
+    file = tmp_path / "gaia_source" / place
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"source")
+    release = tiny
+    if layout == "hats":  # whose files begin with no stem
+        spec = tiny.tables["gaia_source"].model_copy(update={"stem": ""})
+        release = tiny.model_copy(update={"tables": {**tiny.tables, "gaia_source": spec}})
+    with pytest.raises(InputError, match="holds no gaia_source") as refusal:
+        list_partitions(str(tmp_path), release)
+    assert f"such as gaia_source/{place}: write `layout: {layout}`" in refusal.value.way_out
+
+
 def test_an_unknown_protocol_is_an_input_error(tiny):
     with pytest.raises(InputError, match="Protocol not known"):
         list_partitions("nonsense://x", tiny)

@@ -2,13 +2,20 @@
 
 import gzip
 import os
+from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
+from astropy.table import Table
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.release import load_release
 from catalog_builder.model.settings import ModelSettings
+from catalog_builder.run import row_counts
+from catalog_builder.run.checks import _warn_of_few_labels
 from catalog_builder.run.planning import Plan, _estimate_rows, _networks
+from catalog_builder.run.row_counts import stated_rows
 from catalog_builder.training.settings import TrainingSettings
 
 TABLE = load_release("dr3").tables["rvs_mean_spectrum"]
@@ -48,3 +55,45 @@ def test_the_plan_says_what_the_networks_of_folds_cost():
     assert "times" not in _networks(ModelSettings(folds=0), TrainingSettings())
     # Half of 9 / 6 as many stars, and 2 networks beside 4.
     assert "1.4 times" in _networks(ModelSettings(folds=2, fold_members=1), TrainingSettings())
+
+
+@pytest.mark.parametrize("form", ["parquet", "fits"])
+def test_rows_that_files_state_are_counted(tmp_path, form, monkeypatch):
+    files = []
+    for rows in (5, 900, 40):
+        path = tmp_path / f"{rows}.{form}"
+        if form == "parquet":
+            pl.DataFrame({"source_id": np.arange(rows)}).write_parquet(path)
+        else:
+            Table({"source_id": np.arange(rows)}).write(path)
+        files.append(FileRef(str(path), path.stat().st_size))
+    assert stated_rows(files) == (945, True)
+    # Of too many files some are asked, and bytes tell the rest.
+    monkeypatch.setattr(row_counts, "_MOST", 2)
+    rows, counted = stated_rows(files)
+    assert not counted
+    assert rows > 0
+    (tmp_path / "x.csv").write_bytes(TEXT)
+    assert stated_rows([FileRef(str(tmp_path / "x.csv"), 1)]) is None
+    facts = {"partitions": 1, "files": 2, "bytes_in": 3, "rows": {"a": 945, "b": 9}, "workers": 1}
+    facts |= {"budgets": {"ingest": 1}, "memory_limit": 2, "memory_machine": 3}
+    facts |= {"disk_needed": 1, "disk_free": 2, "counted": frozenset({"a"})}
+    lines = Plan(**facts).in_words().splitlines()
+    assert [line.split() for line in lines[2:4]] == [["a", "945"], ["b", "about", "9"]]
+
+
+@pytest.mark.parametrize(("rows", "is_told"), [(836, True), (4000, False)])
+def test_too_few_labels_are_told_before_hours_are_spent(tmp_path, rows, is_told):
+    path, told = tmp_path / "labels.fits", []
+    Table({"TEFF": np.zeros(rows)}).write(path)
+    pipeline = SimpleNamespace(
+        label_file=FileRef(str(path), path.stat().st_size),
+        wanted={"training-set", "train"},
+        config=SimpleNamespace(training=TrainingSettings(), model=ModelSettings()),
+        driver=SimpleNamespace(events=SimpleNamespace(warn=told.append)),
+    )
+    _warn_of_few_labels(pipeline)
+    assert bool(told) == is_told
+    if is_told:
+        assert "836 label rows, of which 501 at most are fit stars" in told[0]
+        assert "a label needs 1,000 (model.min_label_stars)" in told[0]
