@@ -71,7 +71,7 @@ def _work(context: PredictContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("predict", version=14, work=_work, expendable=True)
+STAGE = Stage("predict", version=15, work=_work, expendable=True)
 
 
 def plan(

@@ -203,8 +203,8 @@ def _facts_of(context: PublishContext, task: Task) -> Callable[[int], ChunkFacts
     return read
 
 
-CHUNKS = Stage("publish-chunks", version=7, work=_write_chunk)
-SEAL = Stage("publish", version=8, work=_seal, sealed=True)
+CHUNKS = Stage("publish-chunks", version=8, work=_write_chunk)
+SEAL = Stage("publish", version=9, work=_seal, sealed=True)
 
 
 def edition_of(
