@@ -237,3 +237,15 @@ def test_tables_beside_a_catalogue_are_kept_as_far_as_their_columns_are_there(tm
     found = inspect_archive(str(archive), load_release("dr3"))
     assert not loaded(found, tmp_path).beside
     assert "beside.parameters was left out: no files are like" in found.draft
+
+
+def test_the_gate_names_what_is_like_a_column_that_a_file_must_have(tmp_path):
+    archive = make_archive(tmp_path / "archive", {"flux_error": "flux_uncertainty"})
+    own = loaded(inspect_archive(str(archive), load_release("dr4")), tmp_path)
+    spec = own.tables["rvs_mean_spectrum"]
+    column = spec.columns["flux_error"].model_copy(update={"names": ()})
+    spec = spec.model_copy(update={"columns": {**spec.columns, "flux_error": column}})
+    wrong = own.model_copy(update={"tables": {**own.tables, "rvs_mean_spectrum": spec}})
+    (finding,) = examine_archive(list_partitions(str(archive), wrong), wrong).findings
+    assert finding.line == "tables.rvs_mean_spectrum"
+    assert "write `names: [flux_uncertainty]` at tables.rvs_mean_spectrum" in finding.way_out

@@ -10,12 +10,14 @@ import pytest
 from astropy.table import Table
 
 from catalog_builder.archive.files import FileRef
+from catalog_builder.archive.marks import KEYWORD, MARK_FILE
 from catalog_builder.archive.release import load_release
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.run import row_counts
 from catalog_builder.run.checks import _warn_of_few_labels
 from catalog_builder.run.planning import Plan, _estimate_rows, _networks
 from catalog_builder.run.row_counts import stated_rows
+from catalog_builder.run.runs import _told_if_simulated
 from catalog_builder.training.settings import TrainingSettings
 
 TABLE = load_release("dr3").tables["rvs_mean_spectrum"]
@@ -97,3 +99,17 @@ def test_too_few_labels_are_told_before_hours_are_spent(tmp_path, rows, is_told)
     if is_told:
         assert "836 label rows, of which 501 at most are fit stars" in told[0]
         assert "a label needs 1,000 (model.min_label_stars)" in told[0]
+
+
+def test_simulated_stars_are_told_before_anything_is_done(tmp_path):
+    labels = tmp_path / "labels.fits"
+    Table({"TEFF": np.zeros(9)}).write(labels)
+    config = SimpleNamespace(model_path=None)
+    facts = {"archive": str(tmp_path), "config": config, "wanted": {"training-set"}}
+    pipeline = SimpleNamespace(**facts, label_file=FileRef(str(labels), 1))
+    assert _told_if_simulated(pipeline) == ""
+    Table({"TEFF": np.zeros(9)}, meta={KEYWORD: True}).write(labels, overwrite=True)
+    assert _told_if_simulated(pipeline) == "SIMULATED STARS, says the label file."
+    (tmp_path / MARK_FILE).write_text("{}")
+    said = _told_if_simulated(pipeline)
+    assert said == "SIMULATED STARS, says the archive and the label file."
