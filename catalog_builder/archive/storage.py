@@ -117,10 +117,16 @@ def errors_as_os_errors() -> Iterator[None]:
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
-def first_cause(error: OSError) -> OSError:
-    """Return what went wrong first: for fsspec a server that does not answer has no such file."""
+def first_cause(error: OSError) -> Exception:
+    """Return what went wrong first: for fsspec a server that does not answer has no such file.
+
+    Nor has one that refuses; only where it says "404" the file is gone.
+    """
     while isinstance(error.__cause__, OSError):
         error = error.__cause__
+    answered = error.__cause__
+    if isinstance(answered, Exception) and getattr(answered, "status", 404) != 404:
+        return answered
     return error
 
 

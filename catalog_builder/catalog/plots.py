@@ -208,7 +208,8 @@ def _draw_density(
     for ax, (counts, right, top) in zip(axes, found, strict=True):
         shown = np.where(counts > 0, counts, np.nan).T
         mesh = ax.pcolormesh(right, top, shown, norm=colours, rasterized=True)
-    axes[0].figure.colorbar(mesh, ax=axes, label="stars in a cell")
+    if len(axes[0].figure.axes) == len(axes):  # neither there yet, nor taking room from other axes
+        axes[0].figure.colorbar(mesh, ax=axes, label="stars in a cell")
 
 
 def _between(values: NDArray[Any], edges: tuple[float, float]) -> NDArray[np.bool_]:

@@ -188,6 +188,7 @@ def doctor(
         report = examine(settings.workdir, settings.cluster)
     typer.echo(report.text)
     if report.error is not None:
+        typer.echo(report.verdict)
         raise report.error
     if archive is not None:
         from catalog_builder.archive.layout import list_partitions
@@ -202,3 +203,4 @@ def doctor(
         gate = examine_archive(list_partitions(archive, spec), spec)
         typer.echo(f"archive    {gate.in_words()}")
         gate.refuse()
+    typer.echo(report.verdict)

@@ -191,7 +191,7 @@ def run_wanted(
         verbosity,
         retry_quarantined=retry_quarantined,
         echo=_silent if verbosity < 0 else typer.echo,
-        spent=time.time() - psutil.Process().create_time(),
+        spent=max(0.0, time.time() - psutil.Process().create_time()),  # clocks are set
     )
 
 

@@ -24,9 +24,10 @@ MIN_WORKER_MEMORY = 3 << 29
 
 @dataclass(frozen=True)
 class Report:
-    """Findings in words, and the first thing that will not work."""
+    """Findings in words, what they come to, and the first thing that will not work."""
 
     text: str
+    verdict: str
     error: CatalogBuilderError | None
 
 
@@ -63,16 +64,17 @@ def examine(workdir: Path, settings: ClusterSettings) -> Report:
     finally:
         if not existed:
             _leave_no_trace(place)
-    lines.append(f"verdict    {_verdict(error)}")
-    return Report("\n".join(lines), error)
+    return Report(
+        "\n".join(lines), f"verdict    {_verdict(error, min(cores, fitting), cores)}", error
+    )
 
 
-def _verdict(error: CatalogBuilderError | None) -> str:
+def _verdict(error: CatalogBuilderError | None, fitting: int, cores: int) -> str:
     if error is not None:
         return "a run will not work yet: see above"
     if missing := missing_for_run():
         return f"catalogues can be read here, not made: {', '.join(missing)} not installed"
-    return "a run works here"
+    return "a run works here" + ("" if fitting == cores else f", with --workers {max(1, fitting)}")
 
 
 def _gpu() -> str:

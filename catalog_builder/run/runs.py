@@ -245,7 +245,7 @@ def labels_in_words(labels: LabelBooks | None, split: Mapping[str, int]) -> list
     labels : LabelBooks or None
         What became of the rows.
     split : mapping of str to int
-        Stars with usable spectra in each part of the training set.
+        Spectra in each part of the training set; a star has one, or several.
     """
     if labels is None:
         return []
@@ -258,7 +258,7 @@ def labels_in_words(labels: LabelBooks | None, split: Mapping[str, int]) -> list
     ]
     if split:
         parts = " + ".join(f"{stars} {part}" for part, stars in split.items())
-        lines.append(f"Of them {sum(split.values())} have usable spectra: {parts}.")
+        lines.append(f"Training set: {sum(split.values())} of their spectra = {parts}.")
     return lines
 
 

@@ -46,6 +46,7 @@ def test_add_a_flag(tmp_path, monkeypatch):
     taken = {number for entry in content["bits"] for number in (entry.get("bits") or {}).values()}
     (entry,) = yaml.safe_load(bit)
     assert entry["bits"].keys() == {"g"}
+    assert entry["bits"]["g"] in {*taken, max(taken) + 1}
     content["bits"].append({**entry, "bits": {"g": max(taken) + 1}})
     file = tmp_path / "flags.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

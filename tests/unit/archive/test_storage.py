@@ -10,6 +10,7 @@ import sys
 import threading
 import tracemalloc
 from contextlib import contextmanager
+from dataclasses import replace
 
 import fsspec
 import pytest
@@ -379,6 +380,14 @@ def test_a_server_that_ends_is_not_a_file_that_is_gone(archive, tiny):
         file = rvs_file(site, tiny)
     with pytest.raises(InputError, match="cannot be reached any more"):
         refuse_if_changed(file)
+
+
+def test_a_server_that_refuses_is_not_a_file_that_is_gone(site, tiny):
+    file = rvs_file(site, tiny)
+    with pytest.raises(InputError, match=r"cannot be reached any more: 403"):
+        refuse_if_changed(replace(file, url=f"{site}/forbidden/x"))
+    with pytest.raises(InputError, match="is gone since the run was planned"):
+        refuse_if_changed(replace(file, url=f"{site}/x"))
 
 
 def test_a_large_file_on_a_server_without_ranges(site, archive, tmp_path):

@@ -13,8 +13,8 @@ def test_a_healthy_machine_is_called_so(asked, tmp_path):
     report = examine(tmp_path / "work", ClusterSettings(workers=asked))
     assert report.error is None
     lines = report.text.splitlines()
-    assert lines[-1] == "verdict    a run works here"
-    assert f"a run takes {asked or available_cores()} (--workers)" in lines[-2]
+    assert report.verdict == "verdict    a run works here"
+    assert f"a run takes {asked or available_cores()} (--workers)" in lines[-1]
     assert not (tmp_path / "work").exists()
 
 
@@ -22,7 +22,7 @@ def test_what_will_not_work_and_what_is_missing_is_said_at_the_end(tmp_path, mon
     elsewhere = ClusterSettings(kind="kubernetes")
     report = examine(tmp_path / "work", elsewhere)
     assert report.error is not None
-    assert report.text.endswith("verdict    a run will not work yet: see above")
+    assert report.verdict == "verdict    a run will not work yet: see above"
     monkeypatch.setattr(extras, "RUN", ("no_such_package",))
     report = examine(tmp_path / "work", ClusterSettings(workers=1))
-    assert report.text.endswith("read here, not made: no_such_package not installed")
+    assert report.verdict.endswith("read here, not made: no_such_package not installed")

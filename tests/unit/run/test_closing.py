@@ -18,7 +18,7 @@ def test_every_loss_of_label_rows_is_a_sum():
     assert labels_in_words(BOOKS, split) == [
         "Labels: 836 rows of apogee-dr17 = 757 stars + 79 left out (54 star_bad, 25 duplicate).",
         "Labels of an older release: 757 stars = 735 found in this one + 22 left out (22 none).",
-        "Of them 723 have usable spectra: 448 fit + 61 validation + 140 calibration + 74 test.",
+        "Training set: 723 of their spectra = 448 fit + 61 validation + 140 calibration + 74 test.",
     ]
 
 
