@@ -11,6 +11,9 @@ import pytest
 from catalog_builder import cli
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
+from catalog_builder.features import matrices
+from catalog_builder.fetch.settings import FetchSettings
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.inspect import inspect_archive
@@ -147,9 +150,8 @@ def test_a_draft_has_all_lines_of_the_older_release(tmp_path):
         assert "delimiter" in spec.text.model_fields_set
 
 
-def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path):
+def with_coefficients(archive):
     lengths = {"bp": 51, "rp": 55}
-    archive = make_archive(tmp_path / "archive")
     columns = {"source_id": IDS}
     for band, count in lengths.items():
         columns[f"{band}_coefficients"] = array(count)
@@ -158,6 +160,11 @@ def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path
     (archive / "xp_continuous_mean_spectrum").mkdir()
     file = archive / "xp_continuous_mean_spectrum/XpContinuousMeanSpectrum_stars.parquet"
     pl.DataFrame({k: v.tolist() for k, v in columns.items()}).write_parquet(file)
+    return archive
+
+
+def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path):
+    archive = with_coefficients(make_archive(tmp_path / "archive"))
     found = inspect_archive(str(archive), load_release("dr4"))
     assert "51, described 51 of the matrices xp_dr4.npz, which are NOT THERE" in found.text
     gate = found.text.partition("AGAINST THE DRAFT: ")[2]
@@ -165,6 +172,18 @@ def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path
     assert "  spectra.xp.products.0.basis: The matrices xp_dr4.npz" in gate
     assert "neither beside the description nor in the archive." in gate
     assert "take their table from `driving_tables`" in gate
+
+
+def test_matrices_at_an_address_that_does_not_answer_are_one_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrices, "_PATIENCE", FetchSettings(attempts=1))
+    file = tmp_path / "own.yaml"
+    text = (schemas_dir() / "releases/dr4.yaml").read_text()
+    file.write_text(text.replace("path: xp_dr4.npz", "path: 'https://127.0.0.1:9/xp_dr4.npz'"))
+    archive = with_coefficients(make_archive(tmp_path / "archive"))
+    found = inspect_archive(str(archive), load_release(file))
+    assert found.draft
+    gate = found.text.partition("AGAINST THE DRAFT: ")[2]
+    assert "  spectra.xp.products.0.basis: https://127.0.0.1:9/xp_dr4.npz failed" in gate
 
 
 def test_values_that_announce_are_told_apart_by_whether_they_were_found(tmp_path):
