@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from catalog_builder.archive.files import FileRef
@@ -82,6 +83,18 @@ def test_rows_that_files_state_are_counted(tmp_path, form, monkeypatch):
     facts |= {"disk_needed": 1, "disk_free": 2, "counted": frozenset({"a"})}
     lines = Plan(**facts).in_words().splitlines()
     assert [line.split() for line in lines[2:4]] == [["a", "945"], ["b", "about", "9"]]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_rows_of_fits_are_counted_from_its_head(tmp_path, pack):
+    """What a dry run asks for is not the whole file, nor whether its sums are right."""
+    path = tmp_path / "x.fits"
+    rows = np.zeros(900, dtype=[("source_id", "i8")])
+    fits.BinTableHDU(rows).writeto(path, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[2 * 2880 + 17] ^= 1
+    path.write_bytes(pack(content))
+    assert stated_rows([FileRef(str(path), path.stat().st_size)]) == (900, True)
 
 
 @pytest.mark.parametrize(("rows", "is_told"), [(836, True), (4000, False)])
