@@ -17,7 +17,7 @@ from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.inspect import inspect_archive
-from catalog_builder.inspecting.match import look_at_group, match_table
+from catalog_builder.inspecting.match import look_at_group, match_table, match_tables
 from tests.unit.inspecting.made import IDS, ROWS, SAMPLES, array, make_archive
 
 NAMELESS = {"flux": "a", "flux_error": "b"}
@@ -209,6 +209,19 @@ def test_files_of_the_name_are_the_table_whatever_its_columns_are_called(tmp_pat
     other = match_table("all_source_flags", spec["all_source_flags"], look_at_group(group))
     assert other.columns.keys() == {"source_id"}
     assert other.share < 0.4
+
+
+def test_lean_files_of_the_name_are_not_given_to_another_table(tmp_path):
+    folder = tmp_path / "archive/gaia_source"
+    folder.mkdir(parents=True)
+    names = ("ra", "dec", "parallax", "parallax_error")
+    names += tuple(f"phot_{band}_mean_mag" for band in ("g", "bp", "rp"))
+    columns = {"source_id": IDS, **{name: np.linspace(1, 9, ROWS) for name in names}}
+    columns["has_rvs"] = np.arange(ROWS) % 2
+    pl.DataFrame(columns).write_parquet(folder / "GaiaSource_stars.parquet")
+    (group,) = find_groups(str(tmp_path / "archive"))
+    (match,) = match_tables([look_at_group(group)], load_release("dr4"))
+    assert match.table == "gaia_source"
 
 
 def test_names_of_columns_are_no_lines_of_a_draft(tmp_path):
