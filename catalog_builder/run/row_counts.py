@@ -42,7 +42,7 @@ def stated_rows(files: Sequence[FileRef]) -> tuple[int, bool] | None:
     if len(asked) == len(files):
         return sum(told), True
     share = sum(file.size for file in asked) / max(1, sum(file.size for file in files))
-    return round(sum(told) / max(share, 1e-9)), False
+    return max(1, round(sum(told) / max(share, 1e-9))), False
 
 
 def _rows_of(file: FileRef) -> int | None:
