@@ -127,6 +127,8 @@ def test_a_draft_that_does_not_load_is_written_all_the_same(tmp_path, monkeypatc
 def test_what_is_told_of_an_archive_at_a_glance(tmp_path):
     """The nearest release, the epoch, columns that are copies, simulated stars, no matrices."""
     copies = {name: np.linspace(1, 2, ROWS) for name in ("snr", "expected_snr")}
+    for values in copies.values():
+        values[3] = np.nan
     more = {**copies, "ref_epoch": np.full(ROWS, 2017.25)}
     archive = make_archive(tmp_path / "archive", beside=more)
     (archive / "SIMULATED.json").write_text("{}")
