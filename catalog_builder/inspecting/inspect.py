@@ -230,7 +230,7 @@ def _placed(release: ReleaseSpec, archive: str) -> tuple[ReleaseSpec, list[Findi
     try:
         placed = place_matrices(release, archive, None)
         refuse_other_matrices(placed)
-    except ConfigError as error:
+    except CatalogBuilderError as error:  # also of an address that does not answer
         places = (
             f"spectra.{name}.products.{place}.basis"
             for name, spectrum in release.spectra.items()

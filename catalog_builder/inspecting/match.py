@@ -70,12 +70,15 @@ class Match:
         By canonical name, the column of the file.
     share : float
         Their likeness, 0 to 1.
+    is_named : bool
+        Whether the files are called as the table is, and may be it.
     """
 
     table: TableName
     looked: LookedTable
     columns: dict[str, Likeness]
     share: float
+    is_named: bool = False
 
     def profile(self, canonical: str) -> Profile | None:
         """Return what a described column is in the file; None where it is missing."""
@@ -123,7 +126,8 @@ def match_tables(looked: Sequence[LookedTable], release: ReleaseSpec) -> list[Ma
             for one in looked
             if one.profiles
         ),
-        key=lambda match: -match.share,
+        # A lean table may be more like another one than like that whose name its files have.
+        key=lambda match: (not match.is_named, -match.share),
     )
     found: dict[TableName, Match] = {}
     taken: set[str] = set()
@@ -190,9 +194,10 @@ def match_table(table: TableName, spec: TableSpec, looked: LookedTable) -> Match
         likeness(spec.stem or str(table), group.stem or group.last_folder),
     )
     whole = (1 - _NAME_SHARE) * share + _NAME_SHARE * named
-    if named > _NAMED_SO and "source_id" in columns and has_its_kinds(spec, looked):
+    is_named = named > _NAMED_SO and "source_id" in columns and has_its_kinds(spec, looked)
+    if is_named:
         whole = max(whole, _LEAST_NAMED)  # whatever its columns are called
-    return Match(table, looked, columns, whole)
+    return Match(table, looked, columns, whole, is_named)
 
 
 def has_its_kinds(spec: TableSpec, looked: LookedTable) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -117,8 +118,14 @@ def equal_columns(looked: LookedTable) -> list[list[str]]:
     equal: dict[tuple[object, ...], list[str]] = {}
     for name, profile in looked.profiles.items():
         if profile.kind == "float" and profile.low < profile.high:
-            equal.setdefault(tuple(looked.raw.cells[name]), []).append(name)
+            cells = tuple(None if _is_nan(cell) else cell for cell in looked.raw.cells[name])
+            equal.setdefault(cells, []).append(name)
     return [names for names in equal.values() if len(names) > 1]
+
+
+def _is_nan(cell: object) -> bool:
+    """Tell whether a cell is a number that is not equal to itself."""
+    return isinstance(cell, float) and math.isnan(cell)
 
 
 def group_lines(looked: LookedTable) -> Iterator[str]:

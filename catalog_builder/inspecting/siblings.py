@@ -18,6 +18,8 @@ _OTHERWISE: Final = frozenset(
     {"ivar", "invvar", "weight", "weights", "mask", "flag", "flags", "quality", "dq", "bitmask"}
     | {"wave", "wavelength", "wavelengths", "lambda", "loglam", "wl", "pixel", "sky", "sn"}
     | {"continuum", "cont", "model", "template", "telluric", "resolution", "variance", "var"}
+    | {"background", "residual", "residuals", "bestfit", "blaze", "throughput", "exposure"}
+    | {"count", "counts", "normalisation", "normalization"}
 )
 
 

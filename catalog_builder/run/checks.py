@@ -56,7 +56,7 @@ def _warn_of_few_labels(pipeline: Pipeline) -> None:
     least = config.model.min_label_stars
     if fit < least:
         pipeline.driver.events.warn(
-            f"{rows:,} label rows, of which {fit:,} at most are fit stars; a label needs"
-            f" {least:,} (model.min_label_stars): none would be trained. For a trial,"
+            f"{rows:,} label rows, of which about {fit:,} at most are fit stars; a label needs"
+            f" {least:,} (model.min_label_stars) and may not be trained. For a trial,"
             f" `--set model.min_label_stars={max(1, fit // 4)}`"
         )

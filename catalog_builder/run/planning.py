@@ -153,13 +153,11 @@ def make_plan(pipeline: Pipeline) -> Plan:
     for partition in partitions:
         for table, several in partition.files.items():
             files.setdefault(table, {}).update({file.url: file for file in several})
-    stated = {table: stated_rows(list(refs.values())) for table, refs in sorted(files.items())}
-    rows = {
-        table: max(1, said[0])
-        if said
-        else _estimate_rows(list(refs.values()), release.tables[table])
-        for (table, refs), said in zip(sorted(files.items()), stated.values(), strict=True)
+    counts = {
+        table: _rows_of(list(refs.values()), release.tables[table])
+        for table, refs in sorted(files.items())
     }
+    rows = {table: count for table, (count, _) in counts.items()}
     driving = {table: count for table, count in rows.items() if table in release.driving_tables}
     budgets = stage_budgets(
         config,
@@ -189,7 +187,7 @@ def make_plan(pipeline: Pipeline) -> Plan:
         disk_needed=round(_share_to_do(pipeline) * disk),
         disk_free=psutil.disk_usage(str(existing)).free,
         choices=told_of_choices(partitions),
-        counted=frozenset(str(table) for table, said in stated.items() if said and said[1]),
+        counted=frozenset(str(table) for table, (_, is_counted) in counts.items() if is_counted),
         networks=_networks(config.model, config.training) if _trains(pipeline) else "",
     )
 
@@ -246,6 +244,11 @@ def _store_bytes(release: ReleaseSpec, table: TableName) -> float:
         COMPRESSED[inputs.spectra[reading.name].kind] * bytes_of(arrays[reading.name])
         for reading in release.readings[table]
     )
+
+
+def _rows_of(files: list[FileRef], table: TableSpec) -> tuple[int, bool]:
+    """Return the rows of a table, and whether they were counted; an estimate is one at least."""
+    return stated_rows(files) or (_estimate_rows(files, table), False)
 
 
 def _estimate_rows(files: list[FileRef], table: TableSpec) -> int:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from catalog_builder.archive.files import FileRef
 from catalog_builder.archive.readers.content import look_at
-from catalog_builder.archive.readers.fits.table import open_fits_table
 from catalog_builder.archive.storage import open_bytes
 from catalog_builder.ground.errors import InputError
+from catalog_builder.run.budgets import label_rows
 
 #: Files of a table that are asked at most, and how many at the same time.
 _MOST, _AT_ONCE = 400, 16
@@ -42,7 +42,7 @@ def stated_rows(files: Sequence[FileRef]) -> tuple[int, bool] | None:
     if len(asked) == len(files):
         return sum(told), True
     share = sum(file.size for file in asked) / max(1, sum(file.size for file in files))
-    return round(sum(told) / max(share, 1e-9)), False
+    return max(1, round(sum(told) / max(share, 1e-9))), False
 
 
 def _rows_of(file: FileRef) -> int | None:
@@ -52,8 +52,7 @@ def _rows_of(file: FileRef) -> int | None:
             with open_bytes(file.url, at_once=_FOOTER) as stream:
                 return int(pq.read_metadata(stream).num_rows)
         if content.format == "fits":
-            with open_fits_table(file.url) as table:
-                return table.n_rows
+            return label_rows(file)  # from its head: no sum is checked, nothing is read to the end
     except (InputError, OSError, pa.ArrowException, ValueError, LookupError):
         return None  # the ingest will say what is wrong with the file
     return None

@@ -11,10 +11,13 @@ import pytest
 from catalog_builder import cli
 from catalog_builder.archive.layout import list_partitions
 from catalog_builder.archive.release import load_release
+from catalog_builder.features import matrices
+from catalog_builder.fetch.settings import FetchSettings
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
 from catalog_builder.inspecting.inspect import inspect_archive
-from catalog_builder.inspecting.match import look_at_group, match_table
+from catalog_builder.inspecting.match import look_at_group, match_table, match_tables
 from tests.unit.inspecting.made import IDS, ROWS, SAMPLES, array, make_archive
 
 NAMELESS = {"flux": "a", "flux_error": "b"}
@@ -124,6 +127,8 @@ def test_a_draft_that_does_not_load_is_written_all_the_same(tmp_path, monkeypatc
 def test_what_is_told_of_an_archive_at_a_glance(tmp_path):
     """The nearest release, the epoch, columns that are copies, simulated stars, no matrices."""
     copies = {name: np.linspace(1, 2, ROWS) for name in ("snr", "expected_snr")}
+    for values in copies.values():
+        values[3] = np.nan
     more = {**copies, "ref_epoch": np.full(ROWS, 2017.25)}
     archive = make_archive(tmp_path / "archive", beside=more)
     (archive / "SIMULATED.json").write_text("{}")
@@ -147,9 +152,8 @@ def test_a_draft_has_all_lines_of_the_older_release(tmp_path):
         assert "delimiter" in spec.text.model_fields_set
 
 
-def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path):
+def with_coefficients(archive):
     lengths = {"bp": 51, "rp": 55}
-    archive = make_archive(tmp_path / "archive")
     columns = {"source_id": IDS}
     for band, count in lengths.items():
         columns[f"{band}_coefficients"] = array(count)
@@ -158,6 +162,11 @@ def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path
     (archive / "xp_continuous_mean_spectrum").mkdir()
     file = archive / "xp_continuous_mean_spectrum/XpContinuousMeanSpectrum_stars.parquet"
     pl.DataFrame({k: v.tolist() for k, v in columns.items()}).write_parquet(file)
+    return archive
+
+
+def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path):
+    archive = with_coefficients(make_archive(tmp_path / "archive"))
     found = inspect_archive(str(archive), load_release("dr4"))
     assert "51, described 51 of the matrices xp_dr4.npz, which are NOT THERE" in found.text
     gate = found.text.partition("AGAINST THE DRAFT: ")[2]
@@ -165,6 +174,18 @@ def test_matrices_that_are_not_there_are_one_contradiction_among_others(tmp_path
     assert "  spectra.xp.products.0.basis: The matrices xp_dr4.npz" in gate
     assert "neither beside the description nor in the archive." in gate
     assert "take their table from `driving_tables`" in gate
+
+
+def test_matrices_at_an_address_that_does_not_answer_are_one_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(matrices, "_PATIENCE", FetchSettings(attempts=1))
+    file = tmp_path / "own.yaml"
+    text = (schemas_dir() / "releases/dr4.yaml").read_text()
+    file.write_text(text.replace("path: xp_dr4.npz", "path: 'https://127.0.0.1:9/xp_dr4.npz'"))
+    archive = with_coefficients(make_archive(tmp_path / "archive"))
+    found = inspect_archive(str(archive), load_release(file))
+    assert found.draft
+    gate = found.text.partition("AGAINST THE DRAFT: ")[2]
+    assert "  spectra.xp.products.0.basis: https://127.0.0.1:9/xp_dr4.npz failed" in gate
 
 
 def test_values_that_announce_are_told_apart_by_whether_they_were_found(tmp_path):
@@ -190,6 +211,19 @@ def test_files_of_the_name_are_the_table_whatever_its_columns_are_called(tmp_pat
     other = match_table("all_source_flags", spec["all_source_flags"], look_at_group(group))
     assert other.columns.keys() == {"source_id"}
     assert other.share < 0.4
+
+
+def test_lean_files_of_the_name_are_not_given_to_another_table(tmp_path):
+    folder = tmp_path / "archive/gaia_source"
+    folder.mkdir(parents=True)
+    names = ("ra", "dec", "parallax", "parallax_error")
+    names += tuple(f"phot_{band}_mean_mag" for band in ("g", "bp", "rp"))
+    columns = {"source_id": IDS, **{name: np.linspace(1, 9, ROWS) for name in names}}
+    columns["has_rvs"] = np.arange(ROWS) % 2
+    pl.DataFrame(columns).write_parquet(folder / "GaiaSource_stars.parquet")
+    (group,) = find_groups(str(tmp_path / "archive"))
+    (match,) = match_tables([look_at_group(group)], load_release("dr4"))
+    assert match.table == "gaia_source"
 
 
 def test_names_of_columns_are_no_lines_of_a_draft(tmp_path):

@@ -55,7 +55,13 @@ def test_the_only_array_as_long_is_taken():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("other", ["ivar", "mask", "wavelength", "sky_model", "snr"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("ivar", "mask", "wavelength", "sky_model", "snr", "background", "residuals", "bestfit"),
+        *("blaze", "throughput", "exposure", "count", "normalisation"),
+    ],
+)
 def test_what_says_that_it_is_something_else_is_not_taken(other):
     assert found(ARRAYS, {"flux": "s"}, array("s"), array(other)) == {}
     assert found(ARRAYS, {"flux_error": "sigma"}, array("sigma"), array(other)) == {}

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
 from catalog_builder.archive.files import FileRef
@@ -15,7 +16,7 @@ from catalog_builder.archive.release import load_release
 from catalog_builder.model.settings import ModelSettings
 from catalog_builder.run import row_counts
 from catalog_builder.run.checks import _warn_of_few_labels
-from catalog_builder.run.planning import Plan, _estimate_rows, _networks
+from catalog_builder.run.planning import Plan, _estimate_rows, _networks, _rows_of
 from catalog_builder.run.row_counts import stated_rows
 from catalog_builder.run.runs import _told_if_simulated
 from catalog_builder.training.settings import TrainingSettings
@@ -84,6 +85,24 @@ def test_rows_that_files_state_are_counted(tmp_path, form, monkeypatch):
     assert [line.split() for line in lines[2:4]] == [["a", "945"], ["b", "about", "9"]]
 
 
+def test_a_table_without_rows_has_none(tmp_path):
+    pl.DataFrame({"source_id": np.arange(0)}).write_parquet(tmp_path / "x.parquet")
+    assert _rows_of([FileRef(str(tmp_path / "x.parquet"), 400)], TABLE) == (0, True)
+    assert _rows_of([FileRef(str(tmp_path / "none.csv"), 0)], TABLE) == (1, False)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_rows_of_fits_are_counted_from_its_head(tmp_path, pack):
+    """What a dry run asks for is not the whole file, nor whether its sums are right."""
+    path = tmp_path / "x.fits"
+    rows = np.zeros(900, dtype=[("source_id", "i8")])
+    fits.BinTableHDU(rows).writeto(path, checksum=True)
+    content = bytearray(path.read_bytes())
+    content[2 * 2880 + 17] ^= 1
+    path.write_bytes(pack(content))
+    assert stated_rows([FileRef(str(path), path.stat().st_size)]) == (900, True)
+
+
 @pytest.mark.parametrize(("rows", "is_told"), [(836, True), (4000, False)])
 def test_too_few_labels_are_told_before_hours_are_spent(tmp_path, rows, is_told):
     path, told = tmp_path / "labels.fits", []
@@ -97,8 +116,8 @@ def test_too_few_labels_are_told_before_hours_are_spent(tmp_path, rows, is_told)
     _warn_of_few_labels(pipeline)
     assert bool(told) == is_told
     if is_told:
-        assert "836 label rows, of which 501 at most are fit stars" in told[0]
-        assert "a label needs 1,000 (model.min_label_stars)" in told[0]
+        assert "836 label rows, of which about 501 at most are fit stars" in told[0]
+        assert "a label needs 1,000 (model.min_label_stars) and may not be trained" in told[0]
 
 
 def test_simulated_stars_are_told_before_anything_is_done(tmp_path):
