@@ -26,7 +26,7 @@ from catalog_builder.contract.labels import refuse_twice
 from catalog_builder.contract.units import same_unit
 from catalog_builder.ground.resources import schemas_dir
 
-__all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release"]
+__all__ = ["ParallaxZeroPoint", "ReleaseSpec", "load_release", "load_written"]
 
 
 class ReleaseSpec(ReleaseIds):
@@ -332,7 +332,18 @@ def load_release(name_or_path: str | Path, several: SeveralSpectra | None = None
     ConfigError
         If it is not there or not valid; the message names the key.
     """
-    release = load_description(ReleaseSpec, "releases", name_or_path).as_read(several)
+    return load_written(name_or_path).as_read(several)
+
+
+def load_written(name_or_path: str | Path) -> ReleaseSpec:
+    """Load a release as it is written: by spectra, also where those of each star become one.
+
+    Raises
+    ------
+    ConfigError
+        If it is not there or not valid; the message names the key.
+    """
+    release = load_description(ReleaseSpec, "releases", name_or_path)
     given = Path(name_or_path)
     folder = given.parent if given.suffix else schemas_dir() / "releases"
     return release.with_matrices(

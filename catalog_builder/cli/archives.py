@@ -112,15 +112,16 @@ def inspect(
     ] = None,
 ) -> None:
     """Say what an archive has, whatever its layout, and draft its release description."""
+    from catalog_builder.archive.release import load_written
     from catalog_builder.inspecting.inspect import inspect_archive
 
     if draft is not None and draft.suffix not in {".yaml", ".yml"}:
         raise ConfigError(f"--draft {draft} is no YAML file.", "Let its name end in .yaml.")
     if draft is not None and draft.exists():
         raise ConfigError(f"--draft {draft} exists.", "Give a new name: it may have been edited.")
-    spec = load_release(release)
+    spec = load_written(release)
     typer.echo(f"Looking at {archive} ...", err=True)
-    found = inspect_archive(archive, spec, _name_of(draft))
+    found = inspect_archive(archive, spec, _name_of(draft), release)
     typer.echo(found.text)
     if draft is None:
         return

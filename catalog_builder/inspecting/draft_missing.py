@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec
+from catalog_builder.archive.release_parts import STAR_ID
 from catalog_builder.archive.tables import TableSpec
 from catalog_builder.inspecting.drafting import Draft, Path
 from catalog_builder.inspecting.finding import NOT_FOUND, UNKNOWN
@@ -36,6 +37,8 @@ def needed_columns(release: ReleaseSpec, table: str) -> set[str]:
         for product in spectrum.products:
             if product.table == table:
                 needed |= product.lengths(spectrum.grid.count).keys()
+    if release.several_spectra and table in {release.source_table, *release.driving_tables}:
+        needed.add(STAR_ID)  # whose a row is
     return needed & release.tables[table].columns.keys()
 
 

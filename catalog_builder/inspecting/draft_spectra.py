@@ -146,6 +146,7 @@ def _draft_lines(draft: Draft, name: str, lines: Lines, spectrum: LineSpectrum) 
         )
     else:
         mark = f"{CHECK}: the triplet is not seen"
+        grid = draft.content["spectra"][name]["grid"]
         if lines.count != spectrum.grid.count:
             grid = _stretched(spectrum.grid.model_dump(mode="json"), lines.count)
     draft.put((*path, "grid"), grid, mark)

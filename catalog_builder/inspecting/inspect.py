@@ -54,7 +54,9 @@ class Inspected:
     lacking: tuple[str, ...] = ()
 
 
-def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> Inspected:
+def inspect_archive(
+    archive: str, release: ReleaseSpec, name: str = "draft", called: str | None = None
+) -> Inspected:
     """Look at one file of each table of an archive.
 
     Parameters
@@ -62,9 +64,12 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     archive : str
         Path or URL.
     release : ReleaseSpec
-        With which it is compared, and from which a draft takes what cannot be seen.
+        With which it is compared, and from which a draft takes what cannot be seen: as it is
+        written (`load_written`).
     name : str
         Of the drafted release.
+    called : str, optional
+        What `release` was loaded by, a name or a file; its name by default.
 
     Raises
     ------
@@ -85,7 +90,8 @@ def inspect_archive(archive: str, release: ReleaseSpec, name: str = "draft") -> 
     cut = measure_partition(matches, release.partition)
     placed, _ = _placed(release, archive)
     simulated = page.simulated_lines(_simulated(archive, looked))
-    near = nearest_lines(rank_releases(looked, release), release.name)
+    called = called or release.name
+    near = nearest_lines(rank_releases(looked, release, called), called)
     parts: list[Iterator[str]] = [simulated, near, page.partition_lines(cut, release)]
     text, problem, draft = "", None, None
     about = redact_credentials(archive)
@@ -215,7 +221,7 @@ def _gates(
     for title, spec in ((release.name, release), ("THE DRAFT", drafted)):
         if spec is None:
             continue
-        placed, missing = _placed(spec, archive)
+        placed, missing = _placed(spec.as_read(), archive)
         try:
             report = examine_archive(list_partitions(archive, placed), placed)
         except CatalogBuilderError as error:

@@ -89,9 +89,9 @@ def measure_lines(match: Match, product: Product, spectrum: LineSpectrum) -> Lin
     fits = described is not None and abs(described.nanometres) < _ROUND_START
     if found is not None and not fits:
         start, step, medium = round_grid(found)
-    seen = measure_shift(
-        flux, to_vacuum(np.asarray(start + step * np.arange(count), np.float64), medium)
-    )
+    likely = to_vacuum(np.asarray(start + step * np.arange(count), np.float64), medium)
+    # Unless it was found, the start may be of another unit, or that of no even steps.
+    seen = measure_shift(flux, likely) if covers_triplet(likely) else None
     if fits or seen is None:
         seen = described
     return Lines(

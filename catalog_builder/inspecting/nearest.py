@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog_builder.archive.release import ReleaseSpec, load_release
+from catalog_builder.archive.release import ReleaseSpec, load_written
 from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inspecting.match import LookedTable, likeness_of_columns, match_tables
 
@@ -33,13 +33,14 @@ class Nearness:
     share: float
 
 
-def rank_releases(looked: Sequence[LookedTable], given: ReleaseSpec) -> list[Nearness]:
-    """Return how near each description is that comes with the program, and the given one."""
+def rank_releases(looked: Sequence[LookedTable], given: ReleaseSpec, called: str) -> list[Nearness]:
+    """Return how near each description is that comes with the program, and the given one.
+
+    That is told from them by what it is called: an own file may bear the name of a shipped one.
+    """
     shipped = sorted(file.stem for file in (schemas_dir() / "releases").glob("*.yaml"))
-    ranked = [_nearness(looked, given.name, given)]
-    ranked += [
-        _nearness(looked, name, load_release(name)) for name in shipped if name != given.name
-    ]
+    ranked = [_nearness(looked, called, given)]
+    ranked += [_nearness(looked, name, load_written(name)) for name in shipped if name != called]
     return sorted(ranked, key=lambda one: -one.share)
 
 
@@ -52,6 +53,8 @@ def _nearness(looked: Sequence[LookedTable], name: str, release: ReleaseSpec) ->
 
 def nearest_lines(ranked: Sequence[Nearness], given: str) -> Iterator[str]:
     """Say which description is nearest, and that it may be given in place of another."""
+    if not any(one.found for one in ranked):
+        return
     yield "RELEASES, as `--release` takes them"
     for one in ranked:
         if one.found:
