@@ -54,7 +54,7 @@ def test_an_unfinished_one(plan, work):
     before = files_of(work)
     text, steps = plan(work)
     assert steps["training-set"].startswith("complete")
-    assert steps["train"] == "1 of 4 train tasks to do"
+    assert steps["train"] == "1 of 6 train tasks to do"
     assert (steps["predict"], steps["publish"]) == ("to do", "to do")
     assert "Nothing is left" not in text
     assert files_of(work) == before
