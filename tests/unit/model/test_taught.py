@@ -153,6 +153,10 @@ def test_who_taught_is_answered_by_networks_that_did_not_see_it(block, sky, esti
     np.testing.assert_array_equal(rows["source_id"], block["source_id"])
     np.testing.assert_array_equal(rows["training_split"], sky.split + 1)
     np.testing.assert_array_equal(rows["in_training_sample"], sky.split != Split.TEST)
+    # One network has nobody to disagree with.
+    taught = sky.split != Split.TEST
+    assert np.isnan(rows["member_disagreement"][taught]).all()
+    assert np.isfinite(rows["member_disagreement"][~taught]).any()
     fold = folds_of(sky, FOLDS)
     together = estimator.predict(block, BATCH)
     for number, model in enumerate(estimator.folds):
