@@ -121,7 +121,7 @@ def plot_abundances_by_place(
         panel.set_title(f"{near:g} < $R$ < {far:g} kpc", size=9)
     for panel, (low, high) in zip(panels[:, -1], down, strict=True):
         panel.yaxis.set_label_position("right")
-        panel.set_ylabel(f"{low:g} < |$z$| < {high:g}", size=9)
+        panel.set_ylabel(f"{low:g} < |$z$| < {high:g} kpc", size=9)
     if mark := _mark(stars):
         figure.suptitle(mark, size=9)
     figure.supxlabel("[M/H]")
