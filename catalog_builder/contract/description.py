@@ -19,7 +19,7 @@ from pydantic import (
 
 from catalog_builder.ground.documents import DocumentError, parse_yaml, read_document
 from catalog_builder.ground.errors import ConfigError
-from catalog_builder.ground.resources import schemas_dir
+from catalog_builder.ground.resources import schemas_dir, shipped_files
 
 
 class Description(BaseModel):
@@ -85,11 +85,10 @@ def _find(folder: str, name_or_path: str | Path) -> Path:
             return given
         why = ": that is a folder" if given.is_dir() else ""
         raise ConfigError(f"There is no description {given}{why}.", "Check the path.")
-    shipped = schemas_dir() / folder
-    path = shipped / f"{given}.yaml"
+    path = schemas_dir() / folder / f"{given}.yaml"
     if given.name == str(given) and path.is_file():
         return path
-    known = sorted(file.stem for file in shipped.glob("*.yaml"))
+    known = [file.stem for file in shipped_files(folder)]
     near = difflib.get_close_matches(str(given).lower().removesuffix("-demo"), known, n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
     raise ConfigError(

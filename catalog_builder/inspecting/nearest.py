@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog_builder.archive.release import ReleaseSpec, load_written
-from catalog_builder.ground.resources import schemas_dir
+from catalog_builder.ground.resources import shipped_files
 from catalog_builder.inspecting.match import LookedTable, likeness_of_columns, match_tables
 
 
@@ -38,7 +38,7 @@ def rank_releases(looked: Sequence[LookedTable], given: ReleaseSpec, called: str
 
     That is told from them by what it is called: an own file may bear the name of a shipped one.
     """
-    shipped = sorted(file.stem for file in (schemas_dir() / "releases").glob("*.yaml"))
+    shipped = [file.stem for file in shipped_files("releases")]
     ranked = [_nearness(looked, called, given)]
     ranked += [_nearness(looked, name, load_written(name)) for name in shipped if name != called]
     return sorted(ranked, key=lambda one: -one.share)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import Final
 
 from catalog_builder.ground.errors import ConfigError
-from catalog_builder.ground.resources import schemas_dir
+from catalog_builder.ground.resources import shipped_files
 
 #: Folders of descriptions that a user may want to copy and change.
 _FOLDERS: Final = ("releases", "labels", "comparisons", "simulations")
@@ -16,7 +15,8 @@ _FOLDERS: Final = ("releases", "labels", "comparisons", "simulations")
 def list_shipped() -> str:
     """Return the names of all descriptions, by folder, as lines."""
     return "\n".join(
-        f"{folder:<14}{', '.join(file.stem for file in _files(folder))}" for folder in _FOLDERS
+        f"{folder:<14}{', '.join(file.stem for file in shipped_files(folder))}"
+        for folder in _FOLDERS
     )
 
 
@@ -36,17 +36,13 @@ def read_shipped(name: str) -> str:
     """
     plain = name.removesuffix(".yaml")
     for folder in _FOLDERS:
-        for file in _files(folder):
+        for file in shipped_files(folder):
             if plain in {file.stem, f"{folder}/{file.stem}"}:
                 return file.read_text(encoding="utf-8")
-    known = [file.stem for folder in _FOLDERS for file in _files(folder)]
+    known = [file.stem for folder in _FOLDERS for file in shipped_files(folder)]
     near = difflib.get_close_matches(plain.rpartition("/")[2], known, n=1)
     meant = f"Did you mean {near[0]}? " if near else ""
     raise ConfigError(
         f"There is no description {name!r} that comes with the program.",
         f"{meant}`catalog-builder show` lists them.",
     )
-
-
-def _files(folder: str) -> list[Path]:
-    return sorted((schemas_dir() / folder).glob("*.yaml"))

@@ -232,7 +232,7 @@ def _catalogue_lines(pipeline: Pipeline) -> list[str]:
 
 
 def _split_of(pipeline: Pipeline) -> Mapping[str, int]:
-    """Return how many stars are in each part of the training set; of none if nothing was learnt."""
+    """Return how many spectra each part of the training set has; none if nothing was learnt."""
     made = pipeline.__dict__.get("training")
     return {} if made is None else made.notes["split_counts"]
 

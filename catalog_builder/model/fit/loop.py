@@ -155,18 +155,18 @@ class Training:
         (member, seed), progress = self.key, self.progress
         generator = _generator(self.device, seed, member, progress.epoch)
         fit_loss = self._train(generator)
-        loss, by_label = self._validate() if len(self.validation) else (fit_loss, {})
+        to_the_end = not len(self.validation)
+        loss, by_label = (fit_loss, {}) if to_the_end else self._validate()
         _check_finite(member, progress.epoch, fit_loss, loss)
         progress.epoch += 1
-        last = not len(self.validation)
-        if last or progress.best_loss is None or loss < progress.best_loss:
+        if to_the_end or progress.best_loss is None or loss < progress.best_loss:
             progress.best_epoch, progress.best_loss = progress.epoch, loss
             self.best = {name: tensor.clone() for name, tensor in self.average.items()}
         row: EpochRow = {
             "member": member,
             "epoch": progress.epoch,
             "fit_loss": fit_loss,
-            "validation_loss": None if last else loss,
+            "validation_loss": None if to_the_end else loss,
             "validation_loss_by_label": by_label,
             "best_epoch": progress.best_epoch,
         }
