@@ -79,12 +79,13 @@ class Run:
         return len(list(self.workdir.glob(f"receipts/{stage}/*.json")))
 
     def after(self, condition, seconds=180):
-        """Wait for something, as long as the run goes on."""
+        """Wait for something, as long as the run goes on, and return it."""
         end = time.monotonic() + seconds
-        while not condition():
+        while not (found := condition()):
             assert self.process.poll() is None, self.said
             assert time.monotonic() < end, self.said
             time.sleep(0.1)
+        return found
 
     @property
     def columns(self):
