@@ -18,10 +18,11 @@ def pending(bed):
 
 
 def cancel(bed, find, state):
-    """Cancel the last of the jobs that are found; return whether one was, and in that state."""
+    """Cancel the last of the jobs that are found, if it still has that state; return whether."""
     for job in find(bed)[-1:]:
         bed.call("scancel", f"--state={state}", job)
-        return "JobState=CANCELLED" in bed.call("scontrol", "show", "job", job)
+        shown = bed.call("scontrol", "show", "job", job)
+        return "JobState=CANCELLED" in shown or "JobState=COMPLETING" in shown
     return False
 
 
