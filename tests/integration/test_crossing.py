@@ -150,6 +150,7 @@ def test_without_the_table_a_run_does_not_begin(
 def test_sigma_is_fitted_anew_without_a_training(site, work, place, later):
     # More test stars: the new release has no others that did not teach.
     more = ("training.test=0.45", "training.calibration=0.1", "training.validation=0.1")
+    more = (*more, "model.folds=0")
     site.run(work, *more, steps=("training-set", "train"))
     model = model_of(work)
     done = site.run(place, model_path=str(model), recalibrate=True, **later)

@@ -56,6 +56,7 @@ def published(site, sky, tmp_path_factory):
         f"training.survey={root / 'survey.yaml'}",
         "publish.formats=[fits, hats]",
         "model.min_label_stars=20",
+        "model.folds=0",
         "cluster.workers=1",
     )
     dataclasses.replace(site, archive=root).run(workdir, *settings)
