@@ -53,7 +53,7 @@ def _work(context: RecalibrateContext, task: Task) -> Outcome:
     )
 
 
-STAGE = Stage("recalibrate", version=2, work=_work, keeps_previous=True)
+STAGE = Stage("recalibrate", version=3, work=_work, keeps_previous=True)
 
 
 def plan(training: Receipt, context: RecalibrateContext, model_digest: str) -> list[Task]:

@@ -144,7 +144,7 @@ def _assemble(context: TrainContext, task: Task) -> Outcome:
 
 
 MEMBER = Stage("train", version=9, work=_train_member, part=_epochs, prefers="GPU")
-ASSEMBLE = Stage("model", version=22, work=_assemble, part=_assembled, keeps_previous=True)
+ASSEMBLE = Stage("model", version=23, work=_assemble, part=_assembled, keeps_previous=True)
 #: The one task of the stage that assembles.
 ENSEMBLE_TASK = "ensemble"
 

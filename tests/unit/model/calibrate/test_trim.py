@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from catalog_builder.model.calibrate.factors import GRAVITY, TEMPERATURE, LabelFactors
-from catalog_builder.model.calibrate.fit import fit_label_factors
+from catalog_builder.model.calibrate.fit import ONE_SIGMA, fit_label_factors
 from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 from catalog_builder.model.calibrate.trim import trimmed
 
@@ -27,26 +27,24 @@ def shares(factors: LabelFactors, residual, error, places) -> tuple[np.ndarray, 
 
 
 def test_wrong_labels_of_hot_stars_widen_their_interval_and_no_other():
-    rng = np.random.default_rng(1)
-    places, claimed, none = places_of(rng), np.ones(STARS), np.zeros(STARS)
-    residual = rng.normal(size=STARS)
-    hot = places[:, TEMPERATURE] > 8000.0
-    wrong = hot & (rng.uniform(size=STARS) < 0.15)
-    residual[wrong] += 20.0
-    half = np.arange(STARS) < STARS // 2
-    smooth = fit_label_factors(residual[half], claimed[half], none[half], places[half], 200)
-    made = trimmed(smooth, residual[half], claimed[half], none[half], places[half])
-    test = (residual[~half], none[~half], places[~half])
-    warm = hot[~half]
+    claimed, none, half = np.ones(STARS), np.zeros(STARS), np.arange(STARS) < STARS // 2
+    held = []
+    for seed in range(6):  # of one sample's 800 hot stars a share is known to 2 %
+        rng = np.random.default_rng(seed)
+        places, residual = places_of(rng), rng.normal(size=STARS)
+        hot = places[:, TEMPERATURE] > 8000.0
+        residual[hot & (rng.uniform(size=STARS) < 0.15)] += 20.0
+        smooth = fit_label_factors(residual[half], claimed[half], none[half], places[half], 200)
+        made = trimmed(smooth, residual[half], claimed[half], none[half], places[half])
+        both = [shares(one, residual[~half], none[~half], places[~half]) for one in (smooth, made)]
+        warm = hot[~half]
+        held.append([[share[who].mean() for who in (warm, ~warm)] for one in both for share in one])
+    _, before_95, within, within_95 = np.mean(held, axis=0)
     # Without it the interval is too narrow for the hot stars, and too wide for all others.
-    within_95 = shares(smooth, *test)[1]
-    assert within_95[warm].mean() < 0.9
-    assert within_95[~warm].mean() > 0.965
-    within, within_95 = shares(made, *test)
-    assert abs(within_95[warm].mean() - 0.95) < 0.03
-    assert abs(within_95[~warm].mean() - 0.95) < 0.01
-    assert abs(within[~warm].mean() - 0.683) < 0.015
-    assert abs(within[warm].mean() - 0.683) < 0.04
+    assert before_95[0] < 0.9
+    assert before_95[1] > 0.96
+    np.testing.assert_allclose(within_95, 0.95, atol=0.01)
+    np.testing.assert_allclose(within, ONE_SIGMA, atol=0.02)
 
 
 def test_what_depends_on_temperature_and_gravity_together_is_made_good():
