@@ -49,12 +49,15 @@ class Inspected:
         Why there is none, or why it does not load as it is.
     lacking : tuple of str
         Its lines that are to be filled in.
+    labels : tuple of str
+        How a run takes the label surveys that are there.
     """
 
     text: str
     draft: str
     problem: CatalogBuilderError | None
     lacking: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def inspect_archive(
@@ -126,7 +129,7 @@ def inspect_archive(
     if draft is not None:
         parts.append(_remarks(draft, release.name))
     lacking = () if draft is None else tuple(draft.lacking)
-    return Inspected(page.joined(parts), text, problem, lacking)
+    return Inspected(page.joined(parts), text, problem, lacking, tuple(labels))
 
 
 def _matches(
