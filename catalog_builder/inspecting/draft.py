@@ -175,6 +175,9 @@ def _draft_tables(
             for name in spec.columns:
                 if name in needed and name not in match.columns:
                     put_unknown(draft, (table, name), match, spec)
+                elif name == "source_id" and name not in match.columns:
+                    mark = f"{CHECK}: not found, and not needed: the spectra of a star become one"
+                    draft.marks[("tables", table, "columns", name)] = mark
                 else:
                     draft_column(draft, (table, name), match, spec)
     found = [table for table in release.driving_tables if table in by_table]

@@ -11,6 +11,7 @@ from typing import Final
 
 from catalog_builder.archive.release import ReleaseSpec
 from catalog_builder.inspecting.columns import uses
+from catalog_builder.inspecting.draft_missing import needed_columns
 from catalog_builder.inspecting.drafting import Draft, Path
 from catalog_builder.inspecting.match import Match
 
@@ -66,7 +67,7 @@ def _unlike(by_table: dict[str, Match], release: ReleaseSpec) -> Iterator[str]:
         for name, column in release.tables[table].columns.items():
             found, profile = match.columns.get(name), match.profile(name)
             if found is None or profile is None:
-                is_odd = column.required or name in used
+                is_odd = name in used or name in needed_columns(release, table)
             else:
                 natives = {each.lower() for each in release.tables[table].native_names(name)}
                 other = profile.kind != "empty" and profile.length != column.length
