@@ -64,15 +64,31 @@ def collect_incidents(
         "cells": dict(sorted(cells.items())),
         "absent": dict(sorted(absent.items())),
         "parallax_fallback": sum(fallbacks) if fallbacks else None,
-        "labels": _label_books(labels[0], matches, translated) if labels else None,
+        "labels": label_books(labels[0], matches, translated) if labels else None,
         "counts": {name: count.model_dump() for name, count in counts.items()} if counts else None,
         "accepted_lost": any(count.is_unknown for count in (counts or {}).values()) or None,
     }
 
 
-def _label_books(
+def label_books(
     labels: Receipt, matches: Iterable[Receipt], translated: Receipt | None
 ) -> dict[str, Any]:
+    """Sum up what became of the rows of a label survey.
+
+    Parameters
+    ----------
+    labels : Receipt
+        Of the survey.
+    matches : iterable of Receipt
+        Of its stars in each partition.
+    translated : Receipt, optional
+        Of the labels that went through a crosswalk, if they did.
+
+    Returns
+    -------
+    dict
+        The fields of :class:`~catalog_builder.catalog.incident_record.LabelBooks`.
+    """
     matches = list(matches)
     missing = sum(match.rows_in - match.rows_out for match in matches)
     if any("elsewhere" in match.notes for match in matches):

@@ -129,6 +129,8 @@ def inspect(
         draft.write_text(found.draft, encoding="utf-8")
         what = f"; fill in {', '.join(found.lacking)}" if found.lacking else ""
         typer.echo(f"\nDraft: {draft}; give it with --release once its lines are checked{what}.")
+        for line in found.labels:
+            typer.echo(line)
     if found.problem is not None:
         raise found.problem
 

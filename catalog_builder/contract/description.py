@@ -62,7 +62,7 @@ def load_description(model: type[ModelT], folder: str, name_or_path: str | Path)
         If there is no such description, it is not YAML, or a key in it is wrong; the message
         names the key and lists what is allowed there.
     """
-    path = _find(folder, name_or_path)
+    path = find_description(folder, name_or_path)
     try:
         content = parse_yaml(read_document(path))
     except (OSError, DocumentError) as error:
@@ -78,7 +78,14 @@ def load_description(model: type[ModelT], folder: str, name_or_path: str | Path)
         raise ConfigError(_explain(model, path, error), "Correct that key.") from error
 
 
-def _find(folder: str, name_or_path: str | Path) -> Path:
+def find_description(folder: str, name_or_path: str | Path) -> Path:
+    """Return the file of a description, by its name in ``schemas/<folder>`` or its path.
+
+    Raises
+    ------
+    ConfigError
+        If there is none.
+    """
     given = Path(name_or_path)
     if given.suffix in {".yaml", ".yml"}:
         if given.is_file():

@@ -13,6 +13,7 @@ from catalog_builder.ground.errors import InputError
 from catalog_builder.inspecting.columns import uses
 from catalog_builder.inspecting.cutting import FoundPartition
 from catalog_builder.inspecting.draft_beside import draft_beside
+from catalog_builder.inspecting.draft_carried import mark_carried
 from catalog_builder.inspecting.draft_crosswalks import draft_crosswalks
 from catalog_builder.inspecting.draft_missing import (
     candidates_for,
@@ -100,6 +101,7 @@ def make_draft(
     draft_spectra(draft, by_table, release, matrices)
     fit_unknown_lengths(draft, release)
     draft_rules(draft, by_table, release)
+    mark_carried(draft, by_table, release)
     return draft
 
 
@@ -173,6 +175,9 @@ def _draft_tables(
             for name in spec.columns:
                 if name in needed and name not in match.columns:
                     put_unknown(draft, (table, name), match, spec)
+                elif name == "source_id" and name not in match.columns:
+                    mark = f"{CHECK}: not found, and not needed: the spectra of a star become one"
+                    draft.marks[("tables", table, "columns", name)] = mark
                 else:
                     draft_column(draft, (table, name), match, spec)
     found = [table for table in release.driving_tables if table in by_table]

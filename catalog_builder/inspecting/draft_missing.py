@@ -39,7 +39,14 @@ def needed_columns(release: ReleaseSpec, table: str) -> set[str]:
                 needed |= product.lengths(spectrum.grid.count).keys()
     if release.several_spectra and table in {release.source_table, *release.driving_tables}:
         needed.add(STAR_ID)  # whose a row is
+    if is_of_stars(release, table):
+        needed.discard("source_id")
     return needed & release.tables[table].columns.keys()
+
+
+def is_of_stars(release: ReleaseSpec, table: str) -> bool:
+    """Say whether rows are known by their stars alone, for these get one spectrum each."""
+    return release.several_spectra == "combined" and STAR_ID in release.tables[table].columns
 
 
 def put_unknown(draft: Draft, where: tuple[str, str], match: Match, spec: TableSpec) -> None:

@@ -38,6 +38,10 @@ class Draft:
         Of a column that was not found, what it may be, in words.
     lacking : list of str
         Lines that are to be filled in before the description can be used.
+    carried : dict of path to str
+        Rules that are as in the older release, and that no file confirms: what is to be checked.
+    unlike : list of str
+        Tables and columns by which the archive is not wholly like the older release.
     """
 
     content: dict[str, Any]
@@ -48,6 +52,8 @@ class Draft:
     notes: dict[Path, list[str]] = field(default_factory=dict)
     candidates: dict[str, str] = field(default_factory=dict)
     lacking: list[str] = field(default_factory=list)
+    carried: dict[Path, str] = field(default_factory=dict)
+    unlike: list[str] = field(default_factory=list)
 
     def put(self, path: Path, value: Any, mark: str) -> None:
         """Set a line, and say where it is from."""

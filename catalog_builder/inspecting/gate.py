@@ -20,6 +20,7 @@ from catalog_builder.inspecting.bias import check_bias
 from catalog_builder.inspecting.columns import check_columns
 from catalog_builder.inspecting.finding import Finding, Looked, common
 from catalog_builder.inspecting.ids import check_ids
+from catalog_builder.inspecting.magnitudes import check_magnitudes
 from catalog_builder.inspecting.samples import check_bands, check_lengths, check_lines
 from catalog_builder.inspecting.samples_of_lines import TRIPLET_SPECTRA
 from catalog_builder.inspecting.view import View, look
@@ -149,6 +150,7 @@ def _each(views: Sequence[View], release: ReleaseSpec, looked: Looked) -> list[F
         check_bias(view, release, looked)
         check_ids(view, release, looked)
         check_bands(view, release, looked)
+        check_magnitudes(view, release, looked)
     return common([looked.findings])
 
 

@@ -13,6 +13,7 @@ from catalog_builder.archive.marks import MARK_FILE, is_marked, is_marked_archiv
 from catalog_builder.archive.matrices import name_of
 from catalog_builder.archive.release import ReleaseSpec, load_release
 from catalog_builder.archive.spectra import LineSpectrum
+from catalog_builder.contract.description import find_description
 from catalog_builder.features.low_resolution import refuse_other_matrices
 from catalog_builder.features.matrices import place_matrices
 from catalog_builder.ground.errors import CatalogBuilderError, ConfigError, InputError
@@ -24,11 +25,13 @@ from catalog_builder.inspecting.finding import NOT_FOUND, Finding
 from catalog_builder.inspecting.found_matrices import find_matrices
 from catalog_builder.inspecting.gate import examine_archive
 from catalog_builder.inspecting.groups import find_groups
+from catalog_builder.inspecting.label_files import LabelFile, find_label_files, label_lines
 from catalog_builder.inspecting.match import LookedTable, Match, look_at_group, match_tables
 from catalog_builder.inspecting.measure import Lines, measure_lines
 from catalog_builder.inspecting.nearest import nearest_lines, rank_releases
+from catalog_builder.inspecting.older_remarks import OlderRemarks, read_remarks
 from catalog_builder.inspecting.view import look
-from catalog_builder.inspecting.yaml_text import to_text
+from catalog_builder.inspecting.yaml_text import Older, carried_in_words, to_text
 from catalog_builder.runtime.redaction import redact_credentials
 
 
@@ -46,12 +49,15 @@ class Inspected:
         Why there is none, or why it does not load as it is.
     lacking : tuple of str
         Its lines that are to be filled in.
+    labels : tuple of str
+        How a run takes the label surveys that are there.
     """
 
     text: str
     draft: str
     problem: CatalogBuilderError | None
     lacking: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
 
 def inspect_archive(
@@ -84,26 +90,32 @@ def inspect_archive(
             " with .gz.",
         )
     looked = [look_at_group(group) for group in groups]
-    matches = match_tables(looked, release)
+    called = called or release.name
+    ranked = rank_releases(looked, release, called)
+    labelled = find_label_files(looked, {release.name, *(one.name for one in ranked[:1])})
+    matches = _matches(looked, labelled, release)
     taken = {match.looked.group.name for match in matches}
+    labelled = [one for one in labelled if one.looked.group.name not in taken]
+    taken |= {one.looked.group.name for one in labelled if not one.lacking}
     others = [one for one in looked if one.group.name not in taken]
     cut = measure_partition(matches, release.partition)
     placed, _ = _placed(release, archive)
     simulated = page.simulated_lines(_simulated(archive, looked))
-    called = called or release.name
-    near = nearest_lines(rank_releases(looked, release, called), called)
+    older = Older(release.name, _remarks_in(called))
+    labels = [line for one in labelled for line in one.in_words()]
+    near = nearest_lines(ranked, called)
     parts: list[Iterator[str]] = [simulated, near, page.partition_lines(cut, release)]
     text, problem, draft = "", None, None
     about = redact_credentials(archive)
     try:
         matrices = find_matrices(archive)
         draft = make_draft(name, release, matches, others, cut, matrices)
-        text = to_text(draft, release.name, about)
+        text = to_text(draft, older, about, labels)
         drafted = _loaded(text)
         if not draft.lacking and not _is_listed(archive, drafted):
             cut = FoundPartition("anywhere", cut.pattern)
             draft = make_draft(name, release, matches, others, cut, matrices)
-            text = to_text(draft, release.name, about)
+            text = to_text(draft, older, about, labels)
             drafted = _loaded(text)
     except CatalogBuilderError as error:
         problem, drafted = error, None
@@ -112,11 +124,23 @@ def inspect_archive(
         parts.append(page.table_lines(match, release))
         parts += _spectra_parts(archive, match, placed, drafted, lines)
     parts += [page.group_lines(one) for one in others]
+    parts += [label_lines(one) for one in labelled]
     parts += _gates(archive, release, drafted)
     if draft is not None:
-        parts.append(_remarks(draft))
+        parts.append(_remarks(draft, release.name))
     lacking = () if draft is None else tuple(draft.lacking)
-    return Inspected(page.joined(parts), text, problem, lacking)
+    return Inspected(page.joined(parts), text, problem, lacking, tuple(labels))
+
+
+def _matches(
+    looked: Sequence[LookedTable], labelled: Sequence[LabelFile], release: ReleaseSpec
+) -> list[Match]:
+    """Find the described tables; among files of labels only where no other is the source table."""
+    labels = {one.looked.group.name for one in labelled if not one.lacking}
+    matches = match_tables([one for one in looked if one.group.name not in labels], release)
+    if any(match.table == release.source_table for match in matches):
+        return matches
+    return match_tables(looked, release)
 
 
 def _simulated(archive: str, looked: Sequence[LookedTable]) -> list[str]:
@@ -137,10 +161,21 @@ def _is_listed(archive: str, drafted: ReleaseSpec) -> bool:
     return found >= {*drafted.looked_up, *drafted.driving_tables}
 
 
-def _remarks(draft: Draft) -> Iterator[str]:
+def _remarks_in(called: str) -> OlderRemarks:
+    """Read what a description says of its lines; nothing of one that is in no file."""
+    try:
+        return read_remarks(find_description("releases", called).read_text(encoding="utf-8"))
+    except (ConfigError, OSError, ValueError):
+        return OlderRemarks()
+
+
+def _remarks(draft: Draft, older: str) -> Iterator[str]:
     if draft.lacking:
         yield f"TO BE FILLED IN, where the draft says {NOT_FOUND}"
         yield from (f"  {line}: {_mark_of(draft, line)}" for line in draft.lacking)
+        yield ""
+    if draft.carried:
+        yield from carried_in_words(draft, older)
         yield ""
     if draft.remarks:
         yield "NOT IN THE DRAFT"

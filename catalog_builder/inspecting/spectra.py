@@ -105,10 +105,18 @@ def colour_agreement(first: Float, second: Float, colour: Float) -> tuple[float,
     """
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         ratio = -2.5 * np.log10(np.sqrt((first**2).sum(axis=1)) / np.sqrt((second**2).sum(axis=1)))
-    good = np.isfinite(ratio) & np.isfinite(colour)
-    if good.sum() < 3 or np.ptp(colour[good]) == 0 or np.ptp(ratio[good]) == 0:
+    return rank_correlation(ratio, colour)
+
+
+def rank_correlation(first: Float, second: Float) -> tuple[float, int]:
+    """Return the correlation of the ranks of two quantities, and of how many stars.
+
+    NaN where it cannot be told: of less than three, or where one is always the same.
+    """
+    good = np.isfinite(first) & np.isfinite(second)
+    if good.sum() < 3 or np.ptp(first[good]) == 0 or np.ptp(second[good]) == 0:
         return float("nan"), int(good.sum())
-    return float(np.corrcoef(_ranks(ratio[good]), _ranks(colour[good]))[0, 1]), int(good.sum())
+    return float(np.corrcoef(_ranks(first[good]), _ranks(second[good]))[0, 1]), int(good.sum())
 
 
 def _ranks(values: Float) -> Float:

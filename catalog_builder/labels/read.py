@@ -131,10 +131,7 @@ def _find_columns(url: str, survey: LabelSurvey, table: FitsTable) -> dict[str, 
     """Return the file's name of every column the survey uses; optional cuts may lack theirs."""
     optional = {cut.column for cut in survey.used_cuts if cut.optional}
     optional |= {survey.identifier} if survey.identifier else set()
-    needed = {survey.source_id, survey.sig_to_noise}
-    needed |= {cut.column for cut in survey.used_cuts if not cut.optional}
-    for label in survey.labels.values():
-        needed |= {label.column, label.error}
+    needed = survey.needed_columns
     found = match_names(url, sorted(needed | optional), table.names)
     missing = sorted(needed - set(found))
     if missing:

@@ -280,6 +280,13 @@ class LabelSurvey(Grown):
             cut for cut in self.cuts if cut.rejects == "star" or set(cut.rejects) & set(self.labels)
         )
 
+    @property
+    def needed_columns(self) -> frozenset[str]:
+        """Columns of its file without which it cannot be read; optional cuts may lack theirs."""
+        cuts = {cut.column for cut in self.used_cuts if not cut.optional}
+        labels = {name for each in self.labels.values() for name in (each.column, each.error)}
+        return frozenset({self.source_id, self.sig_to_noise} | cuts | labels)
+
     def _check_bits(self, cut: Cut) -> None:
         if cut.bits is None:
             return

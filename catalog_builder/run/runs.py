@@ -12,6 +12,7 @@ from catalog_builder.archive.marks import is_marked, is_marked_archive
 from catalog_builder.archive.storage import check_address
 from catalog_builder.catalog import check_record
 from catalog_builder.catalog.incident_record import LabelBooks
+from catalog_builder.catalog.incidents import label_books
 from catalog_builder.catalog.origins import (
     Model,
     heading,
@@ -79,10 +80,17 @@ def run_steps(
                 check_settings(pipeline)
                 plan = make_plan(pipeline)
                 plan.refuse_if_it_cannot_fit()
+                if told := _told_if_simulated(pipeline):
+                    events.say(told)
                 events.say(plan.headline())
                 settings = redact_json(config.model_dump(mode="json"), paths=False)
                 write_json(workdir.root / "config.json", settings)
-                events.record("start", wanted=list(wanted), partitions=len(pipeline.partitions))
+                events.record(
+                    "start",
+                    wanted=list(wanted),
+                    partitions=len(pipeline.partitions),
+                    simulated=told,
+                )
                 for number, step in enumerate(wanted, 1):
                     if len(wanted) > 1:
                         events.say(f"Step {number} of {len(wanted)}: {step}")
@@ -148,10 +156,13 @@ def plan_in_words(
 
 
 def _told_if_simulated(pipeline: Pipeline) -> str:
-    """Say before hours are spent that the archive or the labels are of simulated stars."""
+    """Say before hours are spent that the archive, labels or model are of simulated stars."""
     says = ["the archive"] if is_marked_archive(pipeline.archive) else []
-    if "training-set" in pipeline.wanted and pipeline.config.model_path is None:
-        says += ["the label file"] if is_marked(pipeline.label_file) else []
+    if pipeline.config.model_path is None:
+        learns = "training-set" in pipeline.wanted
+        says += ["the label file"] if learns and is_marked(pipeline.label_file) else []
+    elif pipeline.wanted & {"predict", "publish"}:
+        says += ["the model"] if pipeline.given.origin.simulated else []
     return f"SIMULATED STARS, says {' and '.join(says)}." if says else ""
 
 
@@ -165,13 +176,23 @@ def closing_lines(pipeline: Pipeline, driver: Driver, seconds: float) -> str:
     ]
     if "publish" in pipeline.wanted:
         lines += _catalogue_lines(pipeline)
-    elif "train" in pipeline.wanted:
-        lines += _metrics_of(pipeline.model)
-        lines.append(f"Model: {pipeline.model.path}")
+    else:
+        lines += _taught(pipeline)
+        if "train" in pipeline.wanted:
+            lines += _metrics_of(pipeline.model)
+            lines.append(f"Model: {pipeline.model.path}")
     lines += _compared(pipeline)
     spent = ", ".join(f"{step} {taken:.0f} s" for step, taken in pipeline.seconds.items())
     lines.append(f"Time: {spent}; {seconds:.0f} s in all.")
     return "\n".join(lines)
+
+
+def _taught(pipeline: Pipeline) -> list[str]:
+    """Say how labels became the stars that teach, where no catalogue does."""
+    if not pipeline.taught:
+        return []
+    books = label_books(pipeline.taught[0], pipeline.matches, pipeline.crossing.translated)
+    return labels_in_words(LabelBooks.model_validate(books), _split_of(pipeline))
 
 
 def _compared(pipeline: Pipeline) -> list[str]:
@@ -259,6 +280,9 @@ def labels_in_words(labels: LabelBooks | None, split: Mapping[str, int]) -> list
     if split:
         parts = " + ".join(f"{stars} {part}" for part, stars in split.items())
         lines.append(f"Training set: {sum(split.values())} of their spectra = {parts}.")
+    if labels.without_spectrum:
+        missing = labels.without_spectrum
+        lines.append(f"Without a usable spectrum in these partitions: {missing} of the stars.")
     return lines
 
 

@@ -1,9 +1,9 @@
 """What happens in a run: JSON lines in the workdir, and bars or plain lines for a person.
 
 Every line of the log has ``time``, ``run`` and ``event``; the events are ``start`` (wanted steps,
-partitions), ``gate`` (what was seen of the archive before the ingest), ``queues`` (of a batch
-system), ``cluster``, ``stage`` (tasks planned and pending), ``progress`` (of the stage, once a
-minute), ``done`` and ``failure`` (one task each), ``warning``,
+partitions, what says that stars are simulated), ``gate`` (what was seen of the archive before the
+ingest), ``queues`` (of a batch system), ``cluster``, ``stage`` (tasks planned and pending),
+``progress`` (of the stage, once a minute), ``done`` and ``failure`` (one task each), ``warning``,
 ``stall``, ``losses`` (workers that went, and what went with them), ``error`` (why the run ended)
 and ``end``. The traceback of a defect of the program stands in the log only.
 """

@@ -176,7 +176,9 @@ def test_real_stars_with_a_model_of_simulated_ones(site, finished, lent, tmp_pat
 
 def test_a_clean_sky_has_nothing_to_reject(site, tmp_path):
     simulate("dr3", 600, 5, tmp_path / "sky", clean=True)
-    site.run(tmp_path / "work", archive=str(tmp_path / "sky"), steps=("ingest", "training-set"))
+    steps, said = ("ingest", "training-set"), []
+    site.run(tmp_path / "work", archive=str(tmp_path / "sky"), steps=steps, said=said)
+    assert_every_label_row_is_told(said[0], tmp_path / "work")
     receipts = [
         json.loads(file.read_text()) for file in (tmp_path / "work").glob("receipts/*/*.json")
     ]
@@ -188,6 +190,29 @@ def test_a_clean_sky_has_nothing_to_reject(site, tmp_path):
         notes = receipt["notes"]
         for name in ("row_rejects", "cell_nulls", "file_rejects", "absent", "label_nulls"):
             assert not np.any(list(notes.get(name, {}).values())), (receipt["stage"], name)
+
+
+def assert_every_label_row_is_told(said, work):
+    """A run that ends with the training set says how rows of labels became the stars in it."""
+    notes = {
+        stage: json.loads(next(work.glob(f"receipts/{stage}/*.json")).read_text())
+        for stage in ("labels", "training-set")
+    }
+    rows, split = notes["labels"]["rows_in"], notes["training-set"]["notes"]["split_counts"]
+    assert f"Labels: {rows} rows of apogee-dr17 = {rows} stars + 0 left out." in said
+    assert f"Training set: {sum(split.values())} of their spectra = {split['fit']} fit + " in said
+
+
+def test_simulated_stars_are_told_in_the_first_line_and_in_the_log(site, work, capsys):
+    settings = {"archive": str(site.archive), "workdir": str(work), "cluster.kind": site.address}
+    config = load_config(None, QUICK, settings)
+    run_steps(config, ("ingest", "training-set"), echo=list)
+    told = "SIMULATED STARS, says the archive and the label file."
+    assert capsys.readouterr().err.splitlines()[0] == told
+    log = max((work / "logs").glob("run-*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    (start,) = (event for event in events if event["event"] == "start")
+    assert start["simulated"] == told
 
 
 def test_a_model_of_spectra_in_another_frame_is_refused(site, finished, small, tmp_path):

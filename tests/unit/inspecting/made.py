@@ -12,11 +12,13 @@ from astropy.table import Table
 
 ROWS, SAMPLES = 80, 961
 IDS = (np.arange(1, ROWS + 1) << 45) + 17
+#: Of the bands, so that stars are of colours that there are.
+MAGNITUDES = {"g": (12.4, 12.8), "bp": (12.9, 13.9), "rp": (11.8, 12.3)}
 #: A table of the release it is most like, and its columns, as they are called there.
 TABLES = {
     "gaia_source": {
         **dict.fromkeys(("ra", "ecl_lat"), (1.0, 300.0)),
-        **{f"phot_{band}_mean_mag": (8.0, 16.0) for band in ("g", "bp", "rp")},
+        **{f"phot_{band}_mean_mag": MAGNITUDES[band] for band in ("g", "bp", "rp")},
         **{"dec": (-80.0, 80.0), "parallax": (0.1, 9.0), "parallax_error": (0.01, 0.1)},
         **{"grvs_mag": (8.0, 14.0), "rvs_spec_sig_to_noise": (20.0, 90.0)},
     },

@@ -228,6 +228,7 @@ def test_the_command_writes_a_draft_once(sky, tmp_path, monkeypatch, capsys):
     out = tmp_path / "mine.yaml"
     code, said, _ = command(monkeypatch, capsys, "inspect", sky, "--draft", out)
     assert (code or 0, "SPECTRA rvs" in said) == (0, True)
+    assert said.splitlines()[-1].startswith("LABELS of APOGEE-2 DR17 allStar (synspec_rev1), for")
     assert load_release(out).name == "mine"
     code, _, said = command(monkeypatch, capsys, "inspect", sky, "--draft", out)
     assert (code, "exists" in said) == (3, True)

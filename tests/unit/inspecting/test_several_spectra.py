@@ -19,7 +19,8 @@ def test_spectra_that_become_one_give_a_draft_that_loads(release, tmp_path):
     archive, older = tmp_path / "archive", load_written(release)
     simulate(release, 90, 5, archive)
     found = inspect_archive(str(archive), older)
-    assert found.problem is None
+    assert (found.problem, found.lacking) == (None, ())
+    assert "RULES OF" not in found.draft  # it is what the description is of
     written, read = loaded(found, tmp_path)
     assert written.several_spectra == "combined"
     for table in (older.source_table, *older.driving_tables):

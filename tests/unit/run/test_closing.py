@@ -19,12 +19,13 @@ def test_every_loss_of_label_rows_is_a_sum():
         "Labels: 836 rows of apogee-dr17 = 757 stars + 79 left out (54 star_bad, 25 duplicate).",
         "Labels of an older release: 757 stars = 735 found in this one + 22 left out (22 none).",
         "Training set: 723 of their spectra = 448 fit + 61 validation + 140 calibration + 74 test.",
+        "Without a usable spectrum in these partitions: 12 of the stars.",
     ]
 
 
 def test_what_was_not_looked_at_is_not_told():
     assert labels_in_words(None, {}) == []
-    plain = BOOKS.model_copy(update={"crosswalk": None, "rejected": {}})
+    plain = BOOKS.model_copy(update={"crosswalk": None, "rejected": {}, "without_spectrum": 0})
     assert labels_in_words(plain, {}) == [
         "Labels: 836 rows of apogee-dr17 = 836 stars + 0 left out."
     ]
