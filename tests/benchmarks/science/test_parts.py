@@ -146,9 +146,20 @@ def test_each_place_and_bin_of_the_halo_has_its_own_share_of_posteriors():
     assert sorted(disc) == [8.0] * 100 + [10.0] * 80
 
 
+def _page():
+    return (Path(__file__).parents[3] / "docs" / "science.md").read_text(encoding="utf-8")
+
+
+def test_the_page_tells_what_was_tried_as_its_source_does():
+    """What is told by hand would be lost from the page when that is made anew."""
+    section = _page().split("## Information limit\n")[1].split("\n## ")[0]
+    tried = Path(__file__).parent / "limit" / "tried.md"
+    assert section.strip().endswith(tried.read_text(encoding="utf-8").strip())
+
+
 def test_the_page_says_first_what_its_tables_say():
     """The paragraphs on top of docs/science.md are those of its numbers, and nothing else."""
-    page = (Path(__file__).parents[3] / "docs" / "science.md").read_text(encoding="utf-8")
+    page = _page()
     labels = default_contract().labels.names
 
     def line(start, section):
