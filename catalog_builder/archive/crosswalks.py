@@ -9,6 +9,15 @@ from pydantic import Field
 from catalog_builder.archive.tables import ColumnName, TableName
 from catalog_builder.contract.description import Description
 
+#: What the columns of a crosswalk are.
+CROSSWALK_TYPES = {
+    "old": "int64",
+    "new": "int64",
+    "distance": "float",
+    "magnitude_difference": "float",
+    "probable": "bool",
+}
+
 
 class CrosswalkRule(Description):
     """A table with a row for each pair of an old source and a new one that may be the same star.

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import model_validator
 
+from catalog_builder.archive.crosswalks import CROSSWALK_TYPES
 from catalog_builder.archive.matrices import BasisFile
 from catalog_builder.archive.products import Product
 from catalog_builder.archive.release_ids import ReleaseIds
@@ -121,7 +122,7 @@ class ReleaseSpec(ReleaseIds):
         for older, rule in self.crosswalks.items():
             columns = self.tables[rule.table].columns
             for what, name in rule.columns.items():
-                key, kind = f"crosswalks.{older}.{what}", _CROSSWALK_TYPES[what]
+                key, kind = f"crosswalks.{older}.{what}", CROSSWALK_TYPES[what]
                 if name not in columns:
                     raise ValueError(f"{key} names {name}, which is no column of {rule.table}")
                 spec = columns[name]
@@ -305,16 +306,6 @@ class ReleaseSpec(ReleaseIds):
                 f"tables.{table}.columns.{column}.unit is {found!r}, but spectra.{name}.flux_unit"
                 f" is {unit!r}"
             )
-
-
-#: What the columns of a crosswalk are.
-_CROSSWALK_TYPES = {
-    "old": "int64",
-    "new": "int64",
-    "distance": "float",
-    "magnitude_difference": "float",
-    "probable": "bool",
-}
 
 
 def load_release(name_or_path: str | Path, several: SeveralSpectra | None = None) -> ReleaseSpec:

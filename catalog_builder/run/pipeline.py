@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -330,14 +329,9 @@ class Pipeline:
         """Complete the tasks of a stage; or require them, if their step is not wanted."""
         if step not in self.wanted and not self.driver.remakes(tasks):
             return self.driver.require(stage, tasks, step)
-        with self._timed(step):
-            return self.driver.complete(stage, context, tasks, plugin)
-
-    @contextmanager
-    def _timed(self, step: str) -> Iterator[None]:
         begin = time.monotonic()
         try:
-            yield
+            return self.driver.complete(stage, context, tasks, plugin)
         finally:
             self.seconds[step] = self.seconds.get(step, 0.0) + time.monotonic() - begin
 

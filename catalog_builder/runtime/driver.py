@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 from distributed import Client, WorkerPlugin
 from distributed.comm import CommClosedError
 
-from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, StoreError
+from catalog_builder.ground.errors import ClusterError, StoreError
 from catalog_builder.runtime import quarantine, running, signals
 from catalog_builder.runtime.clusters.protocol import Cluster
 from catalog_builder.runtime.clusters.registry import make_cluster
@@ -28,9 +28,9 @@ from catalog_builder.runtime.events import Events
 from catalog_builder.runtime.execution import execute, places
 from catalog_builder.runtime.performance import saved_report
 from catalog_builder.runtime.plans import write_plan
-from catalog_builder.runtime.receipts import Receipt, TaskState, read_receipt
+from catalog_builder.runtime.receipts import Receipt, read_receipt
 from catalog_builder.runtime.stall import StallWatch, epochs_logged
-from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, grouped, review
+from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, as_one_error, review
 from catalog_builder.runtime.watch import StageWatch
 from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinished
 
@@ -232,7 +232,7 @@ class Driver:
 
     def _announce(self, stage: Stage, tasks: Sequence[Task], found: Review) -> None:
         reasons = ", ".join(
-            f"{n} {state}{_examples(found, state)}"
+            f"{n} {state}{found.examples(state)}"
             for state, n in Counter(found.todo.values()).items()
         )
         self.events.say(f"{stage.name}: {len(found.todo)} of {len(tasks)} to do ({reasons})")
@@ -277,7 +277,7 @@ class Driver:
         if damaged := all_damage(failure.error for failure in failures):
             raise damaged
         if failures:
-            raise _summary(stage, failures, len(tasks))
+            raise as_one_error(stage, failures, len(tasks))
         return done
 
     def _register(self, client: Client, plugin: WorkerPlugin, task: Task) -> None:
@@ -336,25 +336,3 @@ class Driver:
 
 #: What the log says of a finished task; its receipt says the rest.
 _LOGGED = {"stage", "task", "rows_in", "rows_out", "rejected", "output_digest", "seconds"}
-
-
-def _examples(found: Review, state: TaskState) -> str:
-    """Name some tasks of a state that is no part of an ordinary run."""
-    if state not in (TaskState.DAMAGED_OUTPUT, TaskState.DAMAGED_RECEIPT):
-        return ""
-    names = [name for name, other in found.todo.items() if other == state]
-    return f": {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-
-
-def _summary(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseException:
-    """Return one error for all failures; a defect of the program is passed on as it is."""
-    first = failures[0]
-    if not (first.lost_worker or isinstance(first.error, CatalogBuilderError | OSError)):
-        return first.error  # its traceback helps to find the defect
-    done = ", the others are done" if len(failures) < planned else ""
-    reasons = grouped({failure.task.name: failure.reason for failure in failures})
-    problem = f"{stage.name}: {len(failures)} of {planned} tasks failed{done}. {'; '.join(reasons)}"
-    way_out = "Remove the cause and give the same command again: what is done is kept."
-    if isinstance(first.error, CatalogBuilderError):
-        return type(first.error)(problem, way_out)
-    return ClusterError(problem, way_out) if first.lost_worker else StoreError(problem, way_out)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog_builder.ground.digests import digest_json
-from catalog_builder.ground.errors import CatalogBuilderError, InputError, StoreError
+from catalog_builder.ground.errors import CatalogBuilderError, ClusterError, InputError, StoreError
 from catalog_builder.runtime import heap, running
 from catalog_builder.runtime.damage import Need, blame_damage, refuse_damaged
 from catalog_builder.runtime.lock import token_of
@@ -165,6 +165,13 @@ class Review:
     done: dict[str, Receipt]
     todo: dict[str, TaskState]
 
+    def examples(self, state: TaskState) -> str:
+        """Name some tasks of a state that is no part of an ordinary run."""
+        if state not in (TaskState.DAMAGED_OUTPUT, TaskState.DAMAGED_RECEIPT):
+            return ""
+        names = [name for name, other in self.todo.items() if other == state]
+        return f": {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+
 
 def review(workdir: Workdir, tasks: Sequence[Task]) -> Review:
     """Look up every task's receipt and output: resume is the plan minus the valid receipts."""
@@ -279,6 +286,20 @@ def _refuse_if_superseded(workdir: Workdir, task: Task, token: str | None) -> No
             f" taken over {workdir.root}.",
             "Nothing is to be done: the other driver does this task itself.",
         )
+
+
+def as_one_error(stage: Stage, failures: Sequence[Failure], planned: int) -> BaseException:
+    """Return one error for all failures; a defect of the program is passed on as it is."""
+    first = failures[0]
+    if not (first.lost_worker or isinstance(first.error, CatalogBuilderError | OSError)):
+        return first.error  # its traceback helps to find the defect
+    done = ", the others are done" if len(failures) < planned else ""
+    reasons = grouped({failure.task.name: failure.reason for failure in failures})
+    problem = f"{stage.name}: {len(failures)} of {planned} tasks failed{done}. {'; '.join(reasons)}"
+    way_out = "Remove the cause and give the same command again: what is done is kept."
+    if isinstance(first.error, CatalogBuilderError):
+        return type(first.error)(problem, way_out)
+    return ClusterError(problem, way_out) if first.lost_worker else StoreError(problem, way_out)
 
 
 def grouped(reasons: Mapping[str, str], most: int = 5) -> list[str]:

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from catalog_builder.archive.readers.text import lists
-from catalog_builder.archive.readers.text.numbers import pack_tokens
+from catalog_builder.archive.readers.text.reader import pack_tokens
 from catalog_builder.archive.readers.text.words import PADDING
 
 TOKENS = pack_tokens(("null", "nan"))

@@ -6,9 +6,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from catalog_builder.archive.readers.text import numbers
+from catalog_builder.archive.readers.text.reader import pack_tokens
 from catalog_builder.archive.readers.text.words import PADDING
 
-TOKENS = numbers.pack_tokens(("", "null", "nan"))
+TOKENS = pack_tokens(("", "null", "nan"))
 NULLS = TOKENS.ctypes.data
 
 

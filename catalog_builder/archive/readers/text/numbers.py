@@ -61,15 +61,6 @@ WHOLE_POWERS = np.array([10**power for power in range(16)], np.uint64)
 NO_TOKEN: Final = 255
 
 
-def pack_tokens(spellings: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """Return a table of tokens in lower case: the size of each before its bytes."""
-    encoded = [spelling.lower().encode() for spelling in spellings]
-    if max(map(len, encoded), default=0) >= NO_TOKEN:
-        raise ValueError("a null or boolean is spelt with more than 254 bytes")
-    table = b"".join(bytes([len(token)]) + token for token in encoded)
-    return np.frombuffer(table + bytes([NO_TOKEN]), np.uint8).copy()
-
-
 def _power_table() -> np.ndarray[tuple[int, int], np.dtype[np.uint64]]:
     """128-bit mantissas of 5**e as (high, low) words: truncated, but above for e < 0."""
     table = np.empty((_MAX_POWER - _MIN_POWER + 1, 2), np.uint64)
@@ -312,7 +303,7 @@ def parse_integer(text: int, at: int, nulls: int) -> tuple[int, int, int]:
 
 @compiled
 def is_token(text: int, start: int, end: int, tokens: int) -> bool:
-    """Say whether the text is one of the tokens of a table (see `pack_tokens`), in any case."""
+    """Say whether the text is a token of a table (see `reader.pack_tokens`), in any case."""
     while load_byte(tokens, 0) != NO_TOKEN:
         size = int(load_byte(tokens, 0))
         if size == end - start:

@@ -19,7 +19,7 @@ from catalog_builder.archive.readers.block import (
 from catalog_builder.archive.readers.text import rows
 from catalog_builder.archive.readers.text.buffer import TextBuffer
 from catalog_builder.archive.readers.text.header import TextHeader, check_header
-from catalog_builder.archive.readers.text.numbers import pack_tokens
+from catalog_builder.archive.readers.text.numbers import NO_TOKEN
 from catalog_builder.archive.rejects import REASON_NUMBER, RejectReason, RowRejects
 from catalog_builder.archive.tables import ColumnSpec, TableSpec, TextRule, spelt
 
@@ -256,3 +256,12 @@ def _kind(name: str, spec: ColumnSpec) -> tuple[int, str]:
     if spec.numpy_dtype.kind == "f":
         return (rows.FLOAT32 if single else rows.FLOAT64), "floats"
     return (rows.BOOLEAN if spec.dtype == "bool" else rows.INTEGER), "integers"
+
+
+def pack_tokens(spellings: tuple[str, ...]) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Return a table of tokens in lower case: the size of each before its bytes."""
+    encoded = [spelling.lower().encode() for spelling in spellings]
+    if max(map(len, encoded), default=0) >= NO_TOKEN:
+        raise ValueError("a null or boolean is spelt with more than 254 bytes")
+    table = b"".join(bytes([len(token)]) + token for token in encoded)
+    return np.frombuffer(table + bytes([NO_TOKEN]), np.uint8).copy()
