@@ -52,6 +52,10 @@ class FlagContext:
     parallax_range: Range | None = None
     distances: Mapping[str, NDArray[np.floating[Any]]] = field(default_factory=dict)
 
+    def column(self, key: str) -> NDArray[Any]:
+        """Return a column of numbers from the archive, (n,); all NaN where the release has none."""
+        return self.features.get(key, np.full(len(self.mean), np.nan))
+
 
 Predicate = Callable[..., Bools]
 

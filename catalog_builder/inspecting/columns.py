@@ -151,7 +151,7 @@ def _hint(column: str, table: TableName, seen: TableView, release: ReleaseSpec) 
     if near is None:
         return ""
     return (
-        f"It has {near.name}, which is like it (likeness {near.share:.2f}): write"
+        f"It has {near.name}, which is like {column} (likeness {near.share:.2f}): write"
         f" `names: [{near.name}]` at tables.{table}.columns.{column}, if it is the same."
     )
 

@@ -73,10 +73,17 @@ def recorded() -> dict[str, dict[str, Any]]:
 def record(now: Mapping[str, Mapping[str, Any]]) -> None:
     """Write fingerprints down, unless a stage makes something else under its old version."""
     then = recorded() if FILE.exists() else {}
-    for stage, found in now.items():
-        old = then.get(stage)
-        if old and old["version"] == found["version"] and differences(stage, found, old):
-            raise SystemExit(f"Stage {stage} makes something else: raise its version first.")
+    unsaid = [
+        stage
+        for stage, found in now.items()
+        if (old := then.get(stage)) and old["version"] == found["version"]
+        if differences(stage, found, old)
+    ]
+    if unsaid:
+        raise SystemExit(
+            f"These stages make something else: {', '.join(unsaid)}. Raise their versions, where"
+            ' catalog_builder/ has `Stage("NAME", version=...)`, first.'
+        )
     lines = json.dumps(now, indent=0, sort_keys=True)
     FILE.write_text(lines + "\n")
 

@@ -34,8 +34,8 @@ DEMO = "it simulates an archive of its own, and trains (test_data_only.py runs a
 NOTEBOOK = "the notebook writes this file, and does the same in Python (test_tutorials.py)"
 NOT_RUN = {
     "run --release dr3-demo --workdir demo-workdir": DEMO,
-    "run --release dr3-demo --workdir trial --set demo.stars=900 --set model.epochs=2"
-    " --set model.members=1 --set model.folds=0 --set model.min_label_stars=100": DEMO,
+    "run --release dr3-demo --workdir trial --set demo.stars=900 --set model.epochs=30"
+    " --set model.members=2 --set model.folds=0 --set model.min_label_stars=100": DEMO,
     "inspect ARCHIVE --release rave-dr6 --draft mine.yaml": REHEARSAL,
     "simulate --release rave-dr6 --stars 6000 --out SKY": TWIN,
     "inspect ARCHIVE --release dr4 --draft dr4-found.yaml": REHEARSAL,

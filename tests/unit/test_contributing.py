@@ -43,7 +43,8 @@ def test_add_a_flag(tmp_path, monkeypatch):
     monkeypatch.setattr("catalog_builder.flags.bits.PREDICATES", known)
     content = yaml.safe_load((schemas_dir() / "flags.yaml").read_text(encoding="utf-8"))
     # The page's number is the next one only as long as nobody followed it.
-    taken = {number for entry in content["bits"] for number in (entry.get("bits") or {}).values()}
+    taken = {entry["bit"] for entry in content["bits"] if "bit" in entry}
+    taken |= {number for entry in content["bits"] for number in entry.get("bits", {}).values()}
     (entry,) = yaml.safe_load(bit)
     assert entry["bits"].keys() == {"g"}
     assert entry["bits"]["g"] in {*taken, max(taken) + 1}

@@ -101,14 +101,19 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def read(tiny: ReleaseSpec, tmp_path: Path):
-    """Write text to a file of the tiny release and read it back as blocks."""
+    """Write text to a file of the tiny release, or another, and read it back as blocks."""
 
     def write_and_read(
-        text: str | bytes, table: str = "rvs_mean_spectrum", name: str = "x.csv", **options: object
+        text: str | bytes,
+        table: str = "rvs_mean_spectrum",
+        name: str = "x.csv",
+        *,
+        release: ReleaseSpec = tiny,
+        **options: object,
     ) -> list[Block]:
         content = text.encode() if isinstance(text, str) else text
         path = tmp_path / name
         path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
-        return list(read_blocks(FileRef(str(path), path.stat().st_size), table, tiny, **options))
+        return list(read_blocks(FileRef(str(path), path.stat().st_size), table, release, **options))
 
     return write_and_read

@@ -56,6 +56,14 @@ def test_a_release_is_only_data(tiny):
     assert tiny.tables["gaia_source"].native_names("ra") == ("ra",)
 
 
+def test_a_renamed_column_is_read_under_its_key(read):
+    release = load_release("rave-dr6")
+    assert release.tables["parameters"].native_names("radial_velocity") == ("hrv", "hrv_sparv")
+    row = "rave_obs_id,raveid,ra,dec,hrv_sparv\nA,a,1,2,-3.5\n"
+    (block,) = read(row, "parameters", release=release)
+    assert block.columns["radial_velocity"].tolist() == [-3.5]
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -151,6 +151,13 @@ def test_photometry_parallax_and_noise(features, bits):
     assert words(star(features=features)) == USED | bits
 
 
+def test_a_column_that_a_release_lacks_is_null():
+    assert star().column("phot_g_mean_mag") == 12.0
+    lacking = replace(star(), features={}).column("ruwe")
+    assert lacking.shape == (1,)
+    assert np.isnan(lacking).all()
+
+
 def test_low_noise_counts_only_where_the_spectrum_was_used():
     used = np.array([[False, True, True, True]])
     noisy = star(features={"rvs_spec_sig_to_noise": np.array([16.0])}, inputs_used=used)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from catalog_builder.cli.options import Cluster as Option
 from catalog_builder.ground.errors import ClusterError, ConfigError
 from catalog_builder.runtime.clusters import registry
 from catalog_builder.runtime.clusters.protocol import Cluster
@@ -20,6 +21,11 @@ def test_a_package_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(registry.KINDS, "grid", ("no_such_package", "Grid"))
     with pytest.raises(ConfigError, match=r"needs the package no_such_package"):
         make_cluster(ClusterSettings(kind="grid"), Workdir(tmp_path))
+
+
+def test_the_help_of_the_option_names_every_kind():
+    (option,) = Option.__metadata__
+    assert option.metavar == "|".join([*registry.KINDS, "ADDRESS"])
 
 
 class HalfWay(Cluster):
