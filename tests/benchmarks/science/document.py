@@ -24,8 +24,8 @@ real archive, at the default settings, scatter against APOGEE's labels, and the 
 
 | split | answered by | Teff [K] | log g | [alpha/M] | [Fe/H] |
 | --- | --- | --- | --- | --- | --- |
-| fit | two networks without its fold | 59, 67.8 | 0.145, 67.5 | 0.028, 68.3 | 0.089, 67.2 |
-| test | four networks | 57, 69.1 | 0.140, 68.0 | 0.029, 68.6 | 0.084, 67.3 |
+| fit | two networks without its fold | 59, 67.9 | 0.145, 67.7 | 0.028, 68.3 | 0.089, 67.5 |
+| test | four networks | 57, 69.4 | 0.140, 68.1 | 0.029, 69.0 | 0.084, 67.5 |
 
 On the same stars, two networks without a fold scatter 0.0 to 1.6 % more than the four (+- 1.1 to
 1.4); the rest is that one split's stars are easier than another's. A simulated sky, and all that
