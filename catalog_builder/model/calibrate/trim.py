@@ -14,7 +14,7 @@ been left out: docs/edges.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -114,7 +114,8 @@ class _Stars:
         np.log(square / half**2, out=enough, where=square > 0.0)
         enough *= 0.5
         order = np.argsort(enough)
-        return tuple(_missing_at(enough[order], weight[order], aim) for weight in grid.weights())
+        rising = enough[order]
+        return tuple(_missing_at(rising, weight[order], aim) for weight in grid.weights())
 
 
 def _missing_at(enough: Array, weight: Array, aim: _Aim) -> float:
@@ -180,10 +181,10 @@ class _Grid:
     def side(self, number: int) -> tuple[float, ...]:
         return tuple(self.sides[number].tolist())
 
-    def weights(self) -> list[Array]:
-        """Return, for each knot, how much each star belongs to it, (n,)."""
-        knots = int(np.prod([len(side) for side in self.sides]))
-        return [((self.index == knot) * self.share).sum(axis=1) for knot in range(knots)]
+    def weights(self) -> Iterator[Array]:
+        """Yield, for each knot, how much each star belongs to it, (n,)."""
+        for knot in range(int(np.prod([len(side) for side in self.sides]))):
+            yield ((self.index == knot) * self.share).sum(axis=1)
 
 
 def _knots(values: Array, count: int, even: Callable[[Array], Array]) -> Array:
