@@ -28,8 +28,9 @@ MAX_VALUES: Final = 1_000_000
 #: multiples of 2^61 - 1: below 2^64 there are eight.
 MAX_PLAIN, MAX_INTEGER = 10_000, 20
 
-# The compiled loader is the same safe loader, some ten times faster on headers of 1 500 lines.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: The compiled loader is the same safe loader, some ten times faster on headers of 1 500 lines; it
+#: takes tabs where the other does not.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVER = yaml.resolver.Resolver()
 _TEXT_TAGS = {None, "!", "tag:yaml.org,2002:str"}
 
@@ -90,7 +91,7 @@ def parse_yaml(text: str | bytes, limit: int = MAX_BYTES) -> Any:
     try:
         text = _decoded(text)
         _Extent().take(text)
-        return yaml.load(text, Loader=_LOADER)  # noqa: S506 (a safe loader)
+        return yaml.load(text, Loader=LOADER)  # noqa: S506 (a safe loader)
     # TypeError: a mapping as a key; OverflowError: a date beyond all years.
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         if isinstance(error, DocumentError):
@@ -143,7 +144,7 @@ class _Extent:
     def take(self, text: str) -> None:
         # Events come one by one, and none is read behind the one that is too many.
         begun: list[_Open] = []
-        for event in yaml.parse(text, Loader=_LOADER):
+        for event in yaml.parse(text, Loader=LOADER):
             if isinstance(event, yaml.CollectionStartEvent):
                 begun.append(_Open(event.anchor, self.nodes, self.characters))
                 _refuse_depth(len(begun))

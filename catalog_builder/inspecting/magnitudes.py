@@ -3,7 +3,7 @@
 Where a band lies is told by its UCD. Three things hold for stars of any kind: none is bluer than a
 body of infinite temperature; cool and reddened ones are red in every pair of bands that lie far
 apart, and in the effective wavenumber of the astrometry; and a band over the whole of the visible
-is between its parts. Bands that stand in each other's place break one of them.
+is between its blue and its red parts. Bands that stand in each other's place break one of them.
 """
 
 from __future__ import annotations
@@ -43,8 +43,13 @@ _TOO_BLUE: Final = 0.1
 #: Bands that are farther apart, as a ratio of wavelengths, have colours that run together; and the
 #: correlation below which two do not.
 _FAR, _AGAINST = 1.4, -0.5
-#: How far the whole may be outside of its parts, mag, by the median of the stars.
+#: How far the whole may be outside of its parts, mag, by the median of the stars; and what these
+#: must have, for the whole to be between them: red stars are brighter in it than in B and V.
 _OUTSIDE: Final = 0.1
+_BLUE_PARTS: Final = {"em.opt.b", "em.opt.v"}
+_RED_PARTS: Final = {"em.opt.r", "em.opt.i"}
+#: No star has such a colour, mag: one of both is a number for none, such as 99.999.
+_NO_COLOUR: Final = 20.0
 #: The argument of the zero point's rule that says how blue a star was seen to be.
 _WAVENUMBER: Final = "nu_eff_used_in_astrometry"
 
@@ -126,7 +131,14 @@ def _colours(view: View, release: ReleaseSpec, stars: Ids) -> Iterator[_Colour]:
         for (short, blue), (long, red) in combinations(placed, 2):
             one, other = values[blue], values[red]
             if short < long and one is not None and other is not None:
-                yield _Colour(group, blue, red, one - other, long / short)
+                yield _Colour(group, blue, red, _difference(one, other), long / short)
+
+
+def _difference(one: Float, other: Float) -> Float:
+    """Return a colour, NaN where it is none."""
+    with np.errstate(invalid="ignore"):  # of infinities
+        colour = one - other
+    return np.where(np.abs(colour) < _NO_COLOUR, colour, np.nan)
 
 
 def _wavenumber(view: View, release: ReleaseSpec, stars: Ids) -> Float | None:
@@ -200,12 +212,14 @@ def _check_whole(view: View, release: ReleaseSpec, stars: Ids, looked: Looked) -
     """Note a band over all of the visible that is brighter, or fainter, than all of its parts."""
     for group, bands in release.photometry.items():
         places = {name: _where(band) for name, band in bands.bands.items()}
-        parts = [name for name, place in places.items() if place.startswith(f"{_WHOLE}.")]
+        parts = [name for name, place in places.items() if place in _BLUE_PARTS | _RED_PARTS]
+        if not all({places[name] for name in parts} & side for side in (_BLUE_PARTS, _RED_PARTS)):
+            continue
         for whole in (name for name, place in places.items() if place == _WHOLE):
             columns = [bands.bands[name].column for name in (whole, *parts)]
             values = [view.looked_up(column, stars, release) for column in columns]
             known = [each for each in values if each is not None]
-            if len(parts) < 2 or len(known) < len(values):
+            if len(known) < len(values):
                 continue
             outside = _outside(known[0], np.array(known[1:]))
             if outside.size < LEAST_STARS or np.median(outside) <= _OUTSIDE:

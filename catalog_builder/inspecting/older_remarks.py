@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from catalog_builder.ground.documents import DocumentError, parse_yaml
+from catalog_builder.ground.documents import LOADER, DocumentError, parse_yaml
 from catalog_builder.inspecting.drafting import Path
 
 #: A word in brackets is a mark; what is none stays where it is.
@@ -42,7 +42,7 @@ def read_remarks(text: str) -> OlderRemarks:
     except DocumentError:
         return OlderRemarks()
     paths: dict[int, Path] = {}
-    for line, path in _keys(yaml.compose(text, Loader=yaml.SafeLoader), ()):
+    for line, path in _keys(yaml.compose(text, Loader=LOADER), ()):
         paths.setdefault(line, path)  # of several on a line the outermost
     found, above = OlderRemarks(), list[str]()
     for number, (is_alone, comment) in enumerate(_comments(text)):
@@ -74,7 +74,7 @@ def _comments(text: str) -> Iterator[tuple[bool, str]]:
     """Yield for each line whether it is a comment and nothing else, and its comment or nothing."""
     lines = text.splitlines()
     ends: dict[int, int] = {}
-    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+    for token in yaml.scan(text, Loader=LOADER):
         for place in range(token.start_mark.line, token.end_mark.line):
             ends[place] = len(lines[place])  # a text goes on to the next line
         if getattr(token, "style", None) in {"|", ">"}:  # and begins behind a comment

@@ -98,8 +98,9 @@ def test_what_a_dead_driver_left_is_ended_by_the_next_one(quiet_bed, tmp_path):
     workdir, said = Workdir(tmp_path), []
     keys = tmp_path / "cluster" / "tls-cb-dead"
     keys.mkdir(parents=True)
-    job = quiet_bed.call("sbatch", "--parsable", "-J", "cb-dead", "--wrap", "sleep 600").strip()
-    other = quiet_bed.call("sbatch", "--parsable", "-J", "cb-other", "--wrap", "sleep 600").strip()
+    sleep = ("sbatch", "--parsable", "--output=/dev/null", "--wrap", "sleep 600")
+    job = quiet_bed.call(*sleep, "-J", "cb-dead").strip()
+    other = quiet_bed.call(*sleep, "-J", "cb-other").strip()
     file = leftovers.record_file(workdir, "cb-dead")
     leftovers.write_record(file, "slurm", "cb-dead", [job], str(keys))
     leftovers.cancel_earlier(workdir, said.append)

@@ -34,7 +34,9 @@ class Copy:
         folder.mkdir()
         for part in ("catalog_builder", "schemas", "docs"):
             # With what Python and numba have compiled, which is valid while times are kept.
-            shutil.copytree(ROOT / part, folder / part)
+            # What other tests are writing there just now is gone before it is copied.
+            unfinished = shutil.ignore_patterns("*.pyc.*", "*.tmp.*")
+            shutil.copytree(ROOT / part, folder / part, ignore=unfinished)
         (folder / ".gitignore").write_text("__pycache__\n")
         self.git("init", "--quiet")
         self.git("add", "--all")

@@ -48,7 +48,7 @@ _SMALLEST, _LARGEST = np.log(0.1), np.log(100.0)
 # Logarithms of factors, and coordinates: far beyond any that a fit makes, and sums stay finite.
 _Logarithm = Annotated[float, Field(ge=-1e6, le=1e6)]
 _Coordinate = Annotated[float, Field(ge=-1e100, le=1e100)]
-# Of a model and of two corrections of it, each with the knots of the others.
+# A sum of curves has the knots of all: those of a model, and of two corrections of it.
 _MOST_KNOTS = 128
 
 

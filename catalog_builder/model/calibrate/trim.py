@@ -14,7 +14,7 @@ been left out: docs/edges.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -37,7 +37,11 @@ from catalog_builder.model.calibrate.metrics import GAUSSIAN_95
 _ALONG: Final = (40,)
 _GRID: Final = (10, 6)
 #: In what steps are even: of the temperature its logarithm, of the gravity itself.
-_EVEN: Final[tuple[Callable[[Array], Array], ...]] = (np.log, np.asarray)
+_EVEN: Final[tuple[Callable[[Array], Array], ...]] = (
+    # Networks that learnt little may answer with temperatures below 0.
+    lambda rising: np.log(rising) if rising[0] > 0.0 else rising,
+    np.asarray,
+)
 #: Stars beyond the outermost knots, and about a knot that is counted.
 _BEYOND: Final = 60
 _FEWEST: Final = 20
@@ -110,7 +114,8 @@ class _Stars:
         np.log(square / half**2, out=enough, where=square > 0.0)
         enough *= 0.5
         order = np.argsort(enough)
-        return tuple(_missing_at(enough[order], weight[order], aim) for weight in grid.weights())
+        rising = enough[order]
+        return tuple(_missing_at(rising, weight[order], aim) for weight in grid.weights())
 
 
 def _missing_at(enough: Array, weight: Array, aim: _Aim) -> float:
@@ -176,10 +181,10 @@ class _Grid:
     def side(self, number: int) -> tuple[float, ...]:
         return tuple(self.sides[number].tolist())
 
-    def weights(self) -> list[Array]:
-        """Return, for each knot, how much each star belongs to it, (n,)."""
-        knots = int(np.prod([len(side) for side in self.sides]))
-        return [((self.index == knot) * self.share).sum(axis=1) for knot in range(knots)]
+    def weights(self) -> Iterator[Array]:
+        """Yield, for each knot, how much each star belongs to it, (n,)."""
+        for knot in range(int(np.prod([len(side) for side in self.sides]))):
+            yield ((self.index == knot) * self.share).sum(axis=1)
 
 
 def _knots(values: Array, count: int, even: Callable[[Array], Array]) -> Array:
@@ -192,9 +197,10 @@ def _knots(values: Array, count: int, even: Callable[[Array], Array]) -> Array:
         return np.empty(0)
     shares = np.linspace(beyond, 1.0 - beyond, 1001)
     found = np.quantile(values, shares)
-    if not found[-1] > found[0]:
+    steps = even(found)
+    if not steps[-1] > steps[0]:
         return np.empty(0)
-    steps = (even(found) - even(found[0])) / (even(found[-1]) - even(found[0]))
+    steps = (steps - steps[0]) / (steps[-1] - steps[0])
     ranks = np.linspace(0.0, 1.0, len(shares))
     return np.unique(np.interp(np.linspace(0.0, 1.0, count), 0.5 * (steps + ranks), found))
 

@@ -20,7 +20,7 @@ text:              # [inferred] as others
   deep: {a: 1,     # [check] of a
          b: "#"}   # [known] of b
 # not marked
-plain: 1
+plain: 1	# [check] behind a tab
 long: >-           # [check] of words
   words # [check] of the text
   more
@@ -40,6 +40,7 @@ def test_marked_comments_are_told_by_their_keys():
         ("text",): "[inferred] as others",
         ("text", "deep"): "[check] of a",
         ("text", "deep", "b"): "[known] of b",
+        ("plain",): "[check] behind a tab",
         ("long",): "[check] of words",
         ("items", 0, "one"): "[check] in a list",
     }

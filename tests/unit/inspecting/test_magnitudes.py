@@ -122,6 +122,29 @@ def test_bands_whose_place_is_not_told_and_few_stars_tell_nothing(tmp_path):
     assert findings(load_release("dr3"), few).findings == []
 
 
+def test_the_whole_is_not_between_blue_parts_alone(tmp_path):
+    def johnson(content):
+        bands = content["photometry"]["photometry"]["bands"]
+        for name, word in (("bp", "B"), ("rp", "V")):
+            bands[name]["ucd"] = f"phot.mag;em.opt.{word}"
+
+    columns = {BP: [13.2, 16.9] * 40, RP: [12.5, 15.4] * 40, G: [12.3, 14.2] * 40}  # G, M dwarfs
+    columns = {name: np.array(values) for name, values in columns.items()}
+    assert findings(described(tmp_path, johnson), columns).findings == []
+
+
+@pytest.mark.parametrize("no_number", [99.999, -999.0, np.inf, -np.inf])
+@pytest.mark.parametrize("bands", [(BP,), (RP,), (BP, RP)])
+def test_numbers_for_none_are_no_colours(bands, no_number):
+    columns = stars()
+    for name in bands:
+        columns[name][:60] = no_number
+    looked = findings(load_release("dr3"), columns)
+    assert looked.findings == []
+    if len(bands) == 1 or np.isinf(no_number):
+        assert looked.facts["photometry.photometry.bands (bp - rp)"].endswith("of 140 stars")
+
+
 def without_xp(content):
     del content["spectra"]["xp"]
     content["driving_tables"] = ["rvs_mean_spectrum"]

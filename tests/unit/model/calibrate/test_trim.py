@@ -104,6 +104,27 @@ def test_without_a_temperature_nothing_is_corrected_and_without_a_gravity_the_cu
     assert trimmed(plain, residual, ones, 0.0 * ones, places) is plain
 
 
+def test_temperatures_that_are_none_are_no_end_of_a_training():
+    rng = np.random.default_rng(8)
+    places, ones = places_of(rng), np.ones(STARS)
+    residual = np.where(places[:, TEMPERATURE] > 7000.0, 2.0, 1.0) * rng.normal(size=STARS)
+    for lowest in (0.0, -800.0):
+        places[:200, TEMPERATURE] = lowest
+        made = trimmed(LabelFactors(), residual, ones, 0.0 * ones, places)
+        assert made.sigma.along_temperature.knots[0] == lowest
+        assert abs(np.median(made.sigma(places[places[:, TEMPERATURE] > 8000.0])) - 2.0) < 0.2
+
+
+def test_a_model_and_two_corrections_have_room_for_their_knots():
+    rng, ones = np.random.default_rng(9), np.ones(STARS)
+    made = []
+    for _ in range(3):
+        places = places_of(rng)
+        made.append(trimmed(LabelFactors(), 2.0 * rng.normal(size=STARS), ones, 0 * ones, places))
+    all_three = made[0].corrected(made[1]).corrected(made[2]).sigma
+    assert len(all_three.along_temperature.knots) > 2 * len(made[0].sigma.along_temperature.knots)
+
+
 def test_one_temperature_for_all_corrects_nothing():
     rng = np.random.default_rng(7)
     places, ones = places_of(rng), np.ones(STARS)
