@@ -3,15 +3,50 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Annotated, Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from catalog_builder.contract.description import Description
 
 _DTYPE: Final = re.compile(r"int64|uint8|float64|float32|bool|str[1-9][0-9]*")
 _LOG: Final = re.compile(r"log\((.+)\)")
+
+
+def standard_unit(value: str) -> str:
+    """Return the unit, or the logarithm of one, if both FITS and VOUnit write it so.
+
+    Raises
+    ------
+    ValueError
+        If one of them does not.
+    """
+    import astropy.units as u
+
+    logarithm = _LOG.fullmatch(value)
+    for standard in ("fits", "vounit"):
+        try:
+            u.Unit(logarithm[1] if logarithm else value, format=standard)
+        except ValueError as error:
+            # Astropy's own text goes on about custom units.
+            reason = str(error).split("If this is meant")[0].strip().rstrip(".")
+            raise ValueError(f"{value!r} is no unit of both FITS and VOUnit: {reason}") from error
+    return value
+
+
+def controlled_ucd(value: str) -> str:
+    """Return the UCD1+ if it is one of controlled words.
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    from astropy.io.votable.ucd import parse_ucd
+
+    parse_ucd(value, check_controlled_vocabulary=True)
+    return value
 
 
 class Column(Description):
@@ -39,8 +74,8 @@ class Column(Description):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     dtype: str
-    unit: str = ""
-    ucd: str
+    unit: Annotated[str, AfterValidator(standard_unit)] = ""
+    ucd: Annotated[str, AfterValidator(controlled_ucd)]
     description: str
     null_meaning: str = ""
     derived: bool = False
@@ -58,24 +93,6 @@ class Column(Description):
     def _fits_in_cards(cls, value: str) -> str:
         if not value.isascii():
             raise ValueError(f"{value!r} is not ASCII, and a FITS header holds nothing else")
-        return value
-
-    @field_validator("unit")
-    @classmethod
-    def _standard_unit(cls, value: str) -> str:
-        import astropy.units as u
-
-        logarithm = _LOG.fullmatch(value)
-        for standard in ("fits", "vounit"):
-            u.Unit(logarithm[1] if logarithm else value, format=standard)
-        return value
-
-    @field_validator("ucd")
-    @classmethod
-    def _controlled_ucd(cls, value: str) -> str:
-        from astropy.io.votable.ucd import parse_ucd
-
-        parse_ucd(value, check_controlled_vocabulary=True)
         return value
 
     @model_validator(mode="after")

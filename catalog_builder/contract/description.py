@@ -108,17 +108,19 @@ def _explain(model: type[BaseModel], path: Path, error: ValidationError) -> str:
     sentences = []
     for detail in error.errors(include_url=False):
         location = detail["loc"]
-        key = ".".join(_keys_in(model, location)) or "(the whole)"
+        # What is wrong between keys has no place of its own, and names them.
+        place = ".".join(_keys_in(model, location))
+        key = f"{place}: " if place else ""
         if detail["type"] == "extra_forbidden":
             allowed = _listed(_fields_at(model, location[:-1]))
-            sentences.append(f"{key}: unknown key. Allowed here: {allowed}.")
+            sentences.append(f"{key}unknown key. Allowed here: {allowed}.")
         elif detail["type"] == "missing":
-            sentences.append(f"{key}: this key is missing.")
+            sentences.append(f"{key}this key is missing.")
         else:
             message = detail["msg"].removeprefix("Value error, ").rstrip(".")
             given = detail["input"]
             seen = "" if isinstance(given, dict) else f"; it is {given!r:.80}"
-            sentences.append(f"{key}: {message}{seen}.")
+            sentences.append(f"{key}{message}{seen}.")
     return f"{path}: " + " ".join(sentences)
 
 

@@ -203,9 +203,7 @@ def _loaded(text: str) -> ReleaseSpec:
             return load_release(file)
         except ConfigError as error:
             raise ConfigError(
-                error.problem.replace(f"{file}: (the whole)", str(file)).replace(
-                    str(file), "The draft is not complete"
-                ),
+                error.problem.replace(str(file), "The draft is not complete"),
                 "Correct that key in it; the lines above say what was found.",
             ) from error
 

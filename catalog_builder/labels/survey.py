@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, HttpUrl, model_validator
 
+from catalog_builder.contract.columns import controlled_ucd, standard_unit
 from catalog_builder.contract.description import Description, Grown, load_description
 from catalog_builder.contract.labels import (
     Label,
@@ -226,6 +227,7 @@ class LabelSurvey(Grown):
                     f"`declares` has {label.name}, which is known: leave it out, or give it"
                     " another name"
                 )
+            _refuse_what_no_column_can_have(label)
             _refuse_what_cannot_be_drawn(label)
         return self
 
@@ -302,6 +304,15 @@ class LabelSurvey(Grown):
         """Return the integer with the test's bits set, 0 <= mask < 2**64."""
         numbers = self.bits[test.column]
         return sum(1 << number for number in {numbers[name] for name in test.any_of})
+
+
+def _refuse_what_no_column_can_have(label: Label) -> None:
+    """Raise ValueError here, so that the survey is named and not the catalogue's schema."""
+    for key, check in (("unit", standard_unit), ("ucd", controlled_ucd)):
+        try:
+            check(getattr(label, key))
+        except ValueError as error:
+            raise ValueError(f"{key} of {label.name}: {error}") from error
 
 
 def _refuse_what_cannot_be_drawn(label: Label) -> None:

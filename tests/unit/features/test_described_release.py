@@ -18,7 +18,8 @@ from catalog_builder.features.stage import IngestContext, plan
 from catalog_builder.ground.errors import ConfigError, InputError
 from catalog_builder.runtime.tasks import run_task
 from catalog_builder.runtime.workdir import Workdir
-from tests.unit.features.conftest import PAGE, listed, lists
+from catalog_builder.simulate.writing.layout import file_name
+from tests.unit.features.conftest import PAGE, RANGE, listed, lists
 
 
 def balanced(result):
@@ -31,6 +32,11 @@ def test_inputs_follow_the_description(archive):
     assert inputs.spectra["rvs"].sig_to_noise == "rvs_spec_sig_to_noise"
     assert inputs.spectra["rave"].sig_to_noise == "rave_sig_to_noise"
     assert inputs.spectra["xp"].sig_to_noise is None
+
+
+def test_the_example_can_be_simulated(archive):
+    for spec in archive.release.tables.values():
+        assert file_name(spec, RANGE).endswith(".csv.gz")
 
 
 def test_every_input_is_in_the_features(archive):

@@ -117,6 +117,11 @@ NEW = {
         ([{**NEW, "name": "teff"}], "`declares` has teff, which is known"),
         ([NEW, NEW], "zz is declared twice"),
         ([{**NEW, "tex": r"$\\frac{$"}], "tex of zz, .* cannot be drawn: .*Expected"),
+        (
+            [{**NEW, "unit": "gigayear"}],
+            r"survey\.yaml: unit of zz: 'gigayear' is no unit of both FITS",
+        ),
+        ([{**NEW, "ucd": "time.old"}], r"survey\.yaml: ucd of zz: Unknown word 'time\.old'"),
         ([{**NEW, "unit": "Gyr"}], r"labels\.zz\.unit is '', but the label is in 'Gyr'"),
     ],
 )
