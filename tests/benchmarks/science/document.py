@@ -12,10 +12,10 @@ from tests.benchmarks.science.summary import summary
 # To be written anew with the page.
 _WHICH = """## Which model made which table
 
-Tables of the simulated sky, peers and flaws included, are of one model without folds: its networks are
-of stage train 8, which trained an ensemble as today's does, its sigma of stage model 23. Networks of
-the flaws of the synthesis are trained for that section. The real archive's test stars are of a run at
-the default settings."""
+Tables of the simulated sky, peers and flaws included, are of one model without folds: its
+networks are of stage train 8, which trained an ensemble as today's does, its sigma of stage
+model 23. Networks of the flaws of the synthesis are trained for that section. The real archive's
+test stars are of a run at the default settings."""
 _TAUGHT = """## Stars that taught
 
 All of the above is of stars that the model never saw. In a catalogue, those that it learnt from are
