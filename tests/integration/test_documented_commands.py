@@ -18,6 +18,7 @@ from catalog_builder import cli, open_catalog
 from catalog_builder.archive.release import load_release
 from catalog_builder.cli.program import app  # with its commands
 from catalog_builder.contract.grids import to_vacuum
+from catalog_builder.ground.resources import schemas_dir
 from catalog_builder.inspecting.triplet import TRIPLET
 from catalog_builder.run.config import load_config
 from catalog_builder.simulate.sky import simulate
@@ -144,6 +145,8 @@ def filled_in(command, place, archive, site, new_sky):
         arguments += ["--cluster", site.address]
         arguments += [] if "--archive" in arguments else ["--archive", str(archive)]
     if arguments[0] == "simulate":  # the last one counts
+        described = str(schemas_dir() / "releases" / "dr3.yaml")
+        arguments = [described if part == "FILE" else part for part in arguments]
         arguments += ["--stars", "100", "--workers", "1", "--out", str(new_sky)]
     return arguments
 
