@@ -54,6 +54,8 @@ def run(notebook: Path, demo: Path, *, write: bool) -> int:
     if write:
         for cell in book.cells:
             cell.metadata.pop("execution", None)
+            if "outputs" in cell:  # warnings name folders of the machine
+                cell.outputs = [each for each in cell.outputs if each.get("name") != "stderr"]
         book.metadata = {key: book.metadata[key] for key in ("kernelspec",)}
         book.metadata["language_info"] = {"name": "python"}
         nbformat.write(book, notebook)

@@ -104,6 +104,7 @@ def test_notebooks_are_kept_with_their_output_and_without_errors():
         outputs = [each for cell in cells for each in cell.get("outputs", ())]
         assert outputs, f"{name_of(page)}: run `python -m tests.long.tutorials --write`"
         assert not [each for each in outputs if each["output_type"] == "error"]
+        assert not [each for each in outputs if each.get("name") == "stderr"]
 
 
 def test_records_have_the_next_number_and_a_date():
