@@ -33,6 +33,7 @@ SEALED_FIELDS: Final = frozenset(
         *("manifest", "seal", "tables"),
     }
 )
+
 # Fields that records of version 0.1.0 do not have.
 _ADDED: Final = (
     *("release_digest", "simulated", "partitions", "simulated_partitions", "model", "exports"),

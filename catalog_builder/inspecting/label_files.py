@@ -48,6 +48,10 @@ class LabelFile:
         """Path or address of the file, to be shown."""
         return redact_credentials(self.looked.url)
 
+    def options(self, name: str) -> str:
+        """Return the options with which a run takes the labels by one of the descriptions."""
+        return f"`--labels {self.url} --set training.survey={name}`"
+
     def in_words(self) -> Iterator[str]:
         """Say how a run takes the labels."""
         if self.lacking:
@@ -55,8 +59,7 @@ class LabelFile:
         for name, survey in self.surveys.items():
             yield (
                 f"LABELS of {survey.title}, for stars with ids of {survey.source_id_release}:"
-                f" `--labels {self.url} --set training.survey={name}`"
-                f"{' (its default)' * (name == DEFAULT_SURVEY)}."
+                f" {self.options(name)}{' (its default)' * (name == DEFAULT_SURVEY)}."
             )
 
 
@@ -133,5 +136,4 @@ def label_lines(file: LabelFile) -> Iterator[str]:
         pairs = survey.crossmatch
         beside = "" if pairs is None else f", by a table of pairs ({pairs.files[0]})"
         yield f"  {name} ({survey.title}): stars with ids of {survey.source_id_release}{beside}"
-        given = f"--labels {file.url} --set training.survey={name}"
-        yield f"    -> `{given}`{' (the default survey)' * (name == DEFAULT_SURVEY)}"
+        yield f"    -> {file.options(name)}{' (the default survey)' * (name == DEFAULT_SURVEY)}"

@@ -34,6 +34,9 @@ from catalog_builder.runtime.tasks import Failure, Review, Stage, Task, as_one_e
 from catalog_builder.runtime.watch import StageWatch
 from catalog_builder.runtime.workdir import Workdir, remove_tree, remove_unfinished
 
+#: What the log says of a finished task; its receipt says the rest.
+_LOGGED = {"stage", "task", "rows_in", "rows_out", "rejected", "output_digest", "seconds"}
+
 
 class DriverSettings(Protocol):
     """What a driver has to know of a run's settings."""
@@ -332,7 +335,3 @@ class Driver:
             stage=stage.name,
             seconds=round(silent),
         )
-
-
-#: What the log says of a finished task; its receipt says the rest.
-_LOGGED = {"stage", "task", "rows_in", "rows_out", "rejected", "output_digest", "seconds"}
